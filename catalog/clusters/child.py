@@ -1,0 +1,48 @@
+"""Starts one PostgreSQL program as an unprivileged account that ends with its parent. Run as a script, never
+imported.
+
+Arguments: parent's pid, uid and gid (-1 to keep our own), signal on the parent's death (0 for none), program, its
+arguments. A process of its own does this because changing accounts between fork and exec is unsafe in a process with
+threads.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Drop privileges, tie our life to the parent's, and become the program."""
+    parent, uid, gid, death_signal = (int(argument) for argument in sys.argv[1:5])
+    program, arguments = sys.argv[5], sys.argv[5:]
+    # Before setuid: the new account may not be able to read Python's own files.
+    tie_to_parent = _process_control()
+    os.umask(0o077)
+    if uid >= 0:
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+    if death_signal and tie_to_parent is not None:
+        # After setuid: the kernel forgets this wish when the credentials change.
+        tie_to_parent(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+        if os.getppid() != parent:
+            sys.exit(1)
+    os.execv(program, arguments)  # noqa: S606  the program is the wheel's own, without a shell
+
+
+def _process_control() -> Callable[..., int] | None:
+    """Find Linux's prctl; other systems have nothing like it, and the next start ends what was left."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    function: Callable[..., int] = ctypes.CDLL(None).prctl
+    return function
+
+
+if __name__ == "__main__":
+    main()

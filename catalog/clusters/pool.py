@@ -1,0 +1,142 @@
+"""The tenants' clusters: each is started on first use, at most `running_max` run, and the longest idle makes room for
+the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from catalog.clusters.cluster import Cluster
+from catalog.errors import CatalogError, ClusterLimitReached, ClusterUnavailable
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Entry:
+    """One tenant's cluster: `users` counts leases, `running` reserves a place among the running ones."""
+
+    cluster: Cluster
+    users: int = 0
+    idle_since_s: float = 0.0
+    running: bool = False
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class ClusterPool:
+    """Leases running clusters to sessions; a leased cluster is never stopped to make room."""
+
+    def __init__(
+        self, make: Callable[[str], Cluster], *, running_max: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make = make
+        self._running_max = running_max
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        self._room = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Name the tenants whose clusters run."""
+        return frozenset(tenant for tenant, entry in self._entries.items() if entry.running)
+
+    @contextlib.asynccontextmanager
+    async def lease(self, tenant: str) -> AsyncIterator[Cluster]:
+        """Give the tenant's running cluster for the time of the block, starting it if need be.
+
+        Raises: ClusterLimitReached (53300) when no place is free, and what the cluster's own start raises.
+        """
+        cluster = await self.acquire(tenant)
+        try:
+            yield cluster
+        finally:
+            self.release(tenant)
+
+    async def acquire(self, tenant: str) -> Cluster:
+        """Take a lease; every call is answered by one `release`."""
+        if self._closed:
+            raise ClusterUnavailable("the server is shutting down")
+        entry = self._entries.get(tenant)
+        if entry is None:
+            entry = self._entries[tenant] = _Entry(cluster=self._make(tenant))
+        entry.users += 1
+        try:
+            async with entry.changing:
+                if not entry.running:
+                    await self._reserve(entry)
+                await self._start(entry)
+        except BaseException:
+            self.release(tenant)
+            raise
+        return entry.cluster
+
+    def release(self, tenant: str) -> None:
+        """Give a lease back; the cluster stays up until its place is needed or it has been idle too long."""
+        entry = self._entries[tenant]
+        entry.users -= 1
+        entry.idle_since_s = self._clock()
+
+    async def stop_idle(self, idle_s: float) -> frozenset[str]:
+        """Stop the clusters that nobody has used for `idle_s` seconds and name their tenants."""
+        limit_s = self._clock() - idle_s
+        async with self._room:
+            return frozenset([tenant for tenant, entry in self._idle() if await self._stop(entry, limit_s)])
+
+    async def aclose(self) -> None:
+        """Stop all clusters and refuse further leases; all are tried, whatever happens to one of them."""
+        self._closed = True
+        async with asyncio.TaskGroup() as group:
+            for entry in self._entries.values():
+                group.create_task(self._close(entry))
+
+    async def _start(self, entry: _Entry) -> None:
+        """Start the cluster, or start it again if it died; its own `start` does nothing while it runs."""
+        try:
+            await entry.cluster.start()
+        except BaseException:
+            entry.running = False
+            raise
+
+    async def _reserve(self, entry: _Entry) -> None:
+        async with self._room:
+            while len(self.running) >= self._running_max:
+                for _, candidate in self._idle():
+                    if await self._stop(candidate, self._clock()):
+                        break
+                else:
+                    raise ClusterLimitReached(
+                        "too many clusters are in use", detail=f"limit {self._running_max}", hint="Try again later."
+                    )
+            entry.running = True
+
+    def _idle(self) -> list[tuple[str, _Entry]]:
+        idle = [(tenant, entry) for tenant, entry in self._entries.items() if entry.running and entry.users == 0]
+        return sorted(idle, key=lambda item: item[1].idle_since_s)
+
+    async def _stop(self, entry: _Entry, idle_before_s: float) -> bool:
+        """Stop an idle cluster; false when somebody took it meanwhile. Without users nobody holds `changing`, so this
+        never waits long.
+        """
+        if entry.users or not entry.running or entry.idle_since_s > idle_before_s:
+            return False
+        async with entry.changing:
+            if entry.users:
+                return False
+            await entry.cluster.stop()
+            entry.running = False
+        return True
+
+    async def _close(self, entry: _Entry) -> None:
+        async with entry.changing:
+            try:
+                await entry.cluster.stop()
+            except CatalogError as error:
+                log.error("cluster_stop_failed", error=error.message)
+            entry.running = False
