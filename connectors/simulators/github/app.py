@@ -1,0 +1,65 @@
+"""The routes of the GitHub simulator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from connectors.simulators.company import Company
+from connectors.simulators.github import history, issues, pulls, repositories, search
+from connectors.simulators.github.listing import COMPANY
+from connectors.simulators.github.rules import GitHubRules
+from connectors.simulators.rate_limit import WindowState
+from connectors.simulators.toolkit import SIMULATION, Handler, create_simulator
+from connectors.simulators.vendor import json_response
+
+_ROUTES: tuple[tuple[str, Handler], ...] = (
+    ("/user", repositories.show_own_user),
+    ("/user/repos", repositories.list_own_repositories),
+    ("/users/{username}/repos", repositories.list_user_repositories),
+    ("/orgs/{org}/repos", repositories.list_organization_repositories),
+    ("/orgs/{org}/members", repositories.list_members),
+    ("/search/issues", search.search_issues),
+)
+# These are reached by the name of the repository and, which survives renames, by its number.
+_REPOSITORY_ROUTES: tuple[tuple[str, Handler], ...] = (
+    ("", repositories.show_repository),
+    ("/issues", issues.list_issues),
+    ("/issues/comments", issues.list_repository_comments),
+    (r"/issues/{number:\d+}", issues.show_issue),
+    (r"/issues/{number:\d+}/comments", issues.list_issue_comments),
+    ("/labels", issues.list_labels),
+    ("/milestones", issues.list_milestones),
+    ("/pulls", pulls.list_pulls),
+    (r"/pulls/{number:\d+}", pulls.show_pull),
+    ("/commits", history.list_commits),
+    ("/commits/{ref}", history.show_commit),
+    ("/releases", history.list_releases),
+    ("/actions/runs", history.list_runs),
+)
+
+
+def create_app(company: Company, *, tokens: frozenset[str], clock: Callable[[], float] = time.time) -> web.Application:
+    """Return GitHub's API over a company, open to the given tokens; `clock` is the time of rate limits."""
+    app = create_simulator(GitHubRules(tokens), clock)
+    app[COMPANY] = company
+    app.router.add_get("/rate_limit", _show_rate_limit)
+    for path, handler in _ROUTES:
+        app.router.add_get(path, handler)
+    for path, handler in _REPOSITORY_ROUTES:
+        app.router.add_get(f"/repos/{{owner}}/{{repo}}{path}", handler)
+        app.router.add_get(rf"/repositories/{{repository_id:\d+}}{path}", handler)
+    return app
+
+
+async def _show_rate_limit(request: web.Request) -> web.Response:
+    """`GET /rate_limit`, which does not count itself."""
+    simulation = request.app[SIMULATION]
+    resources = {name: _window(simulation.window_state(name)) for name in simulation.rules.limits}
+    return json_response({"resources": resources, "rate": resources["core"]})
+
+
+def _window(state: WindowState) -> dict[str, int]:
+    return {"limit": state.limit, "used": state.used, "remaining": state.remaining, "reset": int(state.reset_s)}

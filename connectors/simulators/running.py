@@ -1,0 +1,43 @@
+"""Starts a simulator on a loopback port of this process and stops it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+SHUTDOWN_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningSimulator:
+    """A simulator that is listening."""
+
+    runner: web.AppRunner
+    host: str
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    async def stop(self) -> None:
+        """Stop listening, end hanging requests and release the port; a second call does nothing."""
+        await self.runner.cleanup()
+
+
+async def start_simulator(app: web.Application, host: str = "127.0.0.1", port: int = 0) -> RunningSimulator:
+    """Start a simulator; port 0 takes a free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    # A client that gives up ends its handler, so that hanging requests do not pile up.
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=SHUTDOWN_TIMEOUT_S, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return RunningSimulator(runner=runner, host=host, port=runner.addresses[0][1])
