@@ -1,0 +1,59 @@
+"""What GitHub's answers mean: two kinds of rate limits behind 403 and 429, and validation errors that mean no rows.
+
+After GitHub's documentation of rate limits and troubleshooting for the REST API, version 2022-11-28. Pure.
+"""
+
+from __future__ import annotations
+
+from connectors.sdk.errors import ConnectorError, EmptyResult
+from connectors.sdk.extract import path
+from connectors.sdk.quota import QuotaHeaders, ResetFormat, retry_after_s
+from connectors.sdk.request import Request, Response
+from connectors.sdk.verdicts import THROTTLE_DEFAULT_S, Setting, judge_by_status, permission_denied, rate_limited
+
+QUOTA = QuotaHeaders(
+    limit="x-ratelimit-limit",
+    remaining="x-ratelimit-remaining",
+    reset="x-ratelimit-reset",
+    reset_format=ResetFormat.EPOCH_S,
+    bucket="x-ratelimit-resource",
+)
+
+# Fields of a listing that name something which may not exist; the listing is empty then.
+_LOOKED_UP = frozenset({"assignee", "creator", "mentioned", "milestone"})
+_MESSAGE, _ERRORS = path("message"), path("errors")
+
+
+def judge(request: Request, response: Response, setting: Setting) -> ConnectorError | None:
+    """Judge an answer of GitHub."""
+    if response.status in {403, 429}:
+        return _refusal(request, response, setting)
+    if response.status == 422 and _names_unknown(response.body):
+        return EmptyResult(message="a value of a filter does not exist on GitHub")
+    return judge_by_status(request, response, setting)
+
+
+def _refusal(request: Request, response: Response, setting: Setting) -> ConnectorError:
+    wait_s = retry_after_s(response.headers, setting.now_s)
+    quota = QUOTA.read(response.headers, bucket=request.bucket, now_s=setting.now_s)
+    message = str(_MESSAGE(response.body) or "").lower()
+    if wait_s is not None:
+        return rate_limited(request, setting, wait_s, "secondary" if "secondary" in message else None)
+    if quota is not None and quota.remaining == 0:
+        return rate_limited(request, setting, quota.reset_s or THROTTLE_DEFAULT_S)
+    if response.status == 429 or "rate limit" in message:
+        return rate_limited(request, setting, THROTTLE_DEFAULT_S, "secondary")
+    hint = None
+    if "x-github-sso" in response.headers:
+        hint = "Authorize the token for the organization's single sign-on."
+    return permission_denied(request, setting, hint)
+
+
+def _names_unknown(body: object) -> bool:
+    errors = _ERRORS(body)
+    if not isinstance(errors, list) or not errors:
+        return False
+    return all(
+        isinstance(error, dict) and error.get("code") == "invalid" and error.get("field") in _LOOKED_UP
+        for error in errors
+    )

@@ -1,0 +1,143 @@
+"""The seam between the server and a connector: connect to a source, fetch a scan, disconnect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connectors.sdk.scan import Page, Scan
+from connectors.sdk.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of a source.
+
+    `secret` options belong to a user mapping and never reach PostgreSQL; `audience` options decide where secrets go.
+    """
+
+    name: str
+    description: str
+    required: bool = False
+    secret: bool = False
+    audience: bool = False
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A configured account: `options` are plain, `secrets` are unsealed values that must not be logged or shown."""
+
+    tenant: str
+    server: str
+    connector: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credential_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One API request as it happened. `template` is the path without values; `bytes_received` counts the body."""
+
+    method: str
+    template: str
+    status: int
+    duration_ms: float
+    bytes_received: int
+    attempt: int
+    revalidated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaObserved:
+    """What a response said of a rate limit: `reset_s` counts seconds from now."""
+
+    bucket: str
+    limit: int | None
+    remaining: int | None
+    reset_s: float | None
+
+
+class Meter(Protocol):
+    """Where a fetch reports what it did; one per scan."""
+
+    def request(self, record: RequestRecord) -> None:
+        """Count one request."""
+
+    def page(self, row_count: int) -> None:
+        """Count one page."""
+
+
+class Limiter(Protocol):
+    """The rate limits of one source; shared by every session and replica of its tenant."""
+
+    async def acquire(self, bucket: str, cost: float = 1.0) -> None:
+        """Wait for, or be refused, `cost` units of a bucket.
+
+        Raises:
+            RateLimited: waiting would take longer than the statement may.
+        """
+
+    async def observe(self, quota: QuotaObserved) -> None:
+        """Correct a bucket by what the source itself said."""
+
+    async def block(self, bucket: str, retry_after_s: float) -> None:
+        """Close a bucket until the source answers again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchContext:
+    """What a fetch may use: its meter, the source's limiter, and how long it may take in seconds."""
+
+    meter: Meter
+    limiter: Limiter
+    timeout_s: float = 300.0
+
+
+class Connection(Protocol):
+    """An open source."""
+
+    def fetch(self, scan: Scan, context: FetchContext) -> AsyncIterator[Page]:
+        """Read a scan page by page, in order; closing the iterator cancels what is under way.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+
+    async def check(self) -> str:
+        """Prove that the credentials work and return who they are, for people.
+
+        Raises:
+            CredentialsRejected: they do not.
+        """
+
+    async def disconnect(self) -> None:
+        """Close the connections and forget the secrets."""
+
+
+class Connector(Protocol):
+    """One kind of source."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the foreign-data wrapper."""
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Return the options a source of this kind takes."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Return the tables every source of this kind has."""
+
+    async def connect(self, source: Source) -> Connection:
+        """Open a source; no request is made yet.
+
+        Raises:
+            OptionInvalid: an option is unknown or missing.
+        """
+
+    async def discover(self, connection: Connection) -> tuple[Table, ...]:
+        """Return the tables of this very source, custom fields included."""

@@ -1,0 +1,86 @@
+"""Decoded rows of an API to Arrow batches with a scan's columns. Pure.
+
+`RowDecoder` is built once per scan; a row is whatever the API's JSON was, with the bodies of hydrate calls attached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, cast
+
+import pyarrow as pa
+
+from connectors.sdk.convert import Unfit, convert
+from connectors.sdk.errors import Fatal
+from connectors.sdk.extract import Extract, path
+from connectors.sdk.table import Column, Table
+
+Row = dict[str, object]
+_HYDRATED = "\0hydrated:"
+
+
+def attach(row: Row, hydrate: str, body: object) -> None:
+    """Attach the body of a hydrate call to a row."""
+    # No API has a field of this name: PostgreSQL could not hold the NUL either.
+    row[_HYDRATED + hydrate] = body
+
+
+def is_attached(row: Row, hydrate: str) -> bool:
+    """Tell whether a row has the body of a hydrate call."""
+    return _HYDRATED + hydrate in row
+
+
+class RowDecoder:
+    """Turns rows of one table into batches of some of its columns.
+
+    `extractors` replace a column's path by a function; both read the hydrate body of a column that has one.
+    """
+
+    def __init__(self, table: Table, columns: Sequence[str], extractors: Mapping[str, Extract] | None = None) -> None:
+        self._table = table
+        overriding = extractors or {}
+        self._columns = tuple(table.column(name) for name in columns)
+        self._extracts = tuple(_extract(column, overriding) for column in self._columns)
+        self._key = tuple(_extract(table.column(name), overriding) for name in table.primary_key)
+        self._schema = pa.schema([pa.field(column.name, column.type.arrow) for column in self._columns])
+
+    def key(self, row: Row) -> Hashable:
+        """Return the primary key of a row."""
+        return tuple(_hashable(extract(row)) for extract in self._key)
+
+    def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
+        """Return the rows as a batch.
+
+        Raises:
+            Fatal: SQLSTATE HV000, a value does not fit its column; the message names the column, never the value.
+        """
+        arrays = [
+            self._array(column, [extract(row) for row in rows])
+            for column, extract in zip(self._columns, self._extracts, strict=True)
+        ]
+        if not arrays:
+            # A batch without columns still counts rows, which a bare list of arrays cannot say.
+            return pa.RecordBatch.from_struct_array(cast(pa.StructArray, pa.array([{}] * len(rows), pa.struct([]))))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _array(self, column: Column, values: list[object]) -> pa.Array[Any]:
+        try:
+            return convert(values, column.type)
+        except Unfit:
+            raise Fatal(
+                message=f"a value of {self._table.name}.{column.name} does not fit type {column.type_name}",
+                detail="The source sent something else than its documentation says.",
+                hint="Leave the column out of the query, and report it to the author of the connector.",
+            ) from None
+
+
+def _extract(column: Column, extractors: Mapping[str, Extract]) -> Extract:
+    inner = extractors.get(column.name) or path(column.path)
+    if column.hydrate is None:
+        return inner
+    name = _HYDRATED + column.hydrate
+    return lambda row: inner(row.get(name)) if isinstance(row, dict) else None
+
+
+def _hashable(value: object) -> Hashable:
+    return value if isinstance(value, Hashable) else repr(value)

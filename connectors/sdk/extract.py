@@ -1,0 +1,150 @@
+"""Where a value sits in a decoded row: the path language and the closed set of functions over it. Pure.
+
+A path is `a.b`, `a[*].b` (a list of every element's `b`) or `a['x y']`; what is missing on the way is None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from connectors.sdk.errors import ManifestInvalid
+
+Extract = Callable[[object], object]
+"""Takes a decoded row and returns one value in JSON's terms."""
+
+_STEP = re.compile(r"\.?([A-Za-z_][\w-]*)|(\[\*\])|\['([^']*)'\]")
+
+
+@lru_cache(maxsize=4096)
+def path(text: str) -> Extract:
+    """Compile a path; the empty path is the row itself.
+
+    Raises:
+        ManifestInvalid: the text is not a path.
+    """
+    steps: list[str | None] = []
+    position = 0
+    while position < len(text):
+        match = _STEP.match(text, position)
+        if match is None or (position == 0 and text[0] == "."):
+            raise ManifestInvalid(message=f"path {text} is not understood at character {position + 1}")
+        name, star, quoted = match.groups()
+        steps.append(None if star else name if name is not None else quoted)
+        position = match.end()
+    return _compiled(tuple(steps))
+
+
+def const(value: object) -> Extract:
+    """Give the same value for every row."""
+    return lambda _row: value
+
+
+def present(text: str) -> Extract:
+    """Tell whether there is a value other than null at a path."""
+    inner = path(text)
+    return lambda row: inner(row) is not None
+
+
+def matched(text: str, pattern: str) -> Extract:
+    """Give the first group of a regular expression found in the text at a path, None without a match."""
+    inner, compiled = path(text), re.compile(pattern)
+
+    def extract(row: object) -> object:
+        value = inner(row)
+        found = compiled.search(value) if isinstance(value, str) else None
+        return None if found is None else found.group(1)
+
+    return extract
+
+
+def number(inner: str | Extract) -> Extract:
+    """Give the integer that a text spells; anything else stays as it is and meets the column's type."""
+    read = path(inner) if isinstance(inner, str) else inner
+
+    def extract(row: object) -> object:
+        value = read(row)
+        if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) <= 20:
+            return int(value)
+        return value
+
+    return extract
+
+
+def first_of(*texts: str) -> Extract:
+    """Give the first value that is not null among several paths."""
+    inners = tuple(path(text) for text in texts)
+
+    def extract(row: object) -> object:
+        for inner in inners:
+            value = inner(row)
+            if value is not None:
+                return value
+        return None
+
+    return extract
+
+
+def adf_text(text: str) -> Extract:
+    """Give the plain text of an Atlassian Document Format value: blocks end lines, everything else is joined."""
+    inner = path(text)
+
+    def extract(row: object) -> object:
+        value = inner(row)
+        if not isinstance(value, dict):
+            return value
+        parts: list[str] = []
+        _adf(value, parts, 0)
+        return "".join(parts).strip("\n")
+
+    return extract
+
+
+_ADF_BLOCKS = frozenset({"paragraph", "heading", "codeBlock", "listItem", "blockquote", "tableRow", "rule", "panel"})
+_ADF_DEPTH_MAX = 100
+
+
+def _adf(node: dict[str, object], parts: list[str], depth: int) -> None:
+    kind = node.get("type")
+    attributes = node.get("attrs")
+    if kind == "text":
+        parts.append(str(node.get("text", "")))
+    elif kind == "hardBreak":
+        parts.append("\n")
+    elif kind in {"mention", "emoji", "status", "date", "inlineCard"} and isinstance(attributes, dict):
+        shown = next((attributes[name] for name in ("text", "shortName", "timestamp", "url") if name in attributes), "")
+        parts.append(str(shown))
+    children = node.get("content")
+    if isinstance(children, list) and depth < _ADF_DEPTH_MAX:
+        for child in children:
+            if isinstance(child, dict):
+                _adf(child, parts, depth + 1)
+    if kind in _ADF_BLOCKS and parts and not parts[-1].endswith("\n"):
+        parts.append("\n")
+
+
+def _compiled(steps: tuple[str | None, ...]) -> Extract:
+    if None in steps:
+        cut = steps.index(None)
+        outer, inner = _compiled(steps[:cut]), _compiled(steps[cut + 1 :])
+        return lambda row: _each(outer(row), inner)
+    names = tuple(step for step in steps if step is not None)
+    if len(names) == 1:
+        only = names[0]
+        return lambda row: row.get(only) if isinstance(row, dict) else None
+    return lambda row: _descend(row, names)
+
+
+def _each(values: object, inner: Extract) -> object:
+    if not isinstance(values, list):
+        return None
+    return [inner(value) for value in values]
+
+
+def _descend(row: object, names: tuple[str, ...]) -> object:
+    for name in names:
+        if not isinstance(row, dict):
+            return None
+        row = row.get(name)
+    return row

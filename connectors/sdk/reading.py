@@ -1,0 +1,78 @@
+"""From lists of decoded rows to the pages of a scan: unique by primary key, hydrated, cut at the limit, counted.
+
+The last stage of every connector's `fetch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from connectors.sdk.connector import FetchContext
+from connectors.sdk.decode import Row, RowDecoder
+from connectors.sdk.errors import EmptyResult, Fatal
+from connectors.sdk.scan import Page, Scan
+
+Hydrate = Callable[[list[Row]], Awaitable[None]]
+"""Attaches what the scan's hydrate columns need to the rows given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowList:
+    """Rows as one response held them; `truncated` as in `Page`."""
+
+    rows: list[Row]
+    truncated: str | None = None
+
+
+async def pages_of(
+    source: AsyncGenerator[RowList, None],
+    *,
+    scan: Scan,
+    decoder: RowDecoder,
+    context: FetchContext,
+    hydrate: Hydrate | None = None,
+) -> AsyncGenerator[Page, None]:
+    """Give the pages of a scan; closing this closes the source.
+
+    `EmptyResult` from the first request means no rows. Later it means that the source lost something that it had just
+    listed, which must not pass for the end.
+
+    Raises:
+        ConnectorError: what the source raised.
+    """
+    seen: set[Hashable] = set()
+    started = False
+    async with aclosing(source) as lists:
+        try:
+            async for found in lists:
+                started = True
+                rows = _unseen(found.rows, decoder, seen)
+                if scan.limit is not None:
+                    rows = rows[: max(0, scan.limit - (len(seen) - len(rows)))]
+                if hydrate is not None and rows:
+                    await hydrate(rows)
+                if rows or found.truncated:
+                    context.meter.page(len(rows))
+                    yield Page(rows=decoder.batch(rows), truncated=found.truncated)
+                if scan.limit is not None and len(seen) >= scan.limit:
+                    return
+        except EmptyResult as gone:
+            if started:
+                raise Fatal(
+                    message=f"a part of {scan.table} vanished while it was read",
+                    detail=gone.message,
+                    hint="Run the statement again.",
+                ) from None
+
+
+def _unseen(rows: list[Row], decoder: RowDecoder, seen: set[Hashable]) -> list[Row]:
+    # Pages are not a snapshot: a row that moves while they are read comes twice.
+    fresh = []
+    for row in rows:
+        key = decoder.key(row)
+        if key not in seen:
+            seen.add(key)
+            fresh.append(row)
+    return fresh

@@ -1,0 +1,89 @@
+"""A scan: what the planner asks of a connector, and the pages that come back. Frozen values, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import pyarrow as pa
+
+Value = None | bool | int | float | Decimal | str | date | datetime | tuple["Value", ...]
+"""A literal in Python's terms: timestamptz is an aware datetime in UTC, json and uuid are text, arrays are tuples."""
+
+
+class Operator(StrEnum):
+    """The comparisons a predicate may carry, with PostgreSQL's meaning.
+
+    `IN` and `NOT_IN` carry a tuple; `CONTAINS` is `column @> value` (or `x = ANY(column)`) with a tuple of elements;
+    `LIKE` and `ILIKE` carry the SQL pattern; `IS_NULL` and `IS_NOT_NULL` carry None.
+    """
+
+    EQ = "="
+    NE = "<>"
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+    IN = "in"
+    NOT_IN = "not in"
+    LIKE = "like"
+    ILIKE = "ilike"
+    CONTAINS = "@>"
+    IS_NULL = "is null"
+    IS_NOT_NULL = "is not null"
+
+
+class Direction(StrEnum):
+    """A sort direction with PostgreSQL's default null placement: ascending puts nulls last, descending first."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicate:
+    """`column operator value`, one conjunct."""
+
+    column: str
+    operator: Operator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortKey:
+    """One key of an order."""
+
+    column: str
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """One reading of an API table by one access path.
+
+    `columns` are the API columns wanted, in the order the pages must have. `keys` holds one value per key column of
+    the path (a tuple of values for the batched one). `predicates` are all to be sent; their grade was settled by the
+    planner. `limit` counts rows and is present only when stopping there cannot change the answer.
+    """
+
+    table: str
+    access_path: str
+    columns: tuple[str, ...]
+    keys: Mapping[str, Value] = field(default_factory=dict)
+    predicates: tuple[Predicate, ...] = ()
+    order: tuple[SortKey, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a scan: a batch with the scan's columns in order.
+
+    `truncated` says why the API will not give the rest (a search cap, for example); None otherwise.
+    """
+
+    rows: pa.RecordBatch
+    truncated: str | None = None

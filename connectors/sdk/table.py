@@ -1,0 +1,132 @@
+"""API tables as data: columns, what may be pushed and how faithfully, and the ways a table can be read.
+
+Everything here is declared once by a connector and read by the planner; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from catalog.types import BY_SQL_NAME, PgType
+from connectors.sdk.errors import ManifestInvalid
+from connectors.sdk.scan import Direction, Operator, Value
+
+
+class Grade(StrEnum):
+    """How faithfully an API evaluates a pushed predicate.
+
+    `EXACT`: it returns the rows PostgreSQL would; `SUPERSET`: those and perhaps more, so that the predicate must be
+    evaluated again; `NONE`: it cannot be pushed.
+    """
+
+    EXACT = "exact"
+    SUPERSET = "superset"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushdown:
+    """What an access path does with one operator on one column.
+
+    `values` closes the set of literals that the API knows: any other literal makes an equality match no row, without a
+    call. `accepts` may lower the grade for one literal (a LIKE pattern, say); it must be pure. `needs` names columns
+    whose equality must be pushed with it for the API to accept it.
+    """
+
+    grade: Grade
+    values: frozenset[str] | None = None
+    accepts: Callable[[Value], Grade] | None = None
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of an API table.
+
+    `type_name` is a key of `catalog.types.BY_SQL_NAME`. `hydrate` names the extra call per row that fills it, None when
+    the listing itself does. `path` locates the value in a decoded row of the API (see `connectors.sdk.decode`).
+    """
+
+    name: str
+    type_name: str
+    path: str
+    description: str = ""
+    hydrate: str | None = None
+    nullable: bool = True
+
+    @property
+    def type(self) -> PgType:
+        """Return the column's PostgreSQL type."""
+        return BY_SQL_NAME[self.type_name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPath:
+    """One way to read a table.
+
+    `keys` are columns that each need one equality value (`owner`, `repo`); a list of values is read by one scan per
+    combination. `operators` maps a column to what can be pushed on it. `order` maps a column to the directions in
+    which the API sorts exactly as PostgreSQL does, null placement included, up to `order_keys_max` keys at once.
+    `page_rows_max` is the largest page.
+    `batch` names the one key column whose values may be sent many at a time, `batch_keys_max` how many. `single` says
+    that a combination of keys matches one row at most. `parallel` says that pages after the first can be read at once.
+    `rows_max` is the API's own cap on a result, None when it has none: a capped path must report truncation.
+    `columns` are those it can fill, None for all that need no hydrate. `request` describes the request for people.
+    """
+
+    name: str
+    request: str
+    keys: tuple[str, ...] = ()
+    operators: Mapping[str, Mapping[Operator, Pushdown]] = field(default_factory=dict)
+    order: Mapping[str, frozenset[Direction]] = field(default_factory=dict)
+    order_keys_max: int = 1
+    page_rows_max: int = 100
+    batch: str | None = None
+    batch_keys_max: int = 1
+    single: bool = False
+    parallel: bool = False
+    rows_max: int | None = None
+    columns: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One API table: its columns, primary key and access paths, the preferred path first among equals.
+
+    `rows_expected` is the planner's prior for the rows of one combination of keys when nothing is known yet.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    access_paths: tuple[AccessPath, ...]
+    rows_expected: int = 1000
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise ManifestInvalid(message=f"table {self.name} declares a column twice")
+        for column in self.columns:
+            if column.type_name not in BY_SQL_NAME:
+                raise ManifestInvalid(message=f"column {self.name}.{column.name} has unknown type {column.type_name}")
+        known = set(names)
+        for path in self.access_paths:
+            used = {*path.keys, *path.operators, *path.order, *(path.columns or ())}
+            if unknown := used - known:
+                raise ManifestInvalid(
+                    message=f"access path {self.name}.{path.name} names unknown columns {sorted(unknown)}"
+                )
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name.
+
+        Raises:
+            KeyError: the table has no such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)

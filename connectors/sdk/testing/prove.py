@@ -1,0 +1,176 @@
+"""Proves a table against a running source: every declared pushdown, order, limit and key, compared with a full scan.
+
+The full scan (the baseline) is the truth; the reference is PostgreSQL's meaning of predicates over its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from connectors.sdk.connector import Connection, FetchContext
+from connectors.sdk.grades import grade_of
+from connectors.sdk.scan import Page, Predicate, Scan, SortKey, Value
+from connectors.sdk.table import AccessPath, Grade, Table
+from connectors.sdk.testing.literals import literals, spread, unknown
+from connectors.sdk.testing.reference import holds, is_ordered
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Proof:
+    """What was checked, how many times, and what was found wrong."""
+
+    check_count: int = 0
+    failures: list[str] = field(default_factory=list)
+    proven: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def expect(self, condition: bool, claim: str) -> None:
+        """Count a check and note the claim if it does not hold."""
+        self.check_count += 1
+        if not condition:
+            self.failures.append(claim)
+
+
+async def prove_table(connection: Connection, table: Table, baseline: Scan, context: FetchContext) -> Proof:
+    """Prove every access path of a table over the rows of a baseline scan.
+
+    The baseline's columns are the ones compared; it has no predicate, order or limit.
+    """
+    proof = Proof()
+    every, _ = await _read(connection, baseline, context)
+    keys = [_identity(table, row) for row in every]
+    proof.expect(bool(every), "the baseline has rows")
+    proof.expect(len(set(keys)) == len(keys), "rows are unique by primary key")
+    for path in table.access_paths:
+        for scan in _scans(path, baseline, every):
+            prover = _Prover(connection, table, path, scan, context, proof)
+            await prover.prove([row for row in every if _has_keys(row, scan.keys)])
+    return proof
+
+
+class _Prover:
+    """Proves one access path under one combination of keys."""
+
+    def __init__(
+        self, connection: Connection, table: Table, path: AccessPath, scan: Scan, context: FetchContext, proof: Proof
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        self._path = path
+        self._scan = scan
+        self._context = context
+        self._proof = proof
+
+    async def prove(self, expected: Rows) -> None:
+        rows, truncated = await self._rows(self._scan)
+        found = [row for row in rows if _has_keys(row, self._scan.keys)]
+        if truncated is None:
+            self._expect(self._same(found, expected), "returns the rows of its keys")
+        if self._path.single:
+            self._expect(len(rows) <= 1, "returns one row at most")
+            return
+        await self._prove_unknown_keys()
+        for column in self._path.operators:
+            if column in self._scan.columns:
+                await self._prove_column(column, expected)
+        for column, directions in self._path.order.items():
+            for direction in sorted(directions):
+                await self._prove_order(SortKey(column=column, direction=direction), expected)
+        for limit in (1, 7, self._path.page_rows_max + 1):
+            few, _ = await self._rows(replace(self._scan, limit=limit))
+            self._expect(len(few) == min(limit, len(rows)), f"honors limit {limit}")
+            self._expect(self._contains(rows, few), f"returns its own rows under limit {limit}")
+
+    async def _prove_unknown_keys(self) -> None:
+        for name, value in self._scan.keys.items():
+            other = unknown(value)
+            if other is not None:
+                rows, _ = await self._rows(replace(self._scan, keys={**self._scan.keys, name: other}))
+                self._expect(not [row for row in rows if row.get(name) == other], f"finds nothing for unknown {name}")
+
+    async def _prove_column(self, column: str, expected: Rows) -> None:
+        for operator, pushdown in self._path.operators[column].items():
+            for predicate in literals(column, operator, [row[column] for row in expected]):
+                grade = grade_of(self._path, predicate)
+                # The planner answers a literal outside a closed set without a call.
+                if grade is Grade.NONE or (pushdown.values is not None and predicate.value not in pushdown.values):
+                    continue
+                await self._prove_predicate(predicate, grade, expected)
+
+    async def _prove_predicate(self, predicate: Predicate, grade: Grade, expected: Rows) -> None:
+        rows, truncated = await self._rows(replace(self._scan, predicates=(predicate,)))
+        wanted = [row for row in expected if holds(row, predicate)]
+        claim = f"{predicate.column} {predicate.operator} {predicate.value!r}"
+        self._proof.proven.add((self._path.name, predicate.column, predicate.operator))
+        if truncated is not None:
+            return
+        if grade is Grade.EXACT:
+            self._expect(self._same(rows, wanted), f"evaluates {claim} exactly")
+        else:
+            self._expect(self._contains(rows, wanted), f"returns a superset for {claim}")
+            self._expect(self._contains(expected, rows), f"returns rows of its keys for {claim}")
+
+    async def _prove_order(self, key: SortKey, expected: Rows) -> None:
+        ordered = replace(self._scan, order=(key,))
+        rows, truncated = await self._rows(ordered)
+        self._expect(is_ordered(rows, key), f"orders by {key.column} {key.direction}")
+        if truncated is None:
+            self._expect(self._same(rows, expected), f"returns every row ordered by {key.column}")
+        first, _ = await self._rows(replace(ordered, limit=3))
+        values = [row[key.column] for row in rows[:3]]
+        self._expect([row[key.column] for row in first] == values, f"returns the first rows by {key.column}")
+
+    async def _rows(self, scan: Scan) -> tuple[Rows, str | None]:
+        return await _read(self._connection, scan, self._context)
+
+    def _expect(self, condition: bool, claim: str) -> None:
+        self._proof.expect(condition, f"{self._table.name}.{self._path.name} {dict(self._scan.keys)} {claim}")
+
+    def _same(self, left: Rows, right: Rows) -> bool:
+        return len(left) == len(right) and self._contains(left, right)
+
+    def _contains(self, rows: Rows, wanted: Rows) -> bool:
+        known = {_identity(self._table, row): row for row in rows}
+        return all(known.get(_identity(self._table, row)) == row for row in wanted)
+
+
+def _scans(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
+    columns = tuple(name for name in baseline.columns if path.columns is None or name in path.columns)
+    bare = Scan(table=baseline.table, access_path=path.name, columns=columns)
+    if not path.keys:
+        yield bare
+        return
+    combinations = sorted({tuple(row[name] for name in path.keys) for row in every})
+    chosen = spread(combinations) if combinations else []
+    for combination in chosen:
+        yield replace(bare, keys=dict(zip(path.keys, combination, strict=True)))
+    if path.batch is not None and len(chosen) > 1:
+        # The first combination gives the other keys; the batched one takes the values that occur with them.
+        keys = dict(zip(path.keys, chosen[0], strict=True))
+        others = {name: value for name, value in keys.items() if name != path.batch}
+        values = spread([row[path.batch] for row in every if _has_keys(row, others)])
+        yield replace(bare, keys={**others, path.batch: cast(Value, tuple(values))})
+
+
+def _has_keys(row: Mapping[str, Any], keys: Mapping[str, Value]) -> bool:
+    return all(row[name] in value if isinstance(value, tuple) else row[name] == value for name, value in keys.items())
+
+
+def _identity(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in table.primary_key)
+
+
+async def _read(connection: Connection, scan: Scan, context: FetchContext) -> tuple[Rows, str | None]:
+    rows: Rows = []
+    truncated = None
+    pages: Any = connection.fetch(scan, context)
+    async with aclosing(pages) as opened:
+        page: Page
+        async for page in opened:
+            rows += page.rows.to_pylist()
+            truncated = truncated or page.truncated
+    return rows, truncated

@@ -1,0 +1,57 @@
+"""What PostgreSQL would say: predicates and orders over rows as Python values, the reference of every proof. Pure.
+
+Comparison follows PostgreSQL 18 with the C collation: null satisfies nothing, ascending puts nulls last.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from connectors.sdk.scan import Direction, Operator, Predicate, SortKey
+
+RowValues = Mapping[str, Any]
+_COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQ: operator.eq,
+    Operator.NE: operator.ne,
+    Operator.LT: operator.lt,
+    Operator.LE: operator.le,
+    Operator.GT: operator.gt,
+    Operator.GE: operator.ge,
+    Operator.IN: lambda left, right: left in right,
+    Operator.NOT_IN: lambda left, right: left not in right,
+    Operator.CONTAINS: lambda left, right: set(right) <= set(left),
+    Operator.LIKE: lambda left, right: _like(left, right, 0),
+    Operator.ILIKE: lambda left, right: _like(left, right, re.IGNORECASE),
+}
+
+
+def holds(row: RowValues, predicate: Predicate) -> bool:
+    """Tell whether a row satisfies a predicate."""
+    value = row[predicate.column]
+    if predicate.operator is Operator.IS_NULL:
+        return value is None
+    if value is None or predicate.operator is Operator.IS_NOT_NULL:
+        return value is not None
+    return _COMPARE[predicate.operator](value, predicate.value)
+
+
+def is_ordered(rows: Sequence[RowValues], key: SortKey) -> bool:
+    """Tell whether rows stand in the order of a key."""
+    descending = key.direction is Direction.DESC
+    values = [row[key.column] for row in rows]
+    return all(_may_precede(left, right, descending) for left, right in pairwise(values))
+
+
+def _may_precede(left: Any, right: Any, descending: bool) -> bool:
+    if left is None or right is None:
+        return left is None if descending else right is None
+    return bool(left >= right if descending else left <= right)
+
+
+def _like(text: str, pattern: str, flags: int) -> bool:
+    parts = [".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern]
+    return re.fullmatch("".join(parts), text, flags | re.DOTALL) is not None

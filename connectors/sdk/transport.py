@@ -1,0 +1,302 @@
+"""The one HTTP client: pooled, bounded, retried, conditional, metered and traced requests to one source.
+
+A transport belongs to one connection, thus to one credential. It takes a request and gives a judged answer or raises a
+`ConnectorError`. Cancelling a call closes its socket at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from opentelemetry import trace
+from opentelemetry.trace import Status, StatusCode
+from yarl import URL
+
+from connectors.sdk.auth import Authenticator, TokenAnswer
+from connectors.sdk.conditional import BodyStore, KeptBody, Key
+from connectors.sdk.connector import FetchContext, RequestRecord
+from connectors.sdk.errors import CredentialsRejected, Fatal, RateLimited, Retryable
+from connectors.sdk.quota import QuotaHeaders
+from connectors.sdk.request import Request, Response
+from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.verdicts import Judge, Setting, timed_out, unavailable
+
+USER_AGENT = f"OmniSQL/{version('omnisql')}"
+_REDIRECTS = frozenset({301, 302, 307, 308})
+_CHUNK_BYTES = 64 * 1024
+_TOKEN_ANSWER_BYTES_MAX = 64 * 1024
+_TRACER = trace.get_tracer("omnisql.connectors")
+
+
+class Transport:
+    """Requests to one source under one credential."""
+
+    def __init__(
+        self,
+        *,
+        connector: str,
+        server: str,
+        base_url: str,
+        authenticator: Authenticator,
+        judge: Judge,
+        quota: QuotaHeaders | None = None,
+        headers: Mapping[str, str] | None = None,
+        settings: TransportSettings | None = None,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self.connector = connector
+        self.server = server
+        self.settings = settings or TransportSettings()
+        self._base = URL(base_url.rstrip("/"), encoded=True)
+        self._authenticator = authenticator
+        self._judge = judge
+        self._quota = quota
+        self._headers = {"User-Agent": USER_AGENT, **(headers or {})}
+        self._surroundings = surroundings or Surroundings()
+        self._kept = BodyStore(self.settings.kept_bytes_max)
+        self._permits = asyncio.Semaphore(self.settings.concurrency_max)
+        self._session: aiohttp.ClientSession | None = None
+        self.open_request_count = 0
+
+    async def send(self, request: Request, context: FetchContext, *, deadline_s: float | None = None) -> Response:
+        """Send a request until it is answered well; `deadline_s` is a time of the loop's clock.
+
+        Raises:
+            ConnectorError: by recovery; the bounds of the settings and of the context are used up.
+        """
+        bound_s = asyncio.get_running_loop().time() + context.timeout_s
+        try:
+            async with asyncio.timeout_at(bound_s if deadline_s is None else min(bound_s, deadline_s)) as scope:
+                return await self._persist(request, context)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise timed_out(request, self._setting(), context.timeout_s) from None
+
+    async def close(self) -> None:
+        """Close every connection and forget the bodies and the credential."""
+        session, self._session = self._session, None
+        self._kept.clear()
+        self._authenticator.forget()
+        if session is not None:
+            await session.close()
+
+    async def _persist(self, request: Request, context: FetchContext) -> Response:
+        attempt, waits, renewed = 0, 0, False
+        while True:
+            attempt += 1
+            authorization: Mapping[str, str] | None = None
+            try:
+                authorization = await self._authenticator.headers()
+                return await self._attempt(request, context, attempt, authorization)
+            except CredentialsRejected:
+                if authorization is None or renewed or not await self._authenticator.renew(authorization):
+                    raise
+                renewed = True
+            except _Refusal as refusal:
+                waits += 1
+                limited = refusal.limited
+                await context.limiter.block(refusal.bucket, limited.retry_after_s)
+                if limited.retry_after_s > self.settings.rate_wait_max_s or waits > self.settings.rate_waits_max:
+                    raise limited from None
+                await self._surroundings.sleep(limited.retry_after_s)
+            except Retryable as failure:
+                if attempt >= self.settings.retry.attempts_for(failure):
+                    raise
+                await self._surroundings.sleep(self.settings.retry.delay_s(attempt, self._surroundings.random))
+
+    async def _attempt(
+        self, request: Request, context: FetchContext, attempt: int, authorization: Mapping[str, str]
+    ) -> Response:
+        url = self._url(request)
+        for _ in range(self.settings.redirects_max + 1):
+            await context.limiter.acquire(request.bucket, request.cost)
+            response = await self._exchange(request, url, context, attempt, authorization)
+            location = response.headers.get("location")
+            if response.status not in _REDIRECTS or location is None:
+                return await self._judged(request, response, context)
+            url = self._same_origin(url.join(URL(location)))
+        raise Fatal(
+            message=f'server "{self.server}" redirects without end', detail=f"{request.method} {request.template}."
+        )
+
+    async def _judged(self, request: Request, response: Response, context: FetchContext) -> Response:
+        bucket = request.bucket
+        if self._quota is not None:
+            observed = self._quota.read(response.headers, bucket=bucket, now_s=self._surroundings.now_s())
+            if observed is not None:
+                bucket = observed.bucket
+                await context.limiter.observe(observed)
+        error = self._judge(request, response, self._setting())
+        if isinstance(error, RateLimited):
+            raise _Refusal(limited=error, bucket=bucket)
+        if error is not None:
+            raise error
+        return response
+
+    async def _exchange(
+        self, request: Request, url: URL, context: FetchContext, attempt: int, authorization: Mapping[str, str]
+    ) -> Response:
+        key = (request.method, str(url), request.accept)
+        kept = self._kept.get(key) if request.conditional else None
+        headers = {**self._headers, **authorization, "Accept": request.accept}
+        if kept is not None:
+            headers["If-None-Match"] = kept.etag
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        async with self._permits:
+            started_s = time.perf_counter()
+            with _TRACER.start_as_current_span(
+                "omnisql.api_request", record_exception=False, set_status_on_exception=False
+            ) as span:
+                span.set_attributes(
+                    {
+                        "http.request.method": request.method,
+                        "url.template": request.template,
+                        "omnisql.connector": self.connector,
+                        "omnisql.server": self.server,
+                    }
+                )
+                try:
+                    received = await self._receive(request, url, headers)
+                except (Retryable, Fatal) as failure:
+                    span.set_status(Status(StatusCode.ERROR, type(failure).__name__))
+                    raise
+                span.set_attribute("http.response.status_code", received.status)
+            context.meter.request(
+                RequestRecord(
+                    method=request.method,
+                    template=request.template,
+                    status=received.status,
+                    duration_ms=(time.perf_counter() - started_s) * 1000.0,
+                    bytes_received=len(received.content),
+                    attempt=attempt,
+                    revalidated=received.status == 304 and kept is not None,
+                )
+            )
+        return self._understood(request, key, kept, received)
+
+    async def _receive(self, request: Request, url: URL, headers: Mapping[str, str]) -> _Received:
+        self.open_request_count += 1
+        try:
+            async with self._opened().request(
+                request.method, url, headers=headers, data=request.body, allow_redirects=False
+            ) as answer:
+                chunks = bytearray()
+                async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                    chunks += chunk
+                    if len(chunks) > self.settings.response_bytes_max:
+                        raise Fatal(
+                            message=f'server "{self.server}" sent an answer that is too large',
+                            detail=f"{request.template} exceeds {self.settings.response_bytes_max} bytes.",
+                        )
+                named = {name.lower(): text for name, text in answer.headers.items()}
+                return _Received(status=answer.status, headers=named, content=bytes(chunks))
+        except TimeoutError:
+            raise timed_out(request, self._setting(), self.settings.read_timeout_s) from None
+        except (aiohttp.ClientError, ConnectionError) as failure:
+            # The library's own message may hold the URL with its values; its class says enough.
+            raise unavailable(request, self._setting(), _plain(failure)) from None
+        finally:
+            self.open_request_count -= 1
+
+    def _understood(self, request: Request, key: Key, kept: KeptBody | None, received: _Received) -> Response:
+        status, headers, content = received.status, received.headers, received.content
+        is_confirmed = status == 304 and kept is not None
+        if kept is not None and is_confirmed:
+            status, headers, content = 200, {**kept.headers, **headers}, kept.content
+        body = None
+        if content:
+            try:
+                body = msgspec.json.decode(content)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                if status < 300:
+                    raise unavailable(request, self._setting(), "its answer is not complete JSON") from None
+        etag = headers.get("etag")
+        if status == 200 and etag and not is_confirmed and request.conditional and request.method == "GET":
+            self._kept.put(key, KeptBody(etag=etag, content=content, headers=headers))
+        return Response(
+            status=status, headers=headers, body=body, url=key[1], content=content, revalidated=is_confirmed
+        )
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            bounds = self.settings
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=bounds.concurrency_max, ttl_dns_cache=60),
+                timeout=aiohttp.ClientTimeout(
+                    total=bounds.total_timeout_s, sock_connect=bounds.connect_timeout_s, sock_read=bounds.read_timeout_s
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    def _url(self, request: Request) -> URL:
+        if request.url is not None:
+            return self._same_origin(URL(request.url, encoded=True))
+        query = urlencode(request.parameters)
+        return URL(f"{self._base}{request.path}" + (f"?{query}" if query else ""), encoded=True)
+
+    def _same_origin(self, url: URL) -> URL:
+        # A credential is bound to its audience: it goes to no other scheme, host or port, whatever an answer says.
+        if not url.is_absolute() or url.origin() != self._base.origin():
+            raise Fatal(message=f'server "{self.server}" points to another host, which is not followed')
+        return url
+
+    def _setting(self) -> Setting:
+        return Setting(server=self.server, now_s=self._surroundings.now_s())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Received:
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+
+async def post_form(url: str, fields: Mapping[str, str], timeout_s: float = 20.0) -> TokenAnswer:
+    """Post a form to an OAuth 2.0 token endpoint and return its answer.
+
+    Raises:
+        Retryable: SQLSTATE 08006, the endpoint cannot be reached.
+    """
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            session.post(url, data=dict(fields), allow_redirects=False) as answer,
+        ):
+            content = await answer.content.read(_TOKEN_ANSWER_BYTES_MAX)
+            status = answer.status
+    except (aiohttp.ClientError, ConnectionError, TimeoutError):
+        raise Retryable(message="SOURCE_UNAVAILABLE: a token endpoint cannot be reached") from None
+    try:
+        body = msgspec.json.decode(content, type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = {}
+    return TokenAnswer(status=status, body=body)
+
+
+class _Refusal(Exception):
+    """A refusal by the source itself, kept apart from one by the limiter: only this one is waited out here."""
+
+    def __init__(self, *, limited: RateLimited, bucket: str) -> None:
+        super().__init__(limited.message)
+        self.limited = limited
+        self.bucket = bucket
+
+
+def _plain(failure: BaseException) -> str:
+    if isinstance(failure, aiohttp.ClientConnectorError):
+        return "it cannot be connected to"
+    if isinstance(failure, aiohttp.ClientPayloadError):
+        return "its answer was cut off"
+    return "it broke the connection"

@@ -1,0 +1,109 @@
+"""The edges of a run statement: its parameters as text, and answers that are not a query's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import numpy as np
+
+from catalog.types import BY_OID
+from omnisql_server.errors import NotSupported
+from omnisql_server.execute.run import Engine
+from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.report import SourceReport
+from omnisql_server.model.run import BoundParameters
+from omnisql_server.model.statement import Statement
+from omnisql_server.plan.explain import explain_json, explain_text
+from wire.backend import Field, copy_data, data_row
+from wire.copy import CopyFormat, copy_chunk, copy_header, copy_trailer
+from wire.rows import EncodedRows
+from wire.values import decode_parameter
+
+_TEXT_OID, _JSON_OID = 25, 114
+_KNOWN_OPTIONS = frozenset({"analyze", "format", "verbose", "costs", "timing", "summary", "settings", "buffers", "wal"})
+
+
+def parameter_constants(parameters: BoundParameters, type_oids: Sequence[int]) -> list[tuple[str, str | None]] | None:
+    """Give each parameter's type name and text form, None when a type is one that only PostgreSQL understands."""
+    constants = []
+    for type_oid, format_code, value in zip(type_oids, parameters.formats, parameters.values, strict=True):
+        known = BY_OID.get(type_oid)
+        if known is None:
+            return None
+        name = f"{known.element}[]" if known.element is not None else known.name
+        constants.append((name, decode_parameter(type_oid, format_code, value) if value is not None else None))
+    return constants
+
+
+def result_formats(wanted: Sequence[int], column_count: int) -> tuple[int, ...]:
+    """Apply PostgreSQL's rule for result format codes: none is text, one is for all, else one each."""
+    if len(wanted) == column_count:
+        return tuple(wanted)
+    return tuple(wanted or (0,)) * column_count if len(wanted) <= 1 else tuple(wanted)
+
+
+def explain_wants(statement: Statement) -> tuple[bool, bool]:
+    """Read EXPLAIN's options: whether to run the statement (ANALYZE), and whether the answer is JSON.
+
+    Raises:
+        NotSupported: an option or format is none of those that exist here.
+    """
+    options = dict(statement.explain_options)
+    if unknown := sorted(set(options) - _KNOWN_OPTIONS):
+        raise NotSupported(message=f"EXPLAIN option {unknown[0]} is not available over API tables")
+    form = options.get("format", "text")
+    if form not in ("text", "json"):
+        raise NotSupported(
+            message=f"EXPLAIN format {form} is not available over API tables", hint="use FORMAT TEXT or FORMAT JSON"
+        )
+    return options.get("analyze", "false") in ("true", "on", "1"), form == "json"
+
+
+def explain_fields(statement: Statement) -> tuple[Field, ...]:
+    """Describe EXPLAIN's answer: one column, as PostgreSQL names it."""
+    _, as_json = explain_wants(statement)
+    type_oid = _JSON_OID if as_json else _TEXT_OID
+    return (
+        Field(
+            name="QUERY PLAN",
+            table_oid=0,
+            attribute_number=0,
+            type_oid=type_oid,
+            type_length=-1,
+            type_modifier=-1,
+            format=0,
+        ),
+    )
+
+
+async def explained(
+    statement: Statement, plan: QueryPlan, engine: Engine, reports: Mapping[str, SourceReport] | None
+) -> AsyncIterator[EncodedRows]:
+    """Yield EXPLAIN's rows, with what really happened when there are reports."""
+    _, as_json = explain_wants(statement)
+    lines = (
+        (explain_json(plan, engine.name, engine.reason, reports),)
+        if as_json
+        else explain_text(plan, engine.name, engine.reason, reports)
+    )
+    messages = [data_row([line.encode()]) for line in lines]
+    yield EncodedRows(data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64))
+
+
+async def copy_stream(
+    chunks: AsyncIterator[EncodedRows], copy_format: CopyFormat, names: Sequence[str]
+) -> AsyncIterator[EncodedRows]:
+    """Turn DataRow messages into COPY's; header and trailer travel as messages that count no row."""
+    header = copy_header(copy_format, names)
+    if header is not None:
+        yield _uncounted(header)
+    async for chunk in chunks:
+        data = copy_chunk(copy_format, chunk.data, chunk.ends)
+        yield EncodedRows(data=memoryview(data), ends=np.full(chunk.row_count, len(data), dtype=np.int64))
+    trailer = copy_trailer(copy_format)
+    if trailer is not None:
+        yield _uncounted(copy_data(trailer))
+
+
+def _uncounted(message: bytes) -> EncodedRows:
+    return EncodedRows(data=memoryview(message), ends=np.empty(0, dtype=np.int64))

@@ -1,0 +1,236 @@
+"""Bind one statement: PostgreSQL describes it, names and locks are compared, privileges read, constants folded.
+
+One flush on the session's backend answers everything for a statement seen before; a new one needs two or three more.
+What does not depend on the moment is kept as a template by text; privileges, settings, locks and constants never are.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from omnisql_server.bind import questions
+from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_constants, fill_constants, fold_sql
+from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
+from omnisql_server.bind.tree import NotQualified, coarse_checks, coarse_occurrences, qualify_query
+from omnisql_server.errors import InsufficientPrivilege
+from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared
+from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
+from omnisql_server.model.relation import RelationKind
+from omnisql_server.model.statement import Statement
+
+PRIVATE_NAME = "omnisql_q"
+Constant = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindRequest:
+    """What bind needs: the query, the parameter types the client gave, and its values in text form once known.
+
+    `twin` names the private statement kept on the backend; `described` says that it is there already.
+    """
+
+    parsed: ParsedQuery
+    type_oids: tuple[int, ...] = ()
+    parameters: Callable[[tuple[int, ...]], Sequence[Constant] | None] | None = None
+    twin: str | None = None
+    described: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Template:
+    """What a text means as long as names, the catalog's sequence and the role are the same."""
+
+    key: tuple[object, ...]
+    closure: Closure
+    folded: FoldedTree | None
+    reason: str
+    occurrences: tuple[Occurrence, ...]
+    checks: tuple[Check, ...]
+    has_parameters: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """What one flush said."""
+
+    prepared: Prepared
+    sequence: int
+    search_path: str
+    settings: Settings
+    locked_before: frozenset[int]
+    locked: frozenset[int]
+    oids: tuple[int | None, ...]
+    denied: Check | None
+    constants: tuple[Constant, ...] | None
+
+
+class Binder:
+    """Binds the statements of one tenant; `api_relations` gives the OIDs of its API tables as last seen."""
+
+    def __init__(
+        self,
+        *,
+        parse_query: Callable[[str], ParsedQuery],
+        api_wrappers: Callable[[], frozenset[str]],
+        api_relations: Callable[[], frozenset[int]],
+        templates_max: int = 2048,
+    ) -> None:
+        self._parse_query = parse_query
+        self._api_wrappers = api_wrappers
+        self._api_relations = api_relations
+        self._templates: OrderedDict[tuple[object, ...], _Template] = OrderedDict()
+        self._templates_max = templates_max
+
+    async def bind(self, request: BindRequest, backend: Backend) -> BoundQuery:
+        """Resolve, check and fold one query.
+
+        Raises:
+            BackendError: PostgreSQL refuses the statement, with its own words.
+            InsufficientPrivilege: a GRANT is missing (42501).
+            InternalError: what was found is not what PostgreSQL locked (XX000).
+        """
+        guess_key = (request.parsed.text, request.type_oids)
+        guess = self._templates.get(guess_key)
+        moment = await self._flush(request, guess, backend)
+        key = (moment.sequence, moment.search_path, moment.settings.current_user, moment.oids)
+        template = guess if guess is not None and guess.key == key else None
+        denied = moment.denied
+        if template is None:
+            template = await self._template(request, key, moment, backend)
+            answer = (await backend.ask(questions.ask_privileges(template.checks)))[0]
+            denied = questions.denied(template.checks, answer)
+            if not backend.in_transaction_block:
+                self._remember(guess_key, template)
+        verify(template.closure, moment.locked_before, moment.locked, self._api_relations())
+        if denied is not None:
+            raise _privilege_error(denied, template.closure)
+        return await self._bound(request, template, moment, backend, template is guess)
+
+    async def reaches_api(self, statement: Statement, backend: Backend) -> bool:
+        """Say whether a statement that is not a query names a relation through which an API table is reached."""
+        names = tuple(dict.fromkeys((reference.schema, reference.name) for reference in statement.references))
+        answer = (await backend.ask(questions.ask_resolve(names)))[0]
+        oids = tuple(int(row[0]) if row[0] else None for row in questions.rows_of(answer))
+        closure = await close_over(names, oids, backend, self._parse_query, self._api_wrappers())
+        return closure.reaches_api
+
+    async def _flush(self, request: BindRequest, guess: _Template | None, backend: Backend) -> _Moment:
+        parsed = request.parsed
+        before = [Ask(sql=questions.LOCKED)] if backend.in_transaction_block else []
+        describe = DescribePrepared(name=request.twin) if request.described and request.twin else _prepare(request)
+        asked = [*before, describe, Ask(sql=questions.STATE), Ask(sql=questions.LOCKED)]
+        asked.append(questions.ask_resolve(names_of(parsed)))
+        if guess is not None:
+            asked.append(questions.ask_privileges(guess.checks))
+        folds = guess is not None and guess.folded is not None and guess.folded.constants and not guess.has_parameters
+        if folds and guess is not None and guess.folded is not None:
+            asked.append(Ask(sql=fold_sql(guess.folded.constants, ())))
+        answers: list[Answer] = await backend.ask(*asked)
+        locked_before = questions.read_oids(answers.pop(0)) if before else frozenset()
+        sequence, search_path, settings = questions.read_state(answers[1])
+        return _Moment(
+            prepared=questions.prepared_of(answers[0]),
+            sequence=sequence,
+            search_path=search_path,
+            settings=settings,
+            locked_before=locked_before,
+            locked=questions.read_oids(answers[2]),
+            oids=tuple(int(row[0]) if row[0] else None for row in questions.rows_of(answers[3])),
+            denied=questions.denied(guess.checks, answers[4]) if guess is not None else None,
+            constants=_constants(answers[5]) if folds else None,
+        )
+
+    async def _template(
+        self, request: BindRequest, key: tuple[object, ...], moment: _Moment, backend: Backend
+    ) -> _Template:
+        parsed = request.parsed
+        closure = await close_over(names_of(parsed), moment.oids, backend, self._parse_query, self._api_wrappers())
+        role = moment.settings.current_user
+        try:
+            qualified = qualify_query(parsed, closure, role)
+        except NotQualified as reason:
+            return _Template(
+                key=key,
+                closure=closure,
+                folded=None,
+                reason=str(reason),
+                occurrences=coarse_occurrences(parsed, closure),
+                checks=coarse_checks(parsed, closure, role),
+                has_parameters=False,
+            )
+        folded = extract_constants(qualified.tree)
+        return _Template(
+            key=key,
+            closure=closure,
+            folded=folded,
+            reason="",
+            occurrences=qualified.occurrences,
+            checks=qualified.checks,
+            has_parameters=any(tree.find(exp.Parameter) for tree in (folded.tree, *folded.constants)),
+        )
+
+    async def _bound(
+        self, request: BindRequest, template: _Template, moment: _Moment, backend: Backend, guessed: bool
+    ) -> BoundQuery:
+        tree, reason = None, template.reason
+        if template.folded is not None:
+            given = request.parameters
+            parameters = given(moment.prepared.parameter_oids) if given and template.has_parameters else ()
+            if parameters is None:
+                reason = "a parameter has a type that only PostgreSQL understands"
+            else:
+                known = moment.constants if guessed else None
+                tree = await self._instantiate(template.folded, template, parameters, known, backend)
+        return BoundQuery(
+            parsed=request.parsed,
+            tree=tree,
+            reason=reason,
+            occurrences=template.occurrences,
+            relations=template.closure.by_name,
+            views=template.closure.views,
+            parameter_oids=moment.prepared.parameter_oids,
+            fields=moment.prepared.fields or (),
+            settings=moment.settings,
+            checks=template.checks,
+            catalog_sequence=moment.sequence,
+        )
+
+    async def _instantiate(
+        self,
+        folded: FoldedTree,
+        template: _Template,
+        parameters: Sequence[Constant],
+        constants: tuple[Constant, ...] | None,
+        backend: Backend,
+    ) -> exp.Expr:
+        """Put the parameters and this moment's constants into a template's tree."""
+        if constants is None and folded.constants and (parameters or not template.has_parameters):
+            sql = fold_sql(folded.constants, parameters)
+            constants = _constants((await backend.ask(Ask(sql=sql)))[0])
+        return fill_constants(bind_parameters(folded.tree, parameters), constants or ())
+
+    def _remember(self, key: tuple[object, ...], template: _Template) -> None:
+        self._templates[key] = template
+        self._templates.move_to_end(key)
+        if len(self._templates) > self._templates_max:
+            self._templates.popitem(last=False)
+
+
+def _prepare(request: BindRequest) -> Prepare:
+    name = request.twin or PRIVATE_NAME
+    return Prepare(name=name, sql=request.parsed.text, type_oids=request.type_oids, keep=request.twin is not None)
+
+
+def _constants(answer: Answer) -> tuple[Constant, ...]:
+    row = questions.rows_of(answer)[0]
+    return tuple((row[index] or "text", row[index + 1]) for index in range(0, len(row), 2))
+
+
+def _privilege_error(denied: Check, closure: Closure) -> InsufficientPrivilege:
+    relation = next(relation for relation in closure.relations if relation.oid == denied.relation_oid)
+    kind = {RelationKind.VIEW: "view", RelationKind.API: "foreign table"}.get(relation.kind, "table")
+    return InsufficientPrivilege(message=f"permission denied for {kind} {relation.name}")

@@ -1,0 +1,149 @@
+"""Constants of a query: parameters become literals, stable expressions become what PostgreSQL says they are. Pure.
+
+`now() - interval '7 days'` or `date '2026-01-01'` is evaluated once, by the session's own backend in the statement's
+transaction, so that the planner, DuckDB and PostgreSQL use one value. Volatile functions are never folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+_FOLDED_FUNCTIONS = frozenset({"MAKE_INTERVAL", "MAKE_DATE", "MAKE_TIMESTAMPTZ", "TO_TIMESTAMP", "AGE"})
+_FOLDED_NODES = (
+    exp.Add,
+    exp.Sub,
+    exp.Mul,
+    exp.Div,
+    exp.Neg,
+    exp.Paren,
+    exp.Cast,
+    exp.Interval,
+    exp.Literal,
+    exp.Boolean,
+    exp.Null,
+    exp.Parameter,
+    exp.CurrentTimestamp,
+    exp.CurrentDate,
+    exp.CurrentUser,
+    exp.TimestampTrunc,
+    exp.DateTrunc,
+    exp.AtTimeZone,
+    exp.DPipe,
+    exp.Upper,
+    exp.Lower,
+    exp.Var,
+    exp.DataType,
+    exp.DataTypeParam,
+    exp.IntervalSpan,
+)
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_FOLD = "fold_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedTree:
+    """A tree whose constant expressions are placeholders, and those expressions in order."""
+
+    tree: exp.Expr
+    constants: tuple[exp.Expr, ...]
+
+
+def extract_constants(tree: exp.Expr) -> FoldedTree:
+    """Take every largest constant expression that is not a plain literal out of a qualified, annotated tree."""
+    tree = tree.copy()
+    _type_literals(tree)
+    constants: list[exp.Expr] = []
+    for node in list(_largest_constants(tree)):
+        placeholder = exp.Placeholder(this=f"{_FOLD}{len(constants)}")
+        constants.append(node.copy())
+        node.replace(placeholder)
+    return FoldedTree(tree=tree, constants=tuple(constants))
+
+
+def _type_literals(tree: exp.Expr) -> None:
+    """Give an untyped string literal the type of the column it is compared with, as PostgreSQL does."""
+    for node in tree.find_all(*_COMPARISONS, exp.In, exp.Between):
+        column = node.this
+        others = [node.expression, *node.args.get("expressions", []), node.args.get("low"), node.args.get("high")]
+        if not isinstance(column, exp.Column) and isinstance(node, exp.Binary):
+            column, others = node.expression, [node.this]
+        if not isinstance(column, exp.Column) or column.type is None:
+            continue
+        if column.type.is_type(*exp.DataType.TEXT_TYPES, exp.DataType.Type.UNKNOWN):
+            continue
+        for other in others:
+            if isinstance(other, exp.Literal) and other.is_string:
+                other.replace(exp.Cast(this=other.copy(), to=column.type.copy()))
+
+
+def _largest_constants(tree: exp.Expr) -> list[exp.Expr]:
+    found: list[exp.Expr] = []
+
+    def visit(node: exp.Expr) -> None:
+        if _is_constant(node):
+            if not _is_plain(node):
+                found.append(node)
+            return
+        for child in node.iter_expressions():
+            visit(child)
+
+    visit(tree)
+    return found
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Anonymous):
+        known = node.name.upper() in _FOLDED_FUNCTIONS
+        return known and all(_is_constant(child) for child in node.expressions)
+    return isinstance(node, _FOLDED_NODES) and all(_is_constant(child) for child in node.iter_expressions())
+
+
+def _is_plain(node: exp.Expr) -> bool:
+    """Say whether a constant is as simple as it can be; types, units and intervals are not values by themselves."""
+    if isinstance(node, exp.Literal | exp.Boolean | exp.Null | exp.Parameter | exp.DataType | exp.Var | exp.Interval):
+        return True
+    if isinstance(node, exp.IntervalSpan | exp.DataTypeParam):
+        return True
+    return isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal)
+
+
+def fold_sql(constants: Sequence[exp.Expr], parameters: Sequence[tuple[str, str | None]]) -> str:
+    """Write the query that evaluates the constants: one row, a type name and a text form for each."""
+    bound = [bind_parameters(constant, parameters).sql("postgres") for constant in constants]
+    shown = [f"pg_catalog.pg_typeof({sql})::pg_catalog.text, ({sql})::pg_catalog.text" for sql in bound]
+    return "SELECT " + ", ".join(shown)
+
+
+def bind_parameters(tree: exp.Expr, parameters: Sequence[tuple[str, str | None]]) -> exp.Expr:
+    """Replace `$n` by a literal of the parameter's type; `parameters` are (type as SQL, text form) in order."""
+    if not parameters:
+        return tree
+
+    def replace(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Parameter):
+            return typed_literal(*parameters[int(node.name) - 1])
+        return node
+
+    return tree.transform(replace)
+
+
+def fill_constants(tree: exp.Expr, values: Sequence[tuple[str, str | None]]) -> exp.Expr:
+    """Replace the placeholders of `extract_constants` by literals; `values` are (type as SQL, text form) in order."""
+    if not values:
+        return tree
+
+    def replace(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Placeholder) and node.name.startswith(_FOLD):
+            return typed_literal(*values[int(node.name.removeprefix(_FOLD))])
+        return node
+
+    return tree.transform(replace)
+
+
+def typed_literal(type_sql: str, text: str | None) -> exp.Expr:
+    """Write a constant with its type: the cast of a string literal, or of NULL."""
+    value: exp.Expr = exp.Null() if text is None else exp.Literal.string(text)
+    return exp.Cast(this=value, to=exp.DataType.build(type_sql, dialect="postgres"))

@@ -1,0 +1,205 @@
+"""The constant queries that bind asks of a user's backend, and the reading of their answers.
+
+The session's search_path is the user's: every relation, function, type and operator below is qualified, so that nothing
+a user creates can answer in PostgreSQL's place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from omnisql_server.errors import InternalError
+from omnisql_server.model.backend import Answer, Ask, Prepared, Rows
+from omnisql_server.model.query import Check, Settings
+from omnisql_server.model.relation import Attribute, Relation, RelationKind
+
+STATE = """
+SELECT (SELECT s.last_value FROM omnisql_catalog.ddl_sequence AS s),
+       pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('DateStyle'),
+       pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('extra_float_digits'),
+       pg_catalog.current_setting('statement_timeout'),
+       pg_catalog.current_setting('omnisql.engine', true), pg_catalog.current_setting('omnisql.on_source_error', true),
+       pg_catalog.current_setting('omnisql.max_api_calls', true), current_user,
+       pg_catalog.current_setting('search_path')
+"""
+"""One row: the catalog's sequence and every setting that a run statement depends on."""
+
+LOCKED = """
+SELECT c.oid, c.relkind
+  FROM pg_catalog.pg_locks AS l
+  JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) l.relation
+ WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+   AND l.locktype OPERATOR(pg_catalog.=) 'relation'::pg_catalog.text
+   AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+   AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog."char"[])
+"""
+"""The user's relations that this backend holds locks on: after Parse, those that the statement really touches."""
+
+RESOLVE = """
+SELECT pg_catalog.to_regclass(u.name)::pg_catalog.oid
+  FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS u(name, place)
+ ORDER BY u.place
+"""
+"""What each name means to this session, in order; null where it means nothing."""
+
+DETAIL = """
+SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.pg_get_userbyid(c.relowner),
+       pg_catalog.array_to_json(c.reloptions),
+       CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v'::pg_catalog."char" THEN pg_catalog.pg_get_viewdef(c.oid) END,
+       f.srvname, w.fdwname, pg_catalog.array_to_json(t.ftoptions),
+       (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.attname, a.atttypid,
+                 pg_catalog.format_type(a.atttypid, a.atttypmod), pg_catalog.array_to_json(a.attfdwoptions))
+                 ORDER BY a.attnum)
+          FROM pg_catalog.pg_attribute AS a
+         WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
+           AND NOT a.attisdropped)
+  FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS u(oid)
+  JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) u.oid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+  LEFT JOIN pg_catalog.pg_foreign_table AS t ON t.ftrelid OPERATOR(pg_catalog.=) c.oid
+  LEFT JOIN pg_catalog.pg_foreign_server AS f ON f.oid OPERATOR(pg_catalog.=) t.ftserver
+  LEFT JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid OPERATOR(pg_catalog.=) f.srvfdw
+"""
+"""Everything about the given relations."""
+
+PRIVILEGES = """
+SELECT CASE WHEN u.attribute OPERATOR(pg_catalog.=) 0
+            THEN pg_catalog.has_any_column_privilege(r.oid, u.relation, 'SELECT')
+            ELSE pg_catalog.has_table_privilege(r.oid, u.relation, 'SELECT')
+              OR pg_catalog.has_column_privilege(r.oid, u.relation, u.attribute, 'SELECT') END
+  FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.oid[]),
+                  pg_catalog.unnest($3::pg_catalog.int2[])) WITH ORDINALITY AS u(role, relation, attribute, place)
+  LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname OPERATOR(pg_catalog.=) u.role::pg_catalog.name
+ ORDER BY u.place
+"""
+"""Whether a role may SELECT an attribute of a relation (0: any one of them), in order."""
+
+CONSTANTS = {"STATE": STATE, "LOCKED": LOCKED, "RESOLVE": RESOLVE, "DETAIL": DETAIL, "PRIVILEGES": PRIVILEGES}
+"""All of the above by name, for the test that parses them."""
+
+
+def ask_resolve(names: Iterable[tuple[str | None, str]]) -> Ask:
+    """Ask what names mean; the answer's rows are in the same order."""
+    return Ask(sql=RESOLVE, parameters=(text_array(_quoted(schema, name) for schema, name in names),))
+
+
+def ask_detail(oids: Iterable[int]) -> Ask:
+    """Ask for everything about relations."""
+    return Ask(sql=DETAIL, parameters=(text_array(str(oid) for oid in oids),))
+
+
+def ask_privileges(checks: Sequence[Check]) -> Ask:
+    """Ask whether all checks hold; `privileges_held` reads the answer."""
+    flat = [(check, attribute) for check in checks for attribute in (check.attributes or (0,))]
+    return Ask(
+        sql=PRIVILEGES,
+        parameters=(
+            text_array(check.role for check, _ in flat),
+            text_array(str(check.relation_oid) for check, _ in flat),
+            text_array(str(attribute) for _, attribute in flat),
+        ),
+    )
+
+
+def denied(checks: Sequence[Check], answer: Answer) -> Check | None:
+    """Return the first check that does not hold."""
+    flat = [check for check in checks for _ in (check.attributes or (0,))]
+    rows = rows_of(answer)
+    if len(rows) != len(flat):
+        raise InternalError(message="privileges were not answered for every relation")
+    return next((check for check, row in zip(flat, rows, strict=True) if row[0] != "t"), None)
+
+
+def rows_of(answer: Answer) -> tuple[tuple[str | None, ...], ...]:
+    """Return the rows of an `Ask`'s answer."""
+    if not isinstance(answer, Rows):
+        raise InternalError(message="the backend answered out of order")
+    return answer.rows
+
+
+def prepared_of(answer: Answer) -> Prepared:
+    """Return the description that a `Prepare` was answered with."""
+    if not isinstance(answer, Prepared):
+        raise InternalError(message="the backend answered out of order")
+    return answer
+
+
+def read_state(answer: Answer) -> tuple[int, str, Settings]:
+    """Read the catalog's sequence, the search_path and the settings."""
+    sequence, zone, date, interval, digits, timeout, engine, on_error, calls, user, path = rows_of(answer)[0]
+    settings = Settings(
+        time_zone=zone or "UTC",
+        date_style=date or "",
+        interval_style=interval or "",
+        extra_float_digits=int(digits or 0),
+        statement_timeout_ms=_duration_ms(timeout or "0"),
+        engine=engine or "auto",
+        on_source_error=on_error or "fail",
+        max_api_calls=int(calls) if calls else None,
+        current_user=user or "",
+    )
+    return int(sequence or 0), path or "", settings
+
+
+def read_oids(answer: Answer) -> frozenset[int]:
+    """Read the OIDs of a `LOCKED` answer."""
+    return frozenset(int(row[0] or 0) for row in rows_of(answer))
+
+
+def read_relation(row: tuple[str | None, ...], api_wrappers: frozenset[str]) -> Relation:
+    """Read one row of a `DETAIL` answer."""
+    oid, schema, name, relkind, owner, reloptions, definition, server, wrapper, options, attributes = row
+    is_api = relkind == "f" and wrapper in api_wrappers
+    kinds = {"v": RelationKind.VIEW}
+    table_options = _options(options)
+    return Relation(
+        oid=int(oid or 0),
+        schema=schema or "",
+        name=name or "",
+        kind=RelationKind.API if is_api else kinds.get(relkind or "", RelationKind.LOCAL),
+        owner=owner or "",
+        attributes=tuple(_attribute(fields, is_api) for fields in json.loads(attributes or "[]")),
+        server=server or "",
+        wrapper=wrapper or "",
+        api_table=table_options.get("table", name or "") if is_api else "",
+        options=table_options,
+        definition=(definition or "").rstrip().rstrip(";"),
+        security_invoker=_options(reloptions).get("security_invoker", "false") in ("true", "on", "1", "yes"),
+    )
+
+
+def _duration_ms(text: str) -> int:
+    """Read a duration as SHOW prints it: a whole number with one of PostgreSQL's units, or 0."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(digits) * _UNITS_MS[text[len(digits) :]]
+
+
+_UNITS_MS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def _attribute(fields: list[object], is_api: bool) -> Attribute:
+    number, name, type_oid, type_sql, options = fields
+    api_column = _options(json.dumps(options)).get("column", str(name)) if is_api else None
+    return Attribute(
+        number=int(str(number)),
+        name=str(name),
+        type_oid=int(str(type_oid)),
+        type_sql=str(type_sql),
+        api_column=api_column,
+    )
+
+
+def _options(text: str | None) -> dict[str, str]:
+    pairs = json.loads(text) if text else None
+    return dict(pair.split("=", 1) for pair in pairs or ())
+
+
+def _quoted(schema: str | None, name: str) -> str:
+    parts = [name] if schema is None else [schema, name]
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def text_array(items: Iterable[str]) -> str:
+    """Write a one-dimensional array literal of text."""
+    return "{" + ",".join('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items) + "}"

@@ -1,0 +1,204 @@
+"""A query's tree with every relation named uniquely, views expanded and columns qualified. Pure, sqlglot to sqlglot.
+
+Each place that reads an API table or a local table becomes a relation `scan_N`; its alias stays the user's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from omnisql_server.bind.resolve import Closure, Name
+from omnisql_server.model.query import Check, Occurrence, ParsedQuery
+from omnisql_server.model.relation import Relation, RelationKind
+
+
+class NotQualified(Exception):
+    """The tree cannot be resolved here; only PostgreSQL may execute the text. The message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualifiedTree:
+    """A resolved tree, its occurrences in order, and the privileges it needs."""
+
+    tree: exp.Expr
+    occurrences: tuple[Occurrence, ...]
+    checks: tuple[Check, ...]
+
+
+@dataclass(slots=True)
+class _Expansion:
+    """State of one expansion: relations by scan name, and whose privileges count where."""
+
+    closure: Closure
+    scans: dict[str, tuple[Relation, str]] = field(default_factory=dict)
+    places: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    view_checks: list[tuple[str, Relation]] = field(default_factory=list)
+
+
+def qualify_query(parsed: ParsedQuery, closure: Closure, current_user: str) -> QualifiedTree:
+    """Expand and qualify a parsed query.
+
+    Raises:
+        NotQualified: the tree, or a view's, cannot be trusted or resolved.
+    """
+    expansion = _Expansion(closure=closure)
+    tree = _expand(parsed, expansion, current_user, ())
+    schema: dict[str, object] = {
+        name: {attribute.name: attribute.type_sql for attribute in relation.attributes}
+        for name, (relation, _) in expansion.scans.items()
+    }
+    try:
+        tree = qualify(tree, schema=schema, dialect="postgres", validate_qualify_columns=True, identify=True)
+        tree = annotate_types(tree, schema=schema, dialect="postgres")
+    except (SqlglotError, RecursionError, ValueError, KeyError) as error:
+        raise NotQualified(f"names could not be resolved outside PostgreSQL ({type(error).__name__})") from error
+    used = _columns_used(tree)
+    occurrences = tuple(
+        Occurrence(
+            scan_name=name,
+            relation=relation,
+            columns=tuple(a.name for a in relation.attributes if a.name in used[name]),
+        )
+        for name, (relation, _) in expansion.scans.items()
+    )
+    return QualifiedTree(tree=tree, occurrences=occurrences, checks=_checks(expansion, occurrences, tree))
+
+
+def _expand(parsed: ParsedQuery, expansion: _Expansion, role: str, place: tuple[int, ...]) -> exp.Expr:
+    if parsed.tree is None:
+        raise NotQualified(parsed.reason)
+    tree = parsed.tree.copy()
+    _strip_schemas(tree)
+    tables = [
+        node
+        for scope in traverse_scope(tree)
+        for node, source in scope.selected_sources.values()
+        if isinstance(source, exp.Table) and isinstance(node, exp.Table)
+    ]
+    for table in tables:
+        _replace(table, expansion, role, (*place, _byte_position(table, parsed.text)))
+    return tree
+
+
+def _byte_position(table: exp.Table, text: str) -> int:
+    identifier = table.args.get("db") or table.this
+    start = identifier.meta.get("start")
+    if start is None:
+        raise NotQualified("a relation whose place in the text is unknown")
+    return len(text[:start].encode())
+
+
+def _replace(table: exp.Table, expansion: _Expansion, role: str, place: tuple[int, ...]) -> None:
+    if not isinstance(table.this, exp.Identifier):
+        raise NotQualified("a function in FROM")
+    name: Name = (table.text("db") or None, table.name)
+    relation = expansion.closure.by_name.get(name)
+    if relation is None or table.args.get("only") or table.args.get("sample"):
+        raise NotQualified(f"{table.name} is read in a way that only PostgreSQL knows")
+    alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
+    if relation.kind is RelationKind.VIEW:
+        inner_role = role if relation.security_invoker else relation.owner
+        mark = len(expansion.view_checks)
+        expansion.view_checks.append((role, relation))
+        definition = _expand(expansion.closure.views[relation.oid], expansion, inner_role, place)
+        replacement: exp.Expr = exp.Subquery(this=definition, alias=alias.copy())
+        replacement.meta[_VIEW_MARK] = mark
+    else:
+        scan_name = f"scan_{len(expansion.scans)}"
+        expansion.scans[scan_name] = (relation, role)
+        expansion.places[scan_name] = place
+        replacement = exp.Table(this=exp.to_identifier(scan_name, quoted=True), alias=alias.copy())
+    for key in ("joins", "laterals", "pivots"):
+        if table.args.get(key):
+            replacement.set(key, table.args[key])
+    table.replace(replacement)
+
+
+def _strip_schemas(tree: exp.Expr) -> None:
+    """Drop the schema from `schema.table.column`: the relation it names keeps its plain name as alias."""
+    for column in tree.find_all(exp.Column):
+        if column.args.get("catalog"):
+            raise NotQualified("a column with a database name")
+        if column.args.get("db"):
+            column.set("db", None)
+
+
+def _columns_used(tree: exp.Expr) -> dict[str, set[str]]:
+    used: dict[str, set[str]] = {}
+    for scope in traverse_scope(tree):
+        for alias, (_, source) in scope.selected_sources.items():
+            if isinstance(source, exp.Table):
+                columns = {column.name for column in _source_columns(scope, alias)}
+                used.setdefault(source.name, set()).update(columns)
+    return used
+
+
+def _source_columns(scope: Scope, alias: str) -> list[exp.Column]:
+    return [column for column in scope.columns if column.table == alias]
+
+
+def _checks(expansion: _Expansion, occurrences: tuple[Occurrence, ...], tree: exp.Expr) -> tuple[Check, ...]:
+    checks = []
+    for occurrence in occurrences:
+        relation, role = expansion.scans[occurrence.scan_name]
+        checks.append(_check(role, relation, frozenset(occurrence.columns)))
+    for index, columns in _view_columns(tree).items():
+        role, view = expansion.view_checks[index]
+        checks.append(_check(role, view, frozenset(columns)))
+    return tuple(dict.fromkeys(checks))
+
+
+def _check(role: str, relation: Relation, columns: frozenset[str]) -> Check:
+    numbers = tuple(attribute.number for attribute in relation.attributes if attribute.name in columns)
+    return Check(role=role, relation_oid=relation.oid, attributes=numbers)
+
+
+def _view_columns(tree: exp.Expr) -> dict[int, set[str]]:
+    used: dict[int, set[str]] = {}
+    for scope in traverse_scope(tree):
+        for alias, (node, source) in scope.selected_sources.items():
+            index = node.meta.get(_VIEW_MARK)
+            if index is not None and not isinstance(source, exp.Table):
+                used.setdefault(index, set()).update(column.name for column in _source_columns(scope, alias))
+    return used
+
+
+_VIEW_MARK = "omnisql_view"
+"""Metadata key on the subquery that stands for a view: its place in the expansion's checks."""
+
+
+def coarse_occurrences(parsed: ParsedQuery, closure: Closure) -> tuple[Occurrence, ...]:
+    """List what a query without a tree reads: one scan per relation, with every column that any of its texts names."""
+    words = parsed.named_columns.union(*(view.named_columns for view in closure.views.values()))
+    relations = [relation for relation in closure.relations if relation.kind is not RelationKind.VIEW]
+    return tuple(
+        Occurrence(scan_name=f"scan_{index}", relation=relation, columns=_named(relation, words))
+        for index, relation in enumerate(relations)
+    )
+
+
+def coarse_checks(parsed: ParsedQuery, closure: Closure, current_user: str) -> tuple[Check, ...]:
+    """List the privileges that a query without a tree needs, each relation for everyone through whom it is reached."""
+    checks: list[Check] = []
+
+    def visit(query: ParsedQuery, role: str) -> None:
+        for reference in query.references:
+            relation = closure.by_name.get((reference.schema, reference.name))
+            if relation is None:
+                continue
+            checks.append(_check(role, relation, frozenset(_named(relation, query.named_columns))))
+            if relation.kind is RelationKind.VIEW:
+                visit(closure.views[relation.oid], role if relation.security_invoker else relation.owner)
+
+    visit(parsed, current_user)
+    return tuple(dict.fromkeys(checks))
+
+
+def _named(relation: Relation, words: frozenset[str]) -> tuple[str, ...]:
+    return tuple(a.name for a in relation.attributes if "*" in words or a.name in words)

@@ -1,0 +1,227 @@
+"""The demo: a tenant `acme` over simulators of GitHub and Jira, with three users, served on loopback.
+
+Everything is real but the two services behind it, and those are real HTTP servers in processes of their own. Accounts
+of live services in the environment are added beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+from catalog import control
+from catalog.clusters import Cluster
+from catalog.connection import Connection
+from catalog.errors import TenantUnknown
+from catalog.shape import ForeignServer, ForeignTable, install
+from catalog.tenants import create_tenant_database, create_user, make_owner
+from connectors.registry import connector_named
+from connectors.sdk.connector import Connector, Source
+from omnisql_server.app import serve_tenants
+from omnisql_server.config import environment_sources
+from omnisql_server.errors import OmniSQLError
+from omnisql_server.introspection.connector import INTROSPECTION
+from omnisql_server.provision import foreign_server, foreign_tables, put_credential, wrapper_shape
+from omnisql_server.services import Services, start_services
+from omnisql_server.settings import Settings
+from wire.auth import make_verifier
+
+TENANT = DATABASE = "acme"
+PASSWORD = "demo"  # noqa: S105 - the demo's own, printed at its start
+OWNER = "admin"
+USERS: Mapping[str, tuple[str, ...]] = {"ana": ("*",), "eve": ("web",), OWNER: ("*",)}
+"""The demo's users and the teams whose rows they see."""
+SEARCH_PATH = ("$user", "public", "github", "jira")
+SIMULATED_TOKEN = "simulated-token"  # noqa: S105 - opens nothing but the simulator
+SIMULATED_EMAIL = "demo@acme.example"
+SIMULATOR_START_TIMEOUT_S = 60.0
+
+
+class SimulatorFailed(OmniSQLError):
+    """A simulator did not start."""
+
+    sqlstate = "58000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSource:
+    """A source of the demo: plain options and secrets by name."""
+
+    server: str
+    connector: str
+    options: Mapping[str, str]
+    secrets: Mapping[str, str]
+
+
+async def run_demo(settings: Settings, *, issues: int, ready_file: Path | None) -> None:
+    """Serve the demo until told to stop; `ready_file` is written once queries are answered."""
+    policy = resources.files("omnisql_server") / "demo_policy.yaml"
+    with resources.as_file(policy) as policy_file:
+        settings = replace(settings, policy=replace(settings.policy, file=settings.policy.file or policy_file))
+        async with AsyncExitStack() as stack:
+            starting = [stack.enter_async_context(_simulator(name, issues)) for name in ("github", "jira")]
+            services_ready = asyncio.create_task(stack.enter_async_context(start_services(settings)))
+            github, jira = await asyncio.gather(*starting)
+            services = await services_ready
+            await prepare_demo(services, _sources(github, jira))
+            await serve_tenants(services, ready=lambda port: _ready(port, {"github": github, "jira": jira}, ready_file))
+
+
+def _sources(github: str, jira: str) -> tuple[DemoSource, ...]:
+    live = environment_sources()
+    sources = [
+        DemoSource(
+            server="github", connector="github", options={"base_url": github}, secrets={"token": SIMULATED_TOKEN}
+        ),
+        DemoSource(
+            server="jira",
+            connector="jira",
+            options={"base_url": jira, "email": SIMULATED_EMAIL},
+            secrets={"api_token": SIMULATED_TOKEN},
+        ),
+    ]
+    if live.github_token is not None:
+        secrets = {"token": live.github_token}
+        options = {"base_url": "https://api.github.com"}
+        sources.append(DemoSource(server="github_live", connector="github", options=options, secrets=secrets))
+    if live.jira is not None:
+        options = {"base_url": live.jira.base_url, "email": live.jira.email}
+        secrets = {"api_token": live.jira.api_token}
+        sources.append(DemoSource(server="jira_live", connector="jira", options=options, secrets=secrets))
+    return tuple(sources)
+
+
+async def prepare_demo(services: Services, sources: tuple[DemoSource, ...]) -> None:
+    """Make the tenant, its users and its foreign tables, or bring what is there up to date."""
+    async with services.control_connection() as connection:
+        record = await _tenant(connection)
+        for user, teams in USERS.items():
+            known = control.Principal(
+                tenant=record.id,
+                name=user,
+                verifier=make_verifier(PASSWORD),
+                attributes={"teams": list(teams)},
+                roles=(),
+            )
+            await control.put_principal(connection, known)
+        async with services.clusters.lease(TENANT) as cluster:
+            await create_tenant_database(cluster, DATABASE)
+            for user in USERS:
+                await create_user(cluster, DATABASE, user, search_path=SEARCH_PATH)
+            await make_owner(cluster, DATABASE, OWNER)
+            await _install(services, connection, record, cluster, sources)
+
+
+async def _tenant(connection: Connection) -> control.Tenant:
+    try:
+        return await control.tenant_named(connection, TENANT)
+    except TenantUnknown:
+        return await control.create_tenant(connection, name=TENANT, database=DATABASE)
+
+
+async def _install(
+    services: Services,
+    connection: Connection,
+    record: control.Tenant,
+    cluster: Cluster,
+    sources: tuple[DemoSource, ...],
+) -> None:
+    connectors: list[Connector] = [connector_named(source.connector) for source in sources]
+    shapes = await asyncio.gather(*(_shape(source) for source in sources))
+    servers = [server for server, _ in shapes]
+    tables = [table for _, some in shapes for table in some]
+    servers.append(ForeignServer(name=INTROSPECTION.name, wrapper=INTROSPECTION.name))
+    tables += foreign_tables("omnisql", INTROSPECTION.name, INTROSPECTION.tables)
+    wrappers = {connector.name: wrapper_shape(connector) for connector in (*connectors, INTROSPECTION)}
+    tenant_connection = await cluster.connect(cluster.superuser, DATABASE)
+    try:
+        await install(
+            tenant_connection,
+            wrappers=list(wrappers.values()),
+            servers=servers,
+            tables=tables,
+            grants=list(USERS),
+            owner=OWNER,
+        )
+        for source in sources:
+            await put_credential(
+                tenant_connection,
+                connection,
+                services.credentials,
+                tenant=record.id,
+                server=source.server,
+                base_url=source.options["base_url"],
+                secrets=source.secrets,
+            )
+    finally:
+        await tenant_connection.close()
+
+
+async def _shape(source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable, ...]]:
+    """Ask a source for its tables, and describe them as a server with foreign tables."""
+    connector = connector_named(source.connector)
+    connection = await connector.connect(
+        Source(
+            tenant=TENANT,
+            server=source.server,
+            connector=source.connector,
+            options=source.options,
+            secrets=source.secrets,
+        )
+    )
+    try:
+        tables = await connector.discover(connection)
+    finally:
+        await connection.disconnect()
+    return foreign_server(connector, source.server, source.options), foreign_tables(
+        source.server, source.server, tables
+    )
+
+
+@asynccontextmanager
+async def _simulator(connector: str, issues: int) -> AsyncIterator[str]:
+    """Run a simulator as a child and yield its base URL; it is stopped with the demo."""
+    with tempfile.TemporaryDirectory(prefix="omnisql-demo-") as directory:
+        ready_file = Path(directory) / "ready.json"
+        command = [sys.executable, "-m", "connectors.simulators", "--connector", connector, "--issues", str(issues)]
+        child = await asyncio.create_subprocess_exec(
+            *command,
+            *("--token", SIMULATED_TOKEN, "--email", SIMULATED_EMAIL, "--ready-file", str(ready_file)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            if child.stdout is None:
+                raise SimulatorFailed(message=f"the {connector} simulator has no output")
+            async with asyncio.timeout(SIMULATOR_START_TIMEOUT_S):
+                line = await child.stdout.readline()
+            if not line:
+                raise SimulatorFailed(message=f"the {connector} simulator did not start")
+            yield str(json.loads(line)["base_url"])
+        finally:
+            if child.returncode is None:
+                child.terminate()
+            await child.wait()
+
+
+def _ready(port: int, simulators: Mapping[str, str], ready_file: Path | None) -> None:
+    facts = {
+        "port": port,
+        "users": dict.fromkeys(USERS, PASSWORD),
+        "database": DATABASE,
+        "simulators": dict(simulators),
+    }
+    if ready_file is not None:
+        temporary = ready_file.with_name(ready_file.name + ".part")
+        temporary.write_text(json.dumps(facts), encoding="utf-8")
+        temporary.rename(ready_file)
+    sys.stderr.write(
+        f'ready: psql "host=127.0.0.1 port={port} dbname={DATABASE} user=ana password={PASSWORD} sslmode=require"\n'
+    )

@@ -1,0 +1,136 @@
+"""Every error of the server itself, and the one function that turns any error into an ErrorResponse's fields.
+
+The vocabulary words (RATE_LIMIT_EXHAUSTED, ...) begin the message of the errors that a program may want to act on.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+import structlog
+
+from catalog.errors import CatalogError
+from connectors.sdk.errors import ConnectorError
+from wire.errors import WireError
+
+_log = structlog.get_logger(__name__)
+
+
+class OmniSQLError(Exception):
+    """Root of the server's errors; carries PostgreSQL's error fields.
+
+    `position` is the 1-based character in the client's own statement text, None where there is none.
+    """
+
+    sqlstate = "XX000"
+    severity = "ERROR"
+
+    def __init__(
+        self,
+        *,
+        message: str,
+        detail: str | None = None,
+        hint: str | None = None,
+        sqlstate: str | None = None,
+        position: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+        self.position = position
+        self.sqlstate = sqlstate or type(self).sqlstate
+
+
+class BackendError(OmniSQLError):
+    """The session's PostgreSQL backend answered with an ErrorResponse; `fields` are its own, passed on unchanged."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(message=fields.get("M", "error"), sqlstate=fields.get("C", "XX000"))
+        self.fields = dict(fields)
+
+
+class BackendLost(OmniSQLError):
+    """The session's backend went away: the session ends."""
+
+    sqlstate = "57P01"
+    severity = "FATAL"
+
+
+class NotSupported(OmniSQLError):
+    """What was asked is not available over API tables."""
+
+    sqlstate = "0A000"
+
+
+class InsufficientPrivilege(OmniSQLError):
+    """A GRANT is missing."""
+
+    sqlstate = "42501"
+
+
+class EntitlementDenied(OmniSQLError):
+    """ENTITLEMENT_DENIED: a policy forbids it."""
+
+    sqlstate = "42501"
+
+
+class KeyColumnRequired(OmniSQLError):
+    """KEY_COLUMN_REQUIRED: the API cannot be asked without a value for a column."""
+
+    sqlstate = "HV00L"
+
+
+class LimitExceeded(OmniSQLError):
+    """A configured bound was reached."""
+
+    sqlstate = "54000"
+
+
+class StatementCanceled(OmniSQLError):
+    """The client, a timeout or a drain stopped the statement."""
+
+    sqlstate = "57014"
+
+
+class TooManyConnections(OmniSQLError):
+    """The listener's or the tenant's connection limit is reached."""
+
+    sqlstate = "53300"
+    severity = "FATAL"
+
+
+class ConfigurationInvalid(OmniSQLError):
+    """A setting is unknown, missing or out of range."""
+
+    sqlstate = "F0000"
+
+
+class RelayInstead(Exception):
+    """A statement that looked like one over API tables reaches none: the session relays it untouched."""
+
+
+class InternalError(OmniSQLError):
+    """A check of our own failed: the statement was not executed."""
+
+    sqlstate = "XX000"
+
+
+def error_fields(error: BaseException, *, severity: str | None = None) -> dict[str, str]:
+    """Give the ErrorResponse fields of any error.
+
+    What is not one of ours becomes XX000 with a correlation id that the log also holds, and nothing internal.
+    """
+    if isinstance(error, BackendError):
+        return error.fields
+    if isinstance(error, OmniSQLError | CatalogError | ConnectorError | WireError):
+        fields = {"C": error.sqlstate, "M": error.message, "D": error.detail, "H": error.hint}
+        position = getattr(error, "position", None)
+        fields["P"] = str(position) if position is not None else None
+        level = severity or getattr(error, "severity", "ERROR")
+        return {"S": level, "V": level, **{key: value for key, value in fields.items() if value}}
+    correlation = uuid.uuid4().hex
+    _log.error("internal_error", correlation_id=correlation, exc_info=error)
+    level = severity or "ERROR"
+    return {"S": level, "V": level, "C": "XX000", "M": f"internal error, correlation id {correlation}"}

@@ -1,0 +1,73 @@
+"""Arrow columns as PostgreSQL array parameters in text form. Pure, vectorised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.types import ARRAY_OF, BY_OID, BY_SQL_NAME
+
+_TEXT_ARRAY = BY_SQL_NAME["text[]"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayParameter:
+    """One array parameter: its type, its value in text form, and whether elements must be cast to the column's type.
+
+    An array of arrays cannot be unnested row by row, so a column of arrays travels as an array of their text forms.
+    """
+
+    type_oid: int
+    array_sql: str
+    value: bytes
+    needs_cast: bool
+
+
+def array_parameter(column: pa.ChunkedArray, type_oid: int) -> ArrayParameter:
+    """Write a column as one array of its PostgreSQL type, or of text where PostgreSQL has to cast each element."""
+    known = ARRAY_OF.get(type_oid)
+    array = known or _TEXT_ARRAY
+    element = BY_OID.get(type_oid)
+    if element is not None and element.element is not None:
+        column = _list_texts(column)
+        known = None
+    return ArrayParameter(
+        type_oid=(known or _TEXT_ARRAY).oid,
+        array_sql=(known or array if known else _TEXT_ARRAY).sql_name,
+        value=_literal(_texts(column)).encode(),
+        needs_cast=known is None,
+    )
+
+
+def _texts(column: pa.ChunkedArray) -> pa.Array:
+    """Give the text form of each element, quoted for an array literal, NULL for a null."""
+    flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_binary(flat.type):
+        flat = pa.array([None if v is None else "\\x" + v.hex() for v in flat.to_pylist()], pa.string())
+    if not pa.types.is_string(flat.type):
+        return pc.fill_null(pc.cast(flat, pa.string()), "NULL")
+    return pc.fill_null(_quoted(flat), "NULL")
+
+
+def _quoted(texts: pa.Array) -> pa.Array:
+    escaped = pc.replace_substring(pc.replace_substring(texts, "\\", "\\\\"), '"', '\\"')
+    return pc.binary_join_element_wise('"', escaped, '"', "")
+
+
+def _literal(elements: pa.Array) -> str:
+    whole = pa.ListArray.from_arrays(pa.array([0, len(elements)], pa.int32()), elements)
+    joined = pc.binary_join(whole, ",")[0].as_py()
+    return "{" + (joined or "") + "}"
+
+
+def _list_texts(column: pa.ChunkedArray) -> pa.Array:
+    """Give each row's array as an array literal."""
+    lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    elements = _texts(lists.flatten())
+    lengths = pc.fill_null(pc.list_value_length(lists), 0)
+    offsets = pa.array([0], pa.int32()).to_pylist() + pc.cumulative_sum(lengths).to_pylist()
+    rebuilt = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), elements)
+    joined = pc.binary_join_element_wise("{", pc.binary_join(rebuilt, ","), "}", "")
+    return pc.if_else(pc.is_valid(lists), joined, pa.scalar(None, pa.string()))

@@ -1,0 +1,167 @@
+"""DuckDB instances: configured once, locked, never reconfigured; a statement gets a cursor and cursor-local relations.
+
+Instances are kept by time zone, because a locked instance's time zone cannot change. DuckDB works on this pool's own
+bounded threads; the event loop is never blocked. An interrupt reaches DuckDB when the awaiting task is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import tempfile
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import pyarrow as pa
+
+BATCH_ROWS = 16_384
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSettings:
+    """Bounds of the pool: memory and threads are per instance, `workers` how many statements execute at once."""
+
+    memory_limit_mb: int = 1024
+    threads: int = 2
+    instances_max: int = 8
+    workers: int = 4
+    temp_directory: Path | None = None
+    temp_directory_size_max_mb: int = 4096
+
+
+@dataclass(slots=True)
+class _Instance:
+    connection: duckdb.DuckDBPyConnection
+    directory: tempfile.TemporaryDirectory[str]
+    cursors: int = 0
+
+
+class InstancePool:
+    """The DuckDB instances of one tenant."""
+
+    def __init__(self, settings: InstanceSettings) -> None:
+        self._settings = settings
+        self._instances: OrderedDict[str, _Instance] = OrderedDict()
+        self._threads = ThreadPoolExecutor(max_workers=settings.workers, thread_name_prefix="duckdb")
+
+    async def query(self, sql: str, relations: Mapping[str, pa.Table], time_zone: str) -> AsyncIterator[pa.RecordBatch]:
+        """Run a generated query over cursor-local relations and yield its batches; at least one, maybe empty.
+
+        Raises:
+            duckdb.Error: DuckDB could not run it.
+        """
+        instance = await self._call(lambda: self._instance(time_zone))
+        instance.cursors += 1
+        cursor = instance.connection.cursor()
+        try:
+            reader = await self._interruptible(cursor, lambda: _start(cursor, sql, relations))
+            yielded = False
+            while (batch := await self._interruptible(cursor, lambda: _next_batch(reader))) is not None:
+                yielded = True
+                yield batch
+            if not yielded:
+                yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        finally:
+            instance.cursors -= 1
+            cursor.close()
+
+    async def close(self) -> None:
+        """Close every instance; no statement may be running."""
+        for instance in self._instances.values():
+            instance.connection.close()
+            instance.directory.cleanup()
+        self._instances.clear()
+        self._threads.shutdown(wait=True)
+
+    async def _call(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _interruptible(self, cursor: duckdb.DuckDBPyConnection, work: Callable[[], _Result]) -> _Result:
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            cursor.interrupt()
+            await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()
+            raise
+
+    def _instance(self, time_zone: str) -> _Instance:
+        instance = self._instances.get(time_zone)
+        if instance is None:
+            self._evict()
+            instance = self._instances[time_zone] = _open(self._settings, time_zone)
+        self._instances.move_to_end(time_zone)
+        return instance
+
+    def _evict(self) -> None:
+        idle = [zone for zone, instance in self._instances.items() if instance.cursors == 0]
+        while len(self._instances) >= self._settings.instances_max and idle:
+            instance = self._instances.pop(idle.pop(0))
+            instance.connection.close()
+            instance.directory.cleanup()
+
+
+def _open(settings: InstanceSettings, time_zone: str) -> _Instance:
+    directory = tempfile.TemporaryDirectory(prefix="omnisql-spill-", dir=settings.temp_directory)
+    connection = duckdb.connect(":memory:")
+    for statement in _lock_down(settings, time_zone, directory.name):
+        connection.execute(statement)
+    return _Instance(connection=connection, directory=directory)
+
+
+def _lock_down(settings: InstanceSettings, time_zone: str, directory: str) -> list[str]:
+    """List what configures an instance, in this order: the lock comes last and cannot be undone."""
+    extension = openssl_extension()
+    return [
+        "SET autoinstall_known_extensions=false",
+        "SET autoload_known_extensions=false",
+        "SET allow_community_extensions=false",
+        *([f"LOAD {_literal(str(extension))}"] if extension is not None else []),
+        "SET allow_persistent_secrets=false",
+        "SET python_enable_replacements=false",
+        f"SET memory_limit='{settings.memory_limit_mb}MB'",
+        f"SET threads={settings.threads}",
+        f"SET temp_directory={_literal(directory)}",
+        f"SET max_temp_directory_size='{settings.temp_directory_size_max_mb}MB'",
+        "SET temp_file_encryption=true",
+        "SET default_null_order='nulls_last_on_asc_first_on_desc'",
+        "SET integer_division=true",
+        f"SET TimeZone={_literal(time_zone)}",
+        "SET enable_external_access=false",
+        "SET lock_configuration=true",
+    ]
+
+
+def openssl_extension() -> Path | None:
+    """Return the extension that gives DuckDB OpenSSL's ciphers for its spill files, None where no wheel has it."""
+    try:
+        package = importlib.import_module("duckdb_extension_httpfs")
+    except ModuleNotFoundError:
+        return None
+    found = [path for root in package.__path__ for path in Path(root).glob("extensions/*/httpfs.duckdb_extension")]
+    return found[0] if found else None
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _start(cursor: duckdb.DuckDBPyConnection, sql: str, relations: Mapping[str, pa.Table]) -> pa.RecordBatchReader:
+    for name, rows in relations.items():
+        cursor.register(name, rows)
+    return cursor.execute(sql).to_arrow_reader(BATCH_ROWS)
+
+
+def _next_batch(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    try:
+        return reader.read_next_batch()
+    except StopIteration:
+        return None

@@ -1,0 +1,150 @@
+"""Execute a query over its relations and yield encoded rows: DuckDB where proved, PostgreSQL by the splice otherwise.
+
+DuckDB's errors never reach the client: when it fails before the first row, PostgreSQL executes the same statement and
+says in its own words what is wrong, or answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import structlog
+
+from catalog.types import BY_OID
+from omnisql_server.errors import BackendError, InternalError, NotSupported
+from omnisql_server.execute.allowed import refusal
+from omnisql_server.execute.duckdb_text import duckdb_text
+from omnisql_server.execute.instances import InstancePool
+from omnisql_server.execute.splice import SplicedQuery, splice
+from omnisql_server.model.backend import Backend
+from omnisql_server.model.query import BoundQuery
+from wire.rows import EncodedRows, RowFormat, encode_rows
+
+_log = structlog.get_logger(__name__)
+
+DUCKDB = "duckdb"
+POSTGRES = "postgres"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Which engine executes a query, and why not DuckDB when it is not."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """The client's parameters as it sent them, and the result formats it wants, one per column."""
+
+    type_oids: tuple[int, ...]
+    values: tuple[bytes | None, ...]
+    formats: tuple[int, ...]
+    result_formats: tuple[int, ...]
+
+
+def choose_engine(query: BoundQuery) -> Engine:
+    """Choose the engine of a bound query, as far as `omnisql.engine` leaves a choice.
+
+    Raises:
+        NotSupported: the session insists on DuckDB and it may not execute this query.
+    """
+    reason = refusal(query)
+    if query.settings.engine == POSTGRES:
+        return Engine(name=POSTGRES, reason="omnisql.engine is postgres")
+    if reason is None:
+        return Engine(name=DUCKDB, reason="every part of the statement is proved to mean the same")
+    if query.settings.engine == DUCKDB:
+        raise NotSupported(
+            message="DuckDB may not execute this statement", detail=reason, hint="SET omnisql.engine = 'auto'"
+        )
+    return Engine(name=POSTGRES, reason=reason)
+
+
+async def execute(
+    query: BoundQuery,
+    engine: Engine,
+    relations: Mapping[str, pa.Table],
+    parameters: Parameters,
+    backend: Backend,
+    pool: InstancePool,
+    splice_bytes_max: int,
+) -> AsyncIterator[EncodedRows]:
+    """Yield the encoded rows of a query, in chunks and in order.
+
+    Raises:
+        BackendError: PostgreSQL's own error, its position in the user's text.
+        LimitExceeded: too many rows for the splice.
+    """
+    if engine.name == DUCKDB:
+        batches = pool.query(duckdb_text(query.tree), relations, query.settings.time_zone)  # type: ignore[arg-type]
+        try:
+            first = await anext(batches)
+        except duckdb.Error as error:
+            _log.info("duckdb_refused", error_type=type(error).__name__)
+            await batches.aclose()  # type: ignore[attr-defined]
+        else:
+            async for chunk in _encoded(query, first, batches, parameters.result_formats):
+                yield chunk
+            return
+    spliced = splice(query, relations, splice_bytes_max)
+    try:
+        async for chunk in backend.stream(
+            spliced.text,
+            type_oids=(*query.parameter_oids, *(array.type_oid for array in spliced.arrays)),
+            parameters=(*parameters.values, *(array.value for array in spliced.arrays)),
+            parameter_formats=(*parameters.formats, *(0 for _ in spliced.arrays)),
+            result_formats=parameters.result_formats,
+        ):
+            yield chunk
+    except BackendError as error:
+        raise _positioned(error, spliced) from error
+
+
+async def _encoded(
+    query: BoundQuery, first: pa.RecordBatch, batches: AsyncIterator[pa.RecordBatch], result_formats: Sequence[int]
+) -> AsyncIterator[EncodedRows]:
+    formats = [
+        RowFormat(type_oid=field.type_oid, type_modifier=field.type_modifier, format=result_format)
+        for field, result_format in zip(query.fields, result_formats, strict=True)
+    ]
+    try:
+        yield _encode(query, first, formats)
+        async for batch in batches:
+            yield _encode(query, batch, formats)
+    except duckdb.Error as error:
+        raise InternalError(
+            message="the statement failed after its first rows were sent",
+            hint="SET omnisql.engine = 'postgres' and run it again",
+        ) from error
+    finally:
+        await batches.aclose()  # type: ignore[attr-defined]
+
+
+def _encode(query: BoundQuery, batch: pa.RecordBatch, formats: Sequence[RowFormat]) -> EncodedRows:
+    columns = [
+        column if field.type_oid not in BY_OID else _as(column, BY_OID[field.type_oid].arrow)
+        for column, field in zip(batch.columns, query.fields, strict=True)
+    ]
+    names = [str(index) for index in range(len(columns))]
+    return encode_rows(pa.RecordBatch.from_arrays(columns, names=names), formats, time_zone=query.settings.time_zone)
+
+
+def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if column.type.equals(wanted) or (pa.types.is_decimal(column.type) and pa.types.is_string(wanted)):
+        return column
+    return column.cast(wanted)
+
+
+def _positioned(error: BackendError, spliced: SplicedQuery) -> BackendError:
+    """Move an error's position from the spliced text to the user's; drop it where it lies in what was spliced in."""
+    fields = dict(error.fields)
+    if "P" in fields:
+        position = spliced.original_position(int(fields.pop("P")))
+        if position is not None:
+            fields["P"] = str(position)
+    return BackendError(fields)

@@ -1,0 +1,214 @@
+"""The splice: the user's own text, with each API relation replaced by the rows that were fetched for it. Pure.
+
+At the byte positions PostgreSQL's grammar gives, an API relation becomes a derived relation of the same name over
+`unnest` parameters, and a view that reaches one becomes its definition, spliced in turn. Every other byte of the
+statement stays the user's. It works in read-only transactions and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import postgast
+import pyarrow as pa
+
+from omnisql_server.errors import LimitExceeded, NotSupported
+from omnisql_server.execute.arrays import ArrayParameter, array_parameter
+from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery
+from omnisql_server.model.relation import ROW_NUMBER, Relation, RelationKind
+from omnisql_server.model.statement import RelationReference
+
+Place = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """`length` bytes at `start` of a text are replaced by `replacement`."""
+
+    start: int
+    length: int
+    replacement: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplicedQuery:
+    """The text to run, the array parameters that follow the user's own, and the edits, for mapping positions back."""
+
+    text: str
+    arrays: tuple[ArrayParameter, ...]
+    edits: tuple[Edit, ...]
+
+    def original_position(self, position: int) -> int | None:
+        """Map a 1-based character position to the user's text, None inside what was spliced in."""
+        offset = len(self.text[: position - 1].encode())
+        shift = 0
+        for edit in self.edits:
+            if offset < edit.start + shift:
+                break
+            if offset < edit.start + shift + len(edit.replacement):
+                return None
+            shift += len(edit.replacement) - edit.length
+        original = _apply_inverse(self.text, self.edits)
+        return len(original[: offset - shift].decode(errors="ignore")) + 1
+
+
+@dataclass(slots=True)
+class _Splicer:
+    query: BoundQuery
+    relations: Mapping[str, pa.Table]
+    first_parameter: int
+    arrays: list[ArrayParameter] = field(default_factory=list)
+    derived: dict[str, bytes] = field(default_factory=dict)
+
+    def edits(self, parsed: ParsedQuery, place: Place) -> tuple[Edit, ...]:
+        encoded = parsed.text.encode()
+        tokens = [(token.start, token.end) for token in postgast.scan(parsed.text).tokens]
+        edits: list[Edit] = []
+        for reference in parsed.references:
+            relation = self.query.relations.get((reference.schema, reference.name))
+            if relation is None or relation.kind is RelationKind.LOCAL:
+                continue
+            if relation.kind is RelationKind.VIEW and not _reaches_api(relation, self.query):
+                continue
+            edits.extend(self._edit(encoded, tokens, reference, relation, place))
+        edits.extend(_column_edits(parsed.text, self.query))
+        return tuple(sorted(edits, key=lambda edit: edit.start))
+
+    def _edit(
+        self,
+        encoded: bytes,
+        tokens: Sequence[tuple[int, int]],
+        reference: RelationReference,
+        relation: Relation,
+        place: Place,
+    ) -> list[Edit]:
+        start, end = _name_extent(encoded, tokens, reference)
+        before = [encoded[a:b].lower() for a, b in tokens if b <= start][-1:]
+        after = [encoded[a:b] for a, b in tokens if a >= end][:1]
+        if before == [b"only"] or after == [b"*"]:
+            raise NotSupported(message=f"ONLY and * have no meaning for API table {relation.qualified_name}")
+        body = self._derived(relation, (*place, reference.position))
+        name = b"" if reference.alias is not None else b" AS " + _quoted(relation.name)
+        if before == [b"table"]:
+            keyword = max(a for a, b in tokens if b <= start)
+            return [Edit(start=keyword, length=end - keyword, replacement=b"SELECT * FROM " + body + name)]
+        return [Edit(start=start, length=end - start, replacement=body + name)]
+
+    def _derived(self, relation: Relation, place: Place) -> bytes:
+        if relation.kind is RelationKind.VIEW:
+            definition = self.query.views[relation.oid]
+            text = _apply(definition.text.encode(), self.edits(definition, place))
+            return b"(" + text + b")"
+        occurrence = self._occurrence(relation, place)
+        if occurrence.scan_name not in self.derived:
+            self.derived[occurrence.scan_name] = self._unnest(occurrence)
+        return self.derived[occurrence.scan_name]
+
+    def _occurrence(self, relation: Relation, place: Place) -> Occurrence:
+        for occurrence in self.query.occurrences:
+            if occurrence.relation.oid == relation.oid and occurrence.place in (None, place):
+                return occurrence
+        raise NotSupported(message=f"{relation.qualified_name} is read in a way that cannot be answered yet")
+
+    def _unnest(self, occurrence: Occurrence) -> bytes:
+        rows = self.relations[occurrence.scan_name]
+        parameters, names, outputs = [], [], []
+        for index, name in enumerate(occurrence.columns or (ROW_NUMBER,)):
+            attribute = occurrence.relation.attribute(name)
+            array = array_parameter(rows.column(name), attribute.type_oid if attribute is not None else 20)
+            self.arrays.append(array)
+            number = self.first_parameter + len(self.arrays) - 1
+            parameters.append(f"pg_catalog.unnest(${number}::{array.array_sql})")
+            names.append(f"c{index}")
+            if attribute is not None:
+                cast = f"::{attribute.type_sql}" if array.needs_cast else ""
+                outputs.append(f"u.c{index}{cast} AS {_quoted(name).decode()}")
+        sources = ", ".join(parameters)
+        sql = f"(SELECT {', '.join(outputs)} FROM ROWS FROM ({sources}) AS u({', '.join(names)}))"
+        return sql.encode()
+
+
+def splice(query: BoundQuery, relations: Mapping[str, pa.Table], bytes_max: int) -> SplicedQuery:
+    """Write the statement over its fetched rows.
+
+    Raises:
+        LimitExceeded: the rows are more than `bytes_max` bytes as parameters (54000).
+        NotSupported: a reference has a form that has no meaning over an API table.
+    """
+    splicer = _Splicer(query=query, relations=relations, first_parameter=len(query.parameter_oids) + 1)
+    edits = splicer.edits(query.parsed, ())
+    size = sum(len(array.value) for array in splicer.arrays)
+    if size > bytes_max:
+        raise LimitExceeded(
+            message=f"the statement needs {size} bytes of rows in PostgreSQL, more than the {bytes_max} allowed",
+            detail="it has to be executed by PostgreSQL because DuckDB may not evaluate all of it",
+            hint="add conditions that reduce the rows, or raise engine.splice_inline_bytes_max",
+        )
+    text = _apply(query.parsed.text.encode(), edits).decode()
+    return SplicedQuery(text=text, arrays=tuple(splicer.arrays), edits=edits)
+
+
+def _apply(text: bytes, edits: Sequence[Edit]) -> bytes:
+    out, position = [], 0
+    for edit in edits:
+        out += [text[position : edit.start], edit.replacement]
+        position = edit.start + edit.length
+    return b"".join([*out, text[position:]])
+
+
+def _apply_inverse(text: str, edits: Sequence[Edit]) -> bytes:
+    """Return the original text with every replaced stretch as blanks of its own length: enough for counting."""
+    encoded, out, position = text.encode(), [], 0
+    shift = 0
+    for edit in edits:
+        out += [encoded[position : edit.start + shift], b" " * edit.length]
+        position = edit.start + shift + len(edit.replacement)
+        shift += len(edit.replacement) - edit.length
+    return b"".join([*out, encoded[position:]])
+
+
+def _name_extent(encoded: bytes, tokens: Sequence[tuple[int, int]], reference: RelationReference) -> tuple[int, int]:
+    """Find where a possibly qualified name ends: names and dots alternate from its position."""
+    index = next(i for i, (start, _) in enumerate(tokens) if start == reference.position)
+    while index + 2 < len(tokens) and encoded[slice(*tokens[index + 1])] == b".":
+        index += 2
+    return reference.position, tokens[index][1]
+
+
+def _column_edits(text: str, query: BoundQuery) -> list[Edit]:
+    """Drop the schema from `schema.relation.column` where the relation is one that is replaced."""
+    encoded = text.encode()
+    tokens = [(token.start, token.end) for token in postgast.scan(text).tokens]
+    words = [encoded[start:end] for start, end in tokens]
+    replaced = {
+        (schema.encode(), name.encode())
+        for (schema, name), relation in query.relations.items()
+        if schema is not None and (relation.kind is RelationKind.API or relation.oid in query.views)
+    }
+    edits = []
+    for index in range(len(words) - 4):
+        dotted = words[index + 1] == b"." == words[index + 3] and (index == 0 or words[index - 1] != b".")
+        if dotted and (_folded(words[index]), _folded(words[index + 2])) in replaced:
+            start = tokens[index][0]
+            edits.append(Edit(start=start, length=tokens[index + 2][0] - start, replacement=b""))
+    return edits
+
+
+def _folded(word: bytes) -> bytes:
+    return word[1:-1].replace(b'""', b'"') if word.startswith(b'"') else word.lower()
+
+
+def _quoted(name: str) -> bytes:
+    return b'"' + name.encode().replace(b'"', b'""') + b'"'
+
+
+def _reaches_api(view: Relation, query: BoundQuery) -> bool:
+    definition = query.views[view.oid]
+    for reference in definition.references:
+        relation = query.relations.get((reference.schema, reference.name))
+        if relation is None:
+            continue
+        if relation.kind is RelationKind.API or (relation.kind is RelationKind.VIEW and _reaches_api(relation, query)):
+            return True
+    return False

@@ -1,0 +1,108 @@
+"""Open sources: one connection per server and credential, their tables as discovered, and their rate limits.
+
+Tables are discovered once per server and kept until the server changes; a connection is closed when its credential or
+options change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from connectors.sdk.connector import Connection, Connector, Limiter, Source
+from connectors.sdk.table import Table
+from omnisql_server.errors import OmniSQLError
+from omnisql_server.fetch.scheduler import OpenSource
+from omnisql_server.model.relation import Relation, RelationKind
+
+ResolveSource = Callable[[str, str, str], Awaitable[Source]]
+"""Gives the source of (server, wrapper, principal's name), its secrets unsealed."""
+
+
+class TableGone(OmniSQLError):
+    """A foreign table names an API table or column that its source does not have any more."""
+
+    sqlstate = "HV00R"
+
+
+class Sources:
+    """The sources of one tenant."""
+
+    def __init__(
+        self,
+        *,
+        connector_named: Callable[[str], Connector],
+        resolve: ResolveSource,
+        limiter_for: Callable[[Source], Limiter],
+    ) -> None:
+        self._connector_named = connector_named
+        self._resolve = resolve
+        self._limiter_for = limiter_for
+        self._open: dict[tuple[str, str], tuple[Source, Connection, Limiter]] = {}
+        self._tables: dict[str, dict[str, Table]] = {}
+        self._lock = asyncio.Lock()
+
+    async def prepare(self, relations: Iterable[Relation], principal: str) -> None:
+        """Discover the tables of every source that some relations belong to.
+
+        Raises:
+            ConnectorError: a source could not be asked.
+        """
+        wanted = {r.server: r.wrapper for r in relations if r.kind is RelationKind.API}
+        for server, wrapper in wanted.items():
+            if server in self._tables:
+                continue
+            connector = self._connector_named(wrapper)
+            opened = await self.open(server, wrapper, principal)
+            tables = await connector.discover(opened.connection)
+            self._tables[server] = {table.name: table for table in tables}
+
+    def table_of(self, relation: Relation) -> Table:
+        """Return the API table behind a foreign table of a prepared source.
+
+        Raises:
+            TableGone: the source has no such table or column.
+        """
+        table = self._tables[relation.server].get(relation.api_table)
+        if table is None:
+            raise TableGone(
+                message=f"source {relation.server} has no table {relation.api_table}",
+                hint=f"drop {relation.qualified_name} or import the schema again",
+            )
+        known = {column.name for column in table.columns}
+        for attribute in relation.attributes:
+            if attribute.api_column is not None and attribute.api_column not in known:
+                raise TableGone(
+                    message=f"source {relation.server} has no column {attribute.api_column} in {relation.api_table}",
+                    hint=f"drop column {attribute.name} of {relation.qualified_name}, or import the schema again",
+                )
+        return table
+
+    def declared(self, server: str, wrapper: str, name: str) -> Table | None:
+        """Return an API table as discovered, or before that as its connector declares it."""
+        discovered = self._tables.get(server)
+        if discovered is not None:
+            return discovered.get(name)
+        return next((table for table in self._connector_named(wrapper).tables if table.name == name), None)
+
+    async def open(self, server: str, wrapper: str, principal: str) -> OpenSource:
+        """Return the open connection that a principal uses for a server, opening it on first use."""
+        source = await self._resolve(server, wrapper, principal)
+        key = (server, source.credential_id)
+        async with self._lock:
+            held = self._open.get(key)
+            if held is not None and held[0] == source:
+                return OpenSource(connection=held[1], limiter=held[2])
+            if held is not None:
+                await held[1].disconnect()
+            connection = await self._connector_named(wrapper).connect(source)
+            limiter = self._limiter_for(source)
+            self._open[key] = (source, connection, limiter)
+            return OpenSource(connection=connection, limiter=limiter)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for _, connection, _ in self._open.values():
+            await connection.disconnect()
+        self._open.clear()
+        self._tables.clear()

@@ -1,0 +1,127 @@
+"""The rate limits of one source, as its connector uses them: waits that are short, a refusal when they are long.
+
+A wait holds nothing, so cancelling it gives nothing back. The limit is checked again after every wait: another session
+may have been faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from redis.exceptions import RedisError
+
+from connectors.sdk.connector import QuotaObserved
+from connectors.sdk.errors import RateLimited, Retryable
+from omnisql_server.limits.bucket import BucketLimit, BucketStore, Taken, bucket_key
+from omnisql_server.observability.metrics import INSTRUMENTS
+
+LIMIT_DEFAULT = BucketLimit(capacity=60, refill_per_s=10)
+"""For a bucket that the connector does not declare; the source's own headers correct it."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SourceLimiter:
+    """Limits of one source of one tenant; `limits` declares its buckets by name."""
+
+    def __init__(
+        self,
+        store: BucketStore,
+        *,
+        tenant: str,
+        source: str,
+        limits: Mapping[str, BucketLimit],
+        wait_max_s: float,
+        fail_open: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._tenant = tenant
+        self._source = source
+        self._limits = limits
+        self._wait_max_s = wait_max_s
+        self._fail_open = fail_open
+        self._clock = clock
+        self._sleep = sleep
+
+    async def acquire(self, bucket: str, cost: float = 1.0) -> None:
+        """Wait for, or be refused, `cost` units of a bucket.
+
+        Raises:
+            RateLimited: (53400) the wait would be longer than allowed; nothing was taken.
+            Retryable: (08006) the limits cannot be checked, and configuration says to stop then.
+        """
+        limit, started_s = self._limit(bucket), self._clock()
+        while True:
+            try:
+                taken = await self._store.take(self._key(bucket), limit, cost)
+            except (RedisError, TimeoutError, OSError) as error:
+                self._unchecked(bucket, error)
+                return
+            waited_s, wait_s = self._clock() - started_s, taken.wait_ms / 1000.0
+            if taken.allowed:
+                INSTRUMENTS.rate_limit_waited(bucket=bucket, outcome="allowed", wait_s=waited_s)
+                return
+            if waited_s + wait_s > self._wait_max_s:
+                INSTRUMENTS.rate_limit_waited(bucket=bucket, outcome="refused", wait_s=wait_s)
+                raise self._exhausted(bucket, taken)
+            _log.debug("rate_limit_awaited", source=self._source, bucket=bucket, wait_s=wait_s)
+            await self._sleep(wait_s)
+
+    async def observe(self, quota: QuotaObserved) -> None:
+        """Correct a bucket by what the source itself said."""
+        try:
+            await self._store.observe(self._key(quota.bucket), self._limit(quota.bucket), quota)
+        except (RedisError, TimeoutError, OSError) as error:
+            # The request was answered: losing its headers must not lose its rows. The next acquire decides.
+            self._warn("rate_limit_observation_lost", quota.bucket, error)
+
+    async def block(self, bucket: str, retry_after_s: float) -> None:
+        """Close a bucket, for every session and replica, until the source answers again."""
+        _log.info("rate_limit_closed", source=self._source, bucket=bucket, retry_after_s=retry_after_s)
+        try:
+            await self._store.block(self._key(bucket), self._limit(bucket), retry_after_s)
+        except (RedisError, TimeoutError, OSError) as error:
+            self._warn("rate_limit_closing_lost", bucket, error)
+
+    def _key(self, bucket: str) -> str:
+        return bucket_key(self._tenant, self._source, bucket)
+
+    def _limit(self, bucket: str) -> BucketLimit:
+        return self._limits.get(bucket, LIMIT_DEFAULT)
+
+    def _exhausted(self, bucket: str, taken: Taken) -> RateLimited:
+        seconds = math.ceil(taken.wait_ms / 1000)
+        return RateLimited(
+            message=f'RATE_LIMIT_EXHAUSTED: the rate limit of server "{self._source}" is used up',
+            retry_after_s=taken.wait_ms / 1000.0,
+            detail=f'Bucket "{bucket}" allows the next request in {seconds} seconds; a statement waits at most'
+            f" {self._wait_max_s:g} seconds.",
+            hint=f"Run the statement again in {seconds} seconds, or narrow it so that it needs fewer calls.",
+        )
+
+    def _unchecked(self, bucket: str, error: Exception) -> None:
+        """Let the request pass, or refuse it, when nobody can say whether the limit allows it."""
+        self._warn("rate_limit_unchecked", bucket, error)
+        if self._fail_open:
+            return
+        raise Retryable(
+            message=f'SOURCE_UNAVAILABLE: the rate limit of server "{self._source}" cannot be checked',
+            detail="Valkey does not answer.",
+            hint="Run the statement again later; if this lasts, let the operator look at Valkey.",
+        ) from error
+
+    def _warn(self, event: str, bucket: str, error: Exception) -> None:
+        _log.warning(
+            event,
+            tenant=self._tenant,
+            source=self._source,
+            bucket=bucket,
+            error=type(error).__name__,
+            fail_open=self._fail_open,
+        )

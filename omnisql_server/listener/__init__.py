@@ -1,0 +1,1 @@
+"""Sockets of clients: TLS, limits, start-up, sessions, and their end."""

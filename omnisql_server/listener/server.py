@@ -1,0 +1,256 @@
+"""The server's socket for PostgreSQL clients: accepts, greets, authenticates, opens a session, and ends all of it in order.
+
+Every connection is one task of one TaskGroup, which `serve` owns; nothing outlives `serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+
+import structlog
+
+from omnisql_server.errors import StatementCanceled, TooManyConnections, error_fields
+from omnisql_server.listener.drain import OpenSessions
+from omnisql_server.listener.greeting import Greeting, greet
+from omnisql_server.listener.settings import ListenerSettings
+from omnisql_server.listener.tls import TlsIdentity
+from omnisql_server.model.principal import Principal
+from omnisql_server.session.authenticate import PrincipalLookup, authenticate
+from omnisql_server.session.cancel import CancelRegistry
+from omnisql_server.session.client import ClientConnection
+from omnisql_server.session.ending import SessionEnd, admin_shutdown
+from omnisql_server.session.login import backend_parameters, connect_backend
+from omnisql_server.session.session import Session
+from omnisql_server.session.tenant import TenantAccess, TenantOpener
+from wire.backend import READY_IDLE, backend_key_data, error_response
+from wire.errors import WireError
+from wire.startup import CancelRequest
+
+BACKLOG = 512
+CONNECTIONS_IN_STARTUP_MAX = 64
+ACCEPT_PAUSE_S = 0.1
+WATCH_INTERVAL_MAX_S = 1.0
+MOCK_SEED_BYTES = 32
+
+_log = structlog.get_logger(__name__)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address is this machine's own."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+class Listener:
+    """Serves PostgreSQL clients until it is drained.
+
+    `lookup` knows principals, `open_tenant` their clusters. `is_trusted` says which addresses may go without TLS.
+    `mock_seed` should be the same in all servers of one address, so that unknown users look the same to everybody.
+    """
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        *,
+        lookup: PrincipalLookup,
+        open_tenant: TenantOpener,
+        tls: TlsIdentity | None = None,
+        is_trusted: Callable[[str], bool] = is_loopback,
+        mock_seed: bytes | None = None,
+    ) -> None:
+        self._settings = settings
+        self._lookup = lookup
+        self._open_tenant = open_tenant
+        self._tls = tls
+        self._is_trusted = is_trusted
+        self._mock_seed = mock_seed or secrets.token_bytes(MOCK_SEED_BYTES)
+        self._registry = CancelRegistry(settings.connections_max)
+        self._sessions = OpenSessions()
+        self._connections = 0
+        self._clients = 0
+        self._starting: set[asyncio.Task[None]] = set()
+        self._drain_wanted = asyncio.Event()
+        self._served = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.port = settings.port
+
+    @property
+    def session_count(self) -> int:
+        """Return how many sessions are open."""
+        return len(self._sessions)
+
+    @property
+    def connection_count(self) -> int:
+        """Return how many sockets are open, sessions or not."""
+        return self._connections
+
+    async def serve(self) -> None:
+        """Accept clients until `drain` is called; return when the last one is gone."""
+        try:
+            with closing(_listen(self._settings)) as listening:
+                self.port = listening.getsockname()[1]
+                async with asyncio.TaskGroup() as group:
+                    accepting = group.create_task(self._accept(listening, group))
+                    watching = group.create_task(self._watch(group))
+                    self.ready.set()
+                    await self._drain_wanted.wait()
+                    accepting.cancel()
+                    listening.close()
+                    for task in self._starting:
+                        task.cancel()
+                    await self._sessions.drain(self._settings.drain_timeout_s)
+                    watching.cancel()
+        finally:
+            self._served.set()
+
+    async def drain(self) -> None:
+        """Stop accepting, end all sessions, and return when they are gone."""
+        self._drain_wanted.set()
+        await self._served.wait()
+
+    async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(listening)
+            except OSError as error:
+                # Out of descriptors, most likely: what is open goes on, and some of it will end.
+                _log.error("accept_failed", error_number=error.errno)
+                await asyncio.sleep(ACCEPT_PAUSE_S)
+                continue
+            if self._connections >= self._settings.connections_max + CONNECTIONS_IN_STARTUP_MAX:
+                connection.close()
+                continue
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connections += 1
+            task = group.create_task(self._attend(connection, address[0]))
+            self._starting.add(task)
+
+    async def _watch(self, group: asyncio.TaskGroup) -> None:
+        """Stop relayed statements that run for longer than any statement may."""
+        limit_s = self._settings.statement_timeout_max_s
+        loop = asyncio.get_running_loop()
+        while limit_s:
+            await asyncio.sleep(min(WATCH_INTERVAL_MAX_S, limit_s / 4))
+            for session in self._sessions:
+                if session.is_overdue(loop.time()):
+                    group.create_task(session.cancel_overdue())
+
+    async def _attend(self, connection: socket.socket, host: str) -> None:
+        """Supervise one connection: whatever happens to it stays its own."""
+        task = asyncio.current_task()
+        try:
+            async with asyncio.timeout(self._settings.startup_timeout_s) as deadline:
+                await self._greet(connection, host, deadline)
+        except TimeoutError:
+            _log.info("startup_timed_out")
+        except (OSError, SessionEnd):
+            _log.debug("connection_ended")
+        except Exception as error:  # noqa: BLE001  one connection's failure must not end the others
+            _log.error("connection_failed", exc_info=error)
+        finally:
+            connection.close()
+            self._connections -= 1
+            if task is not None:
+                self._starting.discard(task)
+
+    async def _greet(self, connection: socket.socket, host: str, deadline: asyncio.Timeout) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            greeting = await greet(connection, self._settings, self._tls, trusted=self._is_trusted(host))
+        except WireError as error:
+            await loop.sock_sendall(connection, error_response(error_fields(error, severity="FATAL")))
+            return
+        match greeting:
+            case CancelRequest():
+                session = self._registry.find(greeting.process_id, greeting.secret_key)
+                if session is not None:
+                    await session.cancel()
+            case Greeting():
+                self._clients += 1
+                try:
+                    await self._open(greeting, deadline)
+                finally:
+                    self._clients -= 1
+
+    async def _open(self, greeting: Greeting, deadline: asyncio.Timeout) -> None:
+        """Serve one client; every failure before its session begins is told to it as FATAL."""
+        client = greeting.client
+        try:
+            if self._clients > self._settings.connections_max:
+                raise TooManyConnections(message="sorry, too many clients already")
+            principal = await self._authenticate(greeting)
+            with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
+                async with self._open_tenant(principal) as tenant:
+                    await self._serve_session(greeting, principal, tenant, deadline)
+        except SessionEnd as end:
+            if end.error is not None:
+                _tell(client, end.error)
+        except asyncio.CancelledError:
+            if deadline.expired():
+                _tell(client, StatementCanceled(message="canceling authentication due to timeout"))
+            elif self._drain_wanted.is_set():
+                _tell(client, admin_shutdown().error)
+            raise
+        except Exception as error:  # noqa: BLE001  the one place where a failed start-up becomes an answer
+            _tell(client, error)
+        finally:
+            await client.close(self._settings.session.close_timeout_s)
+
+    async def _authenticate(self, greeting: Greeting) -> Principal:
+        binding = self._tls.channel_binding if self._tls is not None and greeting.encrypted else None
+        return await authenticate(
+            greeting.client, greeting.startup, self._lookup, channel_binding=binding, mock_seed=self._mock_seed
+        )
+
+    async def _serve_session(
+        self, greeting: Greeting, principal: Principal, tenant: TenantAccess, deadline: asyncio.Timeout
+    ) -> None:
+        client, startup = greeting.client, greeting.startup
+        parameters = backend_parameters(
+            startup.parameters, role=tenant.role, database=tenant.database, settings=tenant.settings
+        )
+        limits = replace(self._settings.session, statement_timeout_max_s=self._settings.statement_timeout_max_s)
+        link = await connect_backend(client, tenant.address, parameters, timeout_s=limits.backend_timeout_s)
+        session = Session(client=client, link=link, runner=tenant.runner, principal=principal, limits=limits)
+        key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
+        self._sessions.add(session)
+        task = asyncio.current_task()
+        try:
+            deadline.reschedule(None)
+            if task is not None:
+                self._starting.discard(task)
+            client.write(backend_key_data(key.process_id, key.secret_key) + READY_IDLE)
+            client.allow_long_messages()
+            await session.serve()
+        finally:
+            self._sessions.remove(session)
+            self._registry.remove(key)
+
+
+def _tell(client: ClientConnection, error: BaseException | None) -> None:
+    if error is not None:
+        client.write(error_response(error_fields(error, severity="FATAL")))
+
+
+def _listen(settings: ListenerSettings) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setblocking(False)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening

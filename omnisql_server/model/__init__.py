@@ -1,0 +1,1 @@
+"""The frozen nouns that the stages hand to each other."""

@@ -1,0 +1,67 @@
+"""A query plan: for every API table, which requests will be made and what they are asked. Frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from connectors.sdk.scan import Predicate, Scan
+from connectors.sdk.table import AccessPath, Grade, Table
+from omnisql_server.model.query import AuthorizedQuery, Mask, RowFilter
+from omnisql_server.model.relation import Relation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """A predicate that goes to the API, and how faithfully the API evaluates it. `policy` names who asked for it."""
+
+    predicate: Predicate
+    grade: Grade
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPushed:
+    """A condition that stays here: its SQL (literals included, as the user wrote them) and the reason."""
+
+    condition: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanPlan:
+    """How one occurrence of an API table is read.
+
+    `columns` are the API columns fetched. `scans` are the combinations of keys to read, none when `empty` says that
+    no row can match. Calls are API requests: at least, expected, and at most (None: unknown until it has run).
+    """
+
+    scan_name: str
+    relation: Relation
+    table: Table
+    path: AccessPath
+    columns: tuple[str, ...]
+    scans: tuple[Scan, ...]
+    pushed: tuple[Pushed, ...] = ()
+    not_pushed: tuple[NotPushed, ...] = ()
+    filters: tuple[RowFilter, ...] = ()
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+    limit: int | None = None
+    limit_reason: str = ""
+    empty: str | None = None
+    calls_min: int = 1
+    calls_expected: int = 1
+    calls_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryPlan:
+    """An authorized query and the reading of every API table in it, by scan name."""
+
+    authorized: AuthorizedQuery
+    scans: tuple[ScanPlan, ...]
+
+    @property
+    def calls_expected(self) -> int:
+        """Return the expected number of API requests."""
+        return sum(scan.calls_expected for scan in self.scans)

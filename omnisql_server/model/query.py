@@ -1,0 +1,127 @@
+"""A query on its way: parsed, bound, authorized. Frozen; trees are never changed, only copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from omnisql_server.model.principal import Principal
+from omnisql_server.model.relation import Relation
+from omnisql_server.model.statement import RelationReference
+from wire.backend import Field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedQuery:
+    """A query's text, the relations it names (byte positions in `text`), and its tree.
+
+    `tree` is None with a `reason` when no tree of ours is known to mean the same as the text.
+    """
+
+    text: str
+    references: tuple[RelationReference, ...]
+    named_columns: frozenset[str]
+    tree: exp.Expr | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the backend's settings were when the statement was bound."""
+
+    time_zone: str
+    date_style: str
+    interval_style: str
+    extra_float_digits: int
+    statement_timeout_ms: int
+    engine: str
+    on_source_error: str
+    max_api_calls: int | None
+    current_user: str
+
+    @property
+    def plain_output(self) -> bool:
+        """Say whether values are shown in the forms that this server's own encoder produces."""
+        return self.date_style.startswith("ISO") and self.interval_style == "postgres" and self.extra_float_digits >= 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A privilege that the statement needs: `role` may SELECT these attributes (empty: any one) of a relation."""
+
+    role: str
+    relation_oid: int
+    attributes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One place where a query reads an API table or local relation: `scan_name` is its unique name in the tree.
+
+    `columns` are the names (as the catalog has them) that the query uses there, in the relation's order. `place` is
+    where the text names it: its byte position, after those of the views it is reached through; None when it stands for
+    every place that names the relation.
+    """
+
+    scan_name: str
+    relation: Relation
+    columns: tuple[str, ...]
+    place: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundQuery:
+    """A query with every name resolved.
+
+    `tree` is qualified: every column carries its source, every relation is an `Occurrence`, views are expanded,
+    parameters are literals and stable expressions are folded; None when only PostgreSQL may execute the text.
+    `relations` maps what the texts name to what PostgreSQL resolved it to, for the splice.
+    """
+
+    parsed: ParsedQuery
+    tree: exp.Expr | None
+    reason: str
+    occurrences: tuple[Occurrence, ...]
+    relations: Mapping[tuple[str | None, str], Relation]
+    views: Mapping[int, ParsedQuery]
+    parameter_oids: tuple[int, ...]
+    fields: tuple[Field, ...]
+    settings: Settings
+    checks: tuple[Check, ...]
+    catalog_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """How a column is shown: `null`, or `redact` (a text column becomes `***`)."""
+
+    policy: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFilter:
+    """One policy's condition on an API table; a row that does not meet it is hidden.
+
+    The API column must equal one of `values`, or start with one of them where `prefix` is set.
+    """
+
+    policy: str
+    column: str
+    values: tuple[str, ...]
+    prefix: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizedQuery:
+    """A bound query that its principal may run, with what policy adds. Only the policy stage makes one.
+
+    `filters` and `masks` are by scan name, in API column names; all filters of a scan must hold.
+    """
+
+    query: BoundQuery
+    principal: Principal
+    filters: Mapping[str, tuple[RowFilter, ...]] = field(default_factory=dict)
+    masks: Mapping[str, Mapping[str, Mask]] = field(default_factory=dict)

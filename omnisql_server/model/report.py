@@ -1,0 +1,33 @@
+"""What a statement got from each source: the truth that `omnisql.last_query_sources` and EXPLAIN ANALYZE show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceReport:
+    """One scan after it ran. Counts are of this scan alone; `duration_ms` is wall time from first to last request.
+
+    `rows_fetched` came from the API, `rows_returned` are left after policy. `complete` is False when the API gave less
+    than there is, `incomplete_reason` says why. `revalidated` counts requests answered by 304.
+    """
+
+    scan_name: str
+    source: str
+    connector: str
+    table: str
+    access_path: str
+    requests: int
+    pages: int
+    revalidated: int
+    rows_fetched: int
+    rows_returned: int
+    bytes_received: int
+    pushed: tuple[str, ...]
+    not_pushed: tuple[tuple[str, str], ...]
+    complete: bool
+    incomplete_reason: str | None
+    fetched_at: datetime
+    duration_ms: float

@@ -1,0 +1,89 @@
+"""The seam between a session and the pipeline: what a session gives, and what running a statement gives back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from omnisql_server.model.backend import Backend
+from omnisql_server.model.principal import Principal
+from omnisql_server.model.statement import Part, Statement
+from wire.backend import Field
+from wire.rows import EncodedRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionView:
+    """What the pipeline sees of a session.
+
+    `notice` sends a NoticeResponse to the client. `state` is the session's own place for what must outlive a statement
+    (the sources of the last one); the pipeline owns its content.
+    """
+
+    principal: Principal
+    backend: Backend
+    notice: Callable[[Mapping[str, str]], None]
+    state: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A run statement as PostgreSQL describes it; `fields` is None for COPY."""
+
+    parameter_oids: tuple[int, ...]
+    fields: tuple[Field, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundParameters:
+    """The values of a Bind message: PostgreSQL's rules for 0, 1 or n format codes already applied by the session."""
+
+    type_oids: tuple[int, ...] = ()
+    values: tuple[bytes | None, ...] = ()
+    formats: tuple[int, ...] = ()
+    result_formats: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """The answer of a run statement while it is being read.
+
+    `rows` yields complete DataRow messages in the wanted formats (CopyData messages for COPY). `command` starts the
+    command tag: `SELECT`, `EXPLAIN`, `COPY`. `counts_rows` says whether the row count follows it. `copy_formats` is the
+    per-column format of a CopyOutResponse, None when this is not COPY. `close` releases everything and must be awaited
+    on every way out.
+    """
+
+    fields: tuple[Field, ...]
+    rows: AsyncIterator[EncodedRows]
+    command: str
+    close: Callable[[], Awaitable[None]]
+    counts_rows: bool = True
+    copy_formats: tuple[int, ...] | None = None
+
+
+class StatementRunner(Protocol):
+    """The pipeline of one tenant, as its sessions use it."""
+
+    def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
+        """Split a message's text into parts to relay and to run; None when all of it is to be relayed as it is.
+
+        `overlay` holds names that this session made reach API tables and that the tenant's snapshot cannot know yet.
+        """
+
+    async def refresh_snapshot(self) -> None:
+        """Read the tenant's snapshot again, because PostgreSQL just refused a relayed statement over an API table."""
+
+    async def describe(
+        self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
+    ) -> Description:
+        """Parse and describe a statement without running it; the private statement `twin` stays on the backend."""
+
+    async def run(
+        self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
+    ) -> RunResult:
+        """Run a statement up to its first rows; the caller reads `rows` and then awaits `close`.
+
+        `twin` names the private statement that `describe` left, so that PostgreSQL itself revalidates it.
+        """

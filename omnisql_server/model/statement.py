@@ -1,0 +1,66 @@
+"""A statement as PostgreSQL's grammar sees it: its kind, and the relations its text names. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StatementKind(StrEnum):
+    """What a statement asks for, as far as running it over API tables is concerned."""
+
+    SELECT = "SELECT"
+    EXPLAIN = "EXPLAIN"
+    COPY_TO = "COPY TO"
+    ANALYZE = "ANALYZE"
+    WRITE = "write"
+    CURSOR = "DECLARE CURSOR"
+    PREPARE = "PREPARE"
+    DEFINITION = "definition"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelationReference:
+    """One relation named in a FROM clause: `position` is the byte offset of the name in the statement's text.
+
+    `alias` is None where the text gives none. `column_aliases` says that the alias renames columns.
+    """
+
+    schema: str | None
+    name: str
+    alias: str | None
+    position: int
+    column_aliases: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One statement that may reach an API table.
+
+    `text` is the client's own; `offset` counts the characters before it in the message it came in. `query` is the part
+    of the text that is the query (inside EXPLAIN or COPY), starting at byte `query_position`. `creates` are names
+    of relations that it defines. `named_columns` are all column names in the text, `*` for a star or a whole row.
+    """
+
+    text: str
+    kind: StatementKind
+    references: tuple[RelationReference, ...]
+    fingerprint: str
+    offset: int = 0
+    query: str = ""
+    query_position: int = 0
+    creates: frozenset[str] = frozenset()
+    explain_options: tuple[tuple[str, str], ...] = ()
+    copy_options: tuple[tuple[str, str], ...] = ()
+    locking: bool = False
+    named_columns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One statement of a message: relayed when `statement` is None, or its kind is not one that is run."""
+
+    text: str
+    offset: int
+    statement: Statement | None

@@ -1,0 +1,208 @@
+"""PostgreSQL 18's grammar (libpg_query through postgast) over one message's text. Pure.
+
+Takes text, gives `Statement`s: kind, relation references with byte positions, names it defines. CTE names are resolved
+here, so that a reference is never taken for the CTE of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import postgast
+
+from omnisql_server.model.statement import RelationReference, Statement, StatementKind
+
+_WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt", "refresh_mat_view_stmt"}
+_DEFINITIONS = {
+    "view_stmt",
+    "rename_stmt",
+    "create_foreign_table_stmt",
+    "import_foreign_schema_stmt",
+    "rule_stmt",
+    "alter_object_schema_stmt",
+}
+
+
+class NotParsed(Exception):
+    """PostgreSQL's grammar does not accept the text: PostgreSQL itself will say where and why."""
+
+
+def parse_statements(text: str) -> tuple[Statement, ...]:
+    """Parse every statement of a message, in order.
+
+    Raises:
+        NotParsed: the text is not grammatical.
+    """
+    try:
+        tree = postgast.parse(text)
+    except postgast.PgQueryError as error:
+        raise NotParsed from error
+    encoded = text.encode()
+    return tuple(_statement(raw, encoded) for raw in tree.stmts)
+
+
+def _statement(raw: Any, encoded: bytes) -> Statement:
+    end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(encoded)
+    body = encoded[raw.stmt_location : end]
+    start = raw.stmt_location + len(body) - len(body.lstrip())
+    body = encoded[start:end]
+    text = body.decode()
+    node_name = raw.stmt.WhichOneof("node")
+    node = getattr(raw.stmt, node_name)
+    kind = _kind(node_name, node)
+    query, query_position = _inner_query(kind, body)
+    references = _Walk(start=start)
+    references.visit(node, frozenset())
+    return Statement(
+        text=text,
+        kind=kind,
+        references=tuple(references.found),
+        fingerprint=str(postgast.fingerprint(text).hex) if kind in _RUN_KINDS else "",
+        offset=len(encoded[:start].decode()),
+        query=query,
+        query_position=query_position,
+        creates=frozenset(_created(node_name, node)),
+        explain_options=_options(node.options) if kind is StatementKind.EXPLAIN else (),
+        copy_options=_options(node.options) if kind is StatementKind.COPY_TO else (),
+        locking=references.locking,
+        named_columns=references.named_columns(),
+    )
+
+
+_RUN_KINDS = {StatementKind.SELECT, StatementKind.EXPLAIN, StatementKind.COPY_TO}
+
+
+def _kind(node_name: str, node: Any) -> StatementKind:
+    if node_name == "select_stmt":
+        return StatementKind.WRITE if _selects_into(node) else StatementKind.SELECT
+    if node_name == "explain_stmt":
+        inner = node.query.WhichOneof("node")
+        return StatementKind.EXPLAIN if inner == "select_stmt" else StatementKind.OTHER
+    if node_name == "copy_stmt":
+        to_client = node.HasField("query") and not node.is_from and not node.filename
+        return StatementKind.COPY_TO if to_client else StatementKind.OTHER
+    if node_name in _WRITES:
+        return StatementKind.WRITE
+    if node_name in _DEFINITIONS:
+        return StatementKind.DEFINITION
+    named = {"declare_cursor_stmt": StatementKind.CURSOR, "prepare_stmt": StatementKind.PREPARE}
+    return named.get(node_name, StatementKind.OTHER)
+
+
+def _selects_into(select: Any) -> bool:
+    return bool(select.HasField("into_clause")) or (select.HasField("larg") and _selects_into(select.larg))
+
+
+def _created(node_name: str, node: Any) -> Iterator[str]:
+    if node_name == "view_stmt":
+        yield node.view.relname
+    elif node_name == "rename_stmt":
+        yield node.newname
+    elif node_name == "create_foreign_table_stmt":
+        yield node.base_stmt.relation.relname
+    elif node_name == "create_table_as_stmt":
+        yield node.into.rel.relname
+
+
+def _options(options: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((option.def_elem.defname.lower(), _option_value(option.def_elem)) for option in options)
+
+
+def _option_value(option: Any) -> str:
+    if not option.HasField("arg"):
+        return "true"
+    kind = option.arg.WhichOneof("node")
+    value = getattr(option.arg, kind)
+    plain = {"string": "sval", "integer": "ival", "boolean": "boolval", "float": "fval"}
+    return str(getattr(value, plain[kind])).lower() if kind in plain else str(kind)
+
+
+def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
+    """Cut the query out of EXPLAIN and COPY: its text and byte position; any other statement is its own query."""
+    if kind not in (StatementKind.EXPLAIN, StatementKind.COPY_TO):
+        return body.decode(), 0
+    tokens = [(body[t.start : t.end].lower(), t.start, t.end) for t in postgast.scan(body.decode()).tokens]
+    if kind is StatementKind.COPY_TO:
+        opening = next(index for index, token in enumerate(tokens) if token[0] == b"(")
+        start, closing = tokens[opening][2], tokens[_closing(tokens, opening)][1]
+        return body[start:closing].decode(), start
+    index = 1
+    if tokens[index][0] == b"(" and tokens[index + 1][0] not in (b"select", b"with", b"values", b"table", b"("):
+        index = _closing(tokens, index) + 1
+    while tokens[index][0] in (b"analyze", b"analyse", b"verbose"):
+        index += 1
+    return body[tokens[index][1] :].decode(), tokens[index][1]
+
+
+def _closing(tokens: list[tuple[bytes, int, int]], opening: int) -> int:
+    depth = 0
+    for index in range(opening, len(tokens)):
+        depth += {b"(": 1, b")": -1}.get(tokens[index][0], 0)
+        if depth == 0:
+            return index
+    return len(tokens) - 1
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Collects relation references, innermost scope first; `start` is the statement's byte offset in the message."""
+
+    start: int
+    found: list[RelationReference] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
+    locking: bool = False
+
+    def visit(self, message: Any, names: frozenset[str]) -> None:
+        kind = message.DESCRIPTOR.name
+        if kind == "RangeVar":
+            self._reference(message, names)
+            return
+        if kind == "LockingClause":
+            self.locking = True
+            return
+        if kind == "ColumnRef":
+            last = message.fields[-1]
+            self.columns.add("*" if last.HasField("a_star") else last.string.sval)
+            if len(message.fields) == 1:
+                self.bare.add(last.string.sval)
+            return
+        if kind == "JoinExpr":
+            self.columns |= {"*"} if message.is_natural else {node.string.sval for node in message.using_clause}
+        if "with_clause" in message.DESCRIPTOR.fields_by_name and message.HasField("with_clause"):
+            names = self._common_table_expressions(message.with_clause, names)
+        for descriptor, value in message.ListFields():
+            if descriptor.message_type is None or descriptor.name == "with_clause":
+                continue
+            for child in value if descriptor.is_repeated else (value,):
+                self.visit(child, names)
+
+    def _common_table_expressions(self, clause: Any, names: frozenset[str]) -> frozenset[str]:
+        expressions = [node.common_table_expr for node in clause.ctes]
+        if clause.recursive:
+            names |= {expression.ctename for expression in expressions}
+        for expression in expressions:
+            self.visit(expression.ctequery, names)
+            names |= {expression.ctename}
+        return names
+
+    def named_columns(self) -> frozenset[str]:
+        """Return the columns the text names, with `*` where a star or a whole row asks for all of them."""
+        rows = {reference.alias or reference.name for reference in self.found}
+        return frozenset(self.columns | ({"*"} if self.bare & rows else set()))
+
+    def _reference(self, relation: Any, names: frozenset[str]) -> None:
+        if not relation.schemaname and relation.relname in names:
+            return
+        alias = relation.alias if relation.HasField("alias") else None
+        self.found.append(
+            RelationReference(
+                schema=relation.schemaname or None,
+                name=relation.relname,
+                alias=alias.aliasname if alias is not None else None,
+                position=relation.location - self.start,
+                column_aliases=bool(alias is not None and len(alias.colnames)),
+            )
+        )

@@ -1,0 +1,57 @@
+"""Relay or run, decided from a message's text alone: a byte test first, then the grammar. Pure; cached by text.
+
+The decision is a hint: what a run statement really touches is what PostgreSQL locked for it (see `bind`), and a
+relayed statement that reaches an API table all the same is refused by PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.parse.grammar import NotParsed, parse_statements
+
+RUN_KINDS = frozenset(
+    {
+        StatementKind.SELECT,
+        StatementKind.EXPLAIN,
+        StatementKind.COPY_TO,
+        StatementKind.WRITE,
+        StatementKind.CURSOR,
+        StatementKind.PREPARE,
+    }
+)
+"""Kinds that the pipeline takes when they reach an API table; some of them it refuses with the reason."""
+
+_parse = lru_cache(maxsize=4096)(parse_statements)
+
+
+def route(
+    text: bytes, may_reach: Callable[[bytes], bool], reaching: frozenset[str], overlay: frozenset[str]
+) -> tuple[Part, ...] | None:
+    """Split a message into parts to relay and to run; None when all of it is to be relayed untouched.
+
+    `may_reach` is the byte test over the snapshot's names, `reaching` those names, `overlay` the session's own.
+    """
+    if not may_reach(text) and not any(name.encode() in text.lower() for name in overlay):
+        return None
+    try:
+        statements = _parse(text.decode())
+    except (NotParsed, UnicodeDecodeError):
+        return None
+    names = reaching | overlay
+    parts = tuple(
+        Part(text=statement.text, offset=statement.offset, statement=statement if _reaches(statement, names) else None)
+        for statement in statements
+    )
+    return parts if any(part.statement for part in parts) else None
+
+
+def is_run(statement: Statement) -> bool:
+    """Say whether a statement that reaches an API table is run rather than relayed."""
+    return statement.kind in RUN_KINDS
+
+
+def _reaches(statement: Statement, names: frozenset[str]) -> bool:
+    return any(reference.name in names for reference in statement.references)

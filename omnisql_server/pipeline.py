@@ -1,0 +1,239 @@
+"""The way of a statement: parse, bind, policy, plan, fetch, materialize, execute, encode. One pipeline per tenant.
+
+The stages never call each other; this module hands the frozen values from one to the next and opens a span for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+from omnisql_server.answers import (
+    copy_stream,
+    explain_fields,
+    explain_wants,
+    explained,
+    parameter_constants,
+    result_formats,
+)
+from omnisql_server.bind.bind import Binder, BindRequest
+from omnisql_server.errors import NotSupported, RelayInstead
+from omnisql_server.execute.instances import InstancePool
+from omnisql_server.execute.run import Engine, Parameters, choose_engine, execute
+from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
+from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.query import BoundQuery, ParsedQuery
+from omnisql_server.model.report import SourceReport
+from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
+from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.observability.traces import stage_span
+from omnisql_server.parse.router import route
+from omnisql_server.parse.tree import parse_query
+from omnisql_server.plan.planner import check_calls, plan
+from omnisql_server.policy.authorize import authorize
+from omnisql_server.policy.rules import Rules
+from omnisql_server.tenant import Tenant, remember_reports
+from wire.backend import Field
+from wire.copy import parse_copy_options
+from wire.rows import EncodedRows
+
+ROWS_FOR_A_THREAD = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineBounds:
+    """Bounds of one statement."""
+
+    fetch: FetchBounds
+    key_combinations_max: int
+    api_calls_max: int
+    splice_bytes_max: int
+
+
+class Pipeline:
+    """Runs the statements of one tenant; implements `model.run.StatementRunner`."""
+
+    def __init__(self, *, tenant: Tenant, rules: Rules, pool: InstancePool, bounds: PipelineBounds) -> None:
+        self._tenant = tenant
+        self._rules = rules
+        self._pool = pool
+        self._bounds = bounds
+        self._binder = Binder(
+            parse_query=parse_query,
+            api_wrappers=lambda: tenant.wrappers,
+            api_relations=lambda: frozenset(tenant.snapshot.tables),
+        )
+
+    def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
+        """Split a message into parts to relay and to run; None when all of it is relayed untouched."""
+        snapshot = self._tenant.snapshot
+        return route(text, snapshot.may_reach, snapshot.api_names, overlay)
+
+    async def refresh_snapshot(self) -> None:
+        """Read the tenant's snapshot again."""
+        await self._tenant.refresh()
+
+    async def describe(
+        self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
+    ) -> Description:
+        """Parse and describe a statement without running it.
+
+        Raises:
+            RelayInstead: it reaches no API table and is not a query.
+            OmniSQLError: PostgreSQL, a GRANT or this server refuses it.
+        """
+        await self._refuse(statement, view)
+        query = _query_of(statement)
+        with stage_span("bind"):
+            bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
+        return Description(parameter_oids=bound.parameter_oids, fields=_fields(statement, bound))
+
+    async def run(
+        self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
+    ) -> RunResult:
+        """Run a statement up to its first rows; the caller reads `rows` and then awaits `close`.
+
+        Raises:
+            RelayInstead: it reaches no API table and is not a query.
+            OmniSQLError, ConnectorError: it cannot be answered.
+        """
+        await self._refuse(statement, view)
+        with stage_span("bind"):
+            bound = await self._bind(statement, parameters, view, twin)
+        await self._tenant.follow(bound.catalog_sequence)
+        with stage_span("policy"):
+            authorized = authorize(bound, view.principal, self._rules)
+        with stage_span("plan"):
+            await self._tenant.prepare(bound.relations.values(), view.principal.name)
+            query_plan = plan(authorized, self._tenant.table_of, self._bounds.key_combinations_max)
+            engine = choose_engine(bound)
+        if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
+            return _result(statement, bound, explained(statement, query_plan, engine, None))
+        check_calls(query_plan, bound.settings.max_api_calls, self._bounds.api_calls_max)
+        relations, reports = await self._read(query_plan, view)
+        rows = self._execute(statement, bound, engine, relations, parameters, view)
+        if statement.kind is StatementKind.EXPLAIN:
+            async for _ in rows:
+                continue
+            rows = explained(statement, query_plan, engine, {report.scan_name: report for report in reports})
+        return _result(statement, bound, rows)
+
+    async def _refuse(self, statement: Statement, view: SessionView) -> None:
+        """Turn away what cannot be run yet, once PostgreSQL has said that it really reaches an API table."""
+        if statement.kind not in _REFUSED:
+            return
+        if not await self._binder.reaches_api(statement, view.backend):
+            raise RelayInstead
+        raise NotSupported(
+            message=f"{_REFUSED[statement.kind]} cannot reach API tables",
+            hint="API tables are read-only: SELECT from them, EXPLAIN, or COPY (SELECT ..) TO STDOUT",
+        )
+
+    async def _bind(
+        self, statement: Statement, parameters: BoundParameters, view: SessionView, twin: str | None
+    ) -> BoundQuery:
+        request = BindRequest(
+            parsed=_query_of(statement),
+            type_oids=parameters.type_oids,
+            parameters=lambda oids: parameter_constants(parameters, oids),
+            twin=twin,
+            described=twin is not None,
+        )
+        return await self._binder.bind(request, view.backend)
+
+    async def _read(
+        self, query_plan: QueryPlan, view: SessionView
+    ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
+        settings = query_plan.authorized.query.settings
+        with stage_span("fetch"):
+            fetched = await fetch(
+                query_plan.scans,
+                lambda scan: self._tenant.open(scan, view),
+                self._bounds.fetch,
+                partial_allowed=settings.on_source_error == "partial",
+            )
+        with stage_span("materialize"):
+            if sum(scan.report.rows_fetched for scan in fetched) > ROWS_FOR_A_THREAD:
+                relations = await asyncio.to_thread(_materialize, query_plan, fetched)
+            else:
+                relations = _materialize(query_plan, fetched)
+        reports = tuple(
+            replace(scan.report, rows_returned=relation.rows.num_rows)
+            for scan, relation in zip(fetched, relations, strict=True)
+        )
+        remember_reports(view, reports)
+        for report in reports:
+            if not report.complete:
+                message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
+                reason = report.incomplete_reason or "unknown"
+                view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": reason})
+        return relations, reports
+
+    def _execute(
+        self,
+        statement: Statement,
+        bound: BoundQuery,
+        engine: Engine,
+        relations: tuple[LocalRelation, ...],
+        parameters: BoundParameters,
+        view: SessionView,
+    ) -> AsyncIterator[EncodedRows]:
+        copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
+        wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
+        rows = execute(
+            bound,
+            engine,
+            {relation.scan_name: relation.rows for relation in relations},
+            Parameters(
+                type_oids=bound.parameter_oids,
+                values=parameters.values,
+                formats=parameters.formats,
+                result_formats=result_formats(
+                    wanted if statement.kind is not StatementKind.EXPLAIN else (), len(bound.fields)
+                ),
+            ),
+            view.backend,
+            self._pool,
+            self._bounds.splice_bytes_max,
+        )
+        if copy_format is None:
+            return rows
+        return copy_stream(rows, copy_format, [field.name for field in bound.fields])
+
+
+_REFUSED = {
+    StatementKind.WRITE: "INSERT, UPDATE, DELETE, MERGE, SELECT INTO, CREATE TABLE AS and REFRESH",
+    StatementKind.CURSOR: "DECLARE CURSOR",
+    StatementKind.PREPARE: "PREPARE",
+}
+
+
+def _query_of(statement: Statement) -> ParsedQuery:
+    return parse_query(statement.query)
+
+
+def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...]) -> tuple[LocalRelation, ...]:
+    occurrences = {occurrence.scan_name: occurrence for occurrence in query_plan.authorized.query.occurrences}
+    return tuple(materialize(scan.plan, occurrences[scan.plan.scan_name], scan.batches) for scan in fetched)
+
+
+def _fields(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | None:
+    if statement.kind is StatementKind.EXPLAIN:
+        return explain_fields(statement)
+    return None if statement.kind is StatementKind.COPY_TO else bound.fields
+
+
+def _result(statement: Statement, bound: BoundQuery, rows: AsyncIterator[EncodedRows]) -> RunResult:
+    copy_formats = None
+    if statement.kind is StatementKind.COPY_TO:
+        copy_formats = (int(parse_copy_options(statement.copy_options).binary),) * len(bound.fields)
+    return RunResult(
+        fields=_fields(statement, bound) or (),
+        rows=rows,
+        command={StatementKind.EXPLAIN: "EXPLAIN", StatementKind.COPY_TO: "COPY"}.get(statement.kind, "SELECT"),
+        close=rows.aclose,  # type: ignore[attr-defined]
+        counts_rows=statement.kind is not StatementKind.EXPLAIN,
+        copy_formats=copy_formats,
+    )

@@ -1,0 +1,271 @@
+"""Which rows of each scan can matter: conjuncts of the query, brought down to the scans they restrict. Pure.
+
+The statement is always evaluated whole over what was fetched, so a condition here only ever saves calls: it must hold
+for every row that can change the answer, and nothing is lost when a conjunct is not recognized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+from sqlglot.optimizer.scope import Scope, ScopeType, build_scope
+
+from connectors.sdk.scan import Operator
+from omnisql_server.model.query import Occurrence
+from omnisql_server.plan.recognize import Condition, recognize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equality:
+    """`left = right` between two sources of one scope; `both_ways` unless the right side is null-supplied."""
+
+    left: tuple[str, str]
+    right: tuple[str, str]
+    both_ways: bool
+
+
+@dataclass(slots=True)
+class ScanConditions:
+    """What was found for one scan: conditions, and conjuncts that mention it and were not recognized."""
+
+    conditions: list[Condition] = field(default_factory=list)
+    residuals: list[tuple[str, str]] = field(default_factory=list)
+
+
+class ConditionCollector:
+    """Walks a bound tree once and keeps what restricts each scan, by scan name."""
+
+    def __init__(self, occurrences: tuple[Occurrence, ...]) -> None:
+        self._occurrences = {occurrence.scan_name: occurrence for occurrence in occurrences}
+        self.found: dict[str, ScanConditions] = {name: ScanConditions() for name in self._occurrences}
+
+    def collect(self, tree: exp.Expr) -> dict[str, ScanConditions]:
+        """Return the conditions of every scan of the tree."""
+        root = build_scope(tree)
+        if root is not None:
+            self._visit(root, [])
+        return self.found
+
+    def _visit(self, scope: Scope, inherited: list[Condition]) -> None:
+        if scope.set_operation_scopes:
+            self._visit_set_operation(scope, inherited)
+            for child in (*scope.cte_scopes, *scope.subquery_scopes):
+                self._visit(child, [])
+            return
+        conditions = self._own_conditions(scope)
+        conditions += [mapped for condition in inherited if (mapped := _through_projection(scope, condition))]
+        self._propagate(scope, conditions)
+        passed: dict[int, list[Condition]] = {}
+        for condition in conditions:
+            source = scope.sources.get(condition.source)
+            if isinstance(source, exp.Table):
+                self._scan(source).conditions.append(condition)
+            elif isinstance(source, Scope) and _read_once(scope, source):
+                passed.setdefault(id(source), []).append(condition)
+        for child in _children(scope):
+            self._visit(child, passed.get(id(child), []))
+
+    def _visit_set_operation(self, scope: Scope, inherited: list[Condition]) -> None:
+        names = [projection.alias_or_name for projection in _outputs(scope.expression)]
+        for branch in scope.set_operation_scopes:
+            outputs = [projection.alias_or_name for projection in _outputs(branch.expression)]
+            renames = dict(zip(names, outputs, strict=False))
+            mine = [c.renamed(c.source, renames[c.column]) for c in inherited if c.column in renames]
+            self._visit(branch, mine if not _cuts(scope.expression) else [])
+
+    def _own_conditions(self, scope: Scope) -> list[Condition]:
+        conditions: list[Condition] = []
+        nullable = _null_supplied(scope.expression)
+        for conjunct, allowed in _conjuncts(scope.expression):
+            found = recognize(conjunct, lambda column: self._type_oid(scope, column))
+            kept = [
+                condition
+                for condition in found
+                if (allowed is None or condition.source in allowed)
+                and not (condition.operator is Operator.IS_NULL and condition.source in nullable)
+            ]
+            conditions += kept
+            if not kept:
+                self._residual(scope, conjunct)
+        return conditions
+
+    def _residual(self, scope: Scope, conjunct: exp.Expr) -> None:
+        sources = {column.table for column in conjunct.find_all(exp.Column)}
+        reason = "it compares more than one relation" if len(sources) > 1 else "its form is not one an API can evaluate"
+        for alias in sources:
+            source = scope.sources.get(alias)
+            if isinstance(source, exp.Table):
+                self._scan(source).residuals.append((conjunct.sql("postgres"), reason))
+
+    def _propagate(self, scope: Scope, conditions: list[Condition]) -> None:
+        """Carry `a.x = constant` over `a.x = b.y` to b.y, until nothing new is learned."""
+        equalities = list(_equalities(scope.expression))
+        known = {(c.source, c.column, c.operator, c.value) for c in conditions}
+        pending = list(conditions)
+        while pending:
+            condition = pending.pop()
+            if condition.operator not in (Operator.EQ, Operator.IN):
+                continue
+            for source, column in _partners(equalities, (condition.source, condition.column)):
+                carried = condition.renamed(source, column)
+                key = (source, column, carried.operator, carried.value)
+                same_type = self._type_oid(scope, exp.column(column, table=source)) == condition.type_oid
+                if key not in known and same_type:
+                    known.add(key)
+                    conditions.append(carried)
+                    pending.append(carried)
+
+    def _scan(self, table: exp.Table) -> ScanConditions:
+        return self.found[table.name]
+
+    def _type_oid(self, scope: Scope, column: exp.Column) -> int | None:
+        """Follow a column to the scan it comes from, through plain projections, and return its type."""
+        source = scope.sources.get(column.table)
+        if isinstance(source, exp.Table) and source.name in self._occurrences:
+            attribute = self._occurrences[source.name].relation.attribute(column.name)
+            return attribute.type_oid if attribute else None
+        if isinstance(source, Scope):
+            inner = _projection(source, column.name)
+            if isinstance(inner, exp.Column):
+                return self._type_oid(source, inner)
+        return None
+
+
+def _children(scope: Scope) -> Iterator[Scope]:
+    yield from scope.cte_scopes
+    yield from scope.derived_table_scopes
+    yield from scope.subquery_scopes
+    yield from scope.udtf_scopes
+
+
+def _read_once(scope: Scope, source: Scope) -> bool:
+    """Say whether only this place reads a derived relation: a CTE read twice must serve both readers."""
+    if source.scope_type != ScopeType.CTE:
+        return True
+    root = scope.expression.root()
+    alias = source.expression.parent.alias if source.expression.parent else ""
+    return sum(1 for table in root.find_all(exp.Table) if table.name == alias and not table.db) == 1
+
+
+def _outputs(expression: exp.Expr) -> list[exp.Expr]:
+    return list(expression.selects) if isinstance(expression, exp.Query) else []
+
+
+def _cuts(expression: exp.Expr) -> bool:
+    return bool(expression.args.get("limit") or expression.args.get("offset"))
+
+
+def _projection(scope: Scope, name: str) -> exp.Expr | None:
+    if scope.set_operation_scopes:
+        return _projection(scope.set_operation_scopes[0], name)
+    for projection in _outputs(scope.expression):
+        if projection.alias_or_name == name:
+            return projection.unalias()
+    return None
+
+
+def _through_projection(scope: Scope, condition: Condition) -> Condition | None:
+    """Express a condition on a derived relation's output by its input, where filtering commutes with the relation."""
+    select = scope.expression
+    if not isinstance(select, exp.Select) or _cuts(select):
+        return None
+    distinct = select.args.get("distinct")
+    if (distinct is not None and distinct.args.get("on")) or select.find(exp.Window):
+        return None
+    inner = _projection(scope, condition.column)
+    if not isinstance(inner, exp.Column) or not inner.table:
+        return None
+    group = select.args.get("group")
+    grouped = group is not None or any(p.find(exp.AggFunc) for p in select.selects)
+    if grouped and (group is None or inner not in group.expressions or (len(group.args) > 1 and _has_sets(group))):
+        return None
+    if condition.operator is Operator.IS_NULL and inner.table in _null_supplied(select):
+        return None
+    return condition.renamed(inner.table, inner.name)
+
+
+def _has_sets(group: exp.Group) -> bool:
+    return any(group.args.get(key) for key in ("cube", "rollup", "grouping_sets"))
+
+
+def _joins(select: exp.Expr) -> list[exp.Join]:
+    return list(select.args.get("joins") or [])
+
+
+def _first_source(select: exp.Expr) -> str:
+    from_clause = select.args.get("from_") or select.args.get("from")
+    return from_clause.this.alias_or_name if from_clause is not None else ""
+
+
+def _null_supplied(select: exp.Expr) -> set[str]:
+    """Return the sources whose rows an outer join may replace by nulls."""
+    seen = [_first_source(select)]
+    nullable: set[str] = set()
+    for join in _joins(select):
+        alias = join.this.alias_or_name
+        if join.side in ("LEFT", "FULL"):
+            nullable.add(alias)
+        if join.side in ("RIGHT", "FULL"):
+            nullable.update(seen)
+        seen.append(alias)
+    return nullable
+
+
+def _conjuncts(select: exp.Expr) -> Iterator[tuple[exp.Expr, set[str] | None]]:
+    """Yield each conjunct with the sources it may restrict, None for any."""
+    where = select.args.get("where")
+    if where is not None:
+        for conjunct in _flatten(where.this):
+            yield conjunct, None
+    seen = {_first_source(select)}
+    for join in _joins(select):
+        alias = join.this.alias_or_name
+        condition = join.args.get("on")
+        if condition is not None and join.side != "FULL":
+            allowed = {"LEFT": {alias}, "RIGHT": set(seen)}.get(join.side)
+            for conjunct in _flatten(condition):
+                yield conjunct, allowed
+        seen.add(alias)
+
+
+def _flatten(expression: exp.Expr) -> Iterator[exp.Expr]:
+    expression = expression.unnest()
+    if isinstance(expression, exp.And):
+        yield from _flatten(expression.left)
+        yield from _flatten(expression.right)
+    else:
+        yield expression
+
+
+def _equalities(select: exp.Expr) -> Iterator[Equality]:
+    where = select.args.get("where")
+    for conjunct in _flatten(where.this) if where is not None else ():
+        yield from _column_pair(conjunct, None)
+    for join in _joins(select):
+        condition = join.args.get("on")
+        if condition is None or join.side not in ("", "LEFT"):
+            continue
+        for conjunct in _flatten(condition):
+            yield from _column_pair(conjunct, join.this.alias_or_name if join.side == "LEFT" else None)
+
+
+def _column_pair(conjunct: exp.Expr, null_supplied: str | None) -> Iterator[Equality]:
+    if not isinstance(conjunct, exp.EQ):
+        return
+    left, right = conjunct.left, conjunct.right
+    if not (isinstance(left, exp.Column) and isinstance(right, exp.Column)):
+        return
+    if null_supplied is not None and left.table == null_supplied:
+        left, right = right, left
+    if null_supplied is None or (right.table == null_supplied and left.table != null_supplied):
+        yield Equality(left=(left.table, left.name), right=(right.table, right.name), both_ways=null_supplied is None)
+
+
+def _partners(equalities: list[Equality], side: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    for equality in equalities:
+        if equality.left == side:
+            yield equality.right
+        elif equality.both_ways and equality.right == side:
+            yield equality.left

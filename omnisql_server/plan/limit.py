@@ -1,0 +1,96 @@
+"""Whether a statement's LIMIT may reach the API: found here, proved with the chosen path. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.optimizer.scope import Scope, build_scope
+
+from connectors.sdk.scan import Direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopRows:
+    """The statement wants the first `rows` rows of one scan, in an order by attribute names."""
+
+    scan_name: str
+    rows: int
+    order: tuple[tuple[str, Direction], ...]
+
+
+def top_rows(tree: exp.Expr) -> TopRows | None:
+    """Return the scan whose first rows answer the whole statement, None where joins or groups stand between."""
+    scope = build_scope(tree)
+    if scope is None or not isinstance(scope.expression, exp.Select):
+        return None
+    limit = _count(scope.expression.args.get("limit"))
+    if limit is None:
+        return None
+    offset_clause = scope.expression.args.get("offset")
+    offset = _count(offset_clause) if offset_clause is not None else 0
+    order = _order(scope.expression)
+    if offset is None or order is None:
+        return None
+    return _descend(scope, limit + offset, order)
+
+
+def _descend(scope: Scope, rows: int, order: list[tuple[exp.Column, Direction]]) -> TopRows | None:
+    while True:
+        select = scope.expression
+        if not _is_plain(select) or len(scope.selected_sources) != 1:
+            return None
+        source = next(iter(scope.selected_sources.values()))[1]
+        if isinstance(source, exp.Table):
+            names = tuple((column.name, direction) for column, direction in order)
+            return TopRows(scan_name=source.name, rows=rows, order=names)
+        inner = source.expression
+        if not isinstance(inner, exp.Select) or any(inner.args.get(key) for key in ("limit", "offset", "order")):
+            return None
+        mapped = []
+        for column, direction in order:
+            projection = next((p.unalias() for p in inner.selects if p.alias_or_name == column.name), None)
+            if not isinstance(projection, exp.Column):
+                return None
+            mapped.append((projection, direction))
+        scope, order = source, mapped
+
+
+def _is_plain(select: exp.Expr) -> bool:
+    if not isinstance(select, exp.Select):
+        return False
+    blocked = ("joins", "laterals", "group", "having", "distinct", "windows", "qualify")
+    if any(select.args.get(key) for key in blocked):
+        return False
+    return not any(p.find(exp.AggFunc, exp.Window, exp.Explode, exp.Unnest, exp.Subquery) for p in select.selects)
+
+
+def _count(clause: exp.Expr | None) -> int | None:
+    if clause is None:
+        return None
+    value = clause.expression
+    if isinstance(value, exp.Cast):
+        value = value.this
+    return int(value.name) if isinstance(value, exp.Literal) and value.name.isdigit() else None
+
+
+def _order(select: exp.Select) -> list[tuple[exp.Column, Direction]] | None:
+    """Return the order by columns with PostgreSQL's default null placement, None where it is anything else."""
+    clause = select.args.get("order")
+    keys: list[tuple[exp.Column, Direction]] = []
+    for ordered in clause.expressions if clause is not None else ():
+        column = _output(select, ordered.this)
+        descending = bool(ordered.args.get("desc"))
+        if not isinstance(column, exp.Column) or bool(ordered.args.get("nulls_first")) != descending:
+            return None
+        keys.append((column, Direction.DESC if descending else Direction.ASC))
+    return keys
+
+
+def _output(select: exp.Select, node: exp.Expr) -> exp.Expr | None:
+    """Resolve an ORDER BY item that names or counts an output column."""
+    if isinstance(node, exp.Literal) and node.name.isdigit() and int(node.name) <= len(select.selects):
+        return select.selects[int(node.name) - 1].unalias()
+    if isinstance(node, exp.Column) and not node.table:
+        return next((p.unalias() for p in select.selects if p.alias_or_name == node.name), None)
+    return node

@@ -1,0 +1,180 @@
+"""Choose how to read one API table: the access path with the least expected calls, and what goes with it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import islice, product
+from math import ceil
+
+from connectors.sdk.scan import Operator, Predicate, Value
+from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
+from omnisql_server.errors import KeyColumnRequired, LimitExceeded
+from omnisql_server.model.plan import NotPushed, Pushed
+from omnisql_server.plan.domains import Wanted
+
+_SELECTIVITY = {
+    Operator.EQ: 0.1,
+    Operator.IN: 0.2,
+    Operator.LT: 0.3,
+    Operator.LE: 0.3,
+    Operator.GT: 0.3,
+    Operator.GE: 0.3,
+    Operator.LIKE: 0.1,
+    Operator.ILIKE: 0.1,
+    Operator.CONTAINS: 0.1,
+    Operator.IS_NULL: 0.2,
+}
+"""Share of rows a predicate keeps when nothing is known; order of magnitude only, used to compare paths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenPath:
+    """A path with its key combinations, the predicates to push, and the calls it is expected to need.
+
+    `empty` says why no request is needed at all.
+    """
+
+    path: AccessPath
+    keys: tuple[dict[str, Value], ...]
+    pushed: tuple[Pushed, ...]
+    not_pushed: tuple[NotPushed, ...]
+    calls_min: int
+    calls_expected: int
+    calls_max: int | None
+    empty: str | None = None
+
+
+def choose_path(
+    table: Table, relation_name: str, wanted: tuple[Wanted, ...], columns: frozenset[str], combinations_max: int
+) -> ChosenPath:
+    """Return the cheapest usable path.
+
+    Raises:
+        KeyColumnRequired: no path can be used without a value for more columns.
+        LimitExceeded: the listed key values make too many combinations (54000).
+    """
+    usable = [path for path in table.access_paths if _has_keys(path, wanted) and _fills(path, columns)]
+    if not usable:
+        raise _key_error(table, relation_name, wanted)
+    candidates = [_evaluate(table, relation_name, path, wanted, combinations_max) for path in usable]
+    return min(candidates, key=lambda candidate: (candidate.empty is None, candidate.calls_expected))
+
+
+def _has_keys(path: AccessPath, wanted: tuple[Wanted, ...]) -> bool:
+    given = {w.predicate.column for w in wanted if w.predicate.operator in (Operator.EQ, Operator.IN)}
+    return set(path.keys) <= given
+
+
+def _fills(path: AccessPath, columns: frozenset[str]) -> bool:
+    return path.columns is None or columns <= path.columns
+
+
+def _key_error(table: Table, relation_name: str, wanted: tuple[Wanted, ...]) -> KeyColumnRequired:
+    given = {w.predicate.column for w in wanted if w.predicate.operator in (Operator.EQ, Operator.IN)}
+    missing = min(
+        (tuple(key for key in path.keys if key not in given) for path in table.access_paths if path.keys), key=len
+    )
+    names = " and ".join(missing)
+    example = " AND ".join(f"{name} = '...'" for name in missing)
+    return KeyColumnRequired(
+        message=f"KEY_COLUMN_REQUIRED: {relation_name} cannot be read without a value for {names}",
+        detail=f"the API behind it is asked by {table.access_paths[0].request}",
+        hint=f"add {example} to the WHERE clause",
+    )
+
+
+def _evaluate(
+    table: Table, relation_name: str, path: AccessPath, wanted: tuple[Wanted, ...], combinations_max: int
+) -> ChosenPath:
+    keys = _combinations(path, relation_name, wanted, combinations_max)
+    pushed: list[Pushed] = []
+    not_pushed: list[NotPushed] = []
+    empty: str | None = None
+    pushable = {w.predicate.column for w in wanted if w.predicate.operator is Operator.EQ}
+    for item in wanted:
+        if item.predicate.column in path.keys and item.predicate.operator in (Operator.EQ, Operator.IN):
+            continue
+        outcome = _push(path, item, pushable)
+        if isinstance(outcome, Pushed):
+            pushed.append(outcome)
+        elif outcome is None:
+            empty = f"no {item.predicate.column} has that value"
+        else:
+            not_pushed.append(outcome)
+    rows = float(table.rows_expected)
+    for entry in pushed:
+        rows *= _SELECTIVITY.get(entry.predicate.operator, 1.0)
+    pages = 1 if path.single else max(1, ceil(rows / path.page_rows_max))
+    bound = 1 if path.single else None
+    if path.rows_max is not None and not path.single:
+        bound = ceil(path.rows_max / path.page_rows_max)
+    return ChosenPath(
+        path=path,
+        keys=() if empty else keys,
+        pushed=tuple(pushed),
+        not_pushed=tuple(not_pushed),
+        calls_min=0 if empty else len(keys),
+        calls_expected=0 if empty else len(keys) * pages,
+        calls_max=0 if empty else (None if bound is None else len(keys) * bound),
+        empty=empty,
+    )
+
+
+def _push(path: AccessPath, item: Wanted, equal_columns: set[str]) -> Pushed | NotPushed | None:
+    """Decide one predicate on one path; None means that no row can match it."""
+    predicate = item.predicate
+    operators = path.operators.get(predicate.column, {})
+    pushdown = operators.get(predicate.operator)
+    if pushdown is None and predicate.operator is Operator.EQ and Operator.IN in operators:
+        pushdown = operators[Operator.IN]
+        predicate = replace(predicate, operator=Operator.IN, value=(predicate.value,))
+    if pushdown is None:
+        reason = f"{path.request} has no parameter for {predicate.column} {predicate.operator.value}"
+        return NotPushed(condition=item.sql, reason=reason)
+    if missing := [column for column in pushdown.needs if column not in equal_columns]:
+        return NotPushed(condition=item.sql, reason=f"it needs {', '.join(missing)} to be given as well")
+    known = _known_values(pushdown, predicate)
+    if known is None:
+        return None
+    grade = pushdown.accepts(known.value) if pushdown.accepts else pushdown.grade
+    if grade is Grade.NONE:
+        return NotPushed(condition=item.sql, reason="the API cannot evaluate this literal")
+    return Pushed(predicate=known, grade=grade, policy=item.policy)
+
+
+def _known_values(pushdown: Pushdown, predicate: Predicate) -> Predicate | None:
+    """Drop literals that the API's closed set of values does not hold; None when an equality has none left."""
+    if pushdown.values is None:
+        return predicate
+    if predicate.operator is Operator.EQ:
+        return predicate if predicate.value in pushdown.values else None
+    if predicate.operator is Operator.IN and isinstance(predicate.value, tuple):
+        left = tuple(value for value in predicate.value if value in pushdown.values)
+        return replace(predicate, value=left) if left else None
+    return predicate
+
+
+def _combinations(
+    path: AccessPath, relation_name: str, wanted: tuple[Wanted, ...], combinations_max: int
+) -> tuple[dict[str, Value], ...]:
+    lists = [list(_key_values(path, key, wanted)) for key in path.keys]
+    found = [dict(zip(path.keys, values, strict=True)) for values in islice(product(*lists), combinations_max + 1)]
+    if len(found) > combinations_max:
+        raise LimitExceeded(
+            message=f"{relation_name} would be read for more than {combinations_max} combinations of keys",
+            hint="list fewer values, or raise fetch.key_combinations_max in the configuration",
+        )
+    return tuple(found)
+
+
+def _key_values(path: AccessPath, key: str, wanted: tuple[Wanted, ...]) -> Iterable[Value]:
+    predicate = next(
+        w.predicate for w in wanted if w.predicate.column == key and w.predicate.operator in (Operator.EQ, Operator.IN)
+    )
+    listed = predicate.operator is Operator.IN and isinstance(predicate.value, tuple)
+    values: tuple[Value, ...] = predicate.value if listed and isinstance(predicate.value, tuple) else (predicate.value,)
+    if path.batch != key:
+        return values
+    size = path.batch_keys_max
+    return [values[start : start + size] for start in range(0, len(values), size)]

@@ -1,0 +1,207 @@
+"""Plan an authorized query: one `ScanPlan` for every API table it reads. Pure.
+
+A row filter of policy joins the query's own conditions, so that it saves calls; it is applied again after the fetch. A
+predicate on a masked column is never sent, or the API would answer for the value that is hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from connectors.sdk.scan import Operator, Predicate, Scan, SortKey
+from connectors.sdk.table import Grade, Table
+from omnisql_server.errors import LimitExceeded
+from omnisql_server.model.plan import NotPushed, QueryPlan, ScanPlan
+from omnisql_server.model.query import AuthorizedQuery, Occurrence, RowFilter
+from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
+from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
+from omnisql_server.plan.limit import TopRows, top_rows
+from omnisql_server.plan.paths import ChosenPath, choose_path
+
+MASKED_TO_NOTHING = "null"
+
+
+def plan(authorized: AuthorizedQuery, table_of: Callable[[Relation], Table], combinations_max: int) -> QueryPlan:
+    """Choose access paths, pushed predicates, order and limit for every scan.
+
+    Raises:
+        KeyColumnRequired: a table cannot be read without a value for some columns.
+        LimitExceeded: too many key combinations.
+    """
+    query = authorized.query
+    collector = ConditionCollector(query.occurrences)
+    found = collector.collect(query.tree) if query.tree is not None else collector.found
+    top = top_rows(query.tree) if query.tree is not None else None
+    scans = tuple(
+        _plan_scan(authorized, occurrence, found[occurrence.scan_name], table_of, top, combinations_max)
+        for occurrence in query.occurrences
+        if occurrence.relation.kind is RelationKind.API
+    )
+    return QueryPlan(authorized=authorized, scans=scans)
+
+
+def check_calls(query_plan: QueryPlan, wanted_max: int | None, allowed_max: int) -> None:
+    """Refuse a plan that is expected to need more API calls than the session or the server allows.
+
+    Raises:
+        LimitExceeded: it is (54000).
+    """
+    bound = min(allowed_max, wanted_max if wanted_max is not None else allowed_max)
+    if query_plan.calls_expected > bound:
+        raise LimitExceeded(
+            message=f"the statement is expected to need {query_plan.calls_expected} API calls, more than {bound}",
+            hint="EXPLAIN shows which; add conditions, or raise omnisql.max_api_calls within fetch.api_calls_max",
+        )
+
+
+def _plan_scan(
+    authorized: AuthorizedQuery,
+    occurrence: Occurrence,
+    found: ScanConditions,
+    table_of: Callable[[Relation], Table],
+    top: TopRows | None,
+    combinations_max: int,
+) -> ScanPlan:
+    relation, name = occurrence.relation, occurrence.scan_name
+    table = table_of(relation)
+    filters, masks = authorized.filters.get(name, ()), authorized.masks.get(name, {})
+    columns = _columns(occurrence, filters, frozenset(c for c, m in masks.items() if m.kind == MASKED_TO_NOTHING))
+    wanted, kept_back = _wanted(relation, found, filters, frozenset(masks))
+    try:
+        reduced = reduce_conditions(wanted)
+        empty = next((f"policy {rule.policy} shows no row" for rule in filters if not rule.values), None)
+    except NoRowCanMatch as proof:
+        reduced, empty = (), str(proof)
+    if empty is not None:
+        return _empty_scan(occurrence, table, columns, filters, authorized, empty)
+    chosen = choose_path(table, relation.qualified_name, reduced, frozenset(columns), combinations_max)
+    mine = top if top is not None and top.scan_name == name else None
+    local = bool(found.residuals or chosen.not_pushed or kept_back)
+    order, limit, limit_reason = _limit(chosen, relation, mine, local, filters, frozenset(masks))
+    residuals = tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.residuals)
+    return ScanPlan(
+        scan_name=name,
+        relation=relation,
+        table=table,
+        path=chosen.path,
+        columns=columns,
+        scans=tuple(
+            Scan(
+                table=table.name,
+                access_path=chosen.path.name,
+                columns=columns,
+                keys=keys,
+                predicates=tuple(pushed.predicate for pushed in chosen.pushed),
+                order=order,
+                limit=limit,
+            )
+            for keys in chosen.keys
+        ),
+        pushed=chosen.pushed,
+        not_pushed=(*chosen.not_pushed, *kept_back, *residuals),
+        filters=filters,
+        masks=masks,
+        limit=limit,
+        limit_reason=limit_reason,
+        empty=chosen.empty,
+        calls_min=chosen.calls_min,
+        calls_expected=_limited_calls(chosen, limit),
+        calls_max=chosen.calls_max if limit is None or chosen.calls_max == 0 else _limited_calls(chosen, limit),
+    )
+
+
+def _empty_scan(
+    occurrence: Occurrence,
+    table: Table,
+    columns: tuple[str, ...],
+    filters: tuple[RowFilter, ...],
+    authorized: AuthorizedQuery,
+    reason: str,
+) -> ScanPlan:
+    return ScanPlan(
+        scan_name=occurrence.scan_name,
+        relation=occurrence.relation,
+        table=table,
+        path=table.access_paths[0],
+        columns=columns,
+        scans=(),
+        filters=filters,
+        masks=authorized.masks.get(occurrence.scan_name, {}),
+        empty=reason,
+        calls_min=0,
+        calls_expected=0,
+        calls_max=0,
+    )
+
+
+def _columns(occurrence: Occurrence, filters: Iterable[RowFilter], hidden: frozenset[str]) -> tuple[str, ...]:
+    """Return the API columns to fetch: those used and those that policy looks at, less those masked to null."""
+    attributes = (occurrence.relation.attribute(name) for name in occurrence.columns)
+    used = [a.api_column for a in attributes if a is not None and a.api_column and a.api_column not in hidden]
+    return tuple(dict.fromkeys([*used, *(rule.column for rule in filters)]))
+
+
+def _wanted(
+    relation: Relation, found: ScanConditions, filters: Iterable[RowFilter], masked: frozenset[str]
+) -> tuple[list[Wanted], list[NotPushed]]:
+    wanted: list[Wanted] = []
+    kept_back: list[NotPushed] = []
+    for condition in found.conditions:
+        attribute = relation.attribute(condition.column)
+        if attribute is None or attribute.api_column is None:
+            continue
+        if attribute.api_column in masked:
+            kept_back.append(NotPushed(condition=condition.sql, reason="the column is masked by policy"))
+            continue
+        predicate = Predicate(column=attribute.api_column, operator=condition.operator, value=condition.value)
+        wanted.append(Wanted(predicate=predicate, sql=condition.sql))
+    for rule in filters:
+        if rule.values and (predicate_or_none := _filter_predicate(rule)) is not None:
+            wanted.append(Wanted(predicate=predicate_or_none, sql=f"policy {rule.policy}", policy=rule.policy))
+    return wanted, kept_back
+
+
+def _filter_predicate(rule: RowFilter) -> Predicate | None:
+    if not rule.prefix:
+        return Predicate(column=rule.column, operator=Operator.IN, value=rule.values)
+    if len(rule.values) > 1:
+        return None
+    escaped = rule.values[0].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return Predicate(column=rule.column, operator=Operator.LIKE, value=escaped + "%")
+
+
+def _limit(
+    chosen: ChosenPath,
+    relation: Relation,
+    top: TopRows | None,
+    local: bool,
+    filters: tuple[RowFilter, ...],
+    masked: frozenset[str],
+) -> tuple[tuple[SortKey, ...], int | None, str]:
+    """Prove that the first rows by the API are the first rows of the answer, or say why that is not so."""
+    if top is None:
+        return (), None, ""
+    if local:
+        return (), None, "a condition has to be evaluated after the fetch"
+    if any(pushed.grade is not Grade.EXACT for pushed in chosen.pushed):
+        return (), None, "the API may return rows that do not meet a pushed condition"
+    if any(rule.prefix and len(rule.values) > 1 for rule in filters):
+        return (), None, "a row filter of policy is applied after the fetch"
+    order: list[SortKey] = []
+    for name, direction in top.order:
+        attribute = relation.attribute(name)
+        column = attribute.api_column if attribute is not None else None
+        if column is None or column in masked or direction not in chosen.path.order.get(column, frozenset()):
+            return (), None, f"the API cannot sort by {name} as PostgreSQL does"
+        order.append(SortKey(column=column, direction=direction))
+    if len(order) > 1:
+        return (), None, "the API sorts by one column only"
+    return tuple(order), top.rows, ""
+
+
+def _limited_calls(chosen: ChosenPath, limit: int | None) -> int:
+    if limit is None or chosen.empty:
+        return chosen.calls_expected
+    pages = max(1, -(-limit // chosen.path.page_rows_max))
+    return min(chosen.calls_expected, len(chosen.keys) * pages)

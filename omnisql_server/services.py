@@ -1,0 +1,114 @@
+"""The real parts of a server, started once, stopped in reverse: control cluster, Valkey, tenants' clusters, telemetry.
+
+Embedded parts are children of this process; external ones are reached by DSN or URL. Nothing else differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from catalog.clusters import Cluster, ClusterPool, EmbeddedCluster, EmbeddedSettings, ExternalCluster
+from catalog.connection import Connection
+from catalog.control import CONTROL_DATABASE, all_tenants, prepare_control_database
+from catalog.credentials import CredentialStore, load_key
+from omnisql_server.limits.bucket import BucketStore
+from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
+from omnisql_server.observability.logs import configure_logs
+from omnisql_server.observability.metrics import configure_metrics
+from omnisql_server.observability.traces import configure_traces
+from omnisql_server.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What every tenant shares. `control` hands out connections to the control database."""
+
+    settings: Settings
+    control: Cluster
+    clusters: ClusterPool
+    buckets: BucketStore
+    valkey: ValkeyServer
+    credentials: CredentialStore
+
+    @asynccontextmanager
+    async def control_connection(self) -> AsyncIterator[Connection]:
+        """Open a connection to the control database for a moment."""
+        connection = await self.control.connect(self.control.superuser, CONTROL_DATABASE)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def start_services(settings: Settings) -> AsyncIterator[Services]:
+    """Start every part and stop what was started, whatever happens.
+
+    Raises:
+        CatalogError, OmniSQLError: a part could not be started.
+    """
+    configure_logs(level=settings.telemetry.log_level, form=settings.telemetry.log_format)
+    directory = settings.data.directory.absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        traces = configure_traces(settings.telemetry.otlp_endpoint)
+        stack.callback(traces.shutdown)
+        meters = configure_metrics(settings.telemetry.otlp_endpoint)
+        stack.callback(meters.shutdown)
+        valkey = _valkey(settings, directory)
+        await valkey.start()
+        stack.push_async_callback(valkey.stop)
+        control = _control(settings, directory)
+        await control.start()
+        stack.push_async_callback(control.stop)
+        await prepare_control_database(control)
+        dsns = await _external_clusters(control)
+        embedded = _embedded(settings, directory)
+        clusters = ClusterPool(
+            lambda tenant: ExternalCluster(dsns[tenant]) if tenant in dsns else EmbeddedCluster(tenant, embedded),
+            running_max=settings.clusters.running_max,
+        )
+        stack.push_async_callback(clusters.aclose)
+        yield Services(
+            settings=settings,
+            control=control,
+            clusters=clusters,
+            buckets=BucketStore(valkey.client),
+            valkey=valkey,
+            credentials=CredentialStore(load_key(directory / "credentials.key")),
+        )
+
+
+def _valkey(settings: Settings, directory: Path) -> ValkeyServer:
+    url = settings.limits.valkey_url
+    return ValkeyExternal(url) if url is not None else ValkeyChild(directory / "valkey")
+
+
+def _embedded(settings: Settings, directory: Path) -> EmbeddedSettings:
+    return EmbeddedSettings(
+        data_root=directory / "postgres",
+        max_connections=settings.clusters.connections_max,
+        shared_buffers_mb=settings.clusters.shared_buffers_mb,
+        run_as=settings.data.postgres_user_id,
+    )
+
+
+def _control(settings: Settings, directory: Path) -> Cluster:
+    if settings.data.control_dsn is not None:
+        return ExternalCluster(settings.data.control_dsn)
+    return EmbeddedCluster("omnisql-control", _embedded(settings, directory))
+
+
+async def _external_clusters(control: Cluster) -> dict[str, str]:
+    connection = await control.connect(control.superuser, CONTROL_DATABASE)
+    try:
+        return {tenant.name: tenant.dsn for tenant in await all_tenants(connection) if tenant.dsn is not None}
+    finally:
+        await connection.close()

@@ -1,0 +1,76 @@
+"""Who a CancelRequest means: process id and secret key lead to a session (PostgreSQL 18, chapter 54.2.9)."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Protocol
+
+from omnisql_server.errors import TooManyConnections
+
+SHORT_KEY_BYTES = 4
+LONG_KEY_BYTES = 32
+
+
+class Cancelable(Protocol):
+    """What can be canceled: a session."""
+
+    async def cancel(self) -> None:
+        """Stop what runs now, if anything does, and return when it can no longer hit anything later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelKey:
+    """What the client got in BackendKeyData."""
+
+    process_id: int
+    secret_key: bytes
+
+
+class CancelRegistry:
+    """Maps cancel keys to sessions; holds at most `sessions_max`.
+
+    A process id may stand for several sessions, because every tenant has a cluster of its own.
+    """
+
+    def __init__(self, sessions_max: int) -> None:
+        self._sessions_max = sessions_max
+        self._count = 0
+        self._sessions: dict[int, dict[bytes, Cancelable]] = {}
+
+    def __len__(self) -> int:
+        """Return how many sessions can be canceled."""
+        return self._count
+
+    def add(self, process_id: int, session: Cancelable, *, long_key: bool) -> CancelKey:
+        """Register a session under a new random key; only protocol 3.2 allows a long one.
+
+        Raises:
+            TooManyConnections: 53300.
+        """
+        if self._count >= self._sessions_max:
+            raise TooManyConnections(message="too many sessions can be canceled", detail=f"limit {self._sessions_max}")
+        of_process = self._sessions.setdefault(process_id, {})
+        key = secrets.token_bytes(LONG_KEY_BYTES if long_key else SHORT_KEY_BYTES)
+        while key in of_process:
+            key = secrets.token_bytes(len(key))
+        of_process[key] = session
+        self._count += 1
+        return CancelKey(process_id=process_id, secret_key=key)
+
+    def remove(self, key: CancelKey) -> None:
+        """Forget a session."""
+        of_process = self._sessions.get(key.process_id, {})
+        if of_process.pop(key.secret_key, None) is not None:
+            self._count -= 1
+        if not of_process:
+            self._sessions.pop(key.process_id, None)
+
+    def find(self, process_id: int, secret_key: bytes) -> Cancelable | None:
+        """Return the session of a key; the time it takes says nothing about how much of the key was right."""
+        found = None
+        for key, session in self._sessions.get(process_id, {}).items():
+            if hmac.compare_digest(key, secret_key):
+                found = session
+        return found

@@ -1,0 +1,26 @@
+"""Why a session ends: the one exception that leaves the session's loop."""
+
+from __future__ import annotations
+
+from omnisql_server.errors import OmniSQLError
+from wire.errors import WireError
+
+
+class SessionEnd(Exception):
+    """The session is over; `error` is the FATAL error the client is still told, None when there is nothing to say."""
+
+    def __init__(self, error: OmniSQLError | WireError | None = None) -> None:
+        super().__init__(error.message if error else "the session ended")
+        self.error = error
+
+
+class AdminShutdown(OmniSQLError):
+    """The server stops."""
+
+    sqlstate = "57P01"
+    severity = "FATAL"
+
+
+def admin_shutdown() -> SessionEnd:
+    """Build the end of a session whose server is stopping."""
+    return SessionEnd(AdminShutdown(message="terminating connection due to administrator command"))

@@ -1,0 +1,220 @@
+"""The extended protocol: each message is relayed or run by the statement or portal that it names.
+
+Before anything of ours is answered, the answers to what was relayed are brought in (Flush), so that the client sees one
+order. After an error everything up to Sync is ignored (PostgreSQL 18, chapter 54.2.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from omnisql_server.errors import OmniSQLError
+from omnisql_server.model.statement import Statement
+from omnisql_server.session.link import FLUSH, SYNC
+from omnisql_server.session.portals import Portal, Portals
+from omnisql_server.session.replies import (
+    CLOSE_ENDS,
+    DESCRIBE_ENDS,
+    PARSE_ENDS,
+    RELAYED_BIND,
+    RELAYED_CLOSE,
+    RELAYED_DESCRIBE,
+    RELAYED_EXECUTE,
+    RELAYED_PARSE,
+    RELAYED_SYNC,
+    CheckReply,
+    IgnoredReply,
+)
+from omnisql_server.session.running import Running
+from omnisql_server.session.statements import RunStatement, RunStatements, bound_parameters, is_run
+from wire.backend import NO_DATA, PARSE_COMPLETE, row_description
+from wire.errors import WireError
+from wire.framing import Frame
+from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
+
+_PLACEHOLDER = b"omnisql_placeholder"
+_REPLIES = {b"P": RELAYED_PARSE, b"B": RELAYED_BIND, b"D": RELAYED_DESCRIBE, b"E": RELAYED_EXECUTE, b"C": RELAYED_CLOSE}
+
+
+class ExtendedProtocol:
+    """Handles Parse, Bind, Describe, Execute, Close, Flush and Sync.
+
+    `discarding` says that a run statement failed and everything up to Sync is ignored.
+    """
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._link = running.link
+        self.statements = RunStatements(running.limits.statements_max, running.backend.close_statement)
+        self.portals = Portals(running.limits.portals_max)
+        self.discarding = False
+        self._strays: list[bytes] = []
+
+    async def handle(self, frame: Frame) -> None:
+        """Handle one message."""
+        if frame.kind == b"S":
+            await self._sync()
+        elif frame.kind == b"H":
+            self._link.send_raw(FLUSH)
+            self._link.flush()
+        elif frame.kind == b"P" or self.statements or self.portals:
+            await self._handle_named(frame)
+        else:
+            self._relay(frame)
+
+    async def _handle_named(self, frame: Frame) -> None:
+        try:
+            message = decode_frontend(frame)
+        except WireError:
+            # PostgreSQL has its own words for what is wrong with the message.
+            self._relay(frame)
+            return
+        match message:
+            case Parse():
+                await self._parse(frame, message)
+            case Bind():
+                await self._bind(frame, message)
+            case Describe(kind="P", name=name) if name in self.portals:
+                await self._describe_portal(name)
+            case Execute(portal=name) if name in self.portals:
+                await self._execute(message)
+            case Close():
+                await self._close(frame, message)
+            case _:
+                self._relay(frame)
+
+    async def _parse(self, frame: Frame, message: Parse) -> None:
+        parts = await self._running.route(message.text)
+        if parts is None or len(parts) != 1 or not is_run(parts[0]) or parts[0].statement is None:
+            self._relay(frame)
+            if message.statement in self.statements and await self._settled():
+                self.statements.forget(message.statement)
+            return
+        if await self._ready(frame):
+            await self._prepare(frame, message, parts[0].statement, parts[0].offset)
+
+    async def _prepare(self, frame: Frame, message: Parse, statement: Statement, shift: int) -> None:
+        """Parse a run statement: under the client's name, where PostgreSQL judges it, and as the pipeline's twin."""
+        name = message.statement
+        check = CheckReply(PARSE_ENDS)
+
+        async def prepare() -> None:
+            twin = self.statements.new_twin(name)
+            self._link.send(frame.data, check)
+            view = self._running.view
+            description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)
+            if await self._settled():
+                prepared = RunStatement(name=name, statement=statement, description=description, twin=twin)
+                self.statements.put(prepared)
+                self._running.client.write(PARSE_COMPLETE)
+
+        succeeded = await self._running.attempt(prepare(), shift=shift, told=check)
+        if not succeeded:
+            self.discarding = True
+            if check.passed:
+                # PostgreSQL has taken a statement that the client is told it does not have.
+                self.statements.forget(name)
+                self._strays.append(name)
+
+    async def _bind(self, frame: Frame, message: Bind) -> None:
+        statement = self.statements.get(message.statement)
+        if statement is None:
+            self._relay(frame)
+            if message.portal in self.portals and await self._settled():
+                await self._drop_portal(message.portal)
+            return
+        try:
+            self.portals.check_room(message.portal)
+            parameters = bound_parameters(statement, message)
+        except (OmniSQLError, WireError) as error:
+            if await self._ready(frame):
+                self.discarding = True
+                await self._running.fail(error)
+            return
+        portal = Portal(
+            statement=statement.statement,
+            parameters=parameters,
+            twin=statement.twin,
+            fields=statement.description.fields,
+        )
+        await self._open_portal(message.portal, statement.name, portal)
+
+    async def _open_portal(self, name: bytes, statement: bytes, portal: Portal) -> None:
+        """Ask PostgreSQL whether the statement still stands, and open a placeholder under the portal's name."""
+        link = self._link
+        link.send(Describe(kind="S", name=statement).encode(), CheckReply(DESCRIBE_ENDS))
+        link.send(Close(kind="S", name=_PLACEHOLDER).encode(), IgnoredReply(CLOSE_ENDS))
+        link.send(Parse(statement=_PLACEHOLDER, text=b"").encode(), IgnoredReply(PARSE_ENDS))
+        link.send(Bind(portal=name, statement=_PLACEHOLDER).encode(), RELAYED_BIND)
+        if name in self.portals:
+            if not await self._settled():
+                return
+            await self._drop_portal(name)
+        self.portals.put(name, portal)
+
+    async def _describe_portal(self, name: bytes) -> None:
+        self._link.send(Describe(kind="P", name=name).encode(), CheckReply(DESCRIBE_ENDS))
+        portal = self.portals.get(name)
+        if not await self._settled() or portal is None:
+            return
+        if portal.fields is None:
+            self._running.client.write(NO_DATA)
+            return
+        formats = portal.parameters.result_formats
+        fields = [replace(field, format=code) for field, code in zip(portal.fields, formats, strict=True)]
+        self._running.client.write(row_description(fields))
+
+    async def _execute(self, message: Execute) -> None:
+        self._link.send(Describe(kind="P", name=message.portal).encode(), CheckReply(DESCRIBE_ENDS))
+        self._running.backend.rest()
+        portal = self.portals.get(message.portal)
+        if not await self._settled() or portal is None:
+            return
+        rows_max = max(message.rows_max, 0)
+        succeeded = await self._running.attempt(self._running.deliver(portal, rows_max, describe=False))
+        self.discarding = not succeeded
+        if portal.complete or not succeeded:
+            await self._running.release(portal)
+
+    async def _close(self, frame: Frame, message: Close) -> None:
+        self._relay(frame)
+        known = message.name in (self.statements if message.kind == "S" else self.portals)
+        if not known or not await self._settled():
+            return
+        if message.kind == "S":
+            self.statements.forget(message.name)
+        else:
+            await self._drop_portal(message.name)
+
+    async def _sync(self) -> None:
+        self._link.send(SYNC, RELAYED_SYNC)
+        self._running.relayed = False
+        self.discarding = False
+        for name in self._strays:
+            self._link.send(Close(kind="S", name=name).encode(), IgnoredReply(CLOSE_ENDS))
+        self._strays.clear()
+        if self.portals:
+            # Which portals outlive it is known when ReadyForQuery arrives, and must be known before the next Bind.
+            await self._link.settle()
+
+    def _relay(self, frame: Frame) -> None:
+        self._link.send(frame.data, _REPLIES[frame.kind])
+        self._running.relayed = True
+
+    async def _settled(self) -> bool:
+        """Bring in all answers; say whether PostgreSQL goes on."""
+        await self._link.settle()
+        return not self._link.skipping and not self._link.copying_in
+
+    async def _ready(self, frame: Frame) -> bool:
+        """Bring in all answers before a message that is not relayed; say whether it is to be handled."""
+        settled = await self._settled()
+        if self._link.copying_in:
+            # Not a message that may come now: PostgreSQL, which waits for COPY data, says so.
+            self._link.send_raw(frame.data)
+        return settled
+
+    async def _drop_portal(self, name: bytes) -> None:
+        portal = self.portals.take(name)
+        if portal is not None:
+            await self._running.release(portal)

@@ -1,0 +1,390 @@
+"""The raw connection to a session's PostgreSQL backend: messages go out in order, every answer finds its `Reply`.
+
+A protocol, not a task: what arrives is dispatched at once, so that a deep pipeline never waits for its own answers. While
+the client's writer is full, reading pauses. PostgreSQL 18, chapters 54.2 and 54.7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol, cast
+
+from catalog.clusters import ClusterAddress
+from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
+from omnisql_server.session.client import ClientConnection
+from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.replies import (
+    COPY_END,
+    CopyEnd,
+    PrivateReply,
+    Reply,
+    SyncReply,
+    as_timeout,
+    is_fatal,
+    is_refusal,
+)
+from wire.backend_decode import decode_report
+from wire.errors import WireError
+from wire.framing import Frame, FrameBuffer
+from wire.startup import encode_cancel_request
+
+FLUSH = b"H\0\0\0\x04"
+SYNC = b"S\0\0\0\x04"
+TERMINATE = b"X\0\0\0\x04"
+COPY_FINISHED = b"c\0\0\0\x04"
+BATCH_BYTES = 65_536
+BACKEND_MESSAGE_BYTES_MAX = 1 << 30
+CANCEL_TIMEOUT_S = 5.0
+_ASYNCHRONOUS = b"NSA"
+_FORGETTING_TAGS = (b"DISCARD ALL", b"DEALLOCATE ALL")
+_OPENING_TAGS = (b"BEGIN", b"START TRANSACTION")
+
+
+class LinkEvents(Protocol):
+    """What a session learns while answers arrive."""
+
+    def on_ready(self, status: str) -> None:
+        """A ReadyForQuery came."""
+
+    def on_forgotten(self) -> None:
+        """All prepared statements of the backend are gone."""
+
+    def on_refusal(self) -> None:
+        """A relayed statement met an API table."""
+
+    def on_idle_error(self, error: BackendError) -> bool:
+        """An error came that no message asked for; say whether it is dealt with, so that the client need not see it."""
+
+    def on_lost(self) -> None:
+        """The connection is gone."""
+
+
+class BackendLink(asyncio.Protocol):
+    """One connection; `status` is the transaction status of the last ReadyForQuery.
+
+    `timed_out` says that the next cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL ignores everything up to the next Sync; `copying_in` that it
+    waits for COPY data.
+    """
+
+    def __init__(self, client: ClientConnection, address: ClusterAddress) -> None:
+        self._client = client
+        self._address = address
+        self._frames = FrameBuffer(BACKEND_MESSAGE_BYTES_MAX, from_backend=True)
+        self._replies: deque[Reply] = deque()
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._flush_needed = False
+        self._settled: asyncio.Future[None] | None = None
+        self._cancels_running = 0
+        self._cancels_over = asyncio.Event()
+        self._cancels_over.set()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._closed = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+        self._skip_error: OmniSQLError = BackendError(
+            {"S": "ERROR", "V": "ERROR", "C": "25P02", "M": "current transaction is aborted"}
+        )
+        self._ready_is_private = False
+        self._block_opened = False
+        self.events: LinkEvents | None = None
+        self.status = "I"
+        self.skipping = False
+        self.copying_in = False
+        self.fatal_shown = False
+        self.timed_out = False
+        self.head_since_s = 0.0
+        self.process_id = 0
+        self.secret_key = b""
+
+    @property
+    def lost(self) -> bool:
+        """Say whether the connection is gone."""
+        return self._closed.is_set()
+
+    @property
+    def busy(self) -> bool:
+        """Say whether an answer is outstanding."""
+        return bool(self._replies)
+
+    @property
+    def busy_privately(self) -> bool:
+        """Say whether an answer is outstanding that the pipeline asked for."""
+        return any(isinstance(reply, PrivateReply) for reply in self._replies)
+
+    @property
+    def head(self) -> Reply | None:
+        """Return the reply that the next message from the backend belongs to."""
+        return self._replies[0] if self._replies else None
+
+    @property
+    def in_block(self) -> bool:
+        """Say whether a transaction block is open, as far as answers so far tell."""
+        return self.status != "I" or self._block_opened
+
+    def send(self, data: bytes, reply: Reply) -> None:
+        """Queue a message; nothing is sent while PostgreSQL would ignore it."""
+        if self.skipping:
+            if not isinstance(reply, SyncReply):
+                reply.drop(self._skip_error)
+                return
+            self.skipping = False
+        if not self._replies:
+            self.head_since_s = asyncio.get_running_loop().time()
+        self._replies.append(reply)
+        self._flush_needed = reply.ends != b"Z"
+        self.send_raw(data)
+
+    def send_raw(self, data: bytes) -> None:
+        """Queue bytes that have no answer of their own."""
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if self._out_bytes >= BATCH_BYTES:
+            self.flush()
+
+    def send_copy_end(self, data: bytes) -> None:
+        """Queue the CopyDone or CopyFail of a COPY from the client."""
+        if self.copying_in:
+            self.copying_in = False
+        elif self._replies:
+            self._replies.append(COPY_END)
+        self._flush_needed = True
+        self.send_raw(data)
+
+    def send_flush(self) -> None:
+        """Hand everything queued to the socket, and make PostgreSQL answer all of it now."""
+        if self._flush_needed and self._replies:
+            self.send_raw(FLUSH)
+            self._flush_needed = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand everything queued to the socket."""
+        if self._out and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+        self._out = []
+        self._out_bytes = 0
+
+    async def drain(self) -> None:
+        """Wait while the backend takes nothing more, or a cancel is on its way that must not hit what comes next."""
+        while not (self._writable.is_set() and self._cancels_over.is_set()):
+            await self._writable.wait()
+            await self._cancels_over.wait()
+        self._check()
+
+    async def settle(self) -> None:
+        """Wait until every answer has arrived, or the backend waits for COPY data.
+
+        Raises:
+            SessionEnd: the connection is gone.
+        """
+        self.send_flush()
+        while self._replies and not self.copying_in and not self.lost:
+            if self._settled is None:
+                self._settled = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._settled)
+        self._check()
+
+    async def cancel(self) -> None:
+        """Cancel what the backend is doing, and return when the request can hit nothing later any more."""
+        self._cancels_running += 1
+        self._cancels_over.clear()
+        try:
+            async with asyncio.timeout(CANCEL_TIMEOUT_S):
+                await _send_cancel(self._address, self.process_id, self.secret_key)
+        except (TimeoutError, OSError):
+            # The cluster is on its way out; the loss of the connection itself says so.
+            return
+        finally:
+            self._cancels_running -= 1
+            if self._cancels_running == 0:
+                self._cancels_over.set()
+
+    async def terminate(self, timeout_s: float) -> None:
+        """Say goodbye and close."""
+        if self._transport is None:
+            return
+        self.flush()
+        if not self._transport.is_closing():
+            self._transport.write(TERMINATE)
+            self._transport.close()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._closed.wait()
+        except TimeoutError:
+            self._transport.abort()
+
+    def set_pressure(self, blocked: bool) -> None:
+        """Stop or go on reading, as the client's writer is full or not."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if blocked:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Dispatch whole messages; what is for the client leaves in one write."""
+        self._frames.feed(data)
+        out: list[bytes] = []
+        try:
+            for frame in self._frames.frames():
+                self._dispatch(frame, out)
+        except WireError as error:
+            self._break(error.message)
+        if out:
+            self._client.write(out[0] if len(out) == 1 else b"".join(out))
+        self._notice_settled()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Tell everybody who waits for an answer that none will come."""
+        self._closed.set()
+        self._writable.set()
+        error = BackendLost(message="the connection to the tenant's PostgreSQL was lost")
+        while self._replies:
+            self._replies.popleft().drop(error)
+        self._notice_settled()
+        if self.events is not None:
+            self.events.on_lost()
+
+    def pause_writing(self) -> None:
+        """Hold back those who send."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let them send again."""
+        self._writable.set()
+
+    def _dispatch(self, frame: Frame, out: list[bytes]) -> None:
+        kind = frame.kind
+        head = self._replies[0] if self._replies else None
+        if kind in _ASYNCHRONOUS:
+            if kind != b"N" or head is None or not head.is_private:
+                out.append(frame.data)
+        elif kind == b"E":
+            self._dispatch_error(frame, head, out)
+        elif head is None:
+            self._dispatch_unasked(frame, out)
+        else:
+            if kind == b"Z" and head.ends != b"Z":
+                self._break("an answer of the tenant's PostgreSQL came out of order")
+                return
+            head.take(frame, out)
+            if kind in head.ends:
+                self._finish_head()
+            if kind in b"CGZ":
+                self._note(frame)
+
+    def _dispatch_error(self, frame: Frame, head: Reply | None, out: list[bytes]) -> None:
+        self.copying_in = False
+        if is_fatal(frame):
+            self.fatal_shown = True
+            out.append(frame.data)
+            if head is not None:
+                head.drop(BackendLost(message=decode_report(frame.payload).get("M", "the backend ended")))
+            return
+        if self.timed_out:
+            self.timed_out = False
+            frame = as_timeout(frame)
+        if self.events is not None and is_refusal(frame):
+            self.events.on_refusal()
+        if head is None:
+            error = BackendError(decode_report(frame.payload))
+            if self.events is not None and self.events.on_idle_error(error):
+                self._ready_is_private = True
+            else:
+                out.append(frame.data)
+            return
+        head.fail(frame, out)
+        if head.ends != b"Z":
+            self._skip(BackendError(decode_report(frame.payload)))
+
+    def _skip(self, error: OmniSQLError) -> None:
+        """Forget the answers that PostgreSQL will not give: all up to the next Sync."""
+        self._replies.popleft()
+        while self._replies and not isinstance(self._replies[0], SyncReply):
+            self._replies.popleft().drop(error)
+        self._skip_error = error
+        self.skipping = not self._replies
+
+    def _dispatch_unasked(self, frame: Frame, out: list[bytes]) -> None:
+        if frame.kind != b"Z":
+            self._break("the tenant's PostgreSQL answered what was not asked")
+            return
+        if not self._ready_is_private:
+            out.append(frame.data)
+        self._ready_is_private = False
+        self._note(frame)
+
+    def _finish_head(self) -> None:
+        self._replies.popleft()
+        while self._replies and isinstance(self._replies[0], CopyEnd):
+            self._replies.popleft()
+        self.head_since_s = asyncio.get_running_loop().time()
+
+    def _note(self, frame: Frame) -> None:
+        """Learn what the session must know: transaction status, COPY from the client, statements forgotten."""
+        if frame.kind == b"Z":
+            self.status = frame.data[5:6].decode()
+            self._block_opened = False
+            if self.events is not None:
+                self.events.on_ready(self.status)
+        elif frame.kind == b"G":
+            self._start_copy_in()
+        elif frame.data.startswith(_OPENING_TAGS, 5):
+            self._block_opened = True
+        elif frame.data.startswith(_FORGETTING_TAGS, 5) and self.events is not None:
+            self.events.on_forgotten()
+
+    def _start_copy_in(self) -> None:
+        """PostgreSQL ignores a Sync that it reads while it waits for COPY data, so no answer is to be expected."""
+        copy = self._replies.popleft()
+        while self._replies and isinstance(self._replies[0], SyncReply):
+            self._replies.popleft()
+        if self._replies and isinstance(self._replies[0], CopyEnd):
+            self._replies.popleft()
+        else:
+            self.copying_in = True
+        self._replies.appendleft(copy)
+
+    def _notice_settled(self) -> None:
+        if self._settled is not None and (not self._replies or self.copying_in or self.lost):
+            self._settled.set_result(None)
+            self._settled = None
+
+    def _check(self) -> None:
+        if self.lost:
+            raise lost_session(self)
+
+    def _break(self, message: str) -> None:
+        """Give up a connection whose answers cannot be told apart any more."""
+        if self._transport is not None:
+            self._transport.abort()
+        error = BackendLost(message=message)
+        while self._replies:
+            self._replies.popleft().drop(error)
+
+
+def lost_session(link: BackendLink) -> SessionEnd:
+    """Build the end of a session whose backend is gone; PostgreSQL may have told the client itself."""
+    if link.fatal_shown:
+        return SessionEnd()
+    return SessionEnd(BackendLost(message="terminating connection because the tenant's PostgreSQL ended it"))
+
+
+async def _send_cancel(address: ClusterAddress, process_id: int, secret_key: bytes) -> None:
+    """Send a cancel request and wait for the end of its connection, which comes after the signal was sent."""
+    if address.socket_path is not None:
+        reader, writer = await asyncio.open_unix_connection(str(address.socket_path))
+    else:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        writer.write(encode_cancel_request(process_id, secret_key))
+        await reader.read()
+    finally:
+        writer.close()

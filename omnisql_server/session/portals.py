@@ -1,0 +1,113 @@
+"""Portals over run statements: a result that is being read, with what is left of its last rows between two Executes.
+
+Each has a placeholder of the same name on the backend, an empty statement's portal, so that PostgreSQL decides about
+duplicate names and about the end of a portal's life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from omnisql_server.errors import LimitExceeded
+from omnisql_server.model.run import BoundParameters, RunResult
+from omnisql_server.model.statement import Statement
+from wire.backend import Field
+from wire.rows import EncodedRows
+
+
+@dataclass(slots=True, kw_only=True)
+class Portal:
+    """A portal; `result` is set by its first Execute, `complete` when all rows were read."""
+
+    statement: Statement
+    parameters: BoundParameters = field(default_factory=BoundParameters)
+    twin: str | None = None
+    fields: tuple[Field, ...] | None = None
+    result: RunResult | None = None
+    complete: bool = False
+    command: str = ""
+    counts_rows: bool = True
+    copies: bool = False
+    _rows: AsyncIterator[EncodedRows] | None = None
+    _kept: EncodedRows | None = None
+    _kept_start: int = 0
+
+    def open(self, result: RunResult) -> None:
+        """Start to read a result."""
+        self.result = result
+        self._rows = aiter(result.rows)
+        self.command, self.counts_rows = result.command, result.counts_rows
+        self.copies = result.copy_formats is not None
+
+    async def read(self, rows_max: int) -> tuple[memoryview | bytes, int] | None:
+        """Return the next messages and how many rows they are, at most `rows_max` (0: any number); None at the end."""
+        if self._kept is None:
+            if self._rows is None:
+                return None
+            self._kept = await anext(self._rows, None)
+            self._kept_start = 0
+            if self._kept is None:
+                self.complete = True
+                return None
+        start, available = self._kept_start, self._kept.row_count
+        stop = min(available, start + rows_max) if rows_max else available
+        data = self._kept.slice(start, stop) if start or stop < available else self._kept.data
+        if stop < available:
+            self._kept_start = stop
+        else:
+            self._kept = None
+        return data, stop - start
+
+    def tag(self, rows: int) -> str:
+        """Return the command tag of an Execute that read so many rows."""
+        return f"{self.command} {rows}" if self.counts_rows else self.command
+
+    async def close(self) -> None:
+        """Release the result; a portal may be closed more than once."""
+        result, self.result, self._rows, self._kept = self.result, None, None, None
+        if result is not None:
+            await result.close()
+
+
+class Portals:
+    """Holds at most `portals_max` portals by name."""
+
+    def __init__(self, portals_max: int) -> None:
+        self._portals_max = portals_max
+        self._portals: dict[bytes, Portal] = {}
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether a portal of that name is over a run statement."""
+        return name in self._portals
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._portals)
+
+    def get(self, name: bytes) -> Portal | None:
+        """Return the portal of a name, None if it is relayed or unknown."""
+        return self._portals.get(name)
+
+    def check_room(self, name: bytes) -> None:
+        """Make sure that one more portal may be opened.
+
+        Raises:
+            LimitExceeded: 54000.
+        """
+        if len(self._portals) >= self._portals_max and name not in self._portals:
+            raise LimitExceeded(message="too many portals over API tables", detail=f"limit {self._portals_max}")
+
+    def put(self, name: bytes, portal: Portal) -> None:
+        """Remember a portal; its name is free."""
+        self._portals[name] = portal
+
+    def take(self, name: bytes) -> Portal | None:
+        """Forget a portal and return it to be closed."""
+        return self._portals.pop(name, None)
+
+    def take_all(self) -> list[Portal]:
+        """Forget all portals and return them to be closed."""
+        portals = list(self._portals.values())
+        self._portals.clear()
+        return portals

@@ -1,0 +1,271 @@
+"""What a session expects of its backend: one `Reply` per message sent, kept in order, that says where the answer goes.
+
+A reply is over at the first message whose kind is in `ends`. An error ends everything up to the next Sync (PostgreSQL 18,
+chapter 54.2.3), except replies that end with ReadyForQuery, which follows all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from omnisql_server.errors import BackendError, OmniSQLError
+from wire.backend import error_response
+from wire.backend_decode import decode_report
+from wire.framing import Frame
+
+REFUSAL_SQLSTATE = b"C55000\0"
+REFUSAL_ENDING = "has no handler"
+REFUSAL_HINT = "The statement reaches an API table in a way that was not known when it was prepared: send it again."
+
+PARSE_ENDS, BIND_ENDS, CLOSE_ENDS, READY_ENDS = b"1", b"2", b"3", b"Z"
+DESCRIBE_ENDS, EXECUTE_ENDS = b"Tn", b"CsI"
+
+
+class Reply:
+    """An answer that goes to the client as it is."""
+
+    __slots__ = ("ends",)
+
+    def __init__(self, ends: bytes) -> None:
+        self.ends = ends
+
+    @property
+    def is_private(self) -> bool:
+        """Say whether the client knows nothing of the message."""
+        return False
+
+    def take(self, frame: Frame, out: list[bytes]) -> None:
+        """Take one message of the answer; what is for the client goes to `out`."""
+        out.append(frame.data)
+
+    def fail(self, frame: Frame, out: list[bytes]) -> None:
+        """Take the error that ends the answer."""
+        out.append(with_hint(frame))
+
+    def drop(self, _error: OmniSQLError) -> None:
+        """Learn that there will be no answer because of an earlier error."""
+
+
+class SyncReply(Reply):
+    """The answer to a Sync: the only message that ends the skipping after an error."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(READY_ENDS)
+
+
+class CopyEnd(Reply):
+    """The place of a CopyDone or CopyFail among the messages sent; it has no answer of its own."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(b"")
+
+
+class QueryReply(Reply):
+    """The answer to a simple query.
+
+    An error that says that an API table was met is held back while `retryable` and nothing was sent before it;
+    if the backend is then idle, `refused` gets it in the client's place.
+    """
+
+    __slots__ = ("_held", "_refused", "_started", "retryable")
+
+    def __init__(self, refused: Callable[[Frame], None]) -> None:
+        super().__init__(READY_ENDS)
+        self._refused = refused
+        self._held: Frame | None = None
+        self._started = False
+        self.retryable = True
+
+    def take(self, frame: Frame, out: list[bytes]) -> None:
+        """Pass a message on, unless it is the end of an answer that was held back."""
+        self._started = True
+        if self._held is None:
+            out.append(frame.data)
+        elif self.retryable and frame.data[5:] == b"I":
+            self._refused(self._held)
+        else:
+            out.append(with_hint(self._held))
+            out.append(frame.data)
+
+    def fail(self, frame: Frame, out: list[bytes]) -> None:
+        """Hold back the one error that may be mended."""
+        if self.retryable and not self._started and is_refusal(frame):
+            self._held = frame
+        else:
+            out.append(with_hint(frame))
+
+
+class PartReply(Reply):
+    """The answer to one statement of a mixed simple query, run by extended messages that the client did not send."""
+
+    __slots__ = ("_shift", "_shown")
+
+    def __init__(self, ends: bytes, *, shown: bytes = b"", shift: int = 0) -> None:
+        super().__init__(ends)
+        self._shown = shown
+        self._shift = shift
+
+    def take(self, frame: Frame, out: list[bytes]) -> None:
+        """Pass on what a simple query would have been answered."""
+        if frame.kind in self._shown:
+            out.append(frame.data)
+
+    def fail(self, frame: Frame, out: list[bytes]) -> None:
+        """Pass the error on; its position counts from the beginning of the client's whole text."""
+        out.append(with_hint(frame, self._shift))
+
+
+class CheckReply(Reply):
+    """The answer to a message of ours that only asks PostgreSQL whether the client may go on: errors are the client's."""
+
+    __slots__ = ("failed", "passed")
+
+    def __init__(self, ends: bytes) -> None:
+        super().__init__(ends)
+        self.failed = False
+        self.passed = False
+
+    @property
+    def is_private(self) -> bool:
+        """The client sent something else."""
+        return True
+
+    def take(self, frame: Frame, _out: list[bytes]) -> None:
+        """Keep the answer from the client."""
+        self.passed = frame.kind in self.ends
+
+    def fail(self, frame: Frame, out: list[bytes]) -> None:
+        """Tell the client what PostgreSQL says."""
+        self.failed = True
+        out.append(frame.data)
+
+
+class IgnoredReply(Reply):
+    """The answer to a message of ours that nobody waits for."""
+
+    __slots__ = ()
+
+    @property
+    def is_private(self) -> bool:
+        """The client sent nothing."""
+        return True
+
+    def take(self, _frame: Frame, _out: list[bytes]) -> None:
+        """Let it pass."""
+
+    def fail(self, _frame: Frame, _out: list[bytes]) -> None:
+        """Let it pass."""
+
+
+class Exchange:
+    """A batch of our own messages; `done` is set when all answers have arrived, or to the error that ended them."""
+
+    __slots__ = ("_left", "done")
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._left = 0
+
+    def expect(
+        self, ends: bytes, frames: list[Frame] | None = None, arrived: Callable[[], None] | None = None
+    ) -> PrivateReply:
+        """Make the reply for one more message; its answer goes to `frames`, `arrived` is called when it is complete."""
+        self._left += 1
+        return PrivateReply(ends, self, frames, arrived)
+
+    def finish_one(self) -> None:
+        """Count one complete answer."""
+        self._left -= 1
+        if self._left == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, error: OmniSQLError) -> None:
+        """Hand the error to whoever waits; after a cancellation nobody does."""
+        if not self.done.done():
+            self.done.set_exception(error)
+            # Mark it as seen: nobody waits for an exchange whose statement was stopped.
+            self.done.exception()
+
+
+class PrivateReply(Reply):
+    """One answer of an exchange."""
+
+    __slots__ = ("_arrived", "_exchange", "_frames")
+
+    def __init__(
+        self, ends: bytes, exchange: Exchange, frames: list[Frame] | None, arrived: Callable[[], None] | None
+    ) -> None:
+        super().__init__(ends)
+        self._exchange = exchange
+        self._frames = frames
+        self._arrived = arrived
+
+    @property
+    def is_private(self) -> bool:
+        """The client sent nothing."""
+        return True
+
+    def take(self, frame: Frame, _out: list[bytes]) -> None:
+        """Collect a message."""
+        if self._frames is not None:
+            self._frames.append(frame)
+        if frame.kind in self.ends:
+            if self._arrived is not None:
+                self._arrived()
+            self._exchange.finish_one()
+
+    def fail(self, frame: Frame, _out: list[bytes]) -> None:
+        """Raise PostgreSQL's error where the exchange was asked for."""
+        self._exchange.fail(BackendError(decode_report(frame.payload)))
+
+    def drop(self, error: OmniSQLError) -> None:
+        """Raise the error that came earlier."""
+        self._exchange.fail(error)
+
+
+RELAYED_PARSE = Reply(PARSE_ENDS)
+RELAYED_BIND = Reply(BIND_ENDS)
+RELAYED_DESCRIBE = Reply(DESCRIBE_ENDS)
+RELAYED_EXECUTE = Reply(EXECUTE_ENDS)
+RELAYED_CLOSE = Reply(CLOSE_ENDS)
+RELAYED_FUNCTION_CALL = Reply(READY_ENDS)
+RELAYED_SYNC = SyncReply()
+COPY_END = CopyEnd()
+
+
+def is_refusal(frame: Frame) -> bool:
+    """Say whether an error is PostgreSQL's refusal to read a foreign table that has no handler."""
+    if REFUSAL_SQLSTATE not in frame.data:
+        return False
+    return decode_report(frame.payload).get("M", "").endswith(REFUSAL_ENDING)
+
+
+def is_fatal(frame: Frame) -> bool:
+    """Say whether an error ends the connection."""
+    return b"VFATAL\0" in frame.data or b"VPANIC\0" in frame.data
+
+
+def as_timeout(frame: Frame) -> Frame:
+    """Return the error of a cancellation that was not the user's with a message that says so."""
+    if b"C57014\0" not in frame.data:
+        return frame
+    fields = {**decode_report(frame.payload), "M": "canceling statement due to statement timeout"}
+    return Frame(frame.kind, error_response(fields))
+
+
+def with_hint(frame: Frame, shift: int = 0) -> bytes:
+    """Return an error for the client: with a hint if an API table was met, and with its position moved by `shift`."""
+    refused = is_refusal(frame)
+    if not refused and not shift:
+        return frame.data
+    fields = decode_report(frame.payload)
+    if refused:
+        fields.setdefault("H", REFUSAL_HINT)
+    if shift and "P" in fields:
+        fields["P"] = str(int(fields["P"]) + shift)
+    return error_response(fields)

@@ -1,0 +1,166 @@
+"""How a run statement is carried out in a session, whichever protocol asked for it: run, deliver, stop, fail.
+
+A run statement that fails takes the backend's transaction with it: the transaction's status is always PostgreSQL's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from omnisql_server.errors import OmniSQLError, error_fields
+from omnisql_server.model.run import SessionView, StatementRunner
+from omnisql_server.model.statement import Part
+from omnisql_server.session.backend import SessionBackend
+from omnisql_server.session.client import ClientConnection
+from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.interrupts import Interrupts
+from omnisql_server.session.link import BackendLink, lost_session
+from omnisql_server.session.portals import Portal
+from omnisql_server.session.replies import CheckReply
+from omnisql_server.session.settings import SessionLimits
+from wire.backend import (
+    COPY_DONE,
+    PORTAL_SUSPENDED,
+    command_complete,
+    copy_out_response,
+    error_response,
+    row_description,
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class FailedTransaction(OmniSQLError):
+    """The transaction block has failed before."""
+
+    sqlstate = "25P02"
+
+
+class PortalFinished(OmniSQLError):
+    """The portal's command has run and cannot run again."""
+
+    sqlstate = "55000"
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """What both protocols share. `overlay` are names that this session made reach API tables.
+
+    `relayed` says that the client's own work since the last ReadyForQuery is part of the open implicit transaction.
+    """
+
+    client: ClientConnection
+    link: BackendLink
+    backend: SessionBackend
+    runner: StatementRunner
+    view: SessionView
+    interrupts: Interrupts
+    limits: SessionLimits
+    overlay: frozenset[str] = frozenset()
+    relayed: bool = False
+    snapshot_stale: bool = False
+
+    async def route(self, text: bytes) -> tuple[Part, ...] | None:
+        """Decide about a text, after a fresh look at the catalog if the last decision was wrong."""
+        if self.snapshot_stale:
+            self.snapshot_stale = False
+            try:
+                await self.runner.refresh_snapshot()
+            except Exception as error:  # noqa: BLE001  the snapshot is a hint: with an old one PostgreSQL still refuses
+                _log.warning("snapshot_refresh_failed", exc_info=error)
+        parts = self.runner.route(text, self.overlay)
+        for part in parts or ():
+            if part.statement is not None and part.statement.creates:
+                self.overlay |= part.statement.creates
+        return parts
+
+    async def attempt(self, work: Awaitable[None], *, shift: int = 0, told: CheckReply | None = None) -> bool:
+        """Do a run statement's work; when it fails, tell the client, fail the transaction and return False.
+
+        `shift` is added to the position of an error. The client is told nothing when `told` has done so.
+        Raises SessionEnd when there is no session left.
+        """
+        with structlog.contextvars.bound_contextvars(query_id=uuid.uuid4().hex):
+            try:
+                async with self.interrupts.scope(self.limits.statement_timeout_max_s):
+                    await work
+            except SessionEnd:
+                raise
+            except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
+                await self.fail(error, shift=shift, told=told)
+                return False
+            return True
+
+    async def fail(self, error: Exception, *, shift: int = 0, told: CheckReply | None = None) -> None:
+        """Report a failed run statement and bring the backend's transaction to the same state."""
+        await self.stop_exchange()
+        if told is None or not told.failed:
+            fields = dict(error_fields(error))
+            if shift and "P" in fields:
+                fields["P"] = str(int(fields["P"]) + shift)
+            self.client.write(error_response(fields))
+            _log.info("statement_failed", sqlstate=fields.get("C"))
+        if not self.link.skipping and self.link.status != "E" and (self.relayed or self.link.in_block):
+            self.backend.fail_transaction()
+            await self.link.settle()
+
+    async def stop_exchange(self) -> None:
+        """End what a stopped statement left running on the backend."""
+        try:
+            async with asyncio.timeout(self.limits.backend_timeout_s):
+                if self.link.busy_privately:
+                    await self.link.cancel()
+                await self.link.settle()
+        except TimeoutError:
+            raise lost_session(self.link) from None
+
+    def check_transaction(self) -> None:
+        """Refuse to run anything in a failed transaction block, as PostgreSQL does."""
+        if self.link.status == "E":
+            raise FailedTransaction(
+                message="current transaction is aborted, commands ignored until end of transaction block"
+            )
+
+    async def deliver(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
+        """Run a portal up to `rows_max` rows (0: all) and send what PostgreSQL would send, up to the completion."""
+        self.check_transaction()
+        await self.start(portal, describe=describe)
+        limit = 0 if portal.copies else rows_max
+        sent = 0
+        while not limit or sent < limit:
+            chunk = await portal.read(limit - sent if limit else 0)
+            if chunk is None:
+                break
+            self.client.write(chunk[0])
+            sent += chunk[1]
+            await self.client.drain()
+        if portal.copies:
+            self.client.write(COPY_DONE)
+        self.client.write(command_complete(portal.tag(sent)) if portal.complete else PORTAL_SUSPENDED)
+
+    async def start(self, portal: Portal, *, describe: bool) -> None:
+        """Run a portal's statement unless it already runs, and send what comes before its rows."""
+        if portal.complete and portal.copies:
+            raise PortalFinished(message="the portal cannot be run again")
+        if portal.result is not None or portal.complete:
+            return
+        result = await self.runner.run(portal.statement, portal.parameters, self.view, twin=portal.twin)
+        portal.open(result)
+        if result.copy_formats is not None:
+            binary = any(result.copy_formats)
+            self.client.write(copy_out_response(result.copy_formats, binary=binary))
+        elif describe:
+            self.client.write(row_description([replace(field, format=0) for field in result.fields]))
+
+    async def release(self, portal: Portal) -> None:
+        """Close a portal's result; a failure to do so is logged, because the statement's outcome is settled."""
+        try:
+            async with asyncio.timeout(self.limits.backend_timeout_s):
+                await portal.close()
+        except Exception as error:  # noqa: BLE001  the statement is over; only the log can still be told
+            _log.error("result_close_failed", exc_info=error)

@@ -1,0 +1,218 @@
+"""One client's session from its first ReadyForQuery to its end: takes each message and relays or runs it.
+
+A session has no task but the one that serves it. What happens meanwhile (answers, a lost peer, a cancel, a drain) arrives as
+callbacks, which leave word here or interrupt the run statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from omnisql_server.errors import BackendError, error_fields
+from omnisql_server.model.principal import Principal
+from omnisql_server.model.run import SessionView, StatementRunner
+from omnisql_server.session.backend import SessionBackend
+from omnisql_server.session.client import ClientConnection
+from omnisql_server.session.ending import SessionEnd, admin_shutdown
+from omnisql_server.session.extended import ExtendedProtocol
+from omnisql_server.session.interrupts import Interrupts, statement_timeout, user_request
+from omnisql_server.session.link import BackendLink, lost_session
+from omnisql_server.session.portals import Portal
+from omnisql_server.session.replies import RELAYED_FUNCTION_CALL, QueryReply
+from omnisql_server.session.running import Running
+from omnisql_server.session.settings import SessionLimits
+from omnisql_server.session.simple import SimpleProtocol
+from wire.backend import error_response, notice_response
+from wire.framing import Frame
+
+FRAMES_PER_TURN = 256
+
+
+class Session:
+    """Serves one client over one backend; implements `link.LinkEvents` and `cancel.Cancelable`."""
+
+    def __init__(
+        self,
+        *,
+        client: ClientConnection,
+        link: BackendLink,
+        runner: StatementRunner,
+        principal: Principal,
+        limits: SessionLimits,
+    ) -> None:
+        self._client = client
+        self._link = link
+        self._limits = limits
+        self._interrupts = Interrupts()
+        self._backend = SessionBackend(link)
+        view = SessionView(
+            principal=principal,
+            backend=self._backend,
+            notice=lambda fields: client.write(notice_response(fields)),
+        )
+        self._running = Running(
+            client=client,
+            link=link,
+            backend=self._backend,
+            runner=runner,
+            view=view,
+            interrupts=self._interrupts,
+            limits=limits,
+        )
+        self._simple = SimpleProtocol(self._running)
+        self._extended = ExtendedProtocol(self._running)
+        self._doomed: list[Portal] = []
+        self._draining = False
+        self._stopping: SessionEnd | None = None
+        self._terminated = False
+        self._task: asyncio.Task[object] | None = None
+        link.events = self
+        client.on_gone = self._on_client_gone
+        client.on_pressure = link.set_pressure
+
+    async def serve(self) -> None:
+        """Handle messages until the client, the backend or the server ends the session; close both connections."""
+        self._task = asyncio.current_task()
+        try:
+            await self._handle_all()
+        except SessionEnd as end:
+            self._say(end)
+        except asyncio.CancelledError:
+            if self._stopping is None or self._task is None:
+                raise
+            self._task.uncancel()
+            self._say(self._stopping)
+        finally:
+            await self._close()
+
+    async def cancel(self) -> None:
+        """Stop what runs now: the run statement, or what the backend does for the client; nothing if nothing runs."""
+        if not self._interrupts.interrupt(user_request()) and self._link.busy:
+            await self._link.cancel()
+
+    async def cancel_overdue(self) -> None:
+        """Stop a relayed statement that `is_overdue`."""
+        self._link.timed_out = True
+        await self._link.cancel()
+
+    def is_overdue(self, now_s: float) -> bool:
+        """Say whether a relayed statement has run for longer than any may; run statements watch themselves."""
+        limit_s = self._limits.statement_timeout_max_s
+        waits = (
+            self._link.busy and not self._link.copying_in and not self._link.timed_out and not self._interrupts.armed
+        )
+        return bool(limit_s) and waits and now_s - self._link.head_since_s > limit_s
+
+    def drain(self) -> None:
+        """End the session as soon as it is idle, outside any transaction."""
+        self._draining = True
+        self._client.wake()
+
+    def stop(self) -> None:
+        """End the session now, whatever it does."""
+        self._stopping = admin_shutdown()
+        if not self._interrupts.interrupt(self._stopping) and self._task is not None:
+            self._task.cancel()
+
+    def on_ready(self, status: str) -> None:
+        """Doom the portals that ended with the transaction."""
+        if status != "T":
+            self._doomed.extend(self._extended.portals.take_all())
+        if self._doomed or self._draining:
+            self._client.wake()
+
+    def on_forgotten(self) -> None:
+        """Forget what the backend has forgotten."""
+        self._backend.forget()
+        self._extended.statements.clear()
+
+    def on_refusal(self) -> None:
+        """Have the catalog read again before the next statement is routed."""
+        self._running.snapshot_stale = True
+
+    def on_idle_error(self, error: BackendError) -> bool:
+        """Stop the run statement in the middle of which PostgreSQL gave up, as its own timeouts make it do."""
+        timed_out = error.sqlstate == "57014"
+        return self._interrupts.interrupt(statement_timeout() if timed_out else error)
+
+    def on_lost(self) -> None:
+        """Stop the run statement and have the loop notice."""
+        self._interrupts.interrupt(lost_session(self._link))
+        self._client.wake()
+
+    def _on_client_gone(self) -> None:
+        self._interrupts.interrupt(SessionEnd())
+
+    async def _handle_all(self) -> None:
+        handled = 0
+        while True:
+            await self._do_chores()
+            if not self._client.has_frames:
+                self._link.flush()
+            frame = await self._client.next_frame()
+            if frame is None:
+                continue
+            await self._link.drain()
+            if isinstance(self._link.head, QueryReply) and frame.kind not in b"dcfHX":
+                # The next message may be run, or the query may have to be tried again: one after the other.
+                await self._link.settle()
+                await self._do_chores()
+            await self._handle(frame)
+            handled += 1
+            if handled % FRAMES_PER_TURN == 0:
+                # A client that sends without end must not keep other sessions waiting.
+                await asyncio.sleep(0)
+
+    async def _do_chores(self) -> None:
+        if self._link.lost:
+            raise lost_session(self._link)
+        if self._simple.has_refused:
+            await self._simple.retry()
+        while self._doomed:
+            await self._running.release(self._doomed.pop())
+        idle = not self._link.busy and self._link.status == "I" and not self._client.has_frames
+        if self._draining and idle and not self._running.relayed:
+            raise admin_shutdown()
+
+    async def _handle(self, frame: Frame) -> None:
+        kind = frame.kind
+        if kind == b"X":
+            self._terminated = True
+            raise SessionEnd
+        if self._extended.discarding and kind != b"S":
+            return
+        if kind in b"dcf":
+            self._handle_copy(frame)
+        elif self._link.copying_in:
+            if kind not in b"HS":
+                # PostgreSQL, which waits for COPY data, says what it thinks of it.
+                self._link.send_raw(frame.data)
+        elif kind == b"Q":
+            await self._simple.query(frame)
+        elif kind == b"F":
+            self._link.send(frame.data, RELAYED_FUNCTION_CALL)
+        elif kind == b"p":
+            self._link.send_raw(frame.data)
+        else:
+            await self._extended.handle(frame)
+
+    def _handle_copy(self, frame: Frame) -> None:
+        if self._link.skipping:
+            return
+        if frame.kind == b"d":
+            self._link.send_raw(frame.data)
+        else:
+            self._link.send_copy_end(frame.data)
+
+    def _say(self, end: SessionEnd) -> None:
+        if end.error is not None:
+            self._client.write(error_response(error_fields(end.error, severity="FATAL")))
+
+    async def _close(self) -> None:
+        """Release everything; what the backend still does for a client that is gone is canceled."""
+        for portal in (*self._doomed, *self._extended.portals.take_all()):
+            await self._running.release(portal)
+        if self._link.busy and not self._link.lost and not self._terminated:
+            await self._link.cancel()
+        await self._link.terminate(self._limits.backend_timeout_s)
+        await self._client.close(self._limits.close_timeout_s)

@@ -1,0 +1,131 @@
+"""The simple protocol: one Query message, relayed whole, run, or split when only some of its statements are run.
+
+A split message is one implicit transaction, as PostgreSQL's own: its statements go as extended messages of ours without a
+Sync between them, and what the client sees has the shape of the simple protocol (PostgreSQL 18, chapter 54.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omnisql_server.model.statement import Part
+from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.link import FLUSH, SYNC
+from omnisql_server.session.portals import Portal
+from omnisql_server.session.replies import (
+    BIND_ENDS,
+    CLOSE_ENDS,
+    DESCRIBE_ENDS,
+    EXECUTE_ENDS,
+    PARSE_ENDS,
+    RELAYED_SYNC,
+    PartReply,
+    QueryReply,
+    with_hint,
+)
+from omnisql_server.session.running import Running
+from omnisql_server.session.statements import is_run
+from wire.backend import READY_IDLE
+from wire.framing import Frame
+from wire.frontend import Bind, Close, Describe, Execute, Parse
+
+_NAME = b"omnisql_part"
+_SHOWN_OF_EXECUTE = b"DCIGHdc"
+
+
+class SimpleProtocol:
+    """Handles Query messages."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._last: Frame | None = None
+        self._refused: tuple[Frame, Frame] | None = None
+
+    @property
+    def has_refused(self) -> bool:
+        """Say whether a relayed query met an API table and is to be tried once more."""
+        return self._refused is not None
+
+    async def query(self, frame: Frame) -> None:
+        """Handle one Query message."""
+        parts = await self._running.route(frame.data[5:-1])
+        if parts is not None and any(is_run(part) for part in parts):
+            await self._run(parts)
+            return
+        self._last = frame
+        self._running.link.send(frame.data, QueryReply(self._refuse))
+
+    async def retry(self) -> None:
+        """Try the refused query once more with a fresh snapshot; if it is still to be relayed, the refusal stands."""
+        if self._refused is None:
+            return
+        (frame, error), self._refused = self._refused, None
+        parts = await self._running.route(frame.data[5:-1])
+        if parts is not None and any(is_run(part) for part in parts):
+            await self._run(parts)
+        else:
+            self._running.client.write(with_hint(error) + READY_IDLE)
+
+    def _refuse(self, error: Frame) -> None:
+        if self._last is not None:
+            self._refused = (self._last, error)
+            self._running.client.wake()
+
+    async def _run(self, parts: Sequence[Part]) -> None:
+        """Run or relay each part in order up to the first error; one ReadyForQuery ends it all."""
+        link = self._running.link
+        await link.settle()
+        if link.skipping:
+            return
+        # A message of any kind stops PostgreSQL's timer for idle transactions while the statement works.
+        link.send_raw(FLUSH)
+        link.flush()
+        for part in parts:
+            succeeded = await (self._run_part(part) if is_run(part) else self._relay_part(part))
+            if not succeeded:
+                break
+        link.send(SYNC, RELAYED_SYNC)
+        self._running.relayed = False
+
+    async def _run_part(self, part: Part) -> bool:
+        if part.statement is None:
+            return True
+        portal = Portal(statement=part.statement)
+        try:
+            return await self._running.attempt(self._running.deliver(portal, 0, describe=True), shift=part.offset)
+        finally:
+            await self._running.release(portal)
+
+    async def _relay_part(self, part: Part) -> bool:
+        link = self._running.link
+        self._running.relayed = True
+        for message, ends, shown in (
+            (Close(kind="S", name=_NAME), CLOSE_ENDS, b""),
+            (Parse(statement=_NAME, text=part.text.encode()), PARSE_ENDS, b""),
+            (Bind(portal=_NAME, statement=_NAME), BIND_ENDS, b""),
+            (Describe(kind="P", name=_NAME), DESCRIBE_ENDS, b"T"),
+            (Execute(portal=_NAME), EXECUTE_ENDS, _SHOWN_OF_EXECUTE),
+            (Close(kind="P", name=_NAME), CLOSE_ENDS, b""),
+        ):
+            link.send(message.encode(), PartReply(ends, shown=shown, shift=part.offset))
+        await link.settle()
+        while link.copying_in:
+            await self._pass_copy_data()
+        return not link.skipping
+
+    async def _pass_copy_data(self) -> None:
+        """Pass one message of the client's COPY data on, while the rest of the query waits."""
+        link = self._running.link
+        link.flush()
+        frame = await self._running.client.next_frame()
+        if frame is None or frame.kind in b"HS":
+            return
+        if frame.kind == b"X":
+            raise SessionEnd
+        if frame.kind in b"cf":
+            link.send_copy_end(frame.data)
+        else:
+            link.send_raw(frame.data)
+        await link.drain()
+        if not link.copying_in:
+            await link.settle()

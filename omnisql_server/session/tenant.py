@@ -1,0 +1,26 @@
+"""What a session needs of its principal's tenant, and who gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from catalog.clusters import ClusterAddress
+from omnisql_server.model.principal import Principal
+from omnisql_server.model.run import StatementRunner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantAccess:
+    """A running cluster and the way in: `role` is who the backend logs in as, `settings` are defaults it starts with."""
+
+    address: ClusterAddress
+    database: str
+    role: str
+    runner: StatementRunner
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+TenantOpener = Callable[[Principal], AbstractAsyncContextManager[TenantAccess]]
+"""Keeps the tenant's cluster running for the time of a session."""

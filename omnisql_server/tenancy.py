@@ -1,0 +1,222 @@
+"""The tenants being served: opened at the first log-in, with their cluster, snapshot, sources, policy and pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalog import control
+from catalog.clusters import Cluster
+from catalog.connection import Connection
+from catalog.credentials import audience_of
+from catalog.errors import PrincipalUnknown
+from catalog.quoting import options_from_array
+from catalog.snapshot import Snapshot, load_snapshot
+from connectors.registry import connector_named
+from connectors.sdk.connector import Connector, Source
+from omnisql_server.execute.instances import InstancePool, InstanceSettings
+from omnisql_server.fetch.scheduler import FetchBounds
+from omnisql_server.fetch.sources import Sources
+from omnisql_server.limits.limiter import SourceLimiter
+from omnisql_server.model.principal import Principal
+from omnisql_server.pipeline import Pipeline, PipelineBounds
+from omnisql_server.policy.rules import load_rules
+from omnisql_server.provision import EVERYONE
+from omnisql_server.services import Services
+from omnisql_server.settings import Settings
+from omnisql_server.tenant import Tenant
+
+MAPPING_SQL = """
+SELECT m.usename, m.umoptions FROM pg_catalog.pg_user_mappings m
+WHERE m.srvname OPERATOR(pg_catalog.=) $1
+  AND (m.umuser OPERATOR(pg_catalog.=) 0::pg_catalog.oid OR m.usename OPERATOR(pg_catalog.=) $2)
+ORDER BY m.umuser DESC LIMIT 1
+"""
+"""A role's own mapping of a server, else the one for PUBLIC."""
+
+
+@dataclass(slots=True)
+class OpenTenant:
+    """A tenant that is being served."""
+
+    record: control.Tenant
+    cluster: Cluster
+    tenant: Tenant
+    pipeline: Pipeline
+    stack: AsyncExitStack = field(repr=False)
+
+
+class Tenancy:
+    """Opens tenants and answers who may log in to them."""
+
+    def __init__(self, services: Services, connectors: Mapping[str, Connector] | None = None) -> None:
+        self._services = services
+        self._connectors = dict(connectors or {})
+        self._open: dict[str, OpenTenant] = {}
+        self._opening = asyncio.Lock()
+
+    async def principal(self, database: str, user: str) -> tuple[Principal, str] | None:
+        """Look up who logs in, with the SCRAM verifier; None for an unknown database or user."""
+        async with self._services.control_connection() as connection:
+            record = await self._record(connection, database)
+            if record is None:
+                return None
+            try:
+                found = await control.principal_named(connection, record.id, user)
+            except PrincipalUnknown:
+                return None
+        if found.verifier is None:
+            return None
+        attributes = {key: _texts(value) for key, value in found.attributes.items()}
+        return Principal(tenant=record.name, name=user, attributes=attributes), found.verifier
+
+    async def open(self, name: str) -> OpenTenant:
+        """Return a tenant that is being served, starting its cluster on first use.
+
+        Raises:
+            CatalogError: there is no such tenant, or its cluster cannot be started or read.
+        """
+        async with self._opening:
+            held = self._open.get(name)
+            if held is not None and not held.cluster.died.is_set():
+                return held
+            if held is not None:
+                await held.stack.aclose()
+            async with self._services.control_connection() as connection:
+                record = await control.tenant_named(connection, name)
+            opened = self._open[name] = await self._start(record)
+            return opened
+
+    async def close(self) -> None:
+        """Close every tenant's sources and engines; clusters are stopped by the services."""
+        for held in self._open.values():
+            await held.stack.aclose()
+        self._open.clear()
+
+    async def _record(self, connection: Connection, database: str) -> control.Tenant | None:
+        tenants = await control.all_tenants(connection)
+        return next((tenant for tenant in tenants if tenant.database == database), None)
+
+    async def _start(self, record: control.Tenant) -> OpenTenant:
+        settings = self._services.settings
+        async with AsyncExitStack() as stack:
+            cluster = await stack.enter_async_context(self._services.clusters.lease(record.name))
+
+            async def load() -> Snapshot:
+                connection = await cluster.connect(cluster.superuser, record.database)
+                try:
+                    return await load_snapshot(connection)
+                finally:
+                    await connection.close()
+
+            snapshot = await load()
+            resolver = _Resolver(services=self._services, record=record, cluster=cluster)
+            sources = Sources(
+                connector_named=self._connector,
+                resolve=lambda server, wrapper, user: resolver.resolve(server, wrapper, user, tenant.snapshot),
+                limiter_for=lambda source: SourceLimiter(
+                    self._services.buckets,
+                    tenant=record.name,
+                    source=source.server,
+                    limits={},
+                    wait_max_s=settings.limits.wait_max_s,
+                    fail_open=settings.limits.fail_open,
+                ),
+            )
+            stack.push_async_callback(sources.close)
+            pool = InstancePool(_instance_settings(settings))
+            stack.push_async_callback(pool.close)
+            tenant = Tenant(name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources)
+            pipeline = Pipeline(
+                tenant=tenant, rules=load_rules(settings.policy.file), pool=pool, bounds=_bounds(settings)
+            )
+            return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
+
+    def _connector(self, name: str) -> Connector:
+        return self._connectors.get(name) or connector_named(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resolver:
+    """Finds a source's options in the tenant's catalog and unseals its secrets; kept until the catalog changes."""
+
+    services: Services
+    record: control.Tenant
+    cluster: Cluster
+    _known: dict[tuple[str, str], tuple[int, Source]] = field(default_factory=dict)
+
+    async def resolve(self, server: str, wrapper: str, principal: str, snapshot: Snapshot) -> Source:
+        """Return the source a principal uses under a server's name."""
+        sequence, known = self._known.get((server, principal), (-1, None))
+        if known is None or sequence != snapshot.sequence:
+            known = await self._look_up(server, wrapper, principal, snapshot.servers[server].options)
+            self._known[server, principal] = (snapshot.sequence, known)
+        return known
+
+    async def _look_up(self, server: str, wrapper: str, principal: str, options: Mapping[str, str]) -> Source:
+        connection = await self.cluster.connect(self.cluster.superuser, self.record.database)
+        try:
+            mapping = await connection.fetchrow(MAPPING_SQL, server, principal)
+        finally:
+            await connection.close()
+        role = EVERYONE if mapping is None or mapping["usename"] == "public" else principal
+        held = options_from_array(mapping["umoptions"]) if mapping is not None else {}
+        secrets = await self._unseal(held, server, role, options.get("base_url"))
+        plain = {name: value for name, value in held.items() if name not in secrets}
+        return Source(
+            tenant=self.record.name,
+            server=server,
+            connector=wrapper,
+            options={**options, **plain},
+            secrets=secrets,
+            credential_id=f"{role}:{','.join(sorted(held.values()))}",
+        )
+
+    async def _unseal(self, held: Mapping[str, str], server: str, role: str, base_url: str | None) -> dict[str, str]:
+        handles = {name: value for name, value in held.items() if value.startswith("secret:")}
+        if not handles:
+            return {}
+        opened = {}
+        async with self.services.control_connection() as connection:
+            for name, handle in handles.items():
+                secret = await self.services.credentials.get(
+                    connection,
+                    handle,
+                    tenant=self.record.id,
+                    server=server,
+                    role=role,
+                    audience=audience_of(base_url or ""),
+                )
+                opened[name] = secret.decode()
+        return opened
+
+
+def _bounds(settings: Settings) -> PipelineBounds:
+    return PipelineBounds(
+        fetch=FetchBounds(
+            concurrency_max=settings.fetch.concurrency_max,
+            scan_rows_max=settings.fetch.scan_rows_max,
+            timeout_s=settings.fetch.scan_timeout_s,
+        ),
+        key_combinations_max=settings.fetch.key_combinations_max,
+        api_calls_max=settings.fetch.api_calls_max,
+        splice_bytes_max=settings.engine.splice_inline_bytes_max,
+    )
+
+
+def _instance_settings(settings: Settings) -> InstanceSettings:
+    spill: Path = settings.data.directory.absolute() / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    return InstanceSettings(
+        memory_limit_mb=settings.engine.memory_limit_mb,
+        threads=settings.engine.threads,
+        instances_max=settings.engine.instances_max,
+        temp_directory=spill,
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(entry) for entry in value) if isinstance(value, list) else (str(value),)

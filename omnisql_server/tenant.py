@@ -1,0 +1,106 @@
+"""One tenant while it is served: its snapshot, its sources, and what a principal may see of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from catalog.snapshot import ApiTable, Snapshot
+from connectors.sdk.connector import Connector
+from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.table import Table
+from omnisql_server.fetch.scheduler import OpenSource
+from omnisql_server.fetch.sources import Sources
+from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
+from omnisql_server.introspection.connector import INTROSPECTION
+from omnisql_server.model.backend import Ask, Rows
+from omnisql_server.model.plan import ScanPlan
+from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.report import SourceReport
+from omnisql_server.model.run import SessionView
+
+VISIBLE = """
+SELECT u.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS u(oid)
+ WHERE pg_catalog.has_any_column_privilege(u.oid, 'SELECT')
+"""
+"""The relations that the session's current user may read at least a column of."""
+
+_REPORTS = "reports"
+
+
+class Tenant:
+    """The sources and the snapshot of one tenant, shared by its sessions."""
+
+    def __init__(
+        self, *, name: str, database: str, snapshot: Snapshot, load: Callable[[], Awaitable[Snapshot]], sources: Sources
+    ) -> None:
+        self.name = name
+        self.database = database
+        self.snapshot = snapshot
+        self.sources = sources
+        self._load = load
+        self._loading = asyncio.Lock()
+
+    @property
+    def wrappers(self) -> frozenset[str]:
+        """Return the wrappers of this tenant's servers."""
+        return frozenset(server.wrapper for server in self.snapshot.servers.values())
+
+    async def follow(self, sequence: int) -> None:
+        """Load the snapshot again if a statement saw a newer catalog than it describes."""
+        if sequence != self.snapshot.sequence or not self.snapshot.settled:
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Load the snapshot again."""
+        async with self._loading:
+            self.snapshot = await self._load()
+
+    async def prepare(self, relations: Iterable[Relation], principal: str) -> None:
+        """Discover the tables of the sources behind some relations."""
+        await self.sources.prepare(
+            (r for r in relations if r.kind is RelationKind.API and r.wrapper != INTROSPECTION.name), principal
+        )
+
+    def table_of(self, relation: Relation) -> Table:
+        """Return the API table behind a relation whose source was prepared."""
+        if relation.wrapper == INTROSPECTION.name:
+            return _named(INTROSPECTION, relation.api_table)
+        return self.sources.table_of(relation)
+
+    async def open(self, plan: ScanPlan, view: SessionView) -> OpenSource:
+        """Open the source of a scan for a session."""
+        relation = plan.relation
+        if relation.wrapper != INTROSPECTION.name:
+            return await self.sources.open(relation.server, relation.wrapper, view.principal.name)
+        state = await self._introspection(view)
+        return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
+
+    async def _introspection(self, view: SessionView) -> IntrospectionState:
+        tables = [table for table in self.snapshot.tables.values() if table.wrapper != INTROSPECTION.name]
+        oids = "{" + ",".join(str(table.oid) for table in tables) + "}"
+        answer = (await view.backend.ask(Ask(sql=VISIBLE, parameters=(oids,))))[0]
+        visible = {int(row[0] or 0) for row in answer.rows} if isinstance(answer, Rows) else set()
+        shown = [(table, declared) for table in tables if table.oid in visible and (declared := self._declared(table))]
+        names = {table.server for table, _ in shown}
+        servers = [server for server in self.snapshot.servers.values() if server.name in names]
+        return IntrospectionState(relations=shown, servers=servers, reports=last_reports(view))
+
+    def _declared(self, table: ApiTable) -> Table | None:
+        return self.sources.declared(table.server, table.wrapper, table.options.get("table", table.name))
+
+
+def _named(connector: Connector, name: str) -> Table:
+    return next(table for table in connector.tables if table.name == name)
+
+
+def remember_reports(view: SessionView, reports: tuple[SourceReport, ...]) -> None:
+    """Keep what a statement got from its sources, unless all it read was this server's own state."""
+    if any(report.connector != INTROSPECTION.name for report in reports):
+        view.state[_REPORTS] = reports
+
+
+def last_reports(view: SessionView) -> tuple[SourceReport, ...]:
+    """Return what the session's last statement over API tables got from its sources."""
+    reports = view.state.get(_REPORTS, ())
+    return reports if isinstance(reports, tuple) else ()

@@ -1,0 +1,136 @@
+"""Proves the GitHub connector's tables against the GitHub simulator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from connectors.github.connector import GitHubConnection, GitHubConnector
+from connectors.github.tables import TABLES
+from connectors.sdk.connector import Source
+from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.retry import RetryPolicy
+from connectors.sdk.scan import Operator, Predicate, Scan
+from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.testing import Faults, prove_faults, prove_table
+from connectors.simulators import start_simulator
+from connectors.simulators.company import build_company
+from connectors.simulators.github import create_app
+
+TOKEN = "ghp_secret_token_value"
+BY_NAME = {table.name: table for table in TABLES}
+REPOSITORY = {"owner": "acme", "repo": "web"}
+SETTINGS = TransportSettings(read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
+
+
+async def no_wait(_delay_s: float) -> None:
+    """Pass over a delay."""
+
+
+def source(base_url: str, token: str = TOKEN) -> Source:
+    return Source(
+        tenant="t", server="forge", connector="github", options={"base_url": base_url}, secrets={"token": token}
+    )
+
+
+def baseline(table: str) -> Scan:
+    found = BY_NAME[table]
+    columns = tuple(column.name for column in found.columns if column.hydrate is None)
+    if table == "repositories":
+        return Scan(table=table, access_path="mine", columns=columns)
+    if table == "org_members":
+        return Scan(table=table, access_path="by_org", columns=columns, keys={"org": "acme"})
+    return Scan(table=table, access_path="by_repository", columns=columns, keys=REPOSITORY)
+
+
+@pytest.fixture
+async def base_url() -> AsyncIterator[str]:
+    simulator = await start_simulator(create_app(build_company(issues=300), tokens=frozenset({TOKEN})))
+    yield simulator.base_url
+    await simulator.stop()
+
+
+@pytest.fixture
+async def connection(base_url: str) -> AsyncIterator[GitHubConnection]:
+    opened = await GitHubConnector().connect(source(base_url))
+    yield opened
+    await opened.disconnect()
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+async def test_every_declaration_of_a_table_holds(connection: GitHubConnection, name: str) -> None:
+    proof = await prove_table(connection, BY_NAME[name], baseline(name), QUIET_CONTEXT)
+    assert proof.failures == []
+    assert proof.check_count > 5
+
+
+async def test_faults_are_taken_by_recovery() -> None:
+    application = create_app(build_company(issues=300), tokens=frozenset({TOKEN}))
+    faults = Faults(application)
+    simulator = await start_simulator(application)
+    connector = GitHubConnector(SETTINGS, Surroundings(sleep=no_wait))
+    scan = replace(baseline("issue_comments"), columns=("id",))
+    try:
+        wrong = await prove_faults(
+            lambda: connector.connect(source(simulator.base_url)),
+            scan,
+            faults,
+            QUIET_CONTEXT,
+            server="forge",
+            secret=TOKEN,
+        )
+    finally:
+        await simulator.stop()
+    assert wrong == []
+
+
+async def read(connection: GitHubConnection, scan: Scan) -> list[dict[str, object]]:
+    return [row async for page in connection.fetch(scan, QUIET_CONTEXT) for row in page.rows.to_pylist()]
+
+
+async def test_rows_carry_the_spelling_of_the_api_whatever_was_asked(connection: GitHubConnection) -> None:
+    scan = Scan(
+        table="labels", access_path="by_repository", columns=("owner", "repo"), keys={"owner": "ACME", "repo": "WEB"}
+    )
+    rows = await read(connection, scan)
+    assert {(row["owner"], row["repo"]) for row in rows} == {("acme", "web")}
+
+
+async def test_hydrate_columns_of_a_list_equal_those_of_the_single_object(connection: GitHubConnection) -> None:
+    columns = ("number", "merged", "additions", "changed_files", "commits")
+    listed = await read(
+        connection,
+        Scan(table="pull_requests", access_path="by_repository", columns=columns, keys=REPOSITORY, limit=5),
+    )
+    assert len(listed) == 5
+    for row in listed:
+        keys = {**REPOSITORY, "number": row["number"]}
+        scan = Scan(table="pull_requests", access_path="by_number", columns=columns, keys=keys)  # type: ignore[arg-type]
+        assert await read(connection, scan) == [row]
+
+
+async def test_a_capped_listing_says_that_it_is_truncated() -> None:
+    simulator = await start_simulator(create_app(build_company(issues=7000), tokens=frozenset({TOKEN})))
+    connection = await GitHubConnector().connect(source(simulator.base_url))
+    ever = Predicate(column="created_at", operator=Operator.GE, value=datetime(2001, 1, 1, tzinfo=UTC))
+    scan = Scan(
+        table="workflow_runs",
+        access_path="by_repository_filtered",
+        columns=("id",),
+        keys=REPOSITORY,
+        predicates=(ever,),
+    )
+    try:
+        pages = [page async for page in connection.fetch(scan, QUIET_CONTEXT)]
+        everything = await read(connection, replace(scan, access_path="by_repository", predicates=()))
+    finally:
+        await connection.disconnect()
+        await simulator.stop()
+    assert len(everything) > 1000
+    assert sum(page.rows.num_rows for page in pages) == 1000
+    assert [page.truncated for page in pages if page.truncated] == [
+        f"GitHub gives 1000 of {len(everything)} filtered rows at most"
+    ]

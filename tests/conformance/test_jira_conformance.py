@@ -1,0 +1,135 @@
+"""Proves the Jira connector's tables against the Jira simulator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from connectors.jira.connector import JiraConnection, JiraConnector
+from connectors.sdk.connector import Source
+from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.retry import RetryPolicy
+from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.table import Table
+from connectors.sdk.testing import Faults, prove_faults, prove_table
+from connectors.simulators import start_simulator
+from connectors.simulators.company import build_company
+from connectors.simulators.jira import create_app
+
+TOKEN = "ATATT_secret_token_value"
+EMAIL = "ada@acme.example"
+SETTINGS = TransportSettings(read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
+
+
+async def no_wait(_delay_s: float) -> None:
+    """Pass over a delay."""
+
+
+def source(base_url: str) -> Source:
+    return Source(
+        tenant="t",
+        server="tracker",
+        connector="jira",
+        options={"base_url": base_url, "email": EMAIL},
+        secrets={"api_token": TOKEN},
+    )
+
+
+@pytest.fixture
+async def connection() -> AsyncIterator[JiraConnection]:
+    company = build_company(issues=80)
+    simulator = await start_simulator(create_app(company, email=EMAIL, api_token=TOKEN))
+    opened = await JiraConnector().connect(source(simulator.base_url))
+    yield opened
+    await opened.disconnect()
+    await simulator.stop()
+
+
+async def tables_of(connection: JiraConnection) -> dict[str, Table]:
+    return {table.name: table for table in await JiraConnector().discover(connection)}
+
+
+async def baseline(connection: JiraConnection, table: Table) -> Scan:
+    columns = tuple(column.name for column in table.columns if column.name != "raw")
+    if table.name.startswith("issue_"):
+        bare = Scan(table=table.name, access_path="by_issue", columns=columns)
+        issues = Scan(table="issues", access_path="search", columns=("key",))
+        for issue in await read(connection, issues):
+            scan = replace(bare, keys={"issue_key": str(issue["key"])})
+            if len(await read(connection, scan)) > 1:
+                return scan
+    if table.name == "sprints":
+        return Scan(table=table.name, access_path="by_board", columns=columns, keys={"board_id": 1})
+    return Scan(table=table.name, access_path="search" if table.name == "issues" else "all", columns=columns)
+
+
+NAMES = ("boards", "issue_changelog", "issue_comments", "issue_worklogs", "issues", "projects", "sprints", "users")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_declaration_of_a_table_holds(connection: JiraConnection, name: str) -> None:
+    table = (await tables_of(connection))[name]
+    proof = await prove_table(connection, table, await baseline(connection, table), QUIET_CONTEXT)
+    assert proof.failures == []
+    assert proof.check_count > 3
+
+
+async def test_faults_are_taken_by_recovery() -> None:
+    application = create_app(build_company(issues=250), email=EMAIL, api_token=TOKEN)
+    faults = Faults(application)
+    simulator = await start_simulator(application)
+    connector = JiraConnector(SETTINGS, Surroundings(sleep=no_wait))
+    scan = Scan(table="issues", access_path="search", columns=("id", "key", "summary"))
+    try:
+        wrong = await prove_faults(
+            lambda: connector.connect(source(simulator.base_url)),
+            scan,
+            faults,
+            QUIET_CONTEXT,
+            server="tracker",
+            secret=TOKEN,
+        )
+    finally:
+        await simulator.stop()
+    assert wrong == []
+
+
+async def read(connection: JiraConnection, scan: Scan) -> list[dict[str, object]]:
+    return [row async for page in connection.fetch(scan, QUIET_CONTEXT) for row in page.rows.to_pylist()]
+
+
+def where(column: str, operator: Operator, value: Value) -> Scan:
+    predicate = Predicate(column=column, operator=operator, value=value)
+    return Scan(table="issues", access_path="search", columns=("id", "status"), predicates=(predicate,))
+
+
+async def test_a_value_that_does_not_exist_matches_nothing_and_excludes_nothing(connection: JiraConnection) -> None:
+    everything = await read(connection, Scan(table="issues", access_path="search", columns=("id", "status")))
+    done = [row for row in everything if row["status"] == "Done"]
+    assert done
+    assert await read(connection, where("status", Operator.EQ, "Nope")) == []
+    found = await read(connection, where("status", Operator.IN, ("Nope", "Done")))
+    assert {row["id"] for row in found} == {row["id"] for row in done}
+    assert len(await read(connection, where("status", Operator.NE, "Nope"))) == len(everything)
+    assert len(await read(connection, where("status", Operator.NE, "done"))) == len(everything)
+    assert len(await read(connection, where("status", Operator.NE, "Done"))) == len(everything) - len(done)
+
+
+async def test_a_long_query_is_sent_in_a_body(connection: JiraConnection) -> None:
+    keys = tuple(f"WEB-{number}" for number in range(1, 600))
+    base = Scan(table="issues", access_path="by_key", columns=("key",), keys={"key": keys})
+    expected = {
+        row["key"]
+        for row in await read(connection, Scan(table="issues", access_path="search", columns=("key", "project_key")))
+        if str(row["key"]).startswith("WEB-")
+    }
+    assert {row["key"] for row in await read(connection, base)} == expected
+
+
+async def test_columns_of_a_field_that_is_gone_are_named(connection: JiraConnection) -> None:
+    scan = replace(where("status", Operator.EQ, "Done"), columns=("id", "no_such_field"))
+    with pytest.raises(Exception, match=r"no field for column issues\.no_such_field"):
+        await read(connection, scan)

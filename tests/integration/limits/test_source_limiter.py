@@ -1,0 +1,152 @@
+"""A source's limiter on a real Valkey: short waits, refusals, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from connectors.sdk.connector import Limiter, QuotaObserved
+from connectors.sdk.errors import RateLimited
+from omnisql_server.limits import BucketLimit, BucketStore, SourceLimiter, ValkeyChild
+from omnisql_server.limits.bucket import bucket_key
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class VirtualTime:
+    """A clock that moves only when somebody sleeps; the bucket is told by moving its stored times back."""
+
+    def __init__(self, valkey: ValkeyChild, key: str) -> None:
+        self.now_s = 0.0
+        self.slept_s: list[float] = []
+        self._valkey = valkey
+        self._key = key
+
+    def clock(self) -> float:
+        return self.now_s
+
+    async def sleep(self, duration_s: float) -> None:
+        self.slept_s.append(duration_s)
+        self.now_s += duration_s
+        for field in ("updated_ms", "until_ms", "full_ms"):
+            if int(await self._valkey.client.hget(self._key, field) or 0):
+                await self._valkey.client.hincrby(self._key, field, -round(duration_s * 1000))
+
+
+def limiter(store: BucketStore, key: str, time: VirtualTime, *, wait_max_s: float = 10) -> SourceLimiter:
+    return SourceLimiter(
+        store,
+        tenant="acme",
+        source=key,
+        limits={"core": BucketLimit(capacity=2, refill_per_s=0.5)},
+        wait_max_s=wait_max_s,
+        clock=time.clock,
+        sleep=time.sleep,
+    )
+
+
+@pytest.fixture
+def time(valkey: ValkeyChild, key: str) -> VirtualTime:
+    return VirtualTime(valkey, bucket_key("acme", key, "core"))
+
+
+async def test_it_is_a_limiter_for_connectors(store: BucketStore, key: str, time: VirtualTime) -> None:
+    as_seen_by_connectors: Limiter = limiter(store, key, time)
+    await as_seen_by_connectors.acquire("core")
+    assert time.slept_s == []
+
+
+async def test_a_short_wait_is_waited(store: BucketStore, key: str, time: VirtualTime) -> None:
+    source = limiter(store, key, time)
+    for _ in range(3):
+        await source.acquire("core")
+    assert len(time.slept_s) == 1
+    assert time.now_s == pytest.approx(2.0, abs=0.2)
+
+
+async def test_a_long_wait_is_refused_at_once_and_takes_nothing(
+    store: BucketStore, key: str, time: VirtualTime
+) -> None:
+    source = limiter(store, key, time, wait_max_s=5)
+    await source.acquire("core")
+    await source.block("core", 42)
+    with pytest.raises(RateLimited) as caught:
+        await source.acquire("core")
+    assert caught.value.sqlstate == "53400"
+    assert caught.value.message == f'RATE_LIMIT_EXHAUSTED: the rate limit of server "{key}" is used up'
+    assert caught.value.retry_after_s == pytest.approx(42, abs=0.5)
+    assert 'Bucket "core" allows the next request in 42 seconds' in (caught.value.detail or "")
+    assert "Run the statement again in 42 seconds" in (caught.value.hint or "")
+    assert time.slept_s == []
+    await time.sleep(42)
+    await source.acquire("core")
+    assert time.slept_s == [42]
+
+
+async def test_waits_together_stay_within_the_bound(store: BucketStore, key: str, time: VirtualTime) -> None:
+    source = limiter(store, key, time, wait_max_s=3)
+    await source.acquire("core", 2)
+    overtaken = time.sleep
+
+    async def sleep_and_be_overtaken(duration_s: float) -> None:
+        await overtaken(duration_s)
+        await limiter(store, key, time).acquire("core")
+
+    slow = SourceLimiter(
+        store,
+        tenant="acme",
+        source=key,
+        limits={"core": BucketLimit(capacity=2, refill_per_s=0.5)},
+        wait_max_s=3,
+        clock=time.clock,
+        sleep=sleep_and_be_overtaken,
+    )
+    with pytest.raises(RateLimited):
+        await slow.acquire("core")
+    assert time.now_s <= 3
+
+
+async def test_what_the_source_says_counts(store: BucketStore, key: str, time: VirtualTime) -> None:
+    source = limiter(store, key, time)
+    await source.observe(QuotaObserved(bucket="core", limit=None, remaining=0, reset_s=4))
+    await source.acquire("core")
+    assert time.now_s == pytest.approx(4, abs=0.1)
+
+
+async def test_a_bucket_that_nobody_declared_has_a_limit_too(store: BucketStore, key: str, time: VirtualTime) -> None:
+    source = limiter(store, key, time, wait_max_s=0)
+    granted = 0
+    with pytest.raises(RateLimited):
+        for _ in range(1000):
+            await source.acquire("unheard-of", 10)
+            granted += 1
+    assert 6 <= granted <= 20
+
+
+async def test_a_cancelled_wait_holds_nothing(store: BucketStore, key: str, time: VirtualTime) -> None:
+    reached = asyncio.Event()
+
+    async def sleep_forever(_duration_s: float) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    source = limiter(store, key, time)
+    await source.acquire("core", 2)
+    waiting = SourceLimiter(
+        store,
+        tenant="acme",
+        source=key,
+        limits={"core": BucketLimit(capacity=2, refill_per_s=0.5)},
+        wait_max_s=10,
+        clock=time.clock,
+        sleep=sleep_forever,
+    )
+    task = asyncio.create_task(waiting.acquire("core"))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await time.sleep(2)
+    await source.acquire("core")
+    assert time.slept_s == [2]

@@ -1,0 +1,173 @@
+"""A real cluster behind a real listener, with a stand-in for the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from raw_client import RawClient, connect
+from runner_double import RunnerDouble
+
+from catalog.clusters import EmbeddedCluster, EmbeddedSettings
+from omnisql_server.listener.server import Listener
+from omnisql_server.listener.settings import ListenerSettings
+from omnisql_server.model.principal import Principal
+from omnisql_server.session.tenant import TenantAccess
+from wire.auth import make_verifier
+
+PASSWORD = "correct horse"
+SETUP = """
+CREATE FOREIGN DATA WRAPPER api;
+CREATE SERVER api FOREIGN DATA WRAPPER api;
+CREATE FOREIGN TABLE public.api_issues (number int, title text) SERVER api;
+CREATE FOREIGN TABLE public.api_slow (number int) SERVER api;
+CREATE FOREIGN TABLE public.api_broken (number int) SERVER api;
+CREATE FOREIGN TABLE public.api_big (number int, title text) SERVER api;
+CREATE FOREIGN TABLE public.api_noisy (number int, title text) SERVER api;
+CREATE FOREIGN TABLE public.api_late (number int) SERVER api;
+CREATE TABLE public.notes (id int PRIMARY KEY, text text);
+CREATE ROLE ana LOGIN;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO ana;
+GRANT CREATE ON SCHEMA public TO ana;
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """Everything a test talks to."""
+
+    listener: Listener
+    runner: RunnerDouble
+    cluster: EmbeddedCluster
+    leases: list[int]
+
+    @property
+    def dsn(self) -> str:
+        """Return a connection string for libpq."""
+        return f"host=127.0.0.1 port={self.listener.port} user=ana dbname=acme password='{PASSWORD}'"
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Return connection arguments for asyncpg."""
+        return {
+            "host": "127.0.0.1",
+            "port": self.listener.port,
+            "user": "ana",
+            "database": "acme",
+            "password": PASSWORD,
+        }
+
+    async def raw(self, minor_version: int = 0, **parameters: str) -> RawClient:
+        """Log in with a raw client."""
+        client = await connect(self.listener.port)
+        await client.log_in(PASSWORD, minor_version, **{"user": "ana", "database": "acme", **parameters})
+        return client
+
+    async def scalar(self, sql: str) -> object:
+        """Ask the cluster itself, as its superuser."""
+        connection = await self.cluster.connect(self.cluster.superuser, "acme")
+        try:
+            return await connection.fetchval(sql)
+        finally:
+            await connection.close()
+
+    async def backends(self) -> object:
+        """Count ana's backends."""
+        return await self.scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = 'ana'")
+
+
+MakeWorld = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix="omnisql-test-"))
+    yield root
+    shutil.rmtree(root)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cluster(data_root: Path) -> AsyncIterator[EmbeddedCluster]:
+    started = EmbeddedCluster("acme", EmbeddedSettings(data_root=data_root, max_connections=60))
+    await started.start()
+    try:
+        connection = await started.connect(started.superuser, "postgres")
+        await connection.execute("CREATE DATABASE acme")
+        await connection.close()
+        connection = await started.connect(started.superuser, "acme")
+        await connection.execute(SETUP)
+        await connection.close()
+        yield started
+    finally:
+        await started.stop()
+
+
+@pytest.fixture
+def runner() -> RunnerDouble:
+    return RunnerDouble()
+
+
+@pytest_asyncio.fixture
+async def make_world(cluster: EmbeddedCluster, runner: RunnerDouble) -> AsyncIterator[MakeWorld]:
+    """Start listeners with settings of a test's own; all are drained afterwards, and nothing may be left."""
+    verifier = make_verifier(PASSWORD)
+    serving: list[tuple[World, asyncio.Task[None]]] = []
+
+    async def lookup(database: str, user: str) -> tuple[Principal, str] | None:
+        known = database == "acme" and user == "ana"
+        return (Principal(tenant="acme", name=user), verifier) if known else None
+
+    async def make(**overrides: Any) -> World:
+        listener_options = {name: overrides.pop(name) for name in ("tls", "is_trusted") if name in overrides}
+        leases: list[int] = []
+
+        @contextlib.asynccontextmanager
+        async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
+            leases.append(1)
+            try:
+                yield TenantAccess(
+                    address=cluster.address(),
+                    database="acme",
+                    role=principal.name,
+                    runner=runner,
+                    settings={"omnisql.engine": "auto", "omnisql.note": "two words"},
+                )
+            finally:
+                leases.pop()
+
+        settings = ListenerSettings(**{"port": 0, "drain_timeout_s": 0.2, **overrides})
+        listener = Listener(settings, lookup=lookup, open_tenant=open_tenant, **listener_options)
+        task = asyncio.create_task(listener.serve())
+        await listener.ready.wait()
+        world = World(listener=listener, runner=runner, cluster=cluster, leases=leases)
+        serving.append((world, task))
+        return world
+
+    yield make
+    for world, task in serving:
+        await world.listener.drain()
+        await task
+        assert world.listener.connection_count == 0
+        assert world.listener.session_count == 0
+        assert world.leases == []
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest_asyncio.fixture
+async def world(make_world: MakeWorld) -> World:
+    return await make_world()
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], limit_s: float = 5.0) -> None:
+    """Wait until something holds that another process brings about."""
+    async with asyncio.timeout(limit_s):
+        while not await holds():
+            await asyncio.sleep(0.01)
