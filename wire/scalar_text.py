@@ -26,8 +26,7 @@ _ARRAY_QUOTED = re.compile(r'[\\"{},\s]', re.ASCII)
 def float8_text(value: float) -> str:
     """Write a double precision number by its shortest digits, `1e+15` and beyond with an exponent."""
     if 1e-4 <= abs(value) < 1e15:
-        shortest = repr(value)
-        return shortest.removesuffix(".0")
+        return repr(value).removesuffix(".0")
     shortest = Decimal(repr(value))
     if _EXACT_FLOAT8_END < abs(value) < math.inf:
         outward = math.copysign(math.inf, value)
