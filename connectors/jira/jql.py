@@ -27,7 +27,9 @@ _MINUTE_S = 60
 _NUMBER_MAX = 10**15
 _LOWER = frozenset({Operator.GE, Operator.GT})
 _COMPARISONS = frozenset({Operator.EQ, Operator.NE, Operator.LT, Operator.LE, Operator.GT, Operator.GE})
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+# The characters that JQL does not take as they are, not even within a string.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 # Words that Jira's text index leaves out, or that its text query language reads as operators.
 _UNSEARCHABLE = frozenset(
     (
@@ -95,7 +97,7 @@ def clause(field: JqlField, predicate: Predicate) -> list[str]:
 
 def quoted(text: str) -> str:
     """Write a text as a JQL string."""
-    return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else _escaped(c)) for c in text) + '"'
+    return '"' + _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text.translate(_ESCAPES)) + '"'
 
 
 def is_text(value: Value) -> bool:
@@ -168,9 +170,3 @@ def _literal(field: JqlField, value: Value, operator: Operator) -> str:
     if isinstance(value, str):
         return quoted(value)
     raise Fatal(message=f"a value of field {field.name} has no form in JQL")
-
-
-def _escaped(character: str) -> str:
-    # JQL escapes name UTF-16 code units.
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))

@@ -89,7 +89,7 @@ class Transport:
             await session.close()
 
     async def _persist(self, request: Request, context: FetchContext) -> Response:
-        attempt, waits, renewed = 0, 0, False
+        attempt, failures, waits, renewed = 0, 0, 0, False
         while True:
             attempt += 1
             authorization: Mapping[str, str] | None = None
@@ -108,9 +108,10 @@ class Transport:
                     raise limited from None
                 await self._surroundings.sleep(limited.retry_after_s)
             except Retryable as failure:
-                if attempt >= self.settings.retry.attempts_for(failure):
+                failures += 1
+                if failures >= self.settings.retry.attempts_for(failure):
                     raise
-                await self._surroundings.sleep(self.settings.retry.delay_s(attempt, self._surroundings.random))
+                await self._surroundings.sleep(self.settings.retry.delay_s(failures, self._surroundings.random))
 
     async def _attempt(
         self, request: Request, context: FetchContext, attempt: int, authorization: Mapping[str, str]

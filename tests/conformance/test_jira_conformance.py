@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -127,6 +128,13 @@ async def test_a_long_query_is_sent_in_a_body(connection: JiraConnection) -> Non
         if str(row["key"]).startswith("WEB-")
     }
     assert {row["key"] for row in await read(connection, base)} == expected
+
+
+async def test_raw_holds_the_whole_issue(connection: JiraConnection) -> None:
+    (row,) = await read(connection, Scan(table="issues", access_path="search", columns=("key", "raw"), limit=1))
+    raw = json.loads(str(row["raw"]))
+    assert raw["key"] == row["key"]
+    assert {"summary", "status", "created"} <= raw["fields"].keys()
 
 
 async def test_columns_of_a_field_that_is_gone_are_named(connection: JiraConnection) -> None:

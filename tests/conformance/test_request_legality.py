@@ -142,7 +142,9 @@ def test_every_request_exists_in_the_description_of_the_vendor(vendor: str) -> N
             problems.add(f"{request.template} does not exist")
             continue
         parameters = described[request.template]
-        for name, text in request.parameters if parameters is not None else ():
+        if parameters is None:
+            continue
+        for name, text in request.parameters:
             if name not in parameters:
                 problems.add(f"{request.template} has no parameter {name}")
             elif parameters[name] and text not in parameters[name]:

@@ -110,7 +110,7 @@ async def test_a_request_that_is_rejected_is_repeated_once_with_a_new_token(api:
     async def handler(request: web.Request) -> web.Response:
         if request.path == "/token":
             form = await request.post()
-            return web.json_response({"access_token": "fresh", "refresh_token": f"{form['refresh_token']}+"})
+            return web.json_response({"access_token": "fresh", "refresh_token": str(form["refresh_token"]) + "+"})
         if request.headers["Authorization"] != "Bearer fresh":
             return web.json_response({}, status=401)
         return web.json_response({"id": 1})

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.types import BY_SQL_NAME
 from connectors.sdk.convert import Unfit, convert
 from connectors.sdk.decode import RowDecoder, attach
 from connectors.sdk.errors import Fatal, ManifestInvalid
 from connectors.sdk.extract import adf_text, first_of, matched, number, path, present
-from connectors.sdk.table import BY_SQL_NAME, AccessPath, Column, Table
+from connectors.sdk.table import AccessPath, Column, Table
 
 FITTING: list[tuple[str, list[Any], list[Any]]] = [
     ("text", ["a", None, "ü\U0001f600"], ["a", None, "ü\U0001f600"]),
@@ -117,7 +118,7 @@ def test_a_batch_without_columns_counts_its_rows() -> None:
 
 
 def test_paths_find_what_is_there_and_none_elsewhere() -> None:
-    row = {"a": {"b": 1, "x y": 2}, "l": [{"n": 1, "m": [{"o": 5}]}, {"n": None}], "t": "x"}
+    row: dict[str, object] = {"a": {"b": 1, "x y": 2}, "l": [{"n": 1, "m": [{"o": 5}]}, {"n": None}], "t": "x"}
     assert path("a.b")(row) == 1
     assert path("a['x y']")(row) == 2
     assert path("l[*].n")(row) == [1, None]
@@ -132,7 +133,7 @@ def test_paths_find_what_is_there_and_none_elsewhere() -> None:
 
 
 def test_functions_over_paths() -> None:
-    row = {"u": "https://x/issues/12", "n": "10001", "pr": {}, "none": None}
+    row: dict[str, object] = {"u": "https://x/issues/12", "n": "10001", "pr": {}, "none": None}
     assert matched("u", r"/issues/(\d+)$")(row) == "12"
     assert matched("none", r"(.)")(row) is None
     assert number(matched("u", r"/issues/(\d+)$"))(row) == 12

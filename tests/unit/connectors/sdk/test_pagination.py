@@ -115,7 +115,7 @@ async def test_closing_early_cancels_pages_under_way(api: Any, reader: Reader) -
     before = asyncio.all_tasks()
     pages = link_pages(reader, THINGS)
     await anext(pages)
-    waiting = asyncio.create_task(anext(pages))  # type: ignore[arg-type]
+    waiting = asyncio.create_task(anext(pages))
     await arrived.wait()
     waiting.cancel()
     async with asyncio.timeout(1.0):
@@ -217,7 +217,7 @@ async def read_offsets(reader: Reader, **more: Any) -> list[int]:
         reader,
         THINGS,
         parameter="start",
-        rows=lambda body: body["rows"],  # type: ignore[index,no-any-return]
+        rows=lambda body: body["rows"],  # type: ignore[index]
         total=lambda body: body.get("total"),  # type: ignore[attr-defined]
         is_last=lambda body: body.get("last"),  # type: ignore[attr-defined]
         **more,

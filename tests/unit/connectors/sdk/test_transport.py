@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+import connectors.sdk.transport as transport_module
 from connectors.sdk.auth import TokenAuth
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.errors import (
@@ -275,6 +279,27 @@ async def test_cancellation_closes_the_request_at_once_and_leaves_nothing(
     assert transport.open_request_count == 0
     assert {task for task in asyncio.all_tasks() - before if "send" in repr(task)} == set()
     await transport.close()
+
+
+async def test_a_span_tells_the_template_and_no_value(
+    api: Any, open_transport: Any, context: FetchContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(transport_module, "_TRACER", provider.get_tracer("test"))
+    api.answer(in_turn(ok))
+    request = Request(template="/things/{id}", path="/things/private", parameters=(("q", "private"),))
+    await open_transport().send(request, context)
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "omnisql.api_request"
+    assert dict(span.attributes or {}) == {
+        "http.request.method": "GET",
+        "url.template": "/things/{id}",
+        "http.response.status_code": 200,
+        "omnisql.connector": "test",
+        "omnisql.server": "shop",
+    }
 
 
 async def test_concurrency_is_bounded(api: Any, open_transport: Any, context: FetchContext) -> None:
