@@ -20,6 +20,7 @@ from catalog import control
 from catalog.clusters import Cluster
 from catalog.connection import Connection
 from catalog.errors import TenantUnknown
+from catalog.quoting import identifier
 from catalog.shape import ForeignServer, ForeignTable, install
 from catalog.tenants import create_tenant_database, create_user, make_owner
 from connectors.registry import connector_named
@@ -150,6 +151,7 @@ async def _install(
             grants=list(USERS),
             owner=OWNER,
         )
+        await tenant_connection.execute(f"GRANT CREATE ON SCHEMA public TO {', '.join(map(identifier, USERS))}")
         for source in sources:
             await put_credential(
                 tenant_connection,

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from wire import sqlstate as states
-from wire.arrow_layout import Int64Array
+from wire.arrow_columns import Int64Array
 from wire.backend import copy_data, encode_text
 from wire.errors import WireError
 
@@ -129,7 +129,7 @@ def copy_header(copy_format: CopyFormat, column_names: Sequence[str]) -> bytes |
         return copy_data(_SIGNATURE)
     if not copy_format.header:
         return None
-    # PostgreSQL writes names as values that no FORCE_QUOTE reaches; a text header escapes nothing but what it must.
+    # FORCE_QUOTE reaches no name.
     return copy_data(_line(copy_format, (False,) * len(column_names))([encode_text(name) for name in column_names]))
 
 
@@ -236,7 +236,6 @@ def _forced(copy_format: CopyFormat, column_names: Sequence[str]) -> tuple[bool,
 
 
 _KNOWN = frozenset({"format", "header", "delimiter", "null", "quote", "escape", "encoding", "freeze", "log_verbosity"})
-_CSV_ONLY = ("quote", "escape", "force_quote")
 _FROM_ONLY = {"default": states.FEATURE_NOT_SUPPORTED, "on_error": None, "force_not_null": None, "force_null": None}
 _TRUE, _FALSE = frozenset({"true", "on", "1"}), frozenset({"false", "off", "0"})
 
@@ -247,7 +246,9 @@ def _refuse_options(given: dict[str, str], chosen: Format) -> None:
         if name in ("force_not_null", "force_null") and chosen != "csv":
             raise _unsupported(f"COPY {name.upper()} requires CSV mode")
         if name in _FROM_ONLY:
-            raise CopyOptionInvalid(message=f"COPY {name.upper()} cannot be used with COPY TO", sqlstate=_FROM_ONLY[name])
+            raise CopyOptionInvalid(
+                message=f"COPY {name.upper()} cannot be used with COPY TO", sqlstate=_FROM_ONLY[name]
+            )
         if name == "reject_limit":
             raise CopyOptionInvalid(message="COPY REJECT_LIMIT requires ON_ERROR to be set to IGNORE")
         if name not in _KNOWN:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
@@ -51,6 +51,7 @@ class _Template:
     occurrences: tuple[Occurrence, ...]
     checks: tuple[Check, ...]
     has_parameters: bool
+    derived: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +198,7 @@ class Binder:
             settings=moment.settings,
             checks=template.checks,
             catalog_sequence=moment.sequence,
+            derived=template.derived if template.folded is None or tree is template.folded.tree else {},
         )
 
     async def _instantiate(

@@ -20,7 +20,7 @@ from omnisql_server.execute.duckdb_text import duckdb_text
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice import SplicedQuery, splice
 from omnisql_server.model.backend import Backend
-from omnisql_server.model.query import BoundQuery
+from omnisql_server.model.query import BoundQuery, derive
 from wire.rows import EncodedRows, RowFormat, encode_rows
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +35,13 @@ class Engine:
 
     name: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    """Why DuckDB may not execute a tree, None if it may."""
+
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +60,7 @@ def choose_engine(query: BoundQuery) -> Engine:
     Raises:
         NotSupported: the session insists on DuckDB and it may not execute this query.
     """
-    reason = refusal(query)
+    reason = derive(query, _Refusal, lambda: _Refusal(reason=refusal(query)), f"refusal {query.settings}").reason
     if query.settings.engine == POSTGRES:
         return Engine(name=POSTGRES, reason="omnisql.engine is postgres")
     if reason is None:
@@ -81,7 +88,11 @@ async def execute(
         LimitExceeded: too many rows for the splice.
     """
     if engine.name == DUCKDB:
-        batches = pool.query(duckdb_text(query.tree), relations, query.settings.time_zone)  # type: ignore[arg-type]
+        tree = query.tree
+        if tree is None:
+            raise InternalError(message="DuckDB was chosen for a statement without a tree")
+        text = derive(query, str, lambda: duckdb_text(tree), "duckdb")
+        batches = pool.query(text, relations, query.settings.time_zone)
         try:
             first = await anext(batches)
         except duckdb.Error as error:

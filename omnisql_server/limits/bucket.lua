@@ -58,7 +58,7 @@ elseif operation == 'observe' then
   if remaining and (not reset or reset > 0) then
     -- Answers overtake each other, and requests are under way: the source can only make us more careful, except that
     -- tokens of a bucket of another size mean nothing.
-    tokens = resized and remaining or math.min(tokens, remaining)
+    tokens = math.min(resized and capacity or tokens, remaining)
     if reset then
       full = now + reset
       if remaining < 1 then

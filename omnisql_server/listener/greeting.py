@@ -33,19 +33,19 @@ _TLS_HANDSHAKE = b"\x16"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
-    """A client that wants a session."""
+    """What a client wants; `client` is its connection, None for a cancel request on a socket that is still plain."""
 
-    client: ClientConnection
-    startup: StartupMessage
+    request: StartupMessage | CancelRequest
+    client: ClientConnection | None
     encrypted: bool
 
 
 async def greet(
     connection: socket.socket, settings: ListenerSettings, tls: TlsIdentity | None, *, trusted: bool
-) -> Greeting | CancelRequest | None:
+) -> Greeting | None:
     """Settle encryption and read what the client wants; None when it left or broke the rules before saying it.
 
-    `trusted` clients may go without TLS.
+    `trusted` clients may go without TLS. A socket that was handed to a transport is detached from `connection`.
 
     Raises:
         WireError: what the client is to be told, on the socket that is still plain.
@@ -67,48 +67,46 @@ async def greet(
             case SSLRequest() | GSSENCRequest():
                 await loop.sock_sendall(connection, b"N")
             case CancelRequest() as request:
-                return request
+                return Greeting(request=request, client=None, encrypted=False)
             case StartupMessage() as startup:
                 if settings.tls_required and not trusted:
                     raise AuthorizationInvalid(
                         message="connections without TLS are not accepted from this address",
                         hint="Connect with sslmode=require.",
                     )
-                return await _greet_plain(connection, settings, startup)
+                client = _new_client(settings)
+                await loop.connect_accepted_socket(lambda: client, _handed_over(connection))  # noqa: B023  called at once
+                return Greeting(request=startup, client=client, encrypted=False)
     raise ProtocolViolation(message="too many requests for encryption")
-
-
-async def _greet_plain(connection: socket.socket, settings: ListenerSettings, startup: StartupMessage) -> Greeting:
-    client = _new_client(settings)
-    await asyncio.get_running_loop().connect_accepted_socket(lambda: client, connection)
-    return Greeting(client=client, startup=startup, encrypted=False)
 
 
 async def _greet_encrypted(
     connection: socket.socket, settings: ListenerSettings, tls: TlsIdentity, *, direct: bool
-) -> Greeting | CancelRequest | None:
+) -> Greeting | None:
     """Do the TLS handshake and read the start-up packet that comes encrypted."""
     opening = _OpeningPacket()
-    transport: asyncio.Transport | None
     transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
-        lambda: opening, connection, ssl=tls.context, ssl_handshake_timeout=settings.startup_timeout_s
+        lambda: opening,
+        _handed_over(connection),
+        ssl=tls.context,
+        ssl_handshake_timeout=settings.startup_timeout_s,
+        ssl_shutdown_timeout=CLOSE_TIMEOUT_S,
     )
+    greeting = None
     try:
-        if direct and transport.get_extra_info("ssl_object").selected_alpn_protocol() != ALPN_PROTOCOL:
-            return None
-        packet, rest = await opening.packet
-        client = _new_client(settings)
-        transport.set_protocol(client)
-        client.connection_made(transport)
-        request = await _parse_encrypted(client, packet)
-        if isinstance(request, StartupMessage):
-            transport = None
-            client.data_received(rest)
-            return Greeting(client=client, startup=request, encrypted=True)
-        return request if isinstance(request, CancelRequest) else None
+        if not direct or transport.get_extra_info("ssl_object").selected_alpn_protocol() == ALPN_PROTOCOL:
+            packet, rest = await opening.packet
+            client = _new_client(settings)
+            transport.set_protocol(client)
+            client.connection_made(transport)
+            request = await _parse_encrypted(client, packet)
+            if isinstance(request, StartupMessage | CancelRequest):
+                greeting = Greeting(request=request, client=client, encrypted=True)
+                client.data_received(rest)
     finally:
-        if transport is not None:
-            transport.close()
+        if greeting is None:
+            transport.abort()
+    return greeting
 
 
 async def _parse_encrypted(client: ClientConnection, packet: bytes) -> StartupPacket | None:
@@ -150,6 +148,11 @@ def _new_client(settings: ListenerSettings) -> ClientConnection:
     return ClientConnection(
         message_bytes_max=settings.message_bytes_max, buffer_bytes_max=settings.client_buffer_bytes_max
     )
+
+
+def _handed_over(connection: socket.socket) -> socket.socket:
+    """Return the socket for a transport to own; `connection` has none any more."""
+    return socket.socket(fileno=connection.detach())
 
 
 async def _peek(connection: socket.socket) -> bytes:

@@ -17,7 +17,7 @@ import structlog
 
 from omnisql_server.errors import StatementCanceled, TooManyConnections, error_fields
 from omnisql_server.listener.drain import OpenSessions
-from omnisql_server.listener.greeting import Greeting, greet
+from omnisql_server.listener.greeting import greet
 from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity
 from omnisql_server.model.principal import Principal
@@ -30,7 +30,7 @@ from omnisql_server.session.session import Session
 from omnisql_server.session.tenant import TenantAccess, TenantOpener
 from wire.backend import READY_IDLE, backend_key_data, error_response
 from wire.errors import WireError
-from wire.startup import CancelRequest
+from wire.startup import CancelRequest, StartupMessage
 
 BACKLOG = 512
 CONNECTIONS_IN_STARTUP_MAX = 64
@@ -168,28 +168,36 @@ class Listener:
         except WireError as error:
             await loop.sock_sendall(connection, error_response(error_fields(error, severity="FATAL")))
             return
-        match greeting:
-            case CancelRequest():
-                session = self._registry.find(greeting.process_id, greeting.secret_key)
-                if session is not None:
-                    await session.cancel()
-            case Greeting():
-                self._clients += 1
-                try:
-                    await self._open(greeting, deadline)
-                finally:
-                    self._clients -= 1
+        if greeting is None:
+            return
+        if isinstance(greeting.request, CancelRequest):
+            await self._cancel(greeting.request, greeting.client)
+        elif greeting.client is not None:
+            self._clients += 1
+            try:
+                await self._open(greeting.client, greeting.request, deadline, encrypted=greeting.encrypted)
+            finally:
+                self._clients -= 1
 
-    async def _open(self, greeting: Greeting, deadline: asyncio.Timeout) -> None:
+    async def _cancel(self, request: CancelRequest, client: ClientConnection | None) -> None:
+        """Pass a cancel request on; the end of its connection tells the client that it has been dealt with."""
+        session = self._registry.find(request.process_id, request.secret_key)
+        if session is not None:
+            await session.cancel()
+        if client is not None:
+            await client.close(self._settings.session.close_timeout_s)
+
+    async def _open(
+        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, *, encrypted: bool
+    ) -> None:
         """Serve one client; every failure before its session begins is told to it as FATAL."""
-        client = greeting.client
         try:
             if self._clients > self._settings.connections_max:
                 raise TooManyConnections(message="sorry, too many clients already")
-            principal = await self._authenticate(greeting)
+            principal = await self._authenticate(client, startup, encrypted=encrypted)
             with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
                 async with self._open_tenant(principal) as tenant:
-                    await self._serve_session(greeting, principal, tenant, deadline)
+                    await self._serve_session(client, startup, principal, tenant, deadline)
         except SessionEnd as end:
             if end.error is not None:
                 _tell(client, end.error)
@@ -204,16 +212,18 @@ class Listener:
         finally:
             await client.close(self._settings.session.close_timeout_s)
 
-    async def _authenticate(self, greeting: Greeting) -> Principal:
-        binding = self._tls.channel_binding if self._tls is not None and greeting.encrypted else None
-        return await authenticate(
-            greeting.client, greeting.startup, self._lookup, channel_binding=binding, mock_seed=self._mock_seed
-        )
+    async def _authenticate(self, client: ClientConnection, startup: StartupMessage, *, encrypted: bool) -> Principal:
+        binding = self._tls.channel_binding if self._tls is not None and encrypted else None
+        return await authenticate(client, startup, self._lookup, channel_binding=binding, mock_seed=self._mock_seed)
 
     async def _serve_session(
-        self, greeting: Greeting, principal: Principal, tenant: TenantAccess, deadline: asyncio.Timeout
+        self,
+        client: ClientConnection,
+        startup: StartupMessage,
+        principal: Principal,
+        tenant: TenantAccess,
+        deadline: asyncio.Timeout,
     ) -> None:
-        client, startup = greeting.client, greeting.startup
         parameters = backend_parameters(
             startup.parameters, role=tenant.role, database=tenant.database, settings=tenant.settings
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlglot import exp
 
@@ -77,7 +78,8 @@ class BoundQuery:
 
     `tree` is qualified: every column carries its source, every relation is an `Occurrence`, views are expanded,
     parameters are literals and stable expressions are folded; None when only PostgreSQL may execute the text.
-    `relations` maps what the texts name to what PostgreSQL resolved it to, for the splice.
+    `relations` maps what the texts name to what PostgreSQL resolved it to, for the splice. `derived` keeps what stages
+    derive from the tree alone; statements that share a tree share it.
     """
 
     parsed: ParsedQuery
@@ -91,6 +93,7 @@ class BoundQuery:
     settings: Settings
     checks: tuple[Check, ...]
     catalog_sequence: int
+    derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,3 +128,14 @@ class AuthorizedQuery:
     principal: Principal
     filters: Mapping[str, tuple[RowFilter, ...]] = field(default_factory=dict)
     masks: Mapping[str, Mapping[str, Mask]] = field(default_factory=dict)
+
+
+_Derived = TypeVar("_Derived")
+
+
+def derive(query: BoundQuery, kind: type[_Derived], make: Callable[[], _Derived], name: str) -> _Derived:
+    """Return what `make` derives from a query's tree, derived once for all statements that share the tree."""
+    known = query.derived.get(name)
+    if not isinstance(known, kind):
+        known = query.derived[name] = make()
+    return known

@@ -39,7 +39,7 @@ def parse_query(text: str) -> ParsedQuery:
     statements = parse_statements(text)
     if len(statements) != 1:
         raise NotParsed
-    references = statements[0].references
+    text, references = statements[0].text, statements[0].references
     tree, reason = _tree(text)
     if statements[0].locking:
         tree, reason = None, "row locking clause"

@@ -7,12 +7,13 @@ predicate on a masked column is never sent, or the API would answer for the valu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from connectors.sdk.scan import Operator, Predicate, Scan, SortKey
 from connectors.sdk.table import Grade, Table
 from omnisql_server.errors import LimitExceeded
 from omnisql_server.model.plan import NotPushed, QueryPlan, ScanPlan
-from omnisql_server.model.query import AuthorizedQuery, Occurrence, RowFilter
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence, RowFilter, derive
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
@@ -30,15 +31,29 @@ def plan(authorized: AuthorizedQuery, table_of: Callable[[Relation], Table], com
         LimitExceeded: too many key combinations.
     """
     query = authorized.query
-    collector = ConditionCollector(query.occurrences)
-    found = collector.collect(query.tree) if query.tree is not None else collector.found
-    top = top_rows(query.tree) if query.tree is not None else None
+    read = derive(query, _ReadTree, lambda: _read_tree(query), "plan")
+    found, top = read.found, read.top
     scans = tuple(
         _plan_scan(authorized, occurrence, found[occurrence.scan_name], table_of, top, combinations_max)
         for occurrence in query.occurrences
         if occurrence.relation.kind is RelationKind.API
     )
     return QueryPlan(authorized=authorized, scans=scans)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ReadTree:
+    """What planning takes from a tree: the conditions of every scan, and whose first rows are the answer."""
+
+    found: dict[str, ScanConditions]
+    top: TopRows | None
+
+
+def _read_tree(query: BoundQuery) -> _ReadTree:
+    collector = ConditionCollector(query.occurrences)
+    if query.tree is None:
+        return _ReadTree(found=collector.found, top=None)
+    return _ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree))
 
 
 def check_calls(query_plan: QueryPlan, wanted_max: int | None, allowed_max: int) -> None:
@@ -195,8 +210,8 @@ def _limit(
         if column is None or column in masked or direction not in chosen.path.order.get(column, frozenset()):
             return (), None, f"the API cannot sort by {name} as PostgreSQL does"
         order.append(SortKey(column=column, direction=direction))
-    if len(order) > 1:
-        return (), None, "the API sorts by one column only"
+    if len(order) > chosen.path.order_keys_max:
+        return (), None, f"the API sorts by {chosen.path.order_keys_max} columns at most"
     return tuple(order), top.rows, ""
 
 

@@ -105,12 +105,13 @@ class SimpleProtocol:
             (Bind(portal=_NAME, statement=_NAME), BIND_ENDS, b""),
             (Describe(kind="P", name=_NAME), DESCRIBE_ENDS, b"T"),
             (Execute(portal=_NAME), EXECUTE_ENDS, _SHOWN_OF_EXECUTE),
-            (Close(kind="P", name=_NAME), CLOSE_ENDS, b""),
         ):
             link.send(message.encode(), PartReply(ends, shown=shown, shift=part.offset))
         await link.settle()
         while link.copying_in:
             await self._pass_copy_data()
+        # Not earlier: while PostgreSQL waits for COPY data, any other message breaks the connection.
+        link.send(Close(kind="P", name=_NAME).encode(), PartReply(CLOSE_ENDS))
         return not link.skipping
 
     async def _pass_copy_data(self) -> None:

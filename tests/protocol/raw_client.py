@@ -35,8 +35,12 @@ class RawClient:
     async def frame(self) -> Frame | None:
         """Read one message; None at the end of the stream."""
         while not self.waiting:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                data = await self.reader.read(65_536)
+            try:
+                async with asyncio.timeout(READ_TIMEOUT_S):
+                    data = await self.reader.read(65_536)
+            except ConnectionResetError:
+                # How a socket ends whose last bytes were not read.
+                return None
             if not data:
                 return None
             self.frames.feed(data)

@@ -60,7 +60,7 @@ class BucketModel:
         tokens = self.advance(now_ms)
         if remaining is None or reset_ms == 0:
             return
-        self.tokens = Fraction(remaining) if resized else min(tokens, Fraction(remaining))
+        self.tokens = min(self.capacity if resized else tokens, Fraction(remaining))
         if reset_ms is not None:
             self.whole_at_ms = now_ms + reset_ms
             if remaining == 0:

@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -91,7 +90,7 @@ async def test_it_is_started_again_when_it_dies_and_the_client_goes_on(tmp_path:
         os.kill(first, signal.SIGKILL)
         async with asyncio.timeout(10):
             while child.pid in (None, first) or not await child.ping():
-                await asyncio.sleep(0)
+                await asyncio.to_thread(ended, first)
         assert await child.client.get("before") is None
     finally:
         await child.stop()
@@ -109,15 +108,17 @@ async def test_a_data_directory_has_one_server(tmp_path: Path) -> None:
 
 
 async def test_it_does_not_outlive_a_killed_server(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", ORPHAN, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        assert server.stdout is not None
-        # A log line may come first.
-        line = next(line for line in server.stdout if line.startswith("pid "))
-        _, pid, socket = line.split()
-        server.kill()
-        server.wait()
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ORPHAN, str(tmp_path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert server.stdout is not None
+    # Log lines may come first.
+    line = ""
+    while not line.startswith("pid "):
+        line = (await server.stdout.readuntil()).decode()
+    _, pid, socket = line.split()
+    server.kill()
+    await server.wait()
     assert ended(int(pid))
     following = ValkeyChild(tmp_path)
     await following.start()

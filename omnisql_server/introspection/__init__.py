@@ -1,0 +1,1 @@
+"""The server's own live state as one more source: schema `omnisql`."""

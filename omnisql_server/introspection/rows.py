@@ -1,0 +1,172 @@
+"""The rows of the introspection tables, as JSON-like values by column name. Pure.
+
+Names are the catalog's: where a foreign table renames an API column, its own name is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from catalog.snapshot import ApiColumn, ApiTable
+from catalog.types import BY_OID
+from connectors.registry import all_connectors
+from connectors.sdk.decode import Row
+from connectors.sdk.scan import Direction, Operator
+from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
+from omnisql_server.introspection.state import IntrospectionState
+
+SECRET_OPTIONS = frozenset(
+    option.name for connector in all_connectors() for option in connector.options if option.secret
+)
+"""No server has these options; should one be given there by mistake, it is still not shown."""
+
+_GRADES = (Grade.EXACT, Grade.SUPERSET, Grade.NONE)
+
+
+def introspection_rows(table_name: str, state: IntrospectionState) -> list[Row]:
+    """Return the rows of one introspection table, in the order of the state."""
+    return _ROWS[table_name](state)
+
+
+def _source_rows(state: IntrospectionState) -> list[Row]:
+    return [
+        {
+            "source": server.name,
+            "connector": server.wrapper,
+            "options": {name: value for name, value in server.options.items() if name not in SECRET_OPTIONS},
+            "table_count": sum(relation.server == server.name for relation, _ in state.relations),
+        }
+        for server in state.servers
+    ]
+
+
+def _table_rows(state: IntrospectionState) -> list[Row]:
+    rows: list[Row] = []
+    for relation, table in state.relations:
+        names = _names(relation)
+        fewest = min((path.keys for path in table.access_paths), key=len, default=())
+        rows.append(
+            {
+                "source": relation.server,
+                "schema_name": relation.schema,
+                "table_name": relation.name,
+                "api_table": table.name,
+                "description": table.description or None,
+                "primary_key": [names.get(name, name) for name in table.primary_key],
+                "key_columns": [names.get(name, name) for name in fewest],
+            }
+        )
+    return rows
+
+
+def _column_rows(state: IntrospectionState) -> list[Row]:
+    return [
+        {
+            "schema_name": relation.schema,
+            "table_name": relation.name,
+            "column_name": column.name,
+            **_column_facts(column, table),
+        }
+        for relation, table in state.relations
+        for column in relation.columns
+    ]
+
+
+def _column_facts(column: ApiColumn, table: Table) -> Row:
+    api_name = column.options.get("column", column.name)
+    declared = _declared(table, api_name)
+    sortable = {direction for path in table.access_paths for direction in path.order.get(api_name, ())}
+    return {
+        "type": declared.type_name if declared is not None else _type_name(column.type_oid),
+        "description": (declared.description or None) if declared is not None else None,
+        "operators": _best_grades(table, api_name),
+        "sortable": [direction.value for direction in Direction if direction in sortable],
+        "key": any(api_name in path.keys for path in table.access_paths),
+        "hydrated": declared is not None and declared.hydrate is not None,
+    }
+
+
+def _access_path_rows(state: IntrospectionState) -> list[Row]:
+    rows: list[Row] = []
+    for relation, table in state.relations:
+        names = _names(relation)
+        rows += [
+            {
+                "schema_name": relation.schema,
+                "table_name": relation.name,
+                "access_path": path.name,
+                "request": path.request,
+                "keys": [names.get(name, name) for name in path.keys],
+                "page_rows_max": path.page_rows_max,
+                "rows_max": path.rows_max,
+                "single": path.single,
+                "parallel": path.parallel,
+                "pushdown": _pushdown(path, names),
+            }
+            for path in table.access_paths
+        ]
+    return rows
+
+
+def _report_rows(state: IntrospectionState) -> list[Row]:
+    return [
+        {
+            "source": report.source,
+            "table": report.table,
+            "access_path": report.access_path,
+            "requests": report.requests,
+            "pages": report.pages,
+            "revalidated": report.revalidated,
+            "rows_fetched": report.rows_fetched,
+            "rows_returned": report.rows_returned,
+            "bytes_received": report.bytes_received,
+            "pushed": list(report.pushed),
+            "not_pushed": [f"{condition}: {reason}" for condition, reason in report.not_pushed],
+            "complete": report.complete,
+            "incomplete_reason": report.incomplete_reason,
+            "fetched_at": report.fetched_at.isoformat(),
+            "duration_ms": report.duration_ms,
+        }
+        for report in state.reports
+    ]
+
+
+def _names(relation: ApiTable) -> dict[str, str]:
+    """Map API columns to the foreign table's names for them."""
+    return {column.options.get("column", column.name): column.name for column in relation.columns}
+
+
+def _declared(table: Table, api_name: str) -> Column | None:
+    return next((column for column in table.columns if column.name == api_name), None)
+
+
+def _type_name(type_oid: int) -> str | None:
+    known = BY_OID.get(type_oid)
+    if known is None:
+        return None
+    return known.name if known.element is None else f"{known.element}[]"
+
+
+def _best_grades(table: Table, api_name: str) -> dict[str, str]:
+    best: dict[Operator, Grade] = {}
+    for path in table.access_paths:
+        for operator, pushdown in path.operators.get(api_name, {}).items():
+            best[operator] = min(best.get(operator, Grade.NONE), pushdown.grade, key=_GRADES.index)
+    return {operator.value: best[operator].value for operator in Operator if operator in best}
+
+
+def _pushdown(path: AccessPath, names: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {names.get(column, column): _grades(operators) for column, operators in path.operators.items()}
+
+
+def _grades(operators: Mapping[Operator, Pushdown]) -> dict[str, str]:
+    return {operator.value: operators[operator].grade.value for operator in Operator if operator in operators}
+
+
+_ROWS: Mapping[str, Callable[[IntrospectionState], list[Row]]] = {
+    "sources": _source_rows,
+    "tables": _table_rows,
+    "columns": _column_rows,
+    "access_paths": _access_path_rows,
+    "last_query_sources": _report_rows,
+}

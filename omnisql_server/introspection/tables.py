@@ -1,0 +1,111 @@
+"""The tables of schema `omnisql`: live state, read without a request. Declarations only."""
+
+from __future__ import annotations
+
+from connectors.sdk.table import AccessPath, Column, Table
+
+REQUEST = "this server's own state"
+ROWS_EXPECTED = 100
+PAGE_ROWS_MAX = 1_000_000
+"""All rows come in one page; no tenant has as many columns."""
+
+
+def _column(text: str, description: str) -> Column:
+    """Read a `name type` declaration; a `!` after the type forbids null."""
+    name, kind = text.split()
+    return Column(
+        name=name,
+        type_name=kind.rstrip("!"),
+        path=name,
+        description=description,
+        nullable=not kind.endswith("!"),
+    )
+
+
+def _table(name: str, description: str, primary_key: str, *columns: Column) -> Table:
+    return Table(
+        name=name,
+        description=description,
+        columns=columns,
+        primary_key=tuple(primary_key.split()),
+        access_paths=(AccessPath(name="all", request=REQUEST, page_rows_max=PAGE_ROWS_MAX),),
+        rows_expected=ROWS_EXPECTED,
+    )
+
+
+SOURCES = _table(
+    "sources",
+    "Configured accounts whose tables you may read.",
+    "source",
+    _column("source text!", "Name of the foreign server."),
+    _column("connector text!", "Name of the foreign-data wrapper."),
+    _column("options jsonb!", "Options of the source; secrets are never among them."),
+    _column("table_count int4!", "Number of its foreign tables that you may read."),
+)
+
+TABLES = _table(
+    "tables",
+    "API tables that you may read.",
+    "schema_name table_name",
+    _column("source text!", "Name of the foreign server."),
+    _column("schema_name text!", "Schema of the foreign table."),
+    _column("table_name text!", "Name of the foreign table."),
+    _column("api_table text!", "Name of the table at its connector."),
+    _column("description text", "What its rows are."),
+    _column("primary_key text[]!", "Columns that identify a row."),
+    _column("key_columns text[]!", "Columns that need a value, at the least; another access path may need more."),
+)
+
+COLUMNS = _table(
+    "columns",
+    "Columns of API tables, and what can be pushed on them by some access path.",
+    "schema_name table_name column_name",
+    _column("schema_name text!", "Schema of the foreign table."),
+    _column("table_name text!", "Name of the foreign table."),
+    _column("column_name text!", "Name of the column."),
+    _column("type text", "Type of the column."),
+    _column("description text", "What it holds."),
+    _column("operators jsonb!", "Operators that can be pushed, each with its best grade."),
+    _column("sortable text[]!", "Directions in which the API can sort by it."),
+    _column("key bool!", "Whether some access path needs a value for it."),
+    _column("hydrated bool!", "Whether it costs one more request per row."),
+)
+
+ACCESS_PATHS = _table(
+    "access_paths",
+    "The ways in which each API table can be read.",
+    "schema_name table_name access_path",
+    _column("schema_name text!", "Schema of the foreign table."),
+    _column("table_name text!", "Name of the foreign table."),
+    _column("access_path text!", "Name of the access path."),
+    _column("request text!", "The API request behind it."),
+    _column("keys text[]!", "Columns that each need a value."),
+    _column("page_rows_max int4!", "Most rows of one page."),
+    _column("rows_max int4", "Most rows that the API gives for one combination of keys; null for no limit."),
+    _column("single bool!", "Whether a combination of keys matches one row at most."),
+    _column("parallel bool!", "Whether pages after the first can be read at once."),
+    _column("pushdown jsonb!", "Operators that can be pushed, each with its grade, by column."),
+)
+
+LAST_QUERY_SOURCES = _table(
+    "last_query_sources",
+    "What this session's last statement over API tables got from each source.",
+    "",
+    _column("source text!", "Name of the foreign server."),
+    _column("table text!", "The foreign table."),
+    _column("access_path text!", "The access path by which it was read."),
+    _column("requests int4!", "API requests made."),
+    _column("pages int4!", "Pages received."),
+    _column("revalidated int4!", "Requests that were answered by 304, nothing has changed."),
+    _column("rows_fetched int8!", "Rows that came from the API."),
+    _column("rows_returned int8!", "Rows left after policy."),
+    _column("bytes_received int8!", "Bytes of the responses' bodies."),
+    _column("pushed text[]!", "Predicates that went to the API."),
+    _column("not_pushed text[]!", "Conditions that did not, each with the reason."),
+    _column("complete bool!", "False when the API gave less than there is."),
+    _column("incomplete_reason text", "Why the answer is incomplete."),
+    _column("fetched_at timestamptz!", "When the source had answered."),
+    _column("duration_ms float8!", "Milliseconds from the first request to the last answer."),
+)
+
+INTROSPECTION_TABLES = (SOURCES, TABLES, COLUMNS, ACCESS_PATHS, LAST_QUERY_SOURCES)

@@ -1,0 +1,256 @@
+"""A query plan for people and programs: the answer of EXPLAIN and EXPLAIN (ANALYZE). Pure; plan and reports to text.
+
+Literals of the user's own conditions are shown as PostgreSQL shows them. What policy compares with is never shown, only
+the policy's name: neither where its filter is pushed nor where it chose the keys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from sqlglot import exp
+
+from catalog.quoting import literal
+from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from omnisql_server.model.plan import Pushed, QueryPlan, ScanPlan
+from omnisql_server.model.report import SourceReport
+
+KEYS_SHOWN_MAX = 5
+"""How many key combinations, and how many values of a batched key, are written out."""
+
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
+_INDENT = " " * 8
+_Facts = dict[str, object]
+
+
+def explain_text(
+    plan: QueryPlan,
+    engine: str,
+    engine_reason: str,
+    reports: Mapping[str, SourceReport] | None,
+    *,
+    costs_shown: bool = True,
+) -> tuple[str, ...]:
+    """Return the lines of the QUERY PLAN column; `reports`, by scan name, are what really happened."""
+    lines = ["Query", f"  Engine: {engine} ({engine_reason})"]
+    if costs_shown:
+        lines.append(f"  API Calls: {_calls_text(*_total_calls(plan))}")
+    for scan in plan.scans:
+        report = (reports or {}).get(scan.scan_name)
+        lines.append(f"  ->  {_title(scan, plan)}{_actual(report)}")
+        lines += [_INDENT + line for line in _scan_lines(scan, costs_shown=costs_shown)]
+        lines += [_INDENT + line for line in (_report_lines(report) if report is not None else ())]
+    return tuple(lines)
+
+
+def explain_json(
+    plan: QueryPlan,
+    engine: str,
+    engine_reason: str,
+    reports: Mapping[str, SourceReport] | None,
+    *,
+    costs_shown: bool = True,
+) -> str:
+    """Return the plan as PostgreSQL's EXPLAIN (FORMAT JSON) would: a list with one object."""
+    root: _Facts = {"Node Type": "Query", "Engine": engine, "Engine Reason": engine_reason}
+    if costs_shown:
+        root |= _calls_facts(*_total_calls(plan))
+    scans = []
+    for scan in plan.scans:
+        facts = _scan_facts(scan, plan)
+        if costs_shown:
+            facts |= _calls_facts(scan.calls_min, scan.calls_expected, scan.calls_max)
+        report = (reports or {}).get(scan.scan_name)
+        scans.append(facts | (_report_facts(report) if report is not None else {}))
+    root["Plans"] = scans
+    return json.dumps([{"Plan": root}], indent=2, ensure_ascii=False)
+
+
+def predicate_text(predicate: Predicate) -> str:
+    """Write a predicate as SQL with quoted literals."""
+    column, operator, value = _name(predicate.column), predicate.operator, predicate.value
+    if operator in (Operator.IS_NULL, Operator.IS_NOT_NULL):
+        return f"{column} {operator.value.upper()}"
+    if operator in (Operator.IN, Operator.NOT_IN) and isinstance(value, tuple):
+        return f"{column} {operator.value.upper()} ({', '.join(map(_literal, value))})"
+    return f"{column} {operator.value.upper()} {_literal(value)}"
+
+
+def _name(column: str) -> str:
+    return column if _PLAIN_NAME.fullmatch(column) else '"' + column.replace('"', '""') + '"'
+
+
+def _literal(value: Value) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal):
+        text = str(value)
+        return text if text.lstrip("-")[:1].isdigit() else f"'{text}'"
+    if isinstance(value, tuple):
+        return f"ARRAY[{', '.join(map(_literal, value))}]"
+    if isinstance(value, datetime):
+        text = value.isoformat(sep=" ")
+        # PostgreSQL writes a zone of whole hours without minutes.
+        return f"'{text.removesuffix(':00') if value.tzinfo is not None else text}'"
+    return literal(str(value))
+
+
+def _title(scan: ScanPlan, plan: QueryPlan) -> str:
+    alias = _alias(scan, plan)
+    name = f"{_name(scan.relation.schema)}.{_name(scan.relation.name)}"
+    return f"API Scan on {name}" + (f" {_name(alias)}" if alias != scan.relation.name else "")
+
+
+def _alias(scan: ScanPlan, plan: QueryPlan) -> str:
+    """Return the alias of a scan in the query, the relation's name where the query has no tree."""
+    tree = plan.authorized.query.tree
+    tables = tree.find_all(exp.Table) if tree is not None else ()
+    return next((table.alias_or_name for table in tables if table.name == scan.scan_name), scan.relation.name)
+
+
+def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
+    yield f"Source: {scan.relation.server} (connector {scan.relation.wrapper})"
+    if scan.empty is not None:
+        yield f"No Request: {scan.empty}"
+    else:
+        yield f"Access Path: {scan.path.name}, {scan.path.request}"
+        yield f"Columns: {', '.join(map(_name, scan.columns)) or 'none, rows are counted'}"
+        yield from _key_lines(scan)
+    for pushed in scan.pushed:
+        yield f"Pushed: {_pushed_text(pushed)} ({pushed.grade.value})"
+    for kept in scan.not_pushed:
+        yield f"Not Pushed: {kept.condition}: {kept.reason}"
+    for rule in scan.filters:
+        yield f"Row Filter: policy {rule.policy}"
+    for column, mask in scan.masks.items():
+        yield f"Masked: {_name(column)} by policy {mask.policy}"
+    if order := _order(scan):
+        yield f"Order: {', '.join(order)} (pushed)"
+    if scan.limit is not None:
+        yield f"Limit: {scan.limit} (pushed)"
+    elif scan.limit_reason:
+        yield f"Limit: not pushed: {scan.limit_reason}"
+    if costs_shown:
+        yield f"API Calls: {_calls_text(scan.calls_min, scan.calls_expected, scan.calls_max)}"
+
+
+def _key_lines(scan: ScanPlan) -> Iterator[str]:
+    combinations = _combinations(scan)
+    if len(scan.scans) == 1 and combinations:
+        yield f"Keys: {combinations[0]}"
+    elif combinations:
+        yield f"Key Combinations: {len(scan.scans)}"
+        yield from (f"  {text}" for text in combinations[:KEYS_SHOWN_MAX])
+        if len(combinations) > KEYS_SHOWN_MAX:
+            yield f"  and {len(combinations) - KEYS_SHOWN_MAX} more"
+
+
+def _combinations(scan: ScanPlan) -> list[str]:
+    """Write the key combinations; those that differ only in what policy gave look the same and are written once."""
+    given = {rule.column: rule.policy for rule in scan.filters}
+    return list(dict.fromkeys(_keys_text(one, given) for one in scan.scans if one.keys))
+
+
+def _keys_text(scan: Scan, given: Mapping[str, str]) -> str:
+    return ", ".join(
+        f"{_name(column)} by policy {given[column]}" if column in given else f"{_name(column)} {_key_value(value)}"
+        for column, value in scan.keys.items()
+    )
+
+
+def _key_value(value: Value) -> str:
+    if not isinstance(value, tuple):
+        return f"= {_literal(value)}"
+    shown = ", ".join(map(_literal, value[:KEYS_SHOWN_MAX]))
+    more = len(value) - KEYS_SHOWN_MAX
+    return f"IN ({shown}{f' and {more} more' if more > 0 else ''})"
+
+
+def _pushed_text(pushed: Pushed) -> str:
+    return f"policy {pushed.policy}" if pushed.policy is not None else predicate_text(pushed.predicate)
+
+
+def _order(scan: ScanPlan) -> list[str]:
+    keys = scan.scans[0].order if scan.scans else ()
+    return [f"{_name(key.column)} {key.direction.value.upper()}" for key in keys]
+
+
+def _total_calls(plan: QueryPlan) -> tuple[int, int, int | None]:
+    bounds = [scan.calls_max for scan in plan.scans]
+    known = [bound for bound in bounds if bound is not None]
+    calls_max = sum(known) if len(known) == len(bounds) else None
+    return sum(scan.calls_min for scan in plan.scans), plan.calls_expected, calls_max
+
+
+def _calls_text(calls_min: int, calls_expected: int, calls_max: int | None) -> str:
+    return f"minimum {calls_min}, expected {calls_expected}, maximum {'?' if calls_max is None else calls_max}"
+
+
+def _calls_facts(calls_min: int, calls_expected: int, calls_max: int | None) -> _Facts:
+    return {"Minimum API Calls": calls_min, "Expected API Calls": calls_expected, "Maximum API Calls": calls_max}
+
+
+def _actual(report: SourceReport | None) -> str:
+    if report is None:
+        return ""
+    return f"  (actual time={report.duration_ms:.3f} ms rows={report.rows_returned} requests={report.requests})"
+
+
+def _report_lines(report: SourceReport) -> Iterator[str]:
+    yield f"Requests: {report.requests} made, {report.revalidated} of them answered by 304"
+    yield f"Pages: {report.pages}, {report.bytes_received} bytes"
+    yield f"Rows: {report.rows_fetched} fetched, {report.rows_returned} returned"
+    yield "Complete: yes" if report.complete else f"Complete: no: {report.incomplete_reason or 'unknown'}"
+
+
+def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
+    facts: _Facts = {
+        "Node Type": "API Scan",
+        "Schema": scan.relation.schema,
+        "Relation Name": scan.relation.name,
+        "Alias": _alias(scan, plan),
+        "Source": scan.relation.server,
+        "Connector": scan.relation.wrapper,
+    }
+    if scan.empty is not None:
+        facts["No Request"] = scan.empty
+    else:
+        facts |= {
+            "Access Path": scan.path.name,
+            "Request": scan.path.request,
+            "Columns": list(scan.columns),
+            "Key Combinations": len(scan.scans) if scan.path.keys else 0,
+            "Keys": _combinations(scan)[:KEYS_SHOWN_MAX],
+        }
+    facts["Pushed"] = [
+        {"Condition": _pushed_text(pushed), "Grade": pushed.grade.value, "Policy": pushed.policy}
+        for pushed in scan.pushed
+    ]
+    facts["Not Pushed"] = [{"Condition": kept.condition, "Reason": kept.reason} for kept in scan.not_pushed]
+    facts["Row Filters"] = [rule.policy for rule in scan.filters]
+    facts["Masked"] = {column: mask.policy for column, mask in scan.masks.items()}
+    facts["Order"] = _order(scan)
+    facts["Limit"] = scan.limit
+    if scan.limit is None and scan.limit_reason:
+        facts["Limit Not Pushed"] = scan.limit_reason
+    return facts
+
+
+def _report_facts(report: SourceReport) -> _Facts:
+    return {
+        "Actual Requests": report.requests,
+        "Actual Revalidated": report.revalidated,
+        "Actual Pages": report.pages,
+        "Actual Bytes": report.bytes_received,
+        "Actual Rows Fetched": report.rows_fetched,
+        "Actual Rows Returned": report.rows_returned,
+        "Actual Time (ms)": round(report.duration_ms, 3),
+        "Complete": report.complete,
+        "Incomplete Reason": report.incomplete_reason,
+    }

@@ -1,0 +1,347 @@
+"""EXPLAIN's answer, word for word, from plans built by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+import sqlglot
+
+from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
+from connectors.sdk.table import AccessPath, Column, Grade, Table
+from omnisql_server.model.plan import NotPushed, Pushed, QueryPlan, ScanPlan
+from omnisql_server.model.principal import Principal
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, ParsedQuery, RowFilter, Settings
+from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.report import SourceReport
+from omnisql_server.plan.explain import explain_json, explain_text, predicate_text
+
+PATH = AccessPath(name="by_repository", request="GET /repos/{owner}/{repo}/issues", keys=("owner", "repo"))
+TABLE = Table(
+    name="issues",
+    description="Issues.",
+    columns=tuple(Column(name=name, type_name="text", path=name) for name in ("owner", "repo", "state", "title")),
+    primary_key=("owner",),
+    access_paths=(PATH,),
+)
+RELATION = Relation(
+    oid=16500,
+    schema="github",
+    name="issues",
+    kind=RelationKind.API,
+    owner="admin",
+    attributes=(),
+    server="acme_github",
+    wrapper="github",
+    api_table="issues",
+)
+SETTINGS = Settings(
+    time_zone="UTC",
+    date_style="ISO, MDY",
+    interval_style="postgres",
+    extra_float_digits=1,
+    statement_timeout_ms=0,
+    engine="auto",
+    on_source_error="error",
+    max_api_calls=None,
+    current_user="ana",
+)
+OPEN = Pushed(
+    predicate=Predicate(column="state", operator=Operator.EQ, value="open"),
+    grade=Grade.EXACT,
+)
+
+
+def api_scan(repos: tuple[Value, ...], order: tuple[SortKey, ...] = (), limit: int | None = None) -> tuple[Scan, ...]:
+    return tuple(
+        Scan(
+            table="issues",
+            access_path="by_repository",
+            columns=("title",),
+            keys={"owner": "acme", "repo": repo},
+            order=order,
+            limit=limit,
+        )
+        for repo in repos
+    )
+
+
+ISSUES = ScanPlan(
+    scan_name="scan_0",
+    relation=RELATION,
+    table=TABLE,
+    path=PATH,
+    columns=("title", "created_at"),
+    scans=api_scan(("web",)),
+    pushed=(OPEN,),
+    not_pushed=(NotPushed(condition='"i"."title" LIKE \'%x%\'', reason="the API cannot evaluate this literal"),),
+    limit_reason="a condition has to be evaluated after the fetch",
+    calls_expected=10,
+)
+
+
+def query_plan(
+    *scans: ScanPlan, sql: str | None = "SELECT 1 FROM scan_0 AS i JOIN scan_1 AS issues ON true"
+) -> QueryPlan:
+    tree = sqlglot.parse_one(sql, dialect="postgres") if sql else None
+    query = BoundQuery(
+        parsed=ParsedQuery(text="", references=(), named_columns=frozenset(), tree=tree),
+        tree=tree,
+        reason="",
+        occurrences=(),
+        relations={},
+        views={},
+        parameter_oids=(),
+        fields=(),
+        settings=SETTINGS,
+        checks=(),
+        catalog_sequence=1,
+    )
+    authorized = AuthorizedQuery(query=query, principal=Principal(tenant="acme", name="ana"))
+    return QueryPlan(authorized=authorized, scans=scans)
+
+
+def report(**changes: object) -> SourceReport:
+    ran = SourceReport(
+        scan_name="scan_0",
+        source="acme_github",
+        connector="github",
+        table="github.issues",
+        access_path="by_repository",
+        requests=3,
+        pages=3,
+        revalidated=1,
+        rows_fetched=250,
+        rows_returned=200,
+        bytes_received=12345,
+        pushed=(),
+        not_pushed=(),
+        complete=True,
+        incomplete_reason=None,
+        fetched_at=datetime(2026, 1, 1, tzinfo=UTC),
+        duration_ms=41.5,
+    )
+    return replace(ran, **changes)  # type: ignore[arg-type]
+
+
+def test_scan_shows_its_requests_and_why_conditions_stay_here() -> None:
+    lines = explain_text(query_plan(ISSUES), "duckdb", "every part is proved", None)
+    assert (
+        "\n".join(lines)
+        == """\
+Query
+  Engine: duckdb (every part is proved)
+  API Calls: minimum 1, expected 10, maximum ?
+  ->  API Scan on github.issues i
+        Source: acme_github (connector github)
+        Access Path: by_repository, GET /repos/{owner}/{repo}/issues
+        Columns: title, created_at
+        Keys: owner = 'acme', repo = 'web'
+        Pushed: state = 'open' (exact)
+        Not Pushed: "i"."title" LIKE '%x%': the API cannot evaluate this literal
+        Limit: not pushed: a condition has to be evaluated after the fetch
+        API Calls: minimum 1, expected 10, maximum ?"""
+    )
+
+
+def test_analyze_adds_what_happened() -> None:
+    second = replace(ISSUES, scan_name="scan_1", pushed=(), not_pushed=(), limit_reason="", calls_max=4)
+    reports = {
+        "scan_0": report(),
+        "scan_1": report(scan_name="scan_1", complete=False, incomplete_reason="only 1000 results", revalidated=0),
+    }
+    lines = explain_text(query_plan(ISSUES, second), "postgres", "a window", reports, costs_shown=False)
+    assert (
+        "\n".join(lines)
+        == """\
+Query
+  Engine: postgres (a window)
+  ->  API Scan on github.issues i  (actual time=41.500 ms rows=200 requests=3)
+        Source: acme_github (connector github)
+        Access Path: by_repository, GET /repos/{owner}/{repo}/issues
+        Columns: title, created_at
+        Keys: owner = 'acme', repo = 'web'
+        Pushed: state = 'open' (exact)
+        Not Pushed: "i"."title" LIKE '%x%': the API cannot evaluate this literal
+        Limit: not pushed: a condition has to be evaluated after the fetch
+        Requests: 3 made, 1 of them answered by 304
+        Pages: 3, 12345 bytes
+        Rows: 250 fetched, 200 returned
+        Complete: yes
+  ->  API Scan on github.issues  (actual time=41.500 ms rows=200 requests=3)
+        Source: acme_github (connector github)
+        Access Path: by_repository, GET /repos/{owner}/{repo}/issues
+        Columns: title, created_at
+        Keys: owner = 'acme', repo = 'web'
+        Requests: 3 made, 0 of them answered by 304
+        Pages: 3, 12345 bytes
+        Rows: 250 fetched, 200 returned
+        Complete: no: only 1000 results"""
+    )
+
+
+def test_scan_without_request_says_why() -> None:
+    empty = replace(
+        ISSUES, scans=(), pushed=(), not_pushed=(), limit_reason="", calls_min=0, calls_expected=0, calls_max=0,
+        empty="no value of state satisfies every condition on it",
+    )  # fmt: skip
+    lines = explain_text(query_plan(empty, sql=None), "duckdb", "proved", None)
+    assert lines[2:] == (
+        "  API Calls: minimum 0, expected 0, maximum 0",
+        "  ->  API Scan on github.issues",
+        "        Source: acme_github (connector github)",
+        "        No Request: no value of state satisfies every condition on it",
+        "        API Calls: minimum 0, expected 0, maximum 0",
+    )
+
+
+def test_key_combinations_are_counted_and_the_first_shown() -> None:
+    many = replace(ISSUES, columns=(), scans=api_scan(tuple(f"r{number}" for number in range(7))), pushed=())
+    lines = explain_text(query_plan(many), "duckdb", "proved", None)
+    assert lines[6:14] == (
+        "        Columns: none, rows are counted",
+        "        Key Combinations: 7",
+        "          owner = 'acme', repo = 'r0'",
+        "          owner = 'acme', repo = 'r1'",
+        "          owner = 'acme', repo = 'r2'",
+        "          owner = 'acme', repo = 'r3'",
+        "          owner = 'acme', repo = 'r4'",
+        "          and 2 more",
+    )
+
+
+def test_batched_key_shows_its_first_values() -> None:
+    batch = replace(ISSUES, scans=api_scan((tuple(f"r{number}" for number in range(7)),)))
+    lines = explain_text(query_plan(batch), "duckdb", "proved", None)
+    assert lines[7] == "        Keys: owner = 'acme', repo IN ('r0', 'r1', 'r2', 'r3', 'r4' and 2 more)"
+
+
+def test_pushed_order_and_limit_are_shown() -> None:
+    order = (SortKey(column="created_at", direction=Direction.DESC),)
+    top = replace(ISSUES, scans=api_scan(("web",), order, 10), limit=10, limit_reason="", not_pushed=(), calls_max=1)
+    lines = explain_text(query_plan(top), "duckdb", "proved", None)
+    assert lines[9:] == (
+        "        Order: created_at DESC (pushed)",
+        "        Limit: 10 (pushed)",
+        "        API Calls: minimum 1, expected 10, maximum 1",
+    )
+
+
+def filtered() -> ScanPlan:
+    secret = Pushed(
+        predicate=Predicate(column="state", operator=Operator.IN, value=("hidden-a", "hidden-b")),
+        grade=Grade.SUPERSET,
+        policy="rows-by-team",
+    )
+    return replace(
+        ISSUES,
+        scans=api_scan(("hidden-c", "hidden-d")),
+        pushed=(secret,),
+        not_pushed=(),
+        limit_reason="",
+        filters=(
+            RowFilter(policy="rows-by-team", column="state", values=("hidden-a", "hidden-b")),
+            RowFilter(policy="own-repos", column="repo", values=("hidden-c", "hidden-d")),
+        ),
+        masks={"title": Mask(policy="no-titles", kind="redact")},
+    )
+
+
+def test_policy_is_named_and_its_values_are_not_shown() -> None:
+    lines = explain_text(query_plan(filtered()), "duckdb", "proved", None)
+    assert lines[6:] == (
+        "        Columns: title, created_at",
+        "        Key Combinations: 2",
+        "          owner = 'acme', repo by policy own-repos",
+        "        Pushed: policy rows-by-team (superset)",
+        "        Row Filter: policy rows-by-team",
+        "        Row Filter: policy own-repos",
+        "        Masked: title by policy no-titles",
+        "        API Calls: minimum 1, expected 10, maximum ?",
+    )
+    assert "hidden" not in explain_json(query_plan(filtered()), "duckdb", "proved", {"scan_0": report()})
+
+
+def test_json_is_one_document_with_a_plan() -> None:
+    document = explain_json(query_plan(ISSUES), "duckdb", "proved", {"scan_0": report()})
+    assert document.startswith('[\n  {\n    "Plan": {\n      "Node Type": "Query",')
+    assert json.loads(document) == [
+        {
+            "Plan": {
+                "Node Type": "Query",
+                "Engine": "duckdb",
+                "Engine Reason": "proved",
+                "Minimum API Calls": 1,
+                "Expected API Calls": 10,
+                "Maximum API Calls": None,
+                "Plans": [
+                    {
+                        "Node Type": "API Scan",
+                        "Schema": "github",
+                        "Relation Name": "issues",
+                        "Alias": "i",
+                        "Source": "acme_github",
+                        "Connector": "github",
+                        "Access Path": "by_repository",
+                        "Request": "GET /repos/{owner}/{repo}/issues",
+                        "Columns": ["title", "created_at"],
+                        "Key Combinations": 1,
+                        "Keys": ["owner = 'acme', repo = 'web'"],
+                        "Pushed": [{"Condition": "state = 'open'", "Grade": "exact", "Policy": None}],
+                        "Not Pushed": [
+                            {
+                                "Condition": '"i"."title" LIKE \'%x%\'',
+                                "Reason": "the API cannot evaluate this literal",
+                            }
+                        ],
+                        "Row Filters": [],
+                        "Masked": {},
+                        "Order": [],
+                        "Limit": None,
+                        "Limit Not Pushed": "a condition has to be evaluated after the fetch",
+                        "Minimum API Calls": 1,
+                        "Expected API Calls": 10,
+                        "Maximum API Calls": None,
+                        "Actual Requests": 3,
+                        "Actual Revalidated": 1,
+                        "Actual Pages": 3,
+                        "Actual Bytes": 12345,
+                        "Actual Rows Fetched": 250,
+                        "Actual Rows Returned": 200,
+                        "Actual Time (ms)": 41.5,
+                        "Complete": True,
+                        "Incomplete Reason": None,
+                    }
+                ],
+            }
+        }
+    ]
+
+
+def test_json_hides_costs_when_asked() -> None:
+    assert "API Calls" not in explain_json(query_plan(ISSUES), "duckdb", "proved", None, costs_shown=False)
+
+
+@pytest.mark.parametrize(
+    ("column", "operator", "value", "text"),
+    [
+        ("state", Operator.EQ, "it's", "state = 'it''s'"),
+        ("path", Operator.LIKE, "a\\_b%", "path LIKE E'a\\\\_b%'"),
+        ("state", Operator.NOT_IN, ("a", "b"), "state NOT IN ('a', 'b')"),
+        ("number", Operator.IN, (1, 2), "number IN (1, 2)"),
+        ("labels", Operator.CONTAINS, ("bug", "ui"), "labels @> ARRAY['bug', 'ui']"),
+        ("closed_at", Operator.IS_NOT_NULL, None, "closed_at IS NOT NULL"),
+        ("locked", Operator.EQ, True, "locked = true"),
+        ("Story Points", Operator.GE, Decimal("-1.5"), '"Story Points" >= -1.5'),
+        ("score", Operator.LT, float("inf"), "score < 'inf'"),
+        ("due", Operator.NE, date(2026, 2, 3), "due <> '2026-02-03'"),
+        ("at", Operator.GT, datetime(2026, 2, 3, 4, 5, tzinfo=UTC), "at > '2026-02-03 04:05:00+00'"),
+        ("at", Operator.LE, datetime(2026, 2, 3, 4, 0), "at <= '2026-02-03 04:00:00'"),  # noqa: DTZ001 - a timestamp
+        ("state", Operator.EQ, None, "state = NULL"),
+    ],
+)
+def test_predicate_reads_as_sql(column: str, operator: Operator, value: Value, text: str) -> None:
+    assert predicate_text(Predicate(column=column, operator=operator, value=value)) == text
