@@ -191,35 +191,42 @@ def _line(copy_format: CopyFormat, forced: Sequence[bool]) -> _Line:
 def _text_line(copy_format: CopyFormat) -> _Line:
     delimiter, null = copy_format.delimiter, copy_format.null
     escapes = {delimiter: b"\\" + delimiter, **_ESCAPES}
-    escaped = re.compile(b"[" + b"".join(re.escape(character) for character in escapes) + b"]").sub
+    special = re.compile(b"[" + b"".join(re.escape(character) for character in escapes) + b"]")
+    search = special.search
+
+    def escaped(value: bytes) -> bytes:
+        return special.sub(lambda found: escapes[found[0]], value)
 
     def line(values: Sequence[bytes | None]) -> bytes:
-        texts = [null if value is None else escaped(lambda found: escapes[found[0]], value) for value in values]
-        return delimiter.join(texts) + b"\n"
+        return delimiter.join([null if v is None else escaped(v) if search(v) else v for v in values]) + b"\n"
 
     return line
 
 
 def _csv_line(copy_format: CopyFormat, forced: Sequence[bool]) -> _Line:
     delimiter, null, quote, escape = copy_format.delimiter, copy_format.null, copy_format.quote, copy_format.escape
-    needs_quote = re.compile(b"[\n\r" + re.escape(delimiter) + re.escape(quote) + b"]").search
-    escaped = re.compile(b"[" + re.escape(quote) + re.escape(escape) + b"]").sub
+    search = re.compile(b"[\n\r" + re.escape(delimiter) + re.escape(quote) + b"]").search
+    special = re.compile(b"[" + re.escape(quote) + re.escape(escape) + b"]")
     everything = copy_format.force_quote == "*"
 
-    def written(value: bytes | None, *, force: bool, alone: bool) -> bytes:
-        if value is None:
-            return null
-        if not (force or value == null or needs_quote(value) or (alone and value == _END_OF_DATA)):
-            return value
-        return quote + escaped(lambda found: escape + found[0], value) + quote
+    def quoted(value: bytes) -> bytes:
+        return quote + special.sub(lambda found: escape + found[0], value) + quote
 
-    def line(values: Sequence[bytes | None]) -> bytes:
-        alone = len(values) == 1
-        wanted = forced or (everything,) * len(values)
-        texts = [written(value, force=force, alone=alone) for value, force in zip(values, wanted, strict=True)]
+    def plain_line(values: Sequence[bytes | None]) -> bytes:
+        if len(values) == 1 and values[0] == _END_OF_DATA:
+            return quoted(_END_OF_DATA) + b"\n"
+        texts = [null if v is None else quoted(v) if v == null or search(v) else v for v in values]
         return delimiter.join(texts) + b"\n"
 
-    return line
+    def forced_line(values: Sequence[bytes | None]) -> bytes:
+        wanted = forced or (everything,) * len(values)
+        texts = [
+            null if v is None else quoted(v) if force or v == null or search(v) else v
+            for v, force in zip(values, wanted, strict=True)
+        ]
+        return delimiter.join(texts) + b"\n"
+
+    return forced_line if everything or any(forced) else plain_line
 
 
 def _forced(copy_format: CopyFormat, column_names: Sequence[str]) -> tuple[bool, ...]:

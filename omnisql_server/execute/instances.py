@@ -19,6 +19,8 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
+from omnisql_server.execute.inline_values import inline_small
+
 BATCH_ROWS = 16_384
 _Result = TypeVar("_Result")
 
@@ -155,9 +157,10 @@ def _literal(text: str) -> str:
 
 
 def _start(cursor: duckdb.DuckDBPyConnection, sql: str, relations: Mapping[str, pa.Table]) -> pa.RecordBatchReader:
-    for name, rows in relations.items():
+    text, registered = inline_small(sql, relations)
+    for name, rows in registered.items():
         cursor.register(name, rows)
-    return cursor.execute(sql).to_arrow_reader(BATCH_ROWS)
+    return cursor.execute(text).to_arrow_reader(BATCH_ROWS)
 
 
 def _next_batch(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:

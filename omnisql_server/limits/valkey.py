@@ -55,7 +55,7 @@ class ValkeyServer(Protocol):
 
     @property
     def client(self) -> Valkey:
-        """Give the one client of this process; it reconnects by itself."""
+        """Give the one client of this process; it reconnects by itself, and each call needs its own timeout."""
 
     async def start(self) -> None:
         """Return when it answers.
@@ -297,7 +297,9 @@ def _client(url: str) -> Redis:
         max_connections=CONNECTIONS_MAX,
         timeout=ANSWER_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=ANSWER_TIMEOUT_S,
+        # Set, it would go through asyncio.wait_for, which before Python 3.12 loses a cancellation that comes in the
+        # moment of completion (CPython gh-86296). Every caller has a timeout of its own.
+        socket_timeout=None,
         # Once, at once: a pooled connection may be from before a restart. Taking twice errs on the careful side.
         retry=Retry(NoBackoff(), 1),
     )

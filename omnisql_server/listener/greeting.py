@@ -1,7 +1,8 @@
 """The opening of a connection: requests for encryption, then a start-up message or a cancel request.
 
-Until encryption is settled, exactly the bytes of one packet are read from the socket, so that nothing sent in the clear can
-be taken for something that came encrypted (CVE-2021-23214). PostgreSQL 18, chapters 54.2.1, 54.2.10 and 54.2.11.
+Until encryption is settled, exactly the bytes of one packet are read from the socket, so that nothing sent in the
+clear can be taken for something that came encrypted (CVE-2021-23214). PostgreSQL 18, chapters 54.2.1, 54.2.10 and
+54.2.11.
 """
 
 from __future__ import annotations

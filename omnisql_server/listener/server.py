@@ -1,4 +1,4 @@
-"""The server's socket for PostgreSQL clients: accepts, greets, authenticates, opens a session, and ends all of it in order.
+"""The server's socket for PostgreSQL clients: accepts, greets, authenticates, opens a session, ends it all in order.
 
 Every connection is one task of one TaskGroup, which `serve` owns; nothing outlives `serve`.
 """
@@ -239,8 +239,10 @@ class Listener:
                 self._starting.discard(task)
             client.write(backend_key_data(key.process_id, key.secret_key) + READY_IDLE)
             client.allow_long_messages()
+            _log.info("session_opened", process_id=key.process_id)
             await session.serve()
         finally:
+            _log.info("session_closed", process_id=key.process_id)
             self._sessions.remove(session)
             self._registry.remove(key)
 

@@ -13,10 +13,10 @@ from omnisql_server.session.settings import SessionLimits
 class ListenerSettings:
     """Where clients connect and what they may use.
 
-    `port` 0 takes a free one. `connections_max` counts clients past their start-up message. `message_bytes_max` bounds one
-    message, `client_buffer_bytes_max` what waits for a client in each direction. `statement_timeout_max_s` bounds every
-    statement (0: no bound). `drain_timeout_s` is what busy sessions get at shutdown. TLS is offered when both paths are
-    set and asked of everybody but loopback unless `tls_required` is off.
+    `port` 0 takes a free one. `connections_max` counts clients past their start-up message. `message_bytes_max` bounds
+    one message, `client_buffer_bytes_max` what waits for a client in each direction. `statement_timeout_max_s` bounds
+    every statement (0: no bound). `drain_timeout_s` is what busy sessions get at shutdown. TLS is offered when both
+    paths are set and asked of everybody but loopback unless `tls_required` is off.
     """
 
     host: str = "127.0.0.1"

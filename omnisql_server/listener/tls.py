@@ -1,4 +1,4 @@
-"""TLS for clients: a context from certificate and key files, its channel binding, and a certificate for trying things out."""
+"""TLS for clients: a context from certificate and key files, its channel binding, a certificate to try things out."""
 
 from __future__ import annotations
 

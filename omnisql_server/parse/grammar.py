@@ -76,13 +76,14 @@ _RUN_KINDS = {StatementKind.SELECT, StatementKind.EXPLAIN, StatementKind.COPY_TO
 
 def _kind(node_name: str, node: Any) -> StatementKind:
     if node_name == "select_stmt":
-        return StatementKind.WRITE if _selects_into(node) else StatementKind.SELECT
+        return StatementKind.WRITE if _writes(node) else StatementKind.SELECT
     if node_name == "explain_stmt":
-        inner = node.query.WhichOneof("node")
-        return StatementKind.EXPLAIN if inner == "select_stmt" else StatementKind.OTHER
+        return StatementKind.EXPLAIN if _is_query(node.query) else StatementKind.OTHER
     if node_name == "copy_stmt":
         to_client = node.HasField("query") and not node.is_from and not node.filename
-        return StatementKind.COPY_TO if to_client else StatementKind.OTHER
+        if not to_client:
+            return StatementKind.OTHER
+        return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.WRITE
     if node_name in _WRITES:
         return StatementKind.WRITE
     if node_name in _DEFINITIONS:
@@ -91,8 +92,17 @@ def _kind(node_name: str, node: Any) -> StatementKind:
     return named.get(node_name, StatementKind.OTHER)
 
 
-def _selects_into(select: Any) -> bool:
-    return bool(select.HasField("into_clause")) or (select.HasField("larg") and _selects_into(select.larg))
+def _is_query(node: Any) -> bool:
+    return bool(node.WhichOneof("node") == "select_stmt") and not _writes(node.select_stmt)
+
+
+def _writes(select: Any) -> bool:
+    """Say whether a SELECT writes: INTO, or a data-modifying WITH, which is allowed at the top level only."""
+    if select.HasField("into_clause"):
+        return True
+    if any(cte.common_table_expr.ctequery.WhichOneof("node") in _WRITES for cte in select.with_clause.ctes):
+        return True
+    return select.HasField("larg") and (_writes(select.larg) or _writes(select.rarg))
 
 
 def _created(node_name: str, node: Any) -> Iterator[str]:
@@ -123,7 +133,8 @@ def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
     """Cut the query out of EXPLAIN and COPY: its text and byte position; any other statement is its own query."""
     if kind not in (StatementKind.EXPLAIN, StatementKind.COPY_TO):
         return body.decode(), 0
-    tokens = [(body[t.start : t.end].lower(), t.start, t.end) for t in postgast.scan(body.decode()).tokens]
+    scanned = [(body[t.start : t.end].lower(), t.start, t.end) for t in postgast.scan(body.decode()).tokens]
+    tokens = [token for token in scanned if not token[0].startswith((b"--", b"/*"))]
     if kind is StatementKind.COPY_TO:
         opening = next(index for index, token in enumerate(tokens) if token[0] == b"(")
         start, closing = tokens[opening][2], tokens[_closing(tokens, opening)][1]
@@ -153,6 +164,7 @@ class _Walk:
     found: list[RelationReference] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
+    rows: set[str] = field(default_factory=set)
     locking: bool = False
 
     def visit(self, message: Any, names: frozenset[str]) -> None:
@@ -170,7 +182,7 @@ class _Walk:
                 self.bare.add(last.string.sval)
             return
         if kind == "JoinExpr":
-            self.columns |= {"*"} if message.is_natural else {node.string.sval for node in message.using_clause}
+            self._join(message)
         if "with_clause" in message.DESCRIPTOR.fields_by_name and message.HasField("with_clause"):
             names = self._common_table_expressions(message.with_clause, names)
         for descriptor, value in message.ListFields():
@@ -190,13 +202,22 @@ class _Walk:
 
     def named_columns(self) -> frozenset[str]:
         """Return the columns the text names, with `*` where a star or a whole row asks for all of them."""
-        rows = {reference.alias or reference.name for reference in self.found}
-        return frozenset(self.columns | ({"*"} if self.bare & rows else set()))
+        return frozenset(self.columns | ({"*"} if self.bare & self.rows else set()))
+
+    def _join(self, join: Any) -> None:
+        self.columns |= {node.string.sval for node in join.using_clause}
+        # New names for columns are given by place, and a natural join is over all names: every column counts.
+        if join.is_natural or len(join.alias.colnames):
+            self.columns.add("*")
+        self.rows |= {join.alias.aliasname} - {""}
 
     def _reference(self, relation: Any, names: frozenset[str]) -> None:
         if not relation.schemaname and relation.relname in names:
             return
         alias = relation.alias if relation.HasField("alias") else None
+        self.rows.add(alias.aliasname if alias is not None else relation.relname)
+        if alias is not None and len(alias.colnames):
+            self.columns.add("*")
         self.found.append(
             RelationReference(
                 schema=relation.schemaname or None,

@@ -34,7 +34,7 @@ def route(
 
     `may_reach` is the byte test over the snapshot's names, `reaching` those names, `overlay` the session's own.
     """
-    if not may_reach(text) and not any(name.encode() in text.lower() for name in overlay):
+    if not may_reach(text) and not any(name.encode().lower() in text.lower() for name in overlay):
         return None
     try:
         statements = _parse(text.decode())

@@ -1,7 +1,7 @@
 """Find out who the client is: SCRAM-SHA-256 against stored verifiers, over TLS with channel binding on offer.
 
-Nothing tells a stranger whether a database or a user exists: without a verifier the whole exchange runs all the same, and
-fails where a wrong password fails (RFC 5802; PostgreSQL 18, chapter 54.3).
+Nothing tells a stranger whether a database or a user exists: without a verifier the whole exchange runs all the same,
+and fails where a wrong password fails (RFC 5802; PostgreSQL 18, chapter 54.3).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the pipeline may do with the session's backend: private exchanges between the client's own messages.
 
-Everything runs in the transaction that the client's statement belongs to, ends with Flush and never with Sync. Names of our
-own begin with `omnisql_`.
+Everything runs in the transaction that the client's statement belongs to, ends with Flush and never with Sync. Names
+of our own begin with `omnisql_`.
 """
 
 from __future__ import annotations

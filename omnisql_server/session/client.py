@@ -1,6 +1,7 @@
 """The client's end of a session: received bytes become a bounded queue of messages, sent bytes meet back-pressure.
 
-A protocol rather than a stream: what happens to the socket is noticed while a statement runs, without a task of its own.
+A protocol rather than a stream: what happens to the socket is noticed while a statement runs, without a task of its
+own.
 """
 
 from __future__ import annotations

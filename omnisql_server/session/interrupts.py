@@ -1,7 +1,7 @@
 """The one way in which a run statement is stopped: by a client's cancel, a timeout, a disconnect or a drain.
 
-`interrupt` hands an exception to the scope that is open, which raises it in the statement's place. Without a scope nothing
-happens, so that nothing ever hits the next statement.
+`interrupt` hands an exception to the scope that is open, which raises it in the statement's place. Without a scope
+nothing happens, so that nothing ever hits the next statement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The raw connection to a session's PostgreSQL backend: messages go out in order, every answer finds its `Reply`.
 
-A protocol, not a task: what arrives is dispatched at once, so that a deep pipeline never waits for its own answers. While
-the client's writer is full, reading pauses. PostgreSQL 18, chapters 54.2 and 54.7.
+A protocol, not a task: what arrives is dispatched at once, so that a deep pipeline never waits for its own answers.
+While the client's writer is full, reading pauses. PostgreSQL 18, chapters 54.2 and 54.7.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class LinkEvents(Protocol):
 class BackendLink(asyncio.Protocol):
     """One connection; `status` is the transaction status of the last ReadyForQuery.
 
-    `timed_out` says that the next cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL ignores everything up to the next Sync; `copying_in` that it
-    waits for COPY data.
+    `timed_out` says that the next cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL
+    ignores everything up to the next Sync; `copying_in` that it waits for COPY data.
     """
 
     def __init__(self, client: ClientConnection, address: ClusterAddress) -> None:
@@ -332,6 +332,7 @@ class BackendLink(asyncio.Protocol):
         if frame.kind == b"Z":
             self.status = frame.data[5:6].decode()
             self._block_opened = False
+            self.timed_out = False
             if self.events is not None:
                 self.events.on_ready(self.status)
         elif frame.kind == b"G":

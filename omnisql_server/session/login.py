@@ -1,4 +1,4 @@
-"""Log in to a tenant's PostgreSQL as the principal's role, with what the client asked for and the settings that are ours.
+"""Log in to a tenant's PostgreSQL as the principal's role, with what the client asked for and settings of ours.
 
 PostgreSQL's ParameterStatus messages go to the client as they come, its process id too, its cancel key never.
 """

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from omnisql_server.errors import LimitExceeded
 from omnisql_server.model.run import BoundParameters, RunResult
 from omnisql_server.model.statement import Statement
 from wire.backend import Field
 from wire.rows import EncodedRows
+
+CHUNK_BYTES_MAX = 262_144
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +45,10 @@ class Portal:
         self.copies = result.copy_formats is not None
 
     async def read(self, rows_max: int) -> tuple[memoryview | bytes, int] | None:
-        """Return the next messages and how many rows they are, at most `rows_max` (0: any number); None at the end."""
+        """Return the next messages and how many rows they are, at most `rows_max` (0: any number); None at the end.
+
+        More than one row is never more than `CHUNK_BYTES_MAX`, so that a slow client holds back little.
+        """
         if self._kept is None:
             if self._rows is None:
                 return None
@@ -52,6 +59,7 @@ class Portal:
                 return None
         start, available = self._kept_start, self._kept.row_count
         stop = min(available, start + rows_max) if rows_max else available
+        stop = min(stop, _stop_by_bytes(self._kept, start))
         data = self._kept.slice(start, stop) if start or stop < available else self._kept.data
         if stop < available:
             self._kept_start = stop
@@ -68,6 +76,13 @@ class Portal:
         result, self.result, self._rows, self._kept = self.result, None, None, None
         if result is not None:
             await result.close()
+
+
+def _stop_by_bytes(rows: EncodedRows, start: int) -> int:
+    if len(rows.data) <= CHUNK_BYTES_MAX or rows.row_count == 0:
+        return rows.row_count
+    first_byte = int(rows.ends[start - 1]) if start else 0
+    return max(start + 1, int(np.searchsorted(rows.ends, first_byte + CHUNK_BYTES_MAX, side="right")))
 
 
 class Portals:

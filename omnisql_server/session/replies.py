@@ -1,7 +1,7 @@
 """What a session expects of its backend: one `Reply` per message sent, kept in order, that says where the answer goes.
 
-A reply is over at the first message whose kind is in `ends`. An error ends everything up to the next Sync (PostgreSQL 18,
-chapter 54.2.3), except replies that end with ReadyForQuery, which follows all the same.
+A reply is over at the first message whose kind is in `ends`. An error ends everything up to the next Sync (PostgreSQL
+18, chapter 54.2.3), except replies that end with ReadyForQuery, which follows all the same.
 """
 
 from __future__ import annotations
@@ -72,21 +72,21 @@ class QueryReply(Reply):
     if the backend is then idle, `refused` gets it in the client's place.
     """
 
-    __slots__ = ("_held", "_refused", "_started", "retryable")
+    __slots__ = ("_held", "_refused", "_retryable", "_started")
 
-    def __init__(self, refused: Callable[[Frame], None]) -> None:
+    def __init__(self, refused: Callable[[Frame], None], *, retryable: bool) -> None:
         super().__init__(READY_ENDS)
         self._refused = refused
         self._held: Frame | None = None
         self._started = False
-        self.retryable = True
+        self._retryable = retryable
 
     def take(self, frame: Frame, out: list[bytes]) -> None:
         """Pass a message on, unless it is the end of an answer that was held back."""
         self._started = True
         if self._held is None:
             out.append(frame.data)
-        elif self.retryable and frame.data[5:] == b"I":
+        elif frame.data[5:] == b"I":
             self._refused(self._held)
         else:
             out.append(with_hint(self._held))
@@ -94,7 +94,7 @@ class QueryReply(Reply):
 
     def fail(self, frame: Frame, out: list[bytes]) -> None:
         """Hold back the one error that may be mended."""
-        if self.retryable and not self._started and is_refusal(frame):
+        if self._retryable and not self._started and is_refusal(frame):
             self._held = frame
         else:
             out.append(with_hint(frame))
@@ -121,7 +121,7 @@ class PartReply(Reply):
 
 
 class CheckReply(Reply):
-    """The answer to a message of ours that only asks PostgreSQL whether the client may go on: errors are the client's."""
+    """The answer to a message of ours that only asks whether the client may go on: errors are the client's."""
 
     __slots__ = ("failed", "passed")
 

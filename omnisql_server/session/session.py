@@ -1,7 +1,7 @@
 """One client's session from its first ReadyForQuery to its end: takes each message and relays or runs it.
 
-A session has no task but the one that serves it. What happens meanwhile (answers, a lost peer, a cancel, a drain) arrives as
-callbacks, which leave word here or interrupt the run statement.
+A session has no task but the one that serves it. What happens meanwhile (answers, a lost peer, a cancel, a drain)
+arrives as callbacks, which leave word here or interrupt the run statement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The simple protocol: one Query message, relayed whole, run, or split when only some of its statements are run.
 
-A split message is one implicit transaction, as PostgreSQL's own: its statements go as extended messages of ours without a
-Sync between them, and what the client sees has the shape of the simple protocol (PostgreSQL 18, chapter 54.2.2).
+A split message is one implicit transaction, as PostgreSQL's own: its statements go as extended messages of ours
+without a Sync between them, and what the client sees has the shape of the simple protocol (PostgreSQL 18, chapter
+54.2.2).
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ class SimpleProtocol:
             await self._run(parts)
             return
         self._last = frame
-        self._running.link.send(frame.data, QueryReply(self._refuse))
+        # Trying again would hide that the refusal undid what the client sent before in the same implicit transaction.
+        reply = QueryReply(self._refuse, retryable=not self._running.relayed)
+        self._running.link.send(frame.data, reply)
+        self._running.relayed = False
 
     async def retry(self) -> None:
         """Try the refused query once more with a fresh snapshot; if it is still to be relayed, the refusal stands."""

@@ -13,7 +13,7 @@ from omnisql_server.model.run import StatementRunner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAccess:
-    """A running cluster and the way in: `role` is who the backend logs in as, `settings` are defaults it starts with."""
+    """A running cluster and the way in: the backend logs in as `role` and starts with `settings` as defaults."""
 
     address: ClusterAddress
     database: str

@@ -167,7 +167,7 @@ async def world(make_world: MakeWorld) -> World:
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], limit_s: float = 5.0) -> None:
-    """Wait until something holds that another process brings about."""
+    """Ask another process again and again until something holds."""
     async with asyncio.timeout(limit_s):
         while not await holds():
-            await asyncio.sleep(0.01)
+            pass

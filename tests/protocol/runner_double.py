@@ -114,20 +114,22 @@ class RunnerDouble:
 
         if statement.kind is StatementKind.COPY_TO:
             closing = _copy_rows()
-            return RunResult(
-                fields=(), rows=closing, command="COPY", close=close, copy_formats=(0, 0)
-            )
+            return RunResult(fields=(), rows=closing, command="COPY", close=close, copy_formats=(0, 0))
         if statement.kind is StatementKind.EXPLAIN:
             closing = _plan_rows()
             fields = prepared.fields or ()
             return RunResult(fields=fields, rows=closing, command="EXPLAIN", close=close, counts_rows=False)
         fields = tuple(replace(each, name=each.name) for each in prepared.fields or ())
-        closing = _big_rows() if "api_big" in statement.text else view.backend.stream(
-            _query(statement),
-            type_oids=parameters.type_oids,
-            parameters=parameters.values,
-            parameter_formats=parameters.formats,
-            result_formats=parameters.result_formats,
+        closing = (
+            _big_rows()
+            if "api_big" in statement.text
+            else view.backend.stream(
+                _query(statement),
+                type_oids=parameters.type_oids,
+                parameters=parameters.values,
+                parameter_formats=parameters.formats,
+                result_formats=parameters.result_formats,
+            )
         )
         return RunResult(fields=fields, rows=closing, command="SELECT", close=close)
 

@@ -115,7 +115,7 @@ async def test_a_disconnect_stops_a_run_statement(world: World, runner: RunnerDo
     await asyncio.wait_for(runner.stopped.wait(), 1.0)
 
     async def nothing_left() -> bool:
-        return world.listener.connection_count == 0 and await world.backends() == 0
+        return await world.backends() == 0 and world.listener.connection_count == 0
 
     await eventually(nothing_left)
     assert time.monotonic() - began < 2.0
@@ -132,7 +132,7 @@ async def test_a_disconnect_stops_a_relayed_statement(world: World) -> None:
     client.writer.transport.abort()
 
     async def nothing_left() -> bool:
-        return world.listener.connection_count == 0 and await world.backends() == 0
+        return await world.backends() == 0 and world.listener.connection_count == 0
 
     await eventually(nothing_left)
 

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import psycopg
 import pytest
-from conftest import MakeWorld, World
+from conftest import MakeWorld, World, eventually
 from raw_client import error_of, kinds, rows_of, shape, status_of, tags_of
 
 from wire.frontend import Bind, CopyData, CopyDone, CopyFail, Describe, Execute, Flush, Parse, Query, Sync, Terminate
@@ -29,9 +29,9 @@ async def test_psycopg_sees_a_postgresql(world: World) -> None:
         row = await (await connection.execute("SELECT %s::int + 1, current_user, %s", [41, "é"])).fetchone()
         assert row == (42, "ana", "é")
         assert connection.info.parameter_status("server_encoding") == "UTF8"
-        assert connection.info.backend_pid == (
-            await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
-        )[0]
+        assert (
+            connection.info.backend_pid == (await (await connection.execute("SELECT pg_backend_pid()")).fetchone())[0]
+        )
 
 
 async def test_asyncpg_sees_a_postgresql(world: World) -> None:
@@ -195,9 +195,11 @@ async def test_terminate_lets_the_last_statement_finish(world: World) -> None:
     client.send(Query(text=b"INSERT INTO notes VALUES (100, 'last')"), Terminate())
     frames = await client.rest()
     assert "E" not in kinds(frames)
-    async with asyncio.timeout(5):
-        while await world.scalar("DELETE FROM public.notes WHERE id = 100 RETURNING 1") != 1:
-            await asyncio.sleep(0)
+
+    async def inserted() -> bool:
+        return await world.scalar("DELETE FROM public.notes WHERE id = 100 RETURNING 1") == 1
+
+    await eventually(inserted)
 
 
 async def test_a_terminated_backend_ends_the_session(world: World) -> None:

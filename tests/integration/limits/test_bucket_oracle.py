@@ -51,9 +51,10 @@ _numbers = count()
 async def pass_time(valkey: ValkeyChild, key: str, duration_ms: int) -> None:
     fields = ("updated_ms", "until_ms", "full_ms")
     stored = await valkey.client.hmget(key, fields)
-    earlier = {field: int(text) - duration_ms for field, text in zip(fields, stored, strict=True) if int(text or 0)}
+    times = [int(text or 0) for text in stored]
+    earlier = {field: str(time - duration_ms) for field, time in zip(fields, times, strict=True) if time}
     if earlier:
-        await valkey.client.hset(key, mapping=earlier)
+        await valkey.client.hset(key, items=[part for pair in earlier.items() for part in pair])
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from connectors.sdk.connector import QuotaObserved
-from omnisql_server.limits import BucketLimit, BucketStore, Valkey, ValkeyChild
+from omnisql_server.limits import BucketLimit, BucketStore, Valkey, ValkeyChild, ValkeyExternal
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -99,3 +99,18 @@ async def test_absurd_times_are_bounded_to_a_day(store: BucketStore, valkey: Val
 async def test_an_idle_bucket_is_forgotten_in_the_end(store: BucketStore, valkey: ValkeyChild, key: str) -> None:
     await store.take(key, BucketLimit(capacity=10, refill_per_s=1), 5)
     assert 3_600_000 < await valkey.client.pttl(key) <= 3_605_000
+
+
+async def test_a_cancellation_is_never_lost(valkey: ValkeyChild, key: str) -> None:
+    limit, outcomes = BucketLimit(capacity=1000, refill_per_s=1), set()
+    for turns in range(60):
+        server = ValkeyExternal(f"unix://{valkey.socket_path}")
+        task = asyncio.create_task(BucketStore(server.client).take(key, limit, 1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        canceled = task.cancel()
+        await asyncio.wait([task])
+        outcomes.add((canceled, task.cancelled()))
+        await server.stop()
+    assert outcomes <= {(True, True), (False, False)}
+    assert (True, True) in outcomes

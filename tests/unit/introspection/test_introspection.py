@@ -155,7 +155,7 @@ async def test_tables_name_keys_as_the_catalog_does() -> None:
 
 async def test_columns_merge_access_paths_by_best_grade() -> None:
     rows = {row.pop("column_name"): row for row in await every(declared("columns"))}
-    plain = {
+    plain: dict[str, Any] = {
         "schema_name": "github",
         "table_name": "tickets",
         "type": "text",

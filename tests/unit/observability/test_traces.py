@@ -11,14 +11,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from omnisql_server.errors import NotSupported
-from omnisql_server.observability.traces import configure_traces, stage_span
+from omnisql_server.observability.traces import stage_span
 
 
 @pytest.fixture(scope="module")
 def exporter() -> Iterator[InMemorySpanExporter]:
     # A process has one tracer provider; another test may have set it.
     present = trace.get_tracer_provider()
-    provider = present if isinstance(present, TracerProvider) else configure_traces(None)
+    provider = present if isinstance(present, TracerProvider) else TracerProvider()
+    if provider is not present:
+        trace.set_tracer_provider(provider)
     exporter = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     yield exporter

@@ -23,9 +23,7 @@ STATEMENT = RunStatement(
 
 @pytest.mark.parametrize(("given", "applied"), [((), (0, 0)), ((1,), (1, 1)), ((1, 0), (1, 0))])
 def test_formats_are_applied_to_every_value(given: tuple[int, ...], applied: tuple[int, ...]) -> None:
-    bind = Bind(
-        portal=b"", statement=b"s", parameters=(b"1", None), parameter_formats=given, result_formats=given
-    )
+    bind = Bind(portal=b"", statement=b"s", parameters=(b"1", None), parameter_formats=given, result_formats=given)
     bound = bound_parameters(STATEMENT, bind)
     assert (bound.formats, bound.result_formats) == (applied, applied)
     assert (bound.values, bound.type_oids) == ((b"1", None), (23, 25))

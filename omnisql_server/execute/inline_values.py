@@ -1,0 +1,80 @@
+"""Small relations written into the statement's own text. Pure.
+
+DuckDB needs 1.2 ms for a statement over ten rows written as VALUES and 2.5 to 4.5 ms for the same rows in a registered
+Arrow table (1.5.5, two cores), because scanning Arrow goes through Python.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+
+CELLS_MAX = 400
+"""Relations with more values than this are registered instead."""
+
+_TYPES = {
+    pa.bool_(): "BOOLEAN",
+    pa.int16(): "SMALLINT",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.string(): "VARCHAR",
+    pa.date32(): "DATE",
+    pa.timestamp("us"): "TIMESTAMP",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
+    pa.list_(pa.string()): "VARCHAR[]",
+}
+
+
+def inline_small(sql: str, relations: Mapping[str, pa.Table]) -> tuple[str, dict[str, pa.Table]]:
+    """Write the small relations into a generated statement; return it and the relations still to be registered."""
+    small = {name: rows for name, rows in relations.items() if _is_small(rows)}
+    if not small:
+        return sql, dict(relations)
+    expressions = ", ".join(_common_table_expression(name, rows) for name, rows in small.items())
+    rest = ", " + sql.removeprefix("WITH ") if sql.startswith("WITH ") else " " + sql
+    return f"WITH {expressions}{rest}", {name: rows for name, rows in relations.items() if name not in small}
+
+
+def _is_small(rows: pa.Table) -> bool:
+    return rows.num_rows * rows.num_columns <= CELLS_MAX and all(kind in _TYPES for kind in rows.schema.types)
+
+
+def _common_table_expression(name: str, rows: pa.Table) -> str:
+    names = ", ".join(_quoted(column) for column in rows.column_names)
+    kinds = [_TYPES[kind] for kind in rows.schema.types]
+    if rows.num_rows == 0:
+        nulls = ", ".join(f"NULL::{kind}" for kind in kinds)
+        return f"{_quoted(name)}({names}) AS (SELECT {nulls} WHERE false)"
+    columns = [column.to_pylist() for column in rows.columns]
+    lines = (
+        "(" + ", ".join(f"{_literal(value)}::{kind}" for value, kind in zip(row, kinds, strict=True)) + ")"
+        for row in zip(*columns, strict=True)
+    )
+    return f"{_quoted(name)}({names}) AS (VALUES {', '.join(lines)})"
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"'{value}'"
+    if isinstance(value, float):
+        return f"'{value!r}'" if math.isfinite(value) else f"'{str(value).replace('inf', 'Infinity')}'"
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC) if value.tzinfo is not None else value
+        return "'" + moment.isoformat(sep=" ") + "'"
+    if isinstance(value, date):
+        return f"'{value.isoformat()}'"
+    if isinstance(value, list):
+        return "[" + ", ".join(_literal(element) for element in value) + "]"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
