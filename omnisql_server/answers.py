@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import numpy as np
@@ -14,12 +15,13 @@ from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters
 from omnisql_server.model.statement import Statement
 from omnisql_server.plan.explain import explain_json, explain_text
-from wire.backend import Field, copy_data, data_row
-from wire.copy import CopyFormat, copy_chunk, copy_header, copy_trailer
+from wire.backend import Field, data_row
+from wire.copy import CopyEncoder, CopyFormat
 from wire.rows import EncodedRows
 from wire.values import decode_parameter
 
 _TEXT_OID, _JSON_OID = 25, 114
+_TRUE = frozenset({"true", "on", "1"})
 _KNOWN_OPTIONS = frozenset({"analyze", "format", "verbose", "costs", "timing", "summary", "settings", "buffers", "wal"})
 
 
@@ -48,15 +50,15 @@ def explain_wants(statement: Statement) -> tuple[bool, bool]:
     Raises:
         NotSupported: an option or format is none of those that exist here.
     """
-    options = dict(statement.explain_options)
+    options = {name: value.lower() for name, value in statement.explain_options}
     if unknown := sorted(set(options) - _KNOWN_OPTIONS):
         raise NotSupported(message=f"EXPLAIN option {unknown[0]} is not available over API tables")
-    form = options.get("format", "text")
+    form = options.get("format", "text").lower()
     if form not in ("text", "json"):
         raise NotSupported(
             message=f"EXPLAIN format {form} is not available over API tables", hint="use FORMAT TEXT or FORMAT JSON"
         )
-    return options.get("analyze", "false") in ("true", "on", "1"), form == "json"
+    return options.get("analyze", "false") in _TRUE, form == "json"
 
 
 def explain_fields(statement: Statement) -> tuple[Field, ...]:
@@ -81,10 +83,11 @@ async def explained(
 ) -> AsyncIterator[EncodedRows]:
     """Yield EXPLAIN's rows, with what really happened when there are reports."""
     _, as_json = explain_wants(statement)
+    costs_shown = dict(statement.explain_options).get("costs", "true") in _TRUE
     lines = (
-        (explain_json(plan, engine.name, engine.reason, reports),)
+        (explain_json(plan, engine.name, engine.reason, reports, costs_shown=costs_shown),)
         if as_json
-        else explain_text(plan, engine.name, engine.reason, reports)
+        else explain_text(plan, engine.name, engine.reason, reports, costs_shown=costs_shown)
     )
     messages = [data_row([line.encode()]) for line in lines]
     yield EncodedRows(data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64))
@@ -93,16 +96,13 @@ async def explained(
 async def copy_stream(
     chunks: AsyncIterator[EncodedRows], copy_format: CopyFormat, names: Sequence[str]
 ) -> AsyncIterator[EncodedRows]:
-    """Turn DataRow messages into COPY's; header and trailer travel as messages that count no row."""
-    header = copy_header(copy_format, names)
-    if header is not None:
-        yield _uncounted(header)
+    """Turn DataRow messages into COPY's; what belongs to no row travels as messages that count none."""
+    encoder = CopyEncoder(copy_format, names)
     async for chunk in chunks:
-        data = copy_chunk(copy_format, chunk.data, chunk.ends)
+        data = await asyncio.to_thread(encoder.rows, chunk.data, chunk.ends)
         yield EncodedRows(data=memoryview(data), ends=np.full(chunk.row_count, len(data), dtype=np.int64))
-    trailer = copy_trailer(copy_format)
-    if trailer is not None:
-        yield _uncounted(copy_data(trailer))
+    if tail := encoder.finish():
+        yield _uncounted(tail)
 
 
 def _uncounted(message: bytes) -> EncodedRows:

@@ -48,7 +48,7 @@ __all__ = [
     "settings_table",
 ]
 
-DSN_DEFAULT = "postgresql://demo@127.0.0.1:5433/demo"
+DSN_DEFAULT = "postgresql://ana:demo@127.0.0.1:5433/acme"
 FILE_BYTES_MAX = 1024 * 1024
 
 # Section, field, value.

@@ -125,11 +125,11 @@ def error_fields(error: BaseException, *, severity: str | None = None) -> dict[s
     if isinstance(error, BackendError):
         return error.fields
     if isinstance(error, OmniSQLError | CatalogError | ConnectorError | WireError):
-        fields = {"C": error.sqlstate, "M": error.message, "D": error.detail, "H": error.hint}
         position = getattr(error, "position", None)
-        fields["P"] = str(position) if position is not None else None
-        level = severity or getattr(error, "severity", "ERROR")
-        return {"S": level, "V": level, **{key: value for key, value in fields.items() if value}}
+        level = severity or str(getattr(error, "severity", "ERROR"))
+        optional = {"D": error.detail, "H": error.hint, "P": str(position) if position is not None else None}
+        given = {key: value for key, value in optional.items() if value}
+        return {"S": level, "V": level, "C": error.sqlstate, "M": error.message, **given}
     correlation = uuid.uuid4().hex
     _log.error("internal_error", correlation_id=correlation, exc_info=error)
     level = severity or "ERROR"

@@ -25,6 +25,7 @@ from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.materialize.relations import LocalRelation, materialize
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery, ParsedQuery
+from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
 from omnisql_server.model.statement import Part, Statement, StatementKind
@@ -88,6 +89,7 @@ class Pipeline:
         query = _query_of(statement)
         with stage_span("bind"):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
+        _require_api(bound)
         return Description(parameter_oids=bound.parameter_oids, fields=_fields(statement, bound))
 
     async def run(
@@ -102,6 +104,8 @@ class Pipeline:
         await self._refuse(statement, view)
         with stage_span("bind"):
             bound = await self._bind(statement, parameters, view, twin)
+        if twin is None:
+            _require_api(bound)
         await self._tenant.follow(bound.catalog_sequence)
         with stage_span("policy"):
             authorized = authorize(bound, view.principal, self._rules)
@@ -208,6 +212,12 @@ _REFUSED = {
     StatementKind.CURSOR: "DECLARE CURSOR",
     StatementKind.PREPARE: "PREPARE",
 }
+
+
+def _require_api(bound: BoundQuery) -> None:
+    """Leave a statement that only looked like one over API tables to PostgreSQL."""
+    if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
+        raise RelayInstead
 
 
 def _query_of(statement: Statement) -> ParsedQuery:

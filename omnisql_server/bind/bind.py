@@ -17,7 +17,7 @@ from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_consta
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
 from omnisql_server.bind.tree import NotQualified, coarse_checks, coarse_occurrences, qualify_query
 from omnisql_server.errors import InsufficientPrivilege
-from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared
+from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question
 from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.statement import Statement
@@ -121,9 +121,14 @@ class Binder:
 
     async def _flush(self, request: BindRequest, guess: _Template | None, backend: Backend) -> _Moment:
         parsed = request.parsed
-        before = [Ask(sql=questions.LOCKED)] if backend.in_transaction_block else []
         describe = DescribePrepared(name=request.twin) if request.described and request.twin else _prepare(request)
-        asked = [*before, describe, Ask(sql=questions.STATE), Ask(sql=questions.LOCKED)]
+        # Locks of earlier statements in the same transaction, implicit or not, are told apart from this one's.
+        asked: list[Question] = [
+            Ask(sql=questions.LOCKED),
+            describe,
+            Ask(sql=questions.STATE),
+            Ask(sql=questions.LOCKED),
+        ]
         asked.append(questions.ask_resolve(names_of(parsed)))
         if guess is not None:
             asked.append(questions.ask_privileges(guess.checks))
@@ -131,7 +136,7 @@ class Binder:
         if folds and guess is not None and guess.folded is not None:
             asked.append(Ask(sql=fold_sql(guess.folded.constants, ())))
         answers: list[Answer] = await backend.ask(*asked)
-        locked_before = questions.read_oids(answers.pop(0)) if before else frozenset()
+        locked_before = questions.read_oids(answers.pop(0))
         sequence, search_path, settings = questions.read_state(answers[1])
         return _Moment(
             prepared=questions.prepared_of(answers[0]),

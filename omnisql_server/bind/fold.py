@@ -66,15 +66,15 @@ def extract_constants(tree: exp.Expr) -> FoldedTree:
 def _type_literals(tree: exp.Expr) -> None:
     """Give an untyped string literal the type of the column it is compared with, as PostgreSQL does."""
     for node in tree.find_all(*_COMPARISONS, exp.In, exp.Between):
-        column = node.this
+        column = node.this.unnest()
         others = [node.expression, *node.args.get("expressions", []), node.args.get("low"), node.args.get("high")]
         if not isinstance(column, exp.Column) and isinstance(node, exp.Binary):
-            column, others = node.expression, [node.this]
+            column, others = node.expression.unnest(), [node.this]
         if not isinstance(column, exp.Column) or column.type is None:
             continue
         if column.type.is_type(*exp.DataType.TEXT_TYPES, exp.DataType.Type.UNKNOWN):
             continue
-        for other in others:
+        for other in (other.unnest() for other in others if other is not None):
             if isinstance(other, exp.Literal) and other.is_string:
                 other.replace(exp.Cast(this=other.copy(), to=column.type.copy()))
 
@@ -98,7 +98,14 @@ def _is_constant(node: exp.Expr) -> bool:
     if isinstance(node, exp.Anonymous):
         known = node.name.upper() in _FOLDED_FUNCTIONS
         return known and all(_is_constant(child) for child in node.expressions)
+    if isinstance(node, exp.Div) and not _is_number(node.expression):
+        return False
     return isinstance(node, _FOLDED_NODES) and all(_is_constant(child) for child in node.iter_expressions())
+
+
+def _is_number(node: exp.Expr) -> bool:
+    """Say whether a node is a number other than zero: a division by it cannot fail where PostgreSQL would not divide."""
+    return isinstance(node, exp.Literal) and not node.is_string and any(digit in "123456789" for digit in node.name)
 
 
 def _is_plain(node: exp.Expr) -> bool:
@@ -107,6 +114,8 @@ def _is_plain(node: exp.Expr) -> bool:
         return True
     if isinstance(node, exp.IntervalSpan | exp.DataTypeParam):
         return True
+    if isinstance(node, exp.Paren):
+        return _is_plain(node.this)
     return isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal)
 
 
@@ -146,4 +155,4 @@ def fill_constants(tree: exp.Expr, values: Sequence[tuple[str, str | None]]) -> 
 def typed_literal(type_sql: str, text: str | None) -> exp.Expr:
     """Write a constant with its type: the cast of a string literal, or of NULL."""
     value: exp.Expr = exp.Null() if text is None else exp.Literal.string(text)
-    return exp.Cast(this=value, to=exp.DataType.build(type_sql, dialect="postgres"))
+    return exp.Cast(this=value, to=exp.DataType.build(type_sql, dialect="postgres", udt=True))

@@ -12,10 +12,12 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.schema import MappingSchema
 
+from catalog.types import BY_OID
 from omnisql_server.bind.resolve import Closure, Name
 from omnisql_server.model.query import Check, Occurrence, ParsedQuery
-from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.relation import Attribute, Relation, RelationKind
 
 
 class NotQualified(Exception):
@@ -49,25 +51,50 @@ def qualify_query(parsed: ParsedQuery, closure: Closure, current_user: str) -> Q
     """
     expansion = _Expansion(closure=closure)
     tree = _expand(parsed, expansion, current_user, ())
-    schema: dict[str, object] = {
-        name: {attribute.name: attribute.type_sql for attribute in relation.attributes}
+    columns = {
+        name: {attribute.name: _type_name(attribute) for attribute in relation.attributes}
         for name, (relation, _) in expansion.scans.items()
     }
     try:
+        schema = MappingSchema(columns, dialect="postgres", normalize=False)
         tree = qualify(tree, schema=schema, dialect="postgres", validate_qualify_columns=True, identify=True)
         tree = annotate_types(tree, schema=schema, dialect="postgres")
     except (SqlglotError, RecursionError, ValueError, KeyError) as error:
         raise NotQualified(f"names could not be resolved outside PostgreSQL ({type(error).__name__})") from error
+    _check_names(tree, expansion)
     used = _columns_used(tree)
     occurrences = tuple(
         Occurrence(
             scan_name=name,
             relation=relation,
             columns=tuple(a.name for a in relation.attributes if a.name in used[name]),
+            place=expansion.places[name],
         )
         for name, (relation, _) in expansion.scans.items()
     )
     return QualifiedTree(tree=tree, occurrences=occurrences, checks=_checks(expansion, occurrences, tree))
+
+
+def _type_name(attribute: Attribute) -> str:
+    """Name a column's type for the planner's tree; a type that this server has no values of has none there."""
+    known = BY_OID.get(attribute.type_oid)
+    if known is None:
+        return "unknown"
+    return f"{known.element}[]" if known.element is not None else known.name
+
+
+def _check_names(tree: exp.Expr, expansion: _Expansion) -> None:
+    """Refuse a tree in which a name may mean something else than it does to PostgreSQL."""
+    for node in tree.find_all(exp.TableColumn, exp.Column, exp.CTE):
+        if isinstance(node, exp.TableColumn):
+            raise NotQualified("a whole row is used as a value")
+        if isinstance(node, exp.CTE) and node.alias.lower() in expansion.scans:
+            raise NotQualified("a common table expression has a name that is reserved here")
+        # An output column's name may stand alone in ORDER BY; in an expression there it means an input column.
+        if isinstance(node, exp.Column) and not node.table and not isinstance(node.parent, exp.Ordered):
+            raise NotQualified("a column whose relation is not known")
+    if len([table for table in tree.find_all(exp.Table) if table.name in expansion.scans]) != len(expansion.scans):
+        raise NotQualified("a relation is read in a way that only PostgreSQL knows")
 
 
 def _expand(parsed: ParsedQuery, expansion: _Expansion, role: str, place: tuple[int, ...]) -> exp.Expr:
@@ -87,7 +114,7 @@ def _expand(parsed: ParsedQuery, expansion: _Expansion, role: str, place: tuple[
 
 
 def _byte_position(table: exp.Table, text: str) -> int:
-    identifier = table.args.get("db") or table.this
+    identifier = table.args.get("catalog") or table.args.get("db") or table.this
     start = identifier.meta.get("start")
     if start is None:
         raise NotQualified("a relation whose place in the text is unknown")
@@ -102,6 +129,8 @@ def _replace(table: exp.Table, expansion: _Expansion, role: str, place: tuple[in
     if relation is None or table.args.get("only") or table.args.get("sample"):
         raise NotQualified(f"{table.name} is read in a way that only PostgreSQL knows")
     alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
+    if alias.columns:
+        raise NotQualified("an alias that renames the columns of a relation")
     if relation.kind is RelationKind.VIEW:
         inner_role = role if relation.security_invoker else relation.owner
         mark = len(expansion.view_checks)
@@ -148,9 +177,9 @@ def _checks(expansion: _Expansion, occurrences: tuple[Occurrence, ...], tree: ex
     for occurrence in occurrences:
         relation, role = expansion.scans[occurrence.scan_name]
         checks.append(_check(role, relation, frozenset(occurrence.columns)))
-    for index, columns in _view_columns(tree).items():
-        role, view = expansion.view_checks[index]
-        checks.append(_check(role, view, frozenset(columns)))
+    view_columns = _view_columns(tree)
+    for index, (role, view) in enumerate(expansion.view_checks):
+        checks.append(_check(role, view, frozenset(view_columns.get(index, ()))))
     return tuple(dict.fromkeys(checks))
 
 

@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -136,11 +137,10 @@ class Listener:
     async def _watch(self, group: asyncio.TaskGroup) -> None:
         """Stop relayed statements that run for longer than any statement may."""
         limit_s = self._settings.statement_timeout_max_s
-        loop = asyncio.get_running_loop()
         while limit_s:
             await asyncio.sleep(min(WATCH_INTERVAL_MAX_S, limit_s / 4))
             for session in self._sessions:
-                if session.is_overdue(loop.time()):
+                if session.is_overdue(time.monotonic()):
                     group.create_task(session.cancel_overdue())
 
     async def _attend(self, connection: socket.socket, host: str) -> None:

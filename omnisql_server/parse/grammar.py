@@ -117,16 +117,24 @@ def _created(node_name: str, node: Any) -> Iterator[str]:
 
 
 def _options(options: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((option.def_elem.defname.lower(), _option_value(option.def_elem)) for option in options)
+    """List a statement's options as written, a list option once for each of its items, `*` for all."""
+    return tuple(
+        (option.def_elem.defname.lower(), value) for option in options for value in _option_values(option.def_elem)
+    )
 
 
-def _option_value(option: Any) -> str:
+def _option_values(option: Any) -> list[str]:
     if not option.HasField("arg"):
-        return "true"
+        return ["true"]
     kind = option.arg.WhichOneof("node")
     value = getattr(option.arg, kind)
-    plain = {"string": "sval", "integer": "ival", "boolean": "boolval", "float": "fval"}
-    return str(getattr(value, plain[kind])).lower() if kind in plain else str(kind)
+    if kind == "list":
+        return [item.string.sval for item in value.items]
+    if kind == "a_star":
+        return ["*"]
+    if kind == "boolean":
+        return ["true" if value.boolval else "false"]
+    return [str(getattr(value, {"string": "sval", "integer": "ival", "float": "fval"}[kind]))]
 
 
 def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:

@@ -9,20 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.statement import Part, Statement
 from omnisql_server.parse.grammar import NotParsed, parse_statements
-
-RUN_KINDS = frozenset(
-    {
-        StatementKind.SELECT,
-        StatementKind.EXPLAIN,
-        StatementKind.COPY_TO,
-        StatementKind.WRITE,
-        StatementKind.CURSOR,
-        StatementKind.PREPARE,
-    }
-)
-"""Kinds that the pipeline takes when they reach an API table; some of them it refuses with the reason."""
 
 _parse = lru_cache(maxsize=4096)(parse_statements)
 
@@ -46,11 +34,6 @@ def route(
         for statement in statements
     )
     return parts if any(part.statement for part in parts) else None
-
-
-def is_run(statement: Statement) -> bool:
-    """Say whether a statement that reaches an API table is run rather than relayed."""
-    return statement.kind in RUN_KINDS
 
 
 def _reaches(statement: Statement, names: frozenset[str]) -> bool:

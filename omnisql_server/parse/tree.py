@@ -24,6 +24,14 @@ _VALUE_FUNCTIONS = {
     "SVFOP_CURRENT_DATE": "CURRENT_DATE",
     "SVFOP_CURRENT_USER": "CURRENT_USER",
 }
+_SAME_NAME = {
+    "char_length": "length",
+    "character_length": "length",
+    "substr": "substring",
+    "strpos": "position",
+}
+"""Functions that sqlglot writes by another name of the same function over text; PostgreSQL has typed them before."""
+
 _IGNORED = frozenset(
     {"location", "stmt_len", "stmt_location", "list_start", "list_end", "rexpr_list_start", "rexpr_list_end"}
 )
@@ -51,13 +59,30 @@ def parse_query(text: str) -> ParsedQuery:
 def _tree(text: str) -> tuple[exp.Expr | None, str]:
     try:
         tree = sqlglot.parse_one(text, read="postgres", error_level=ErrorLevel.RAISE)
-        rendered = tree.sql("postgres", unsupported_level=ErrorLevel.RAISE)
+        rendered = tree.transform(_plain).sql("postgres", unsupported_level=ErrorLevel.RAISE)
         same = canonical(text) == canonical(rendered)
     except (SqlglotError, NotParsed, RecursionError) as error:
         return None, f"the planner's grammar does not cover this text ({type(error).__name__})"
     if not same:
         return None, "the planner's tree would not mean the same"
+    _fold_case(tree)
     return tree, ""
+
+
+def _fold_case(tree: exp.Expr) -> None:
+    """Write every name as PostgreSQL knows it: only the ASCII letters of an unquoted name become lower case."""
+    for identifier in tree.find_all(exp.Identifier):
+        if not identifier.quoted:
+            identifier.set("this", identifier.name.encode().lower().decode())
+            identifier.set("quoted", True)
+
+
+def _plain(node: exp.Expr) -> exp.Expr:
+    """Keep sqlglot from writing round(x, n) with a cast of x that is not in the tree."""
+    if isinstance(node, exp.Round):
+        arguments = [node.this, node.args.get("decimals")]
+        return exp.Anonymous(this="ROUND", expressions=[argument for argument in arguments if argument is not None])
+    return node
 
 
 def canonical(text: str) -> tuple[Any, ...]:
@@ -107,6 +132,7 @@ def _function_call(message: Any) -> Any:
     copy.CopyFrom(message)
     del copy.funcname[:]
     copy.ClearField("funcformat")
+    names[-1] = _SAME_NAME.get(names[-1], names[-1])
     if names[-1] == "date_trunc" and copy.args and copy.args[0].a_const.sval.sval:
         copy.args[0].a_const.sval.sval = copy.args[0].a_const.sval.sval.lower()
     return (
@@ -135,10 +161,14 @@ def _type_cast(message: Any) -> Any:
 
 
 def _negatable(message: Any) -> Any:
-    """Write `a NOT IN (..)` and `NOT a IN (..)` alike: both are null exactly when the other is."""
-    if message.kind == message.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_name["AEXPR_IN"].number:
+    """Write `a NOT IN (..)` and `NOT a IN (..)` alike: both are null exactly when the other is; so with BETWEEN."""
+    kind = message.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_number[message.kind].name
+    if kind == "AEXPR_IN":
         inner = ("in", _canonical(message.lexpr), _canonical(message.rexpr))
         return ("not", inner) if message.name[0].string.sval == "<>" else inner
+    if kind in ("AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN"):
+        inner = ("between", _canonical(message.lexpr), _canonical(message.rexpr))
+        return ("not", inner) if kind == "AEXPR_NOT_BETWEEN" else inner
     return None
 
 

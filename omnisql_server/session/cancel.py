@@ -1,13 +1,16 @@
-"""Who a CancelRequest means: process id and secret key lead to a session (PostgreSQL 18, chapter 54.2.9)."""
+"""Cancel requests: whom one means that a client sent, and how to send one (PostgreSQL 18, chapter 54.2.9)."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 from dataclasses import dataclass
 from typing import Protocol
 
+from catalog.clusters import ClusterAddress
 from omnisql_server.errors import TooManyConnections
+from wire.startup import encode_cancel_request
 
 SHORT_KEY_BYTES = 4
 LONG_KEY_BYTES = 32
@@ -74,3 +77,16 @@ class CancelRegistry:
             if hmac.compare_digest(key, secret_key):
                 found = session
         return found
+
+
+async def send_cancel(address: ClusterAddress, process_id: int, secret_key: bytes) -> None:
+    """Send a cancel request and wait for the end of its connection, which comes after the signal was sent."""
+    if address.socket_path is not None:
+        reader, writer = await asyncio.open_unix_connection(str(address.socket_path))
+    else:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        writer.write(encode_cancel_request(process_id, secret_key))
+        await reader.read()
+    finally:
+        writer.close()

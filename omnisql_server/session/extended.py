@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from omnisql_server.errors import OmniSQLError
+from omnisql_server.errors import OmniSQLError, RelayInstead
 from omnisql_server.model.statement import Statement
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.portals import Portal, Portals
@@ -29,11 +29,18 @@ from omnisql_server.session.running import Running
 from omnisql_server.session.statements import RunStatement, RunStatements, bound_parameters, is_run
 from wire.backend import NO_DATA, PARSE_COMPLETE, row_description
 from wire.errors import WireError
-from wire.framing import Frame
+from wire.framing import HEADER_BYTES, Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
 
 _PLACEHOLDER = b"omnisql_placeholder"
-_REPLIES = {b"P": RELAYED_PARSE, b"B": RELAYED_BIND, b"D": RELAYED_DESCRIBE, b"E": RELAYED_EXECUTE, b"C": RELAYED_CLOSE}
+_REPLIES = {
+    b"P": RELAYED_PARSE,
+    b"B": RELAYED_BIND,
+    b"D": RELAYED_DESCRIBE,
+    b"E": RELAYED_EXECUTE,
+    b"C": RELAYED_CLOSE,
+    b"S": RELAYED_SYNC,
+}
 
 
 class ExtendedProtocol:
@@ -61,6 +68,22 @@ class ExtendedProtocol:
             await self._handle_named(frame)
         else:
             self._relay(frame)
+
+    def relay_at_once(self, frame: Frame) -> bool:
+        """Relay a message that cannot concern anything run, and say whether it was one: the common case, made short."""
+        reply = _REPLIES.get(frame.kind)
+        if reply is None or self.discarding or self.statements or self.portals or self._strays:
+            return False
+        if frame.kind == b"P" and not self._is_relayed_parse(frame.data):
+            return False
+        self._link.send(frame.data, reply)
+        self._running.relayed = reply is not RELAYED_SYNC
+        return True
+
+    def _is_relayed_parse(self, data: bytes) -> bool:
+        start = data.find(b"\0", HEADER_BYTES) + 1
+        end = data.find(b"\0", start)
+        return start > 0 and end >= 0 and self._running.is_relayed(data[start:end])
 
     async def _handle_named(self, frame: Frame) -> None:
         try:
@@ -102,7 +125,13 @@ class ExtendedProtocol:
             twin = self.statements.new_twin(name)
             self._link.send(frame.data, check)
             view = self._running.view
-            description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)
+            try:
+                description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)
+            except RelayInstead:
+                # PostgreSQL has the statement under the client's name already.
+                if await self._settled():
+                    self._running.client.write(PARSE_COMPLETE)
+                return
             if await self._settled():
                 prepared = RunStatement(name=name, statement=statement, description=description, twin=twin)
                 self.statements.put(prepared)

@@ -7,11 +7,13 @@ While the client's writer is full, reading pauses. PostgreSQL 18, chapters 54.2 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import Protocol, cast
 
 from catalog.clusters import ClusterAddress
 from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
+from omnisql_server.session.cancel import send_cancel
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.ending import SessionEnd
 from omnisql_server.session.replies import (
@@ -27,12 +29,10 @@ from omnisql_server.session.replies import (
 from wire.backend_decode import decode_report
 from wire.errors import WireError
 from wire.framing import Frame, FrameBuffer
-from wire.startup import encode_cancel_request
 
 FLUSH = b"H\0\0\0\x04"
 SYNC = b"S\0\0\0\x04"
 TERMINATE = b"X\0\0\0\x04"
-COPY_FINISHED = b"c\0\0\0\x04"
 BATCH_BYTES = 65_536
 BACKEND_MESSAGE_BYTES_MAX = 1 << 30
 CANCEL_TIMEOUT_S = 5.0
@@ -79,6 +79,7 @@ class BackendLink(asyncio.Protocol):
         self._cancels_running = 0
         self._cancels_over = asyncio.Event()
         self._cancels_over.set()
+        self._blocked = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
@@ -109,6 +110,11 @@ class BackendLink(asyncio.Protocol):
         return bool(self._replies)
 
     @property
+    def is_held(self) -> bool:
+        """Say whether `drain` would wait."""
+        return self._blocked or self._cancels_running > 0
+
+    @property
     def busy_privately(self) -> bool:
         """Say whether an answer is outstanding that the pipeline asked for."""
         return any(isinstance(reply, PrivateReply) for reply in self._replies)
@@ -131,7 +137,7 @@ class BackendLink(asyncio.Protocol):
                 return
             self.skipping = False
         if not self._replies:
-            self.head_since_s = asyncio.get_running_loop().time()
+            self.head_since_s = time.monotonic()
         self._replies.append(reply)
         self._flush_needed = reply.ends != b"Z"
         self.send_raw(data)
@@ -192,7 +198,7 @@ class BackendLink(asyncio.Protocol):
         self._cancels_over.clear()
         try:
             async with asyncio.timeout(CANCEL_TIMEOUT_S):
-                await _send_cancel(self._address, self.process_id, self.secret_key)
+                await send_cancel(self._address, self.process_id, self.secret_key)
         except (TimeoutError, OSError):
             # The cluster is on its way out; the loss of the connection itself says so.
             return
@@ -254,10 +260,12 @@ class BackendLink(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold back those who send."""
+        self._blocked = True
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """Let them send again."""
+        self._blocked = False
         self._writable.set()
 
     def _dispatch(self, frame: Frame, out: list[bytes]) -> None:
@@ -325,7 +333,7 @@ class BackendLink(asyncio.Protocol):
         self._replies.popleft()
         while self._replies and isinstance(self._replies[0], CopyEnd):
             self._replies.popleft()
-        self.head_since_s = asyncio.get_running_loop().time()
+        self.head_since_s = time.monotonic()
 
     def _note(self, frame: Frame) -> None:
         """Learn what the session must know: transaction status, COPY from the client, statements forgotten."""
@@ -376,16 +384,3 @@ def lost_session(link: BackendLink) -> SessionEnd:
     if link.fatal_shown:
         return SessionEnd()
     return SessionEnd(BackendLost(message="terminating connection because the tenant's PostgreSQL ended it"))
-
-
-async def _send_cancel(address: ClusterAddress, process_id: int, secret_key: bytes) -> None:
-    """Send a cancel request and wait for the end of its connection, which comes after the signal was sent."""
-    if address.socket_path is not None:
-        reader, writer = await asyncio.open_unix_connection(str(address.socket_path))
-    else:
-        reader, writer = await asyncio.open_connection(address.host, address.port)
-    try:
-        writer.write(encode_cancel_request(process_id, secret_key))
-        await reader.read()
-    finally:
-        writer.close()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from omnisql_server.errors import OmniSQLError, error_fields
+from omnisql_server.errors import OmniSQLError, RelayInstead, error_fields
 from omnisql_server.model.run import SessionView, StatementRunner
 from omnisql_server.model.statement import Part
 from omnisql_server.session.backend import SessionBackend
@@ -79,17 +79,21 @@ class Running:
                 self.overlay |= part.statement.creates
         return parts
 
+    def is_relayed(self, text: bytes) -> bool:
+        """Say whether all of a text is certainly to be relayed as it is."""
+        return not self.snapshot_stale and self.runner.route(text, self.overlay) is None
+
     async def attempt(self, work: Awaitable[None], *, shift: int = 0, told: CheckReply | None = None) -> bool:
         """Do a run statement's work; when it fails, tell the client, fail the transaction and return False.
 
         `shift` is added to the position of an error. The client is told nothing when `told` has done so.
-        Raises SessionEnd when there is no session left.
+        Raises SessionEnd when there is no session left, RelayInstead when the statement is PostgreSQL's after all.
         """
         with structlog.contextvars.bound_contextvars(query_id=uuid.uuid4().hex):
             try:
                 async with self.interrupts.scope(self.limits.statement_timeout_max_s):
                     await work
-            except SessionEnd:
+            except (SessionEnd, RelayInstead):
                 raise
             except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
                 await self.fail(error, shift=shift, told=told)

@@ -146,22 +146,31 @@ class Session:
     async def _handle_all(self) -> None:
         handled = 0
         while True:
-            await self._do_chores()
-            if not self._client.has_frames:
-                self._link.flush()
-            frame = await self._client.next_frame()
+            if self._has_chores():
+                await self._do_chores()
+            frame = await self._next_frame()
             if frame is None:
                 continue
-            await self._link.drain()
+            if self._link.is_held:
+                await self._link.drain()
             if isinstance(self._link.head, QueryReply) and frame.kind not in b"dcfHX":
                 # The next message may be run, or the query may have to be tried again: one after the other.
                 await self._link.settle()
                 await self._do_chores()
-            await self._handle(frame)
+            if self._link.copying_in or not self._extended.relay_at_once(frame):
+                await self._handle(frame)
             handled += 1
             if handled % FRAMES_PER_TURN == 0:
                 # A client that sends without end must not keep other sessions waiting.
                 await asyncio.sleep(0)
+
+    async def _next_frame(self) -> Frame | None:
+        if not self._client.has_frames:
+            self._link.flush()
+        return await self._client.next_frame()
+
+    def _has_chores(self) -> bool:
+        return self._link.lost or self._draining or self._simple.has_refused or bool(self._doomed)
 
     async def _do_chores(self) -> None:
         if self._link.lost:

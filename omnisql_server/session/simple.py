@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omnisql_server.errors import RelayInstead
 from omnisql_server.model.statement import Part
 from omnisql_server.session.ending import SessionEnd
 from omnisql_server.session.link import FLUSH, SYNC
@@ -97,6 +98,8 @@ class SimpleProtocol:
         portal = Portal(statement=part.statement)
         try:
             return await self._running.attempt(self._running.deliver(portal, 0, describe=True), shift=part.offset)
+        except RelayInstead:
+            return await self._relay_part(part)
         finally:
             await self._running.release(portal)
 

@@ -49,7 +49,7 @@ class RawClient:
 
     async def until(self, kind: bytes) -> list[Frame]:
         """Read messages up to and with the first of a kind."""
-        found = []
+        found: list[Frame] = []
         while True:
             frame = await self.frame()
             assert frame is not None, f"the stream ended after {kinds(found)}"

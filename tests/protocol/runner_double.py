@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -110,7 +110,10 @@ class RunnerDouble:
     ) -> RunResult:
         async def close() -> None:
             self.closes += 1
-            await closing.aclose()
+            if isinstance(closing, AsyncGenerator):
+                await closing.aclose()
+
+        closing: AsyncIterator[EncodedRows]
 
         if statement.kind is StatementKind.COPY_TO:
             closing = _copy_rows()

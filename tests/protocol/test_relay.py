@@ -29,9 +29,8 @@ async def test_psycopg_sees_a_postgresql(world: World) -> None:
         row = await (await connection.execute("SELECT %s::int + 1, current_user, %s", [41, "é"])).fetchone()
         assert row == (42, "ana", "é")
         assert connection.info.parameter_status("server_encoding") == "UTF8"
-        assert (
-            connection.info.backend_pid == (await (await connection.execute("SELECT pg_backend_pid()")).fetchone())[0]
-        )
+        row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+        assert row == (connection.info.backend_pid,)
 
 
 async def test_asyncpg_sees_a_postgresql(world: World) -> None:

@@ -75,9 +75,12 @@ async def test_copy_and_explain_have_their_own_shapes(world: World) -> None:
 
 
 async def test_psycopg_copies_out(world: World) -> None:
-    async with await psycopg.AsyncConnection.connect(world.dsn) as connection, connection.cursor() as cursor:
-        async with cursor.copy("COPY (SELECT * FROM api_issues) TO STDOUT") as copy:
-            assert [row async for row in copy.rows()] == [("1", "a\tb"), ("2", None)]
+    async with (
+        await psycopg.AsyncConnection.connect(world.dsn) as connection,
+        connection.cursor() as cursor,
+        cursor.copy("COPY (SELECT * FROM api_issues) TO STDOUT") as copy,
+    ):
+        assert [row async for row in copy.rows()] == [("1", "a\tb"), ("2", None)]
 
 
 async def test_notices_of_the_pipeline_reach_the_client(world: World) -> None:
@@ -163,10 +166,14 @@ async def test_a_failed_run_statement_fails_its_block(world: World) -> None:
 async def test_a_savepoint_saves_from_a_failed_run_statement(world: World) -> None:
     async with await psycopg.AsyncConnection.connect(world.dsn) as connection:
         await connection.execute("CREATE TEMP TABLE s (a int)")
-        with pytest.raises(psycopg.DatabaseError, match="the API is down"):
+
+        async def insert_and_fail() -> None:
             async with connection.transaction():
                 await connection.execute("INSERT INTO s VALUES (1)")
                 await connection.execute("SELECT number FROM api_broken WHERE number > %s", [1])
+
+        with pytest.raises(psycopg.DatabaseError, match="the API is down"):
+            await insert_and_fail()
         assert await (await connection.execute("SELECT count(*) FROM s")).fetchone() == (0,)
 
 
@@ -190,6 +197,19 @@ async def test_an_unknown_api_table_is_tried_again_as_a_run_statement(world: Wor
     client.send(Query(text=b"SELECT number FROM api_late"))
     frames = await client.ready()
     assert (shape(frames), rows_of(frames), runner.refreshes) == ("TDCZ", [(b"7",)], 1)
+    await client.close()
+
+
+async def test_a_refused_query_is_not_tried_again_after_work_it_undid(world: World) -> None:
+    client = await world.raw()
+    client.send(Query(text=b"CREATE TEMP TABLE u (a int)"))
+    await client.ready()
+    client.send(Parse(statement=b"", text=b"INSERT INTO u VALUES (1)"), Bind(portal=b"", statement=b""))
+    client.send(Execute(portal=b""), Query(text=b"SELECT number FROM api_late"))
+    frames = await client.ready()
+    assert (kinds(frames), error_of(frames)["C"], status_of(frames)) == ("12CEZ", "55000", "I")
+    client.send(Query(text=b"SELECT count(*) FROM u"))
+    assert rows_of(await client.ready()) == [(b"0",)]
     await client.close()
 
 

@@ -42,7 +42,7 @@ async def test_idle_sessions_end_first_and_busy_ones_at_the_limit() -> None:
     sessions.add(idle)
     sessions.add(busy)
     draining = asyncio.create_task(sessions.drain(0.01))
-    await asyncio.sleep(0)
+    await asyncio.wait({draining}, timeout=0)
     assert (idle.ended, busy.ended) == ("drained", "")
     await draining
     assert busy.ended == "stopped"

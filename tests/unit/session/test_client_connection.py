@@ -93,7 +93,7 @@ async def test_a_lost_connection_frees_a_blocked_writer() -> None:
     client.on_pressure = pressure.append
     client.pause_writing()
     draining = asyncio.create_task(client.drain())
-    await asyncio.sleep(0)
+    await asyncio.wait({draining}, timeout=0)
     assert not draining.done()
     client.connection_lost(None)
     with pytest.raises(SessionEnd):
@@ -106,7 +106,7 @@ async def test_wake_makes_next_frame_return_nothing_once() -> None:
     client.wake()
     assert await client.next_frame() is None
     waiting = asyncio.create_task(client.next_frame())
-    await asyncio.sleep(0)
+    await asyncio.wait({waiting}, timeout=0)
     assert not waiting.done()
     client.wake()
     assert await waiting is None

@@ -1,0 +1,99 @@
+"""The client of all measurements: logs in through libpq, then sends Query messages and reads the answers in big chunks.
+
+What it does per row is nothing, so that what is measured is the server and the socket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import time
+from dataclasses import dataclass
+
+from psycopg import pq
+
+CHUNK_BYTES = 1024 * 1024
+TIMEOUT_S = 120.0
+_END = re.compile(rb"C\x00\x00\x00.([A-Z ]+)(\d*)\x00Z\x00\x00\x00\x05[ITE]$", re.DOTALL)
+_TAIL_BYTES = 64
+
+
+class StatementFailed(Exception):
+    """The server answered with an error, or with something else than was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a statement took, from its first byte to the last one of its answer."""
+
+    rows: int
+    bytes_received: int
+    seconds: float
+    first_seconds: float
+    digest: str = ""
+
+
+class Reader:
+    """A connection that reads answers without looking at them."""
+
+    def __init__(self, dsn: str) -> None:
+        """Log in; `dsn` is a connection string of libpq."""
+        self._connection = pq.PGconn.connect(dsn.encode())
+        if self._connection.status != pq.ConnStatus.OK:
+            raise StatementFailed(self._connection.error_message.decode())
+        # libpq keeps its own descriptor and its non-blocking mode is shared, hence the timeout-free blocking mode here.
+        self._socket = socket.socket(fileno=os.dup(self._connection.socket))
+        self._socket.setblocking(True)
+        self._socket.settimeout(TIMEOUT_S)
+        self._buffer = bytearray(CHUNK_BYTES)
+
+    def run(self, sql: str, *, digest: bool = False) -> Answer:
+        """Run a statement and read its answer to the end; `digest` hashes the DataRow messages, which takes time.
+
+        Raises:
+            StatementFailed: the answer does not end with a command tag.
+        """
+        text = sql.encode() + b"\0"
+        view, tail, received, first_seconds = memoryview(self._buffer), b"", 0, 0.0
+        kept: list[bytes] = []
+        started = time.perf_counter()
+        self._socket.sendall(b"Q" + (len(text) + 4).to_bytes(4, "big") + text)
+        while True:
+            count = self._socket.recv_into(self._buffer)
+            if count == 0:
+                raise StatementFailed("the server closed the connection")
+            if not received:
+                first_seconds = time.perf_counter() - started
+            received += count
+            if digest:
+                kept.append(bytes(view[:count]))
+            tail = bytes(view[count - _TAIL_BYTES : count]) if count >= _TAIL_BYTES else (tail + view[:count])[-64:]
+            if tail[-6:-1] == b"Z\0\0\0\5" and (end := _END.search(tail)):
+                break
+            if tail[-6:-1] == b"Z\0\0\0\5" and received < CHUNK_BYTES:
+                raise StatementFailed(bytes(view[:count]).decode(errors="replace"))
+        seconds = time.perf_counter() - started
+        return Answer(
+            rows=int(end[2] or 0),
+            bytes_received=received,
+            seconds=seconds,
+            first_seconds=first_seconds,
+            digest=_row_digest(b"".join(kept)) if digest else "",
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+        self._connection.finish()
+
+
+def _row_digest(answer: bytes) -> str:
+    """Hash the DataRow messages of an answer: what comes before and after them may differ between servers."""
+    first = 0
+    while answer[first : first + 1] != b"D":
+        first += 1 + int.from_bytes(answer[first + 1 : first + 5], "big")
+    end = _END.search(answer[-_TAIL_BYTES:])
+    last = len(answer) - _TAIL_BYTES + end.start() if end else len(answer)
+    return hashlib.sha256(answer[first:last]).hexdigest()

@@ -1,0 +1,154 @@
+"""A million rows of ten columns to a client in text format: the whole server beside PostgreSQL and buenavista.
+
+Our rows start as Arrow batches in a connector, so that fetch, materialize, DuckDB and encoding are all in the time.
+`python -m benchmarks.rows_to_client [--quick]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import psycopg
+import pyarrow as pa
+
+from benchmarks.peers import BUENAVISTA, PeerUnavailable, buenavista, load_postgres, postgres
+from benchmarks.reader import Answer, Reader, StatementFailed
+from benchmarks.report import Section, median, publish
+from benchmarks.rows import COLUMNS, make_batches
+from benchmarks.server import SCHEMA, serving
+
+SAMPLE_S = 0.02
+MIB = 1024 * 1024
+SELECT = f"SELECT {', '.join(name for name, _ in COLUMNS)} FROM "
+
+
+@dataclass(slots=True, kw_only=True)
+class Party:
+    """One server that is asked, and its answers."""
+
+    name: str
+    reader: Reader
+    sql: str
+    answers: list[Answer] = field(default_factory=list)
+
+    def ask(self) -> None:
+        """Run the statement once more."""
+        self.answers.append(self.reader.run(self.sql))
+
+    @property
+    def rows_per_s(self) -> float:
+        """Return the median rate."""
+        return median([answer.rows / answer.seconds for answer in self.answers])
+
+
+def main() -> None:
+    """Measure and publish."""
+    line = argparse.ArgumentParser(description=__doc__)
+    line.add_argument("--quick", action="store_true", help="200,000 rows, 3 rounds, without buenavista")
+    line.add_argument("--rounds", type=int, default=7)
+    quick, rounds = (arguments := line.parse_args()).quick, arguments.rounds
+    with tempfile.TemporaryDirectory(prefix="omnisql-bench-") as temporary, ExitStack() as stack:
+        directory = Path(temporary)
+        directory.chmod(0o711)
+        batches = list(make_batches(200_000 if quick else 1_000_000))
+        publish(_measure(stack, directory, batches, 3 if quick else rounds, with_buenavista=not quick))
+
+
+def _measure(
+    stack: ExitStack, directory: Path, batches: list[pa.RecordBatch], rounds: int, *, with_buenavista: bool
+) -> Section:
+    rows_file = directory / "rows.arrow"
+    with pa.OSFile(str(rows_file), "wb") as sink, pa.ipc.new_file(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    postgres_dsn = stack.enter_context(postgres(directory))
+    load_postgres(postgres_dsn, batches)
+    serving_at = stack.enter_context(serving(directory, rows_file, issues=50))
+    ours = Party(name="OmniSQL", reader=Reader(serving_at.dsn), sql=f"{SELECT}{SCHEMA}.facts")
+    theirs = Party(name="PostgreSQL", reader=Reader(postgres_dsn), sql=f"{SELECT}facts")
+    parties, notes = [ours, theirs], []
+    if with_buenavista:
+        try:
+            dsn = stack.enter_context(buenavista(directory, rows_file))
+            parties.append(Party(name="buenavista", reader=Reader(dsn), sql=f"{SELECT}facts"))
+        except (PeerUnavailable, StatementFailed) as error:
+            notes.append(f"No figure for buenavista: {error}.")
+    ours.reader.run("SELECT name FROM github.repositories WHERE owner = 'acme'")
+    process = psutil.Process(serving_at.pid)
+    idle_bytes = process.memory_info().rss
+    with _peak(process) as peak:
+        digests = {party.reader.run(party.sql, digest=True).digest for party in (ours, theirs)}
+    for _ in range(rounds):
+        with _peak(process) as next_peak:
+            ours.ask()
+        peak[0] = max(peak[0], next_peak[0])
+        theirs.ask()
+    for party in parties[2:]:
+        for _ in range(min(rounds, 3)):
+            party.ask()
+    batch_bytes = sum(batch.nbytes for batch in batches)
+    notes += [
+        f"The first two answers are {'equal byte by byte' if len(digests) == 1 else 'NOT EQUAL'} (DataRow messages).",
+        f"Memory of the server process: {idle_bytes / MIB:.0f} MiB idle, at most {(peak[0] - idle_bytes) / MIB:.0f} MiB "
+        f"more ({(peak[0] - idle_bytes) / batch_bytes:.2f}x the {batch_bytes / MIB:.0f} MiB of fetched Arrow batches, "
+        "which are included).",
+    ]
+    with psycopg.connect(postgres_dsn) as connection:
+        version = connection.info.parameter_status("server_version")
+    peers = [f"PostgreSQL {version}", BUENAVISTA.replace("==", " ")] if with_buenavista else [f"PostgreSQL {version}"]
+    return _section(parties, theirs, rounds, notes, peers)
+
+
+def _section(parties: list[Party], reference: Party, rounds: int, notes: list[str], peers: list[str]) -> Section:
+    rows = [
+        (
+            party.name,
+            f"{party.rows_per_s / 1000:,.0f}",
+            f"{party.rows_per_s / reference.rows_per_s:.2f}x",
+            f"{median([answer.seconds for answer in party.answers]):.2f} s",
+            f"{min(answer.seconds for answer in party.answers):.2f} s",
+            f"{median([answer.first_seconds for answer in party.answers]) * 1000:.0f} ms",
+            f"{party.answers[0].bytes_received / MIB:.0f}",
+        )
+        for party in parties
+    ]
+    return Section(
+        subject="Rows to the client",
+        header=("server", "thousand rows/s", "ratio to PostgreSQL", "median", "best", "until first bytes", "MiB"),
+        rows=rows,
+        notes=[
+            f"{reference.answers[0].rows:,} rows of {len(COLUMNS)} columns, text format, loopback TCP without TLS; median of "
+            f"{rounds} rounds in turn, from Query to the last byte.",
+            *notes,
+        ],
+        peers=peers,
+    )
+
+
+@contextmanager
+def _peak(process: psutil.Process) -> Iterator[list[int]]:
+    """Sample a process's resident memory while the block runs; the one entry of the list is the highest sample."""
+    found, stopped = [process.memory_info().rss], threading.Event()
+
+    def sample() -> None:
+        while not stopped.wait(SAMPLE_S):
+            found[0] = max(found[0], process.memory_info().rss)
+
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
+    try:
+        yield found
+    finally:
+        stopped.set()
+        sampler.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""The running demo that the tests of whole servers share: started when first asked for, stopped with the test session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from demo_server import DemoServer, demo_directory, start_demo
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[DemoServer]:
+    """Serve the demo over 300 issues for as long as the tests run."""
+    with demo_directory() as directory:
+        server = start_demo(directory)
+        try:
+            yield server
+        finally:
+            assert server.stop() == 0
