@@ -104,8 +104,8 @@ def _is_constant(node: exp.Expr) -> bool:
 
 
 def _is_number(node: exp.Expr) -> bool:
-    """Say whether a node is a number other than zero: a division by it cannot fail where PostgreSQL would not divide."""
-    return isinstance(node, exp.Literal) and not node.is_string and any(digit in "123456789" for digit in node.name)
+    """Say whether a node is a number other than zero: a division by it cannot fail where PostgreSQL has none to make."""
+    return isinstance(node, exp.Literal) and not node.is_string and float(node.name) != 0
 
 
 def _is_plain(node: exp.Expr) -> bool:

@@ -14,6 +14,7 @@ from sqlglot.optimizer.scope import Scope, ScopeType, build_scope
 
 from connectors.sdk.scan import Operator
 from omnisql_server.model.query import Occurrence
+from omnisql_server.plan.limit import is_cut
 from omnisql_server.plan.recognize import Condition, recognize
 
 
@@ -55,7 +56,12 @@ class ConditionCollector:
                 self._visit(child, [])
             return
         conditions = self._own_conditions(scope)
-        conditions += [mapped for condition in inherited if (mapped := _through_projection(scope, condition))]
+        for condition in inherited:
+            mapped = _through_projection(scope, condition)
+            if mapped is not None and self._comparable(scope, mapped):
+                conditions.append(mapped)
+            else:
+                self._note(scope, condition.sql, _FORM)
         self._propagate(scope, conditions)
         passed: dict[int, list[Condition]] = {}
         for condition in conditions:
@@ -64,6 +70,8 @@ class ConditionCollector:
                 self._scan(source).conditions.append(condition)
             elif isinstance(source, Scope) and _read_once(scope, source):
                 passed.setdefault(id(source), []).append(condition)
+            elif isinstance(source, Scope):
+                self._note(source, condition.sql, "its relation is read more than once")
         for child in _children(scope):
             self._visit(child, passed.get(id(child), []))
 
@@ -73,18 +81,19 @@ class ConditionCollector:
             outputs = [projection.alias_or_name for projection in _outputs(branch.expression)]
             renames = dict(zip(names, outputs, strict=False))
             mine = [c.renamed(c.source, renames[c.column]) for c in inherited if c.column in renames]
-            self._visit(branch, mine if not _cuts(scope.expression) else [])
+            self._visit(branch, mine if not is_cut(scope.expression) else [])
 
     def _own_conditions(self, scope: Scope) -> list[Condition]:
         conditions: list[Condition] = []
-        nullable = _null_supplied(scope.expression)
         for conjunct, allowed in _conjuncts(scope.expression):
             found = recognize(conjunct, lambda column: self._type_oid(scope, column))
             kept = [
                 condition
                 for condition in found
                 if (allowed is None or condition.source in allowed)
-                and not (condition.operator is Operator.IS_NULL and condition.source in nullable)
+                and not (
+                    condition.operator is Operator.IS_NULL and _may_be_null_supplied(scope.expression, condition.source)
+                )
             ]
             conditions += kept
             if not kept:
@@ -92,12 +101,31 @@ class ConditionCollector:
         return conditions
 
     def _residual(self, scope: Scope, conjunct: exp.Expr) -> None:
-        sources = {column.table for column in conjunct.find_all(exp.Column)}
-        reason = "it compares more than one relation" if len(sources) > 1 else "its form is not one an API can evaluate"
-        for alias in sources:
+        if _is_same_for_every_row(conjunct):
+            return
+        named = {column.table for column in conjunct.find_all(exp.Column)}
+        reason = "it compares more than one relation" if len(named) > 1 else _FORM
+        for alias in named or scope.selected_sources:
             source = scope.sources.get(alias)
             if isinstance(source, exp.Table):
                 self._scan(source).residuals.append((conjunct.sql("postgres"), reason))
+            elif isinstance(source, Scope):
+                self._note(source, conjunct.sql("postgres"), reason)
+
+    def _note(self, scope: Scope, sql: str, reason: str) -> None:
+        """Record for every scan below a scope that a condition has to be evaluated after the fetch."""
+        for branch in scope.set_operation_scopes:
+            self._note(branch, sql, reason)
+        for _, source in scope.selected_sources.values():
+            if isinstance(source, exp.Table):
+                self._scan(source).residuals.append((sql, reason))
+            else:
+                self._note(source, sql, reason)
+
+    def _comparable(self, scope: Scope, condition: Condition) -> bool:
+        """Say whether a column has values of the condition's type, so that the constant means the same for it."""
+        type_oid = self._type_oid(scope, exp.column(condition.column, table=condition.source))
+        return any({type_oid, condition.type_oid} <= family for family in (*_FAMILIES, {condition.type_oid}))
 
     def _propagate(self, scope: Scope, conditions: list[Condition]) -> None:
         """Carry `a.x = constant` over `a.x = b.y` to b.y, until nothing new is learned."""
@@ -111,14 +139,13 @@ class ConditionCollector:
             for source, column in _partners(equalities, (condition.source, condition.column)):
                 carried = condition.renamed(source, column)
                 key = (source, column, carried.operator, carried.value)
-                same_type = self._type_oid(scope, exp.column(column, table=source)) == condition.type_oid
-                if key not in known and same_type:
+                if key not in known and self._comparable(scope, carried):
                     known.add(key)
                     conditions.append(carried)
                     pending.append(carried)
 
     def _scan(self, table: exp.Table) -> ScanConditions:
-        return self.found[table.name]
+        return self.found.setdefault(table.name, ScanConditions())
 
     def _type_oid(self, scope: Scope, column: exp.Column) -> int | None:
         """Follow a column to the scan it comes from, through plain projections, and return its type."""
@@ -127,10 +154,26 @@ class ConditionCollector:
             attribute = self._occurrences[source.name].relation.attribute(column.name)
             return attribute.type_oid if attribute else None
         if isinstance(source, Scope):
+            # The output columns of a set operation have the names that its first branch gives them.
+            while source.set_operation_scopes:
+                source = source.set_operation_scopes[0]
             inner = _projection(source, column.name)
             if isinstance(inner, exp.Column):
                 return self._type_oid(source, inner)
         return None
+
+
+_FORM = "its form is not one an API can evaluate"
+_FAMILIES = (frozenset({20, 21, 23}), frozenset({25, 1043}))
+"""The integers, and the texts: a constant of one is a value of the others."""
+
+
+def _is_same_for_every_row(conjunct: exp.Expr) -> bool:
+    """Say whether a conjunct is made of plain constants, like `1 = 1`."""
+    return all(isinstance(node, _CONSTANT_NODES) for node in conjunct.walk())
+
+
+_CONSTANT_NODES = (exp.Literal, exp.Boolean, exp.Null, exp.Cast, exp.DataType, exp.Predicate, exp.Connector, exp.Not)
 
 
 def _children(scope: Scope) -> Iterator[Scope]:
@@ -153,13 +196,7 @@ def _outputs(expression: exp.Expr) -> list[exp.Expr]:
     return list(expression.selects) if isinstance(expression, exp.Query) else []
 
 
-def _cuts(expression: exp.Expr) -> bool:
-    return bool(expression.args.get("limit") or expression.args.get("offset"))
-
-
 def _projection(scope: Scope, name: str) -> exp.Expr | None:
-    if scope.set_operation_scopes:
-        return _projection(scope.set_operation_scopes[0], name)
     for projection in _outputs(scope.expression):
         if projection.alias_or_name == name:
             return projection.unalias()
@@ -169,7 +206,7 @@ def _projection(scope: Scope, name: str) -> exp.Expr | None:
 def _through_projection(scope: Scope, condition: Condition) -> Condition | None:
     """Express a condition on a derived relation's output by its input, where filtering commutes with the relation."""
     select = scope.expression
-    if not isinstance(select, exp.Select) or _cuts(select):
+    if not isinstance(select, exp.Select) or is_cut(select):
         return None
     distinct = select.args.get("distinct")
     if (distinct is not None and distinct.args.get("on")) or select.find(exp.Window):
@@ -181,7 +218,7 @@ def _through_projection(scope: Scope, condition: Condition) -> Condition | None:
     grouped = group is not None or any(p.find(exp.AggFunc) for p in select.selects)
     if grouped and (group is None or inner not in group.expressions or (len(group.args) > 1 and _has_sets(group))):
         return None
-    if condition.operator is Operator.IS_NULL and inner.table in _null_supplied(select):
+    if condition.operator is Operator.IS_NULL and _may_be_null_supplied(select, inner.table):
         return None
     return condition.renamed(inner.table, inner.name)
 
@@ -199,8 +236,18 @@ def _first_source(select: exp.Expr) -> str:
     return from_clause.this.alias_or_name if from_clause is not None else ""
 
 
-def _null_supplied(select: exp.Expr) -> set[str]:
-    """Return the sources whose rows an outer join may replace by nulls."""
+def _is_flat(select: exp.Expr) -> bool:
+    """Say whether the joins stand in one row; inside parentheses they may null-supply what they contain."""
+    from_clause = select.args.get("from_") or select.args.get("from")
+    items = [from_clause.this] if from_clause is not None else []
+    items += [join.this for join in _joins(select)]
+    return all(item.alias_or_name and not item.args.get("joins") for item in items)
+
+
+def _may_be_null_supplied(select: exp.Expr, source: str) -> bool:
+    """Say whether an outer join may replace a source's rows by nulls."""
+    if not _is_flat(select):
+        return True
     seen = [_first_source(select)]
     nullable: set[str] = set()
     for join in _joins(select):
@@ -210,7 +257,7 @@ def _null_supplied(select: exp.Expr) -> set[str]:
         if join.side in ("RIGHT", "FULL"):
             nullable.update(seen)
         seen.append(alias)
-    return nullable
+    return source in nullable
 
 
 def _conjuncts(select: exp.Expr) -> Iterator[tuple[exp.Expr, set[str] | None]]:
@@ -219,6 +266,8 @@ def _conjuncts(select: exp.Expr) -> Iterator[tuple[exp.Expr, set[str] | None]]:
     if where is not None:
         for conjunct in _flatten(where.this):
             yield conjunct, None
+    if not _is_flat(select):
+        return
     seen = {_first_source(select)}
     for join in _joins(select):
         alias = join.this.alias_or_name
@@ -243,7 +292,7 @@ def _equalities(select: exp.Expr) -> Iterator[Equality]:
     where = select.args.get("where")
     for conjunct in _flatten(where.this) if where is not None else ():
         yield from _column_pair(conjunct, None)
-    for join in _joins(select):
+    for join in _joins(select) if _is_flat(select) else ():
         condition = join.args.get("on")
         if condition is None or join.side not in ("", "LEFT"):
             continue

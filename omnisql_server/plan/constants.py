@@ -6,15 +6,18 @@ value of an integer column, so a predicate on it is not pushed.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
+from typing import TypeVar
 
 from sqlglot import exp
 
 from catalog.types import BY_OID
 from connectors.sdk.scan import Value
 
-_TEXT = frozenset({"text", "varchar", "bpchar", "name"})
+_TEXT = frozenset({"text", "varchar", "name"})
 _INTEGER = frozenset({"int2", "int4", "int8"})
 _INSTANT = frozenset({"timestamptz", "timestamp", "date"})
 
@@ -95,13 +98,13 @@ def _convert(text: str, literal_type: str | None, column_type: str) -> Value:
         return text
     if column_type in _INTEGER:
         return _integer(text, literal_type)
-    if column_type in ("float8", "float4"):
+    if column_type == "float8":
         if literal_type in (*_INTEGER, "numeric", "number", "float8", None):
-            return float(text)
+            return _finite(float(text))
         raise NotConstant
     if column_type == "numeric":
         if literal_type in (*_INTEGER, "numeric", "number", None):
-            return Decimal(text)
+            return _finite(Decimal(text))
         raise NotConstant
     if column_type == "bool":
         if text in ("t", "f", "true", "false") and literal_type in ("bool", None):
@@ -110,10 +113,20 @@ def _convert(text: str, literal_type: str | None, column_type: str) -> Value:
     return _moment(text, literal_type, column_type)
 
 
+_Number = TypeVar("_Number", float, Decimal)
+
+
+def _finite(number: _Number) -> _Number:
+    """Return a number that compares as it does in PostgreSQL, where NaN equals itself and is above all others."""
+    if not isfinite(number):
+        raise NotConstant
+    return number
+
+
 def _integer(text: str, literal_type: str | None) -> int:
     if literal_type not in (*_INTEGER, "numeric", "number", None):
         raise NotConstant
-    number = Decimal(text)
+    number = _finite(Decimal(text))
     if number != number.to_integral_value():
         raise NotConstant
     return int(number)
@@ -141,30 +154,18 @@ def parse_text_array(text: str) -> tuple[str, ...]:
     """Read the elements of a one-dimensional text array literal.
 
     Raises:
-        NotConstant: it has NULL elements or more dimensions.
+        NotConstant: it has NULL elements, more dimensions, or a spelling that PostgreSQL's own output never has.
     """
-    if not (text.startswith("{") and text.endswith("}")):
+    if not _ARRAY.fullmatch(text):
         raise NotConstant
-    items: list[str] = []
-    rest = text[1:-1]
-    while rest:
-        quoted = rest.startswith('"')
-        item, rest = _quoted_element(rest) if quoted else _plain_element(rest)
-        if not quoted and (item.upper() == "NULL" or "{" in item):
-            raise NotConstant
-        items.append(item)
-    return tuple(items)
+    items = _ELEMENT.findall(text[1:-1])
+    if any(item.upper() == "NULL" for item in items):
+        raise NotConstant
+    return tuple(_ESCAPED.sub(r"\1", item[1:-1]) if item.startswith('"') else item for item in items)
 
 
-def _quoted_element(text: str) -> tuple[str, str]:
-    out, index = [], 1
-    while text[index] != '"':
-        index += text[index] == "\\"
-        out.append(text[index])
-        index += 1
-    return "".join(out), text[index + 2 :]
-
-
-def _plain_element(text: str) -> tuple[str, str]:
-    item, _, rest = text.partition(",")
-    return item.strip(), rest
+_QUOTED_OR_PLAIN = r'''(?:"(?:[^"\\]|\\.)*"|[^\s"\\{},]+)'''
+_ELEMENT = re.compile(_QUOTED_OR_PLAIN, re.DOTALL)
+_ARRAY = re.compile(rf"\{{(?:{_QUOTED_OR_PLAIN}(?:,{_QUOTED_OR_PLAIN})*)?\}}", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+"""PostgreSQL writes an element in quotes, or plain where it holds no space, quote, brace, comma or backslash."""

@@ -45,7 +45,7 @@ def _descend(scope: Scope, rows: int, order: list[tuple[exp.Column, Direction]])
             names = tuple((column.name, direction) for column, direction in order)
             return TopRows(scan_name=source.name, rows=rows, order=names)
         inner = source.expression
-        if not isinstance(inner, exp.Select) or any(inner.args.get(key) for key in ("limit", "offset", "order")):
+        if not isinstance(inner, exp.Select) or inner.args.get("order") or is_cut(inner):
             return None
         mapped = []
         for column, direction in order:
@@ -62,7 +62,48 @@ def _is_plain(select: exp.Expr) -> bool:
     blocked = ("joins", "laterals", "group", "having", "distinct", "windows", "qualify")
     if any(select.args.get(key) for key in blocked):
         return False
-    return not any(p.find(exp.AggFunc, exp.Window, exp.Explode, exp.Unnest, exp.Subquery) for p in select.selects)
+    return all(isinstance(node, _ROW_BY_ROW) for projection in select.selects for node in projection.walk())
+
+
+_ROW_BY_ROW = (
+    exp.Alias,
+    exp.Identifier,
+    exp.Column,
+    exp.Literal,
+    exp.Boolean,
+    exp.Null,
+    exp.Cast,
+    exp.DataType,
+    exp.DataTypeParam,
+    exp.Paren,
+    exp.Binary,
+    exp.Not,
+    exp.Neg,
+    exp.Case,
+    exp.If,
+    exp.Coalesce,
+    exp.Nullif,
+    exp.Lower,
+    exp.Upper,
+    exp.Length,
+    exp.Substring,
+    exp.SplitPart,
+    exp.Extract,
+    exp.TimestampTrunc,
+    exp.Interval,
+    exp.Var,
+)
+"""What makes one row of one row; an aggregate, a set-returning function or a subquery does not, and may be unknown."""
+
+
+def is_cut(select: exp.Expr) -> bool:
+    """Say whether LIMIT or OFFSET takes rows away from a query, in its own text or in parentheses around it."""
+    node: exp.Expr | None = select
+    while node is select or isinstance(node, exp.Subquery):
+        if node.args.get("limit") or node.args.get("offset"):
+            return True
+        node = node.parent
+    return False
 
 
 def _count(clause: exp.Expr | None) -> int | None:

@@ -57,7 +57,14 @@ def choose_path(
     usable = [path for path in table.access_paths if _has_keys(path, wanted) and _fills(path, columns)]
     if not usable:
         raise _key_error(table, relation_name, wanted)
-    candidates = [_evaluate(table, relation_name, path, wanted, combinations_max) for path in usable]
+    candidates, too_many = [], None
+    for path in usable:
+        try:
+            candidates.append(_evaluate(table, relation_name, path, wanted, combinations_max))
+        except LimitExceeded as error:
+            too_many = error
+    if not candidates and too_many is not None:
+        raise too_many
     return min(candidates, key=lambda candidate: (candidate.empty is None, candidate.calls_expected))
 
 
@@ -91,7 +98,7 @@ def _evaluate(
     pushed: list[Pushed] = []
     not_pushed: list[NotPushed] = []
     empty: str | None = None
-    pushable = {w.predicate.column for w in wanted if w.predicate.operator is Operator.EQ}
+    pushable = {w.predicate.column for w in wanted if _is_sent(path, w.predicate)}
     for item in wanted:
         if item.predicate.column in path.keys and item.predicate.operator in (Operator.EQ, Operator.IN):
             continue
@@ -119,6 +126,12 @@ def _evaluate(
         calls_max=0 if empty else (None if bound is None else len(keys) * bound),
         empty=empty,
     )
+
+
+def _is_sent(path: AccessPath, predicate: Predicate) -> bool:
+    """Say whether a path sends one value for an equality, as a key or as a predicate."""
+    sent = {Operator.EQ, Operator.IN} & path.operators.get(predicate.column, {}).keys()
+    return predicate.operator is Operator.EQ and (predicate.column in path.keys or bool(sent))
 
 
 def _push(path: AccessPath, item: Wanted, equal_columns: set[str]) -> Pushed | NotPushed | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from connectors.sdk.scan import Operator, Value
-from omnisql_server.plan.constants import NotConstant, constant_value
+from omnisql_server.plan.constants import NotConstant, constant_value, parse_text_array
 
 TypeOf = Callable[[exp.Column], int | None]
 """Gives the PostgreSQL type OID of a column, None where it does not come straight from a relation."""
@@ -95,10 +95,19 @@ def _any(left: exp.Expr, array: exp.Expr, operator: Operator, node: exp.Expr, ty
         raise NotConstant
     if isinstance(array, exp.Column):
         return _bare(array, Operator.CONTAINS, (constant_value(left, 25),), node, type_of)
-    if isinstance(array, exp.Array) and isinstance(left, exp.Column):
+    if isinstance(left, exp.Column):
         type_oid = _type(left, type_of)
-        values = tuple(constant_value(item, type_oid) for item in array.expressions)
+        values = tuple(constant_value(item, type_oid) for item in _elements(array))
         return _bare(left, Operator.IN, values, node, type_of)
+    raise NotConstant
+
+
+def _elements(array: exp.Expr) -> list[exp.Expr]:
+    """Return the elements of `ARRAY[..]` or of a constant of an array type."""
+    if isinstance(array, exp.Array):
+        return list(array.expressions)
+    if isinstance(array, exp.Cast) and array.to.is_type(exp.DataType.Type.ARRAY) and array.this.is_string:
+        return [exp.Literal.string(item) for item in parse_text_array(array.this.name)]
     raise NotConstant
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from answers import Parameters, Row, as_row
 
 from connectors.simulators.company import Company
+from connectors.simulators.company.model import ForgeItem
 
 ASKED = ("api", "web")
 WHERE = "owner = 'acme' AND repo IN ('web', 'api')"
@@ -57,12 +58,12 @@ class Seen:
 
     def __init__(self, company: Company, teams: Sequence[str]) -> None:
         self._company = company
-        self.repositories = [r for r in company.forge.repositories if r.owner == "acme" and r.team in teams]
+        self._repositories = [r for r in company.forge.repositories if r.owner == "acme" and r.team in teams]
         self.statuses = {
             issue.key: issue.status.name
             for project in company.tracker.projects
             if project.team in teams
-            for issue in company.tracker.issues(project.key)
+            for issue in company.tracker.project_issues(project.key)
         }
 
     def counts(self) -> list[Row]:
@@ -101,5 +102,76 @@ class Seen:
         ]
 
     def _items(self) -> list[tuple[str, ForgeItem]]:
-        names = [r for r in self.repositories if r.name in ASKED]
+        names = [r for r in self._repositories if r.name in ASKED]
         return [(r.name, item) for r in sorted(names, key=lambda r: r.name) for item in self._company.forge.items(r)]
+
+
+def script(seen: Seen, user: str) -> tuple[Step, ...]:
+    """Return the steps for a user who sees that much, in order."""
+    return (*_catalog_steps(user), *_query_steps(seen), *_transaction_steps(seen), *_transfer_steps(seen))
+
+
+def _catalog_steps(user: str) -> tuple[Step, ...]:
+    tables = (
+        "SELECT foreign_table_name FROM information_schema.foreign_tables"
+        " WHERE foreign_table_schema = 'github' ORDER BY 1"
+    )
+    return (
+        Step(name="select 1", sql="SELECT 1", rows=[("1",)]),
+        Step(name="who", sql="SELECT current_user, current_database()", rows=[(user, "acme")]),
+        Step(name="version", sql="SELECT version() LIKE 'PostgreSQL 18.%'", rows=[("t",)]),
+        Step(name="tables", sql=tables, rows=[(name,) for name in GITHUB_TABLES]),
+    )
+
+
+def _query_steps(seen: Seen) -> tuple[Step, ...]:
+    counted = f"SELECT repo, state, count(*) FROM github.issues WHERE {WHERE} GROUP BY repo, state ORDER BY repo, state"
+    typed = (
+        "SELECT number, id, title, state_reason, locked, created_at, milestone_number FROM github.issues"
+        " WHERE owner = $1 AND repo = $2 AND number <= $3 ORDER BY number"
+    )
+    by_state = f"SELECT count(*) FROM github.issues WHERE {WHERE} AND state = $1"
+    return (
+        Step(name="aggregate", sql=counted, rows=seen.counts()),
+        Step(name="join", sql=f"{JOIN} ORDER BY p.repo, p.number", rows=seen.joined()),
+        Step(name="parameters", sql=typed, parameter_sets=(("acme", "web", 9),), rows=seen.first(9)),
+        Step(
+            name="prepared twice",
+            act=Act.PREPARED,
+            sql=by_state,
+            parameter_sets=(("open",), ("closed",)),
+            rows=[seen.count("open"), seen.count("closed")],
+        ),
+    )
+
+
+def _transaction_steps(seen: Seen) -> tuple[Step, ...]:
+    joined = "SELECT repo, number, key, status FROM public.script_pairs ORDER BY repo, number"
+    return (
+        Step(name="begin", sql="BEGIN"),
+        Step(name="view in a block", sql=f"CREATE VIEW public.script_pairs AS {JOIN}"),
+        Step(name="select the view", sql=joined, rows=seen.joined()),
+        Step(name="rollback", sql="ROLLBACK"),
+        Step(name="the view is gone", act=Act.REFUSED, sql=joined, sqlstate="42P01"),
+        Step(name="begin again", sql="BEGIN"),
+        Step(name="error", act=Act.REFUSED, sql=f"SELECT 1 / 0 FROM github.issues WHERE {WHERE}", sqlstate="22012"),
+        Step(name="failed block", act=Act.REFUSED, sql="SELECT 1", sqlstate="25P02"),
+        Step(
+            name="failed block, over an API table",
+            act=Act.REFUSED,
+            sql=f"SELECT number FROM github.issues WHERE {WHERE}",
+            sqlstate="25P02",
+        ),
+        Step(name="end of the failed block", sql="ROLLBACK"),
+    )
+
+
+def _transfer_steps(seen: Seen) -> tuple[Step, ...]:
+    first = f"SELECT repo, number FROM github.issues WHERE {WHERE} AND number <= 4 ORDER BY repo, number"
+    lines = ["\t".join(value or "" for value in row) for row in seen.numbers(4)]
+    return (
+        Step(name="copy", act=Act.COPIED, sql=f"COPY ({first}) TO STDOUT", rows=lines),
+        Step(name="pages", act=Act.PAGED, sql=first, rows=seen.numbers(4)),
+        Step(name="cancel", act=Act.CANCELED, sql=LONG_STATEMENT, sqlstate="57014"),
+        Step(name="after the cancel", sql=first, rows=seen.numbers(4)),
+    )

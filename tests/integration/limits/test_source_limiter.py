@@ -34,41 +34,41 @@ class VirtualTime:
                 await self._valkey.client.hincrby(self._key, field, -round(duration_s * 1000))
 
 
-def limiter(store: BucketStore, key: str, time: VirtualTime, *, wait_max_s: float = 10) -> SourceLimiter:
+def limiter(store: BucketStore, key: str, virtual: VirtualTime, *, wait_max_s: float = 10) -> SourceLimiter:
     return SourceLimiter(
         store,
         tenant="acme",
         source=key,
         limits={"core": BucketLimit(capacity=2, refill_per_s=0.5)},
         wait_max_s=wait_max_s,
-        clock=time.clock,
-        sleep=time.sleep,
+        clock=virtual.clock,
+        sleep=virtual.sleep,
     )
 
 
 @pytest.fixture
-def time(valkey: ValkeyChild, key: str) -> VirtualTime:
+def virtual(valkey: ValkeyChild, key: str) -> VirtualTime:
     return VirtualTime(valkey, bucket_key("acme", key, "core"))
 
 
-async def test_it_is_a_limiter_for_connectors(store: BucketStore, key: str, time: VirtualTime) -> None:
-    as_seen_by_connectors: Limiter = limiter(store, key, time)
+async def test_it_is_a_limiter_for_connectors(store: BucketStore, key: str, virtual: VirtualTime) -> None:
+    as_seen_by_connectors: Limiter = limiter(store, key, virtual)
     await as_seen_by_connectors.acquire("core")
-    assert time.slept_s == []
+    assert virtual.slept_s == []
 
 
-async def test_a_short_wait_is_waited(store: BucketStore, key: str, time: VirtualTime) -> None:
-    source = limiter(store, key, time)
+async def test_a_short_wait_is_waited(store: BucketStore, key: str, virtual: VirtualTime) -> None:
+    source = limiter(store, key, virtual)
     for _ in range(3):
         await source.acquire("core")
-    assert len(time.slept_s) == 1
-    assert time.now_s == pytest.approx(2.0, abs=0.2)
+    assert len(virtual.slept_s) == 1
+    assert virtual.now_s == pytest.approx(2.0, abs=0.2)
 
 
 async def test_a_long_wait_is_refused_at_once_and_takes_nothing(
-    store: BucketStore, key: str, time: VirtualTime
+    store: BucketStore, key: str, virtual: VirtualTime
 ) -> None:
-    source = limiter(store, key, time, wait_max_s=5)
+    source = limiter(store, key, virtual, wait_max_s=5)
     await source.acquire("core")
     await source.block("core", 42)
     with pytest.raises(RateLimited) as caught:
@@ -78,20 +78,20 @@ async def test_a_long_wait_is_refused_at_once_and_takes_nothing(
     assert caught.value.retry_after_s == pytest.approx(42, abs=0.5)
     assert 'Bucket "core" allows the next request in 42 seconds' in (caught.value.detail or "")
     assert "Run the statement again in 42 seconds" in (caught.value.hint or "")
-    assert time.slept_s == []
-    await time.sleep(42)
+    assert virtual.slept_s == []
+    await virtual.sleep(42)
     await source.acquire("core")
-    assert time.slept_s == [42]
+    assert virtual.slept_s == [42]
 
 
-async def test_waits_together_stay_within_the_bound(store: BucketStore, key: str, time: VirtualTime) -> None:
-    source = limiter(store, key, time, wait_max_s=3)
+async def test_waits_together_stay_within_the_bound(store: BucketStore, key: str, virtual: VirtualTime) -> None:
+    source = limiter(store, key, virtual, wait_max_s=3)
     await source.acquire("core", 2)
-    overtaken = time.sleep
+    overtaken = virtual.sleep
 
     async def sleep_and_be_overtaken(duration_s: float) -> None:
         await overtaken(duration_s)
-        await limiter(store, key, time).acquire("core")
+        await limiter(store, key, virtual).acquire("core")
 
     slow = SourceLimiter(
         store,
@@ -99,36 +99,38 @@ async def test_waits_together_stay_within_the_bound(store: BucketStore, key: str
         source=key,
         limits={"core": BucketLimit(capacity=2, refill_per_s=0.5)},
         wait_max_s=3,
-        clock=time.clock,
+        clock=virtual.clock,
         sleep=sleep_and_be_overtaken,
     )
     with pytest.raises(RateLimited):
         await slow.acquire("core")
-    assert time.now_s <= 3
+    assert virtual.now_s <= 3
 
 
-async def test_what_the_source_says_counts(store: BucketStore, key: str, time: VirtualTime) -> None:
-    source = limiter(store, key, time)
+async def test_what_the_source_says_counts(store: BucketStore, key: str, virtual: VirtualTime) -> None:
+    source = limiter(store, key, virtual)
     await source.observe(QuotaObserved(bucket="core", limit=None, remaining=0, reset_s=4))
     await source.acquire("core")
-    assert time.now_s == pytest.approx(4, abs=0.1)
+    assert virtual.now_s == pytest.approx(4, abs=0.1)
 
 
-async def test_a_bucket_that_nobody_declared_has_a_limit_too(store: BucketStore, key: str, time: VirtualTime) -> None:
-    source = limiter(store, key, time, wait_max_s=0)
+async def test_a_bucket_that_nobody_declared_has_a_limit_too(
+    store: BucketStore, key: str, virtual: VirtualTime
+) -> None:
+    source = limiter(store, key, virtual, wait_max_s=0)
     answers = await asyncio.gather(*(source.acquire("unheard-of", 10) for _ in range(60)), return_exceptions=True)
     assert 6 <= answers.count(None) <= 20
     assert all(answer is None or isinstance(answer, RateLimited) for answer in answers)
 
 
-async def test_a_cancelled_wait_holds_nothing(store: BucketStore, key: str, time: VirtualTime) -> None:
+async def test_a_cancelled_wait_holds_nothing(store: BucketStore, key: str, virtual: VirtualTime) -> None:
     reached = asyncio.Event()
 
     async def sleep_forever(_duration_s: float) -> None:
         reached.set()
         await asyncio.Event().wait()
 
-    source = limiter(store, key, time)
+    source = limiter(store, key, virtual)
     await source.acquire("core", 2)
     waiting = SourceLimiter(
         store,
@@ -136,7 +138,7 @@ async def test_a_cancelled_wait_holds_nothing(store: BucketStore, key: str, time
         source=key,
         limits={"core": BucketLimit(capacity=2, refill_per_s=0.5)},
         wait_max_s=10,
-        clock=time.clock,
+        clock=virtual.clock,
         sleep=sleep_forever,
     )
     task = asyncio.create_task(waiting.acquire("core"))
@@ -144,6 +146,6 @@ async def test_a_cancelled_wait_holds_nothing(store: BucketStore, key: str, time
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await time.sleep(2)
+    await virtual.sleep(2)
     await source.acquire("core")
-    assert time.slept_s == [2]
+    assert virtual.slept_s == [2]
