@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from catalog.types import BY_OID
-from omnisql_server.errors import NotSupported
+from omnisql_server.errors import BackendError, NotSupported
 from omnisql_server.execute.run import Engine
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.report import SourceReport
@@ -42,6 +43,18 @@ def result_formats(wanted: Sequence[int], column_count: int) -> tuple[int, ...]:
     if len(wanted) == column_count:
         return tuple(wanted)
     return tuple(wanted or (0,)) * column_count if len(wanted) <= 1 else tuple(wanted)
+
+
+@contextmanager
+def own_position(statement: Statement) -> Iterator[None]:
+    """Move the position of PostgreSQL's errors from the query inside EXPLAIN or COPY to the whole statement."""
+    try:
+        yield
+    except BackendError as error:
+        shift = len(statement.text.encode()[: statement.query_position].decode())
+        if not shift or "P" not in error.fields:
+            raise
+        raise BackendError({**error.fields, "P": str(int(error.fields["P"]) + shift)}) from error
 
 
 def explain_wants(statement: Statement) -> tuple[bool, bool]:
@@ -80,7 +93,7 @@ def explain_fields(statement: Statement) -> tuple[Field, ...]:
 
 async def explained(
     statement: Statement, plan: QueryPlan, engine: Engine, reports: Mapping[str, SourceReport] | None
-) -> AsyncIterator[EncodedRows]:
+) -> AsyncGenerator[EncodedRows, None]:
     """Yield EXPLAIN's rows, with what really happened when there are reports."""
     _, as_json = explain_wants(statement)
     costs_shown = dict(statement.explain_options).get("costs", "true") in _TRUE
@@ -95,7 +108,7 @@ async def explained(
 
 async def copy_stream(
     chunks: AsyncIterator[EncodedRows], copy_format: CopyFormat, names: Sequence[str]
-) -> AsyncIterator[EncodedRows]:
+) -> AsyncGenerator[EncodedRows, None]:
     """Turn DataRow messages into COPY's; what belongs to no row travels as messages that count none."""
     encoder = CopyEncoder(copy_format, names)
     async for chunk in chunks:

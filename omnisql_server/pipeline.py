@@ -6,7 +6,7 @@ The stages never call each other; this module hands the frozen values from one t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from omnisql_server.answers import (
@@ -14,10 +14,12 @@ from omnisql_server.answers import (
     explain_fields,
     explain_wants,
     explained,
+    own_position,
     parameter_constants,
     result_formats,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
+from omnisql_server.deadline import Deadline
 from omnisql_server.errors import NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.run import Engine, Parameters, choose_engine, execute
@@ -87,7 +89,7 @@ class Pipeline:
         """
         await self._refuse(statement, view)
         query = _query_of(statement)
-        with stage_span("bind"):
+        with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         _require_api(bound)
         return Description(parameter_oids=bound.parameter_oids, fields=_fields(statement, bound))
@@ -102,22 +104,25 @@ class Pipeline:
             OmniSQLError, ConnectorError: it cannot be answered.
         """
         await self._refuse(statement, view)
-        with stage_span("bind"):
+        deadline = Deadline()
+        with stage_span("bind"), own_position(statement):
             bound = await self._bind(statement, parameters, view, twin)
         if twin is None:
             _require_api(bound)
-        await self._tenant.follow(bound.catalog_sequence)
-        with stage_span("policy"):
-            authorized = authorize(bound, view.principal, self._rules)
-        with stage_span("plan"):
-            await self._tenant.prepare(bound.relations.values(), view.principal.name)
-            query_plan = plan(authorized, self._tenant.table_of, self._bounds.key_combinations_max)
-            engine = choose_engine(bound)
-        if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-            return _result(statement, bound, explained(statement, query_plan, engine, None))
-        check_calls(query_plan, bound.settings.max_api_calls, self._bounds.api_calls_max)
-        relations, reports = await self._read(query_plan, view)
-        rows = self._execute(statement, bound, engine, relations, parameters, view)
+        deadline.set(bound.settings.statement_timeout_ms)
+        async with deadline.scope():
+            await self._tenant.follow(bound.catalog_sequence)
+            with stage_span("policy"):
+                authorized = authorize(bound, view.principal, self._rules)
+            with stage_span("plan"):
+                await self._tenant.prepare(bound.relations.values(), view.principal.name)
+                query_plan = plan(authorized, self._tenant.table_of, self._bounds.key_combinations_max)
+                engine = choose_engine(bound)
+            if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
+                return _result(statement, bound, explained(statement, query_plan, engine, None))
+            check_calls(query_plan, bound.settings.max_api_calls, self._bounds.api_calls_max)
+            relations, reports = await self._read(query_plan, view)
+        rows = deadline.bounded(self._execute(statement, bound, engine, relations, parameters, view))
         if statement.kind is StatementKind.EXPLAIN:
             async for _ in rows:
                 continue
@@ -183,7 +188,7 @@ class Pipeline:
         relations: tuple[LocalRelation, ...],
         parameters: BoundParameters,
         view: SessionView,
-    ) -> AsyncIterator[EncodedRows]:
+    ) -> AsyncGenerator[EncodedRows, None]:
         copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
         wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
         rows = execute(
@@ -235,7 +240,7 @@ def _fields(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | None
     return None if statement.kind is StatementKind.COPY_TO else bound.fields
 
 
-def _result(statement: Statement, bound: BoundQuery, rows: AsyncIterator[EncodedRows]) -> RunResult:
+def _result(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[EncodedRows, None]) -> RunResult:
     copy_formats = None
     if statement.kind is StatementKind.COPY_TO:
         copy_formats = (int(parse_copy_options(statement.copy_options).binary),) * len(bound.fields)
@@ -243,7 +248,7 @@ def _result(statement: Statement, bound: BoundQuery, rows: AsyncIterator[Encoded
         fields=_fields(statement, bound) or (),
         rows=rows,
         command={StatementKind.EXPLAIN: "EXPLAIN", StatementKind.COPY_TO: "COPY"}.get(statement.kind, "SELECT"),
-        close=rows.aclose,  # type: ignore[attr-defined]
+        close=rows.aclose,
         counts_rows=statement.kind is not StatementKind.EXPLAIN,
         copy_formats=copy_formats,
     )

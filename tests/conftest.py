@@ -1,4 +1,4 @@
-"""The running demo that the tests of whole servers share: started when first asked for, stopped with the test session."""
+"""The running demo that the tests of whole servers share: started when first asked for, stopped at the end."""
 
 from __future__ import annotations
 

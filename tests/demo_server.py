@@ -131,7 +131,7 @@ def start_demo(directory: Path, *, issues: int = ISSUES, settings: Mapping[str, 
     """Start the demo with its data and temporary files in a folder, and return once it answers."""
     ready_file = directory / "ready.json"
     ready_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "omnisql_server.cli", "demo", "--port", "0", "--issues", str(issues)]
+    command = [str(Path(sys.executable).with_name("omnisql")), "demo", "--port", "0", "--issues", str(issues)]
     inherited = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(

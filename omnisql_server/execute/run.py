@@ -6,7 +6,7 @@ says in its own words what is wrong, or answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -80,7 +80,7 @@ async def execute(
     backend: Backend,
     pool: InstancePool,
     splice_bytes_max: int,
-) -> AsyncIterator[EncodedRows]:
+) -> AsyncGenerator[EncodedRows, None]:
     """Yield the encoded rows of a query, in chunks and in order.
 
     Raises:
@@ -118,7 +118,7 @@ async def execute(
 
 async def _encoded(
     query: BoundQuery, first: pa.RecordBatch, batches: AsyncIterator[pa.RecordBatch], result_formats: Sequence[int]
-) -> AsyncIterator[EncodedRows]:
+) -> AsyncGenerator[EncodedRows, None]:
     formats = [
         RowFormat(type_oid=field.type_oid, type_modifier=field.type_modifier, format=result_format)
         for field, result_format in zip(query.fields, result_formats, strict=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.sdk.table import Column
 from omnisql_server.errors import InternalError
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.query import Mask, Occurrence, RowFilter
@@ -39,9 +40,8 @@ def materialize(plan: ScanPlan, occurrence: Occurrence, batches: Sequence[pa.Rec
         attribute = occurrence.relation.attribute(name)
         if attribute is None or attribute.api_column is None:
             raise InternalError(message=f"column {name} of {occurrence.relation.qualified_name} has no source")
-        arrow_type = plan.table.column(attribute.api_column).type.arrow
         mask = plan.masks.get(attribute.api_column)
-        columns.append(_column(table, attribute.api_column, arrow_type, mask))
+        columns.append(_column(table, plan.table.column(attribute.api_column), mask))
     if not columns:
         rows = pa.table({ROW_NUMBER: pa.array(range(table.num_rows), pa.int64())})
         return LocalRelation(scan_name=plan.scan_name, rows=rows)
@@ -63,10 +63,12 @@ def _allowed(column: pa.ChunkedArray, row_filter: RowFilter) -> pa.ChunkedArray:
     return allowed if allowed is not None else pa.chunked_array([pa.array([False] * len(column))])
 
 
-def _column(table: pa.Table, name: str, arrow_type: pa.DataType, mask: Mask | None) -> pa.ChunkedArray:
+def _column(table: pa.Table, column: Column, mask: Mask | None) -> pa.ChunkedArray:
     if mask is None:
-        return table.column(name)
-    if mask.kind == "redact" and pa.types.is_string(arrow_type):
+        return table.column(column.name)
+    arrow_type = column.type.arrow
+    # json, uuid and numeric travel as text too, but have no value that says "redacted".
+    if mask.kind == "redact" and column.type.name in ("text", "varchar"):
         shown = pa.scalar(REDACTED, arrow_type)
-        return pc.if_else(pc.is_valid(table.column(name)), shown, pa.scalar(None, arrow_type))
+        return pc.if_else(pc.is_valid(table.column(column.name)), shown, pa.scalar(None, arrow_type))
     return pa.chunked_array([pa.nulls(table.num_rows, arrow_type)])

@@ -6,14 +6,15 @@ predicate on a masked column is never sent, or the API would answer for the valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from catalog.types import BY_OID
 from connectors.sdk.scan import Operator, Predicate, Scan, SortKey
 from connectors.sdk.table import Grade, Table
-from omnisql_server.errors import LimitExceeded
+from omnisql_server.errors import ConfigurationInvalid, LimitExceeded, NotSupported
 from omnisql_server.model.plan import NotPushed, QueryPlan, ScanPlan
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence, RowFilter, derive
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, RowFilter, derive
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
@@ -81,6 +82,8 @@ def _plan_scan(
     relation, name = occurrence.relation, occurrence.scan_name
     table = table_of(relation)
     filters, masks = authorized.filters.get(name, ()), authorized.masks.get(name, {})
+    _check_policy(table, filters, masks)
+    _check_columns(table, occurrence)
     columns = _columns(occurrence, filters, frozenset(c for c, m in masks.items() if m.kind == MASKED_TO_NOTHING))
     wanted, kept_back = _wanted(relation, found, filters, frozenset(masks))
     try:
@@ -124,6 +127,40 @@ def _plan_scan(
         calls_expected=_limited_calls(chosen, limit),
         calls_max=chosen.calls_max if limit is None or chosen.calls_max == 0 else _limited_calls(chosen, limit),
     )
+
+
+def _check_policy(table: Table, filters: Iterable[RowFilter], masks: Mapping[str, Mask]) -> None:
+    """Refuse to read a table of which policy names a column that it has not: what should be hidden is not known.
+
+    Raises:
+        ConfigurationInvalid: it does.
+    """
+    known = {column.name for column in table.columns}
+    named = [(rule.policy, rule.column) for rule in filters] + [(mask.policy, name) for name, mask in masks.items()]
+    for policy, column in named:
+        if column not in known:
+            raise ConfigurationInvalid(message=f"policy {policy} names column {column}, which {table.name} has not")
+
+
+def _check_columns(table: Table, occurrence: Occurrence) -> None:
+    """Refuse a foreign table whose columns are not the API's: PostgreSQL lets its owner declare any.
+
+    Raises:
+        NotSupported: a column has no counterpart, or one of another type.
+    """
+    relation = occurrence.relation
+    for name in occurrence.columns:
+        attribute = relation.attribute(name)
+        declared = next((c for c in table.columns if attribute is not None and c.name == attribute.api_column), None)
+        if attribute is None or declared is None:
+            raise NotSupported(message=f"column {relation.qualified_name}.{name} has no counterpart in the API's table")
+        wanted = BY_OID.get(attribute.type_oid)
+        if wanted is not None and wanted != declared.type and {wanted.name, declared.type.name} != {"text", "varchar"}:
+            raise NotSupported(
+                message=f"column {relation.qualified_name}.{name} is declared as {attribute.type_sql}, "
+                f"but has type {declared.type_name} in the API's table",
+                hint="ALTER FOREIGN TABLE .. ALTER COLUMN .. TYPE gives it that type",
+            )
 
 
 def _empty_scan(

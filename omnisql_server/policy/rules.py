@@ -81,7 +81,7 @@ def load_rules(path: Path | None) -> Rules:
         return Rules()
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationInvalid(message=f"the policy file {path} cannot be read", detail=str(error)) from error
     return parse_rules(document, str(path))
 
@@ -93,7 +93,7 @@ def parse_rules(document: Any, where: str) -> Rules:
         ConfigurationInvalid: an unknown key, a missing one, or a value of the wrong kind.
     """
     document = _mapping(document, where, {"version", "row_filters", "masks", "denials"})
-    if document.get("version") != 1:
+    if document.get("version") != 1 or isinstance(document.get("version"), bool):
         raise ConfigurationInvalid(message=f"{where}: version must be 1")
     return Rules(
         row_filters=tuple(_row_filter(item, f"{where}: row_filters") for item in _list(document, "row_filters", where)),
@@ -113,7 +113,7 @@ def _row_filter(item: Any, where: str) -> RowFilterRule:
         tables=_tables(item, where),
         column=_text(item, "column", where),
         attribute=_text(item, "attribute", where),
-        values={str(key): _texts(allowed, f"{where}: values") for key, allowed in values.items()},
+        values={key: _texts(allowed, f"{where}: values") for key, allowed in values.items()},
         prefix=match == "prefix",
     )
 
@@ -139,13 +139,13 @@ def _denial(item: Any, where: str) -> DenialRule:
 
 def _exempt(item: Mapping[str, Any], where: str) -> dict[str, frozenset[str]]:
     exempt = _mapping(item.get("except", {}), f"{where}: except", None)
-    return {str(key): frozenset(_texts(values, f"{where}: except")) for key, values in exempt.items()}
+    return {key: frozenset(_texts(values, f"{where}: except")) for key, values in exempt.items()}
 
 
 def _tables(item: Mapping[str, Any], where: str) -> frozenset[str]:
     tables = _texts(item.get("tables"), f"{where}: tables")
     for table in tables:
-        if table.count(".") != 1:
+        if table.count(".") != 1 or not all(table.split(".")):
             raise ConfigurationInvalid(message=f"{where}: table {table!r} must be written as connector.table")
     return frozenset(tables)
 
@@ -153,7 +153,10 @@ def _tables(item: Mapping[str, Any], where: str) -> frozenset[str]:
 def _mapping(value: Any, where: str, known: set[str] | None) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ConfigurationInvalid(message=f"{where}: a mapping is expected")
-    if known is not None and (unknown := sorted(set(map(str, value)) - known)):
+    # YAML reads yes, no, on, off and numbers as something else than the text that was meant.
+    if not all(isinstance(key, str) for key in value):
+        raise ConfigurationInvalid(message=f"{where}: every key must be a text", hint="put it in quotes")
+    if known is not None and (unknown := sorted(set(value) - known)):
         raise ConfigurationInvalid(
             message=f"{where}: unknown key {unknown[0]!r}", hint=f"known keys: {', '.join(sorted(known))}"
         )

@@ -1,4 +1,4 @@
-"""Which client programs are installed, and pgjdbc from Maven Central. What is missing is skipped by name, but never in CI."""
+"""Which client programs are installed, and pgjdbc from Maven Central. A missing one is skipped by name, never in CI."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ def pgjdbc_jar() -> Path:
     if not jar.exists():
         require_program("mvn")
         done = subprocess.run(
-            ["mvn", "-q", "-B", "dependency:copy", f"-DoutputDirectory={cache}"]
-            + [f"-Dartifact=org.postgresql:postgresql:{PGJDBC_VERSION}"],
+            [
+                *("mvn", "-q", "-B", "dependency:copy", f"-DoutputDirectory={cache}"),
+                f"-Dartifact=org.postgresql:postgresql:{PGJDBC_VERSION}",
+            ],
             capture_output=True,
             text=True,
             timeout=DOWNLOAD_TIMEOUT_S,

@@ -11,6 +11,7 @@ from answers import Parameters, Row, StatementFailed
 from demo_server import DATABASE, PASSWORD, DemoServer
 
 SOURCE = Path(__file__).with_name("PgjdbcClient.java")
+COMMAND = ("java", "-Duser.timezone=UTC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 EXIT_TIMEOUT_S = 20.0
 
 
@@ -24,17 +25,7 @@ class PgjdbcClient:
         )
         self._log_url = f"{demo.jira.base_url}/_sim/requests"
         self._process = subprocess.Popen(
-            [
-                "java",
-                "-Duser.timezone=UTC",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                str(jar),
-                str(SOURCE),
-                url,
-                user,
-                PASSWORD,
-            ],
+            [*COMMAND, "-cp", str(jar), str(SOURCE), url, user, PASSWORD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",

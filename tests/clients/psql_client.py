@@ -79,8 +79,10 @@ class PsqlClient:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            ["psql", "-XqtA", "--csv", "-P", f"null={NULL}", "-v", "VERBOSITY=sqlstate"]
-            + [connection_string(self._demo, self._user)],
+            [
+                *("psql", "-XqtA", "--csv", "-P", f"null={NULL}", "-v", "VERBOSITY=sqlstate"),
+                connection_string(self._demo, self._user),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -76,7 +76,7 @@ def test_the_walk_finds_the_classes() -> None:
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_every_class_has_a_sqlstate_and_a_docstring(kind: type[Exception]) -> None:
     # The wire's classes call it a default, because each message may bring its own.
-    assert SQLSTATE.fullmatch(getattr(kind, "sqlstate", None) or getattr(kind, "default_sqlstate", ""))
+    assert SQLSTATE.fullmatch(str(getattr(kind, "sqlstate", None) or getattr(kind, "default_sqlstate", "")))
     assert kind.__doc__
 
 

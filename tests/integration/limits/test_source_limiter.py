@@ -114,9 +114,7 @@ async def test_what_the_source_says_counts(store: BucketStore, key: str, virtual
     assert virtual.now_s == pytest.approx(4, abs=0.1)
 
 
-async def test_a_bucket_that_nobody_declared_has_a_limit_too(
-    store: BucketStore, key: str, virtual: VirtualTime
-) -> None:
+async def test_an_undeclared_bucket_has_a_limit_too(store: BucketStore, key: str, virtual: VirtualTime) -> None:
     source = limiter(store, key, virtual, wait_max_s=0)
     answers = await asyncio.gather(*(source.acquire("unheard-of", 10) for _ in range(60)), return_exceptions=True)
     assert 6 <= answers.count(None) <= 20

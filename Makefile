@@ -1,0 +1,67 @@
+# Everything a developer runs. `make` lists the targets; `make check` and `make test` are what CI runs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := omnisql_server wire catalog connectors
+CHECKED := $(PACKAGES) $(wildcard tests) $(wildcard benchmarks)
+# An installation is up to date while these stay as they were.
+LOCKS := pyproject.toml uv.lock
+UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
+# For demo: a port, a data directory and the number of simulated issues.
+PORT ?= 5433
+DATA ?= data/demo
+ISSUES ?= 5000
+
+.PHONY: help setup setup-dev demo test check bench fuzz lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(VENV)/.stamp-run ## install what is needed to run
+
+setup-dev: $(VENV)/.stamp-dev ## install what is needed to develop
+
+demo: setup ## serve a demonstration (PORT=5433 DATA=data/demo ISSUES=5000)
+	exec $(BIN)/omnisql demo --port $(PORT) --data $(DATA) --issues $(ISSUES)
+
+test: setup-dev ## run all tests (ARGS="-k word" for some)
+	$(BIN)/pytest $(ARGS) </dev/null
+
+check: setup-dev ## run the linter, the formatter's check, the type checker and the import contracts
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy $(CHECKED)
+	$(BIN)/lint-imports
+
+bench: setup-dev ## run the benchmarks, beside their peers
+	$(UV) sync --frozen --inexact --group bench </dev/null
+	if [ -f benchmarks/run.py ]; then $(BIN)/python -m benchmarks.run $(ARGS); else $(BIN)/pytest benchmarks $(ARGS); fi </dev/null
+
+fuzz: setup-dev ## run the long random tests, where there are any
+	if [ -d tests/fuzz ]; then $(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz $(ARGS) </dev/null; \
+	else echo "there is no tests/fuzz"; fi
+
+lock: $(BIN)/uv ## choose dependencies anew and write uv.lock
+	$(UV) lock </dev/null
+
+$(BIN)/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) </dev/null \
+	  || { echo "python3 cannot make a virtual environment: install python3-venv" \
+	       "(Debian, Ubuntu: apt-get install python3-venv)" >&2; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8' </dev/null
+
+$(VENV)/.stamp-run: $(LOCKS) | $(BIN)/uv
+	$(UV) sync --frozen --inexact --no-dev </dev/null
+	@touch $@
+
+$(VENV)/.stamp-dev: $(LOCKS) | $(BIN)/uv
+	$(UV) sync --frozen --inexact </dev/null
+	@touch $@ $(VENV)/.stamp-run
