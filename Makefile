@@ -17,6 +17,8 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 PORT ?= 5433
 DATA ?= data/demo
 ISSUES ?= 5000
+# Modules of benchmarks/, one for each subject.
+BENCHMARKS ?= rows_to_client
 
 .PHONY: help setup setup-dev demo test check bench fuzz lock
 
@@ -36,12 +38,15 @@ test: setup-dev ## run all tests (ARGS="-k word" for some)
 check: setup-dev ## run the linter, the formatter's check, the type checker and the import contracts
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
-	$(BIN)/mypy $(CHECKED)
+	$(BIN)/mypy $(PACKAGES) $(wildcard benchmarks)
+	# Folder by folder, as pytest imports them: tests are no packages, so that names such as conftest recur.
+	failed=0; for folder in $$(find tests -name '*.py' -exec dirname {} + | sort -u); do \
+	  MYPYPATH=tests $(BIN)/mypy --no-error-summary "$$folder"/*.py || failed=1; done; exit $$failed
 	$(BIN)/lint-imports
 
-bench: setup-dev ## run the benchmarks, beside their peers
+bench: setup-dev ## run the benchmarks, beside their peers (ARGS=--quick for a short run)
 	$(UV) sync --frozen --inexact --group bench </dev/null
-	if [ -f benchmarks/run.py ]; then $(BIN)/python -m benchmarks.run $(ARGS); else $(BIN)/pytest benchmarks $(ARGS); fi </dev/null
+	for subject in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$subject $(ARGS) </dev/null; done
 
 fuzz: setup-dev ## run the long random tests, where there are any
 	if [ -d tests/fuzz ]; then $(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz $(ARGS) </dev/null; \

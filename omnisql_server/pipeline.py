@@ -6,7 +6,7 @@ The stages never call each other; this module hands the frozen values from one t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 
 from omnisql_server.answers import (
@@ -22,7 +22,7 @@ from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
-from omnisql_server.execute.run import Engine, Parameters, choose_engine, execute
+from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.materialize.relations import LocalRelation, materialize
 from omnisql_server.model.plan import QueryPlan
@@ -117,27 +117,34 @@ class Pipeline:
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view.principal.name)
                 query_plan = plan(authorized, self._tenant.table_of, self._bounds.key_combinations_max)
-                engine = choose_engine(bound)
+                engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 return _result(statement, bound, explained(statement, query_plan, engine, None))
             check_calls(query_plan, bound.settings.max_api_calls, self._bounds.api_calls_max)
             relations, reports = await self._read(query_plan, view)
-        rows = deadline.bounded(self._execute(statement, bound, engine, relations, parameters, view))
+        tags: list[str] = []
+        rows = deadline.bounded(self._execute(statement, bound, engine, relations, parameters, view, tags.append))
         if statement.kind is StatementKind.EXPLAIN:
             async for _ in rows:
                 continue
             rows = explained(statement, query_plan, engine, {report.scan_name: report for report in reports})
-        return _result(statement, bound, rows)
+        result = _result(statement, bound, rows)
+        return replace(result, tag=lambda: tags[-1]) if statement.kind in _BY_POSTGRES else result
 
     async def _refuse(self, statement: Statement, view: SessionView) -> None:
-        """Turn away what cannot be run yet, once PostgreSQL has said that it really reaches an API table."""
+        """Turn away what cannot be run, once PostgreSQL has said that it really reaches an API table."""
+        if statement.kind is StatementKind.WRITE and await self._binder.writes_to_api(statement, view.backend):
+            raise NotSupported(
+                message="API tables are read-only",
+                hint="write to a table of your own: INSERT INTO it, or CREATE TABLE .. AS, from the API table",
+            )
         if statement.kind not in _REFUSED:
             return
         if not await self._binder.reaches_api(statement, view.backend):
             raise RelayInstead
         raise NotSupported(
-            message=f"{_REFUSED[statement.kind]} cannot reach API tables",
-            hint="API tables are read-only: SELECT from them, EXPLAIN, or COPY (SELECT ..) TO STDOUT",
+            message=f"{_REFUSED[statement.kind]} over API tables is not available",
+            hint="use a view, CREATE TABLE .. AS, or a statement prepared by the client's protocol",
         )
 
     async def _bind(
@@ -188,6 +195,7 @@ class Pipeline:
         relations: tuple[LocalRelation, ...],
         parameters: BoundParameters,
         view: SessionView,
+        completed: Callable[[str], None],
     ) -> AsyncGenerator[EncodedRows, None]:
         copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
         wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
@@ -202,6 +210,7 @@ class Pipeline:
                 result_formats=result_formats(
                     wanted if statement.kind is not StatementKind.EXPLAIN else (), len(bound.fields)
                 ),
+                completed=completed,
             ),
             view.backend,
             self._pool,
@@ -213,10 +222,15 @@ class Pipeline:
 
 
 _REFUSED = {
-    StatementKind.WRITE: "INSERT, UPDATE, DELETE, MERGE, SELECT INTO, CREATE TABLE AS and REFRESH",
-    StatementKind.CURSOR: "DECLARE CURSOR",
+    StatementKind.MATERIALIZED_VIEW: "a materialized view",
     StatementKind.PREPARE: "PREPARE",
 }
+_BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}
+
+
+def _engine(statement: Statement, bound: BoundQuery) -> Engine:
+    reason = _BY_POSTGRES.get(statement.kind)
+    return Engine(name=POSTGRES, reason=reason) if reason is not None else choose_engine(bound)
 
 
 def _require_api(bound: BoundQuery) -> None:
@@ -237,7 +251,7 @@ def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...]) -> tup
 def _fields(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | None:
     if statement.kind is StatementKind.EXPLAIN:
         return explain_fields(statement)
-    return None if statement.kind is StatementKind.COPY_TO else bound.fields
+    return None if statement.kind is StatementKind.COPY_TO or not bound.returns_rows else bound.fields
 
 
 def _result(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[EncodedRows, None]) -> RunResult:
@@ -245,7 +259,7 @@ def _result(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[Encode
     if statement.kind is StatementKind.COPY_TO:
         copy_formats = (int(parse_copy_options(statement.copy_options).binary),) * len(bound.fields)
     return RunResult(
-        fields=_fields(statement, bound) or (),
+        fields=_fields(statement, bound),
         rows=rows,
         command={StatementKind.EXPLAIN: "EXPLAIN", StatementKind.COPY_TO: "COPY"}.get(statement.kind, "SELECT"),
         close=rows.aclose,

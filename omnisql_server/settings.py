@@ -125,8 +125,8 @@ class EngineSettings:
     threads: int = setting(2, "Threads of one DuckDB instance.", minimum=1, maximum=256)
     instances_max: int = setting(8, "DuckDB instances at a time.", minimum=1, maximum=1024)
     splice_inline_bytes_max: int = setting(
-        1024 * 1024,
-        "Fetched bytes handed to PostgreSQL as parameters; more go through a temporary table.",
+        64 * 1024 * 1024,
+        "Fetched bytes that one statement may hand to PostgreSQL as parameters.",
         minimum=0,
         maximum=256 * 1024 * 1024,
     )

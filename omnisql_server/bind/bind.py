@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -111,6 +111,13 @@ class Binder:
             raise _privilege_error(denied, template.closure)
         return await self._bound(request, template, moment, backend, template is guess)
 
+    async def writes_to_api(self, statement: Statement, backend: Backend) -> bool:
+        """Say whether a statement writes to a relation through which an API table is reached."""
+        targets = [reference for reference in statement.references if reference.target]
+        if statement.creates or not targets:
+            return False
+        return await self.reaches_api(replace(statement, references=tuple(targets)), backend)
+
     async def reaches_api(self, statement: Statement, backend: Backend) -> bool:
         """Say whether a statement that is not a query names a relation through which an API table is reached."""
         names = tuple(dict.fromkeys((reference.schema, reference.name) for reference in statement.references))
@@ -203,6 +210,7 @@ class Binder:
             settings=moment.settings,
             checks=template.checks,
             catalog_sequence=moment.sequence,
+            returns_rows=moment.prepared.fields is not None,
             derived=template.derived if template.folded is None or tree is template.folded.tree else {},
         )
 

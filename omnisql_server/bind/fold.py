@@ -104,7 +104,7 @@ def _is_constant(node: exp.Expr) -> bool:
 
 
 def _is_number(node: exp.Expr) -> bool:
-    """Say whether a node is a number other than zero: a division by it cannot fail where PostgreSQL has none to make."""
+    """Say whether a node is a number other than zero: dividing by it cannot fail where PostgreSQL would not."""
     return isinstance(node, exp.Literal) and not node.is_string and float(node.name) != 0
 
 

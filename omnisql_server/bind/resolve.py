@@ -38,8 +38,9 @@ class Closure:
 
 
 def names_of(parsed: ParsedQuery) -> tuple[Name, ...]:
-    """Return the distinct relation names in a query's text, in order."""
-    return tuple(dict.fromkeys((reference.schema, reference.name) for reference in parsed.references))
+    """Return the distinct names of the relations that a query's text reads, in order."""
+    read = (reference for reference in parsed.references if not reference.target)
+    return tuple(dict.fromkeys((reference.schema, reference.name) for reference in read))
 
 
 async def close_over(

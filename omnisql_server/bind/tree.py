@@ -109,16 +109,16 @@ def _expand(parsed: ParsedQuery, expansion: _Expansion, role: str, place: tuple[
         if isinstance(source, exp.Table) and isinstance(node, exp.Table)
     ]
     for table in tables:
-        _replace(table, expansion, role, (*place, _byte_position(table, parsed.text)))
+        _replace(table, expansion, role, (*place, _byte_position(table, parsed)))
     return tree
 
 
-def _byte_position(table: exp.Table, text: str) -> int:
+def _byte_position(table: exp.Table, parsed: ParsedQuery) -> int:
     identifier = table.args.get("catalog") or table.args.get("db") or table.this
     start = identifier.meta.get("start")
     if start is None:
         raise NotQualified("a relation whose place in the text is unknown")
-    return len(text[:start].encode())
+    return parsed.tree_position + len(parsed.tree_text[:start].encode())
 
 
 def _replace(table: exp.Table, expansion: _Expansion, role: str, place: tuple[int, ...]) -> None:
@@ -219,7 +219,7 @@ def coarse_checks(parsed: ParsedQuery, closure: Closure, current_user: str) -> t
     def visit(query: ParsedQuery, role: str) -> None:
         for reference in query.references:
             relation = closure.by_name.get((reference.schema, reference.name))
-            if relation is None:
+            if relation is None or reference.target or relation.kind is RelationKind.LOCAL:
                 continue
             checks.append(_check(role, relation, frozenset(_named(relation, query.named_columns))))
             if relation.kind is RelationKind.VIEW:

@@ -6,7 +6,7 @@ says in its own words what is wrong, or answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -46,12 +46,16 @@ class _Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """The client's parameters as it sent them, and the result formats it wants, one per column."""
+    """The client's parameters as it sent them, and the result formats it wants, one per column.
+
+    `completed` is told PostgreSQL's command tag when PostgreSQL executes the statement.
+    """
 
     type_oids: tuple[int, ...]
     values: tuple[bytes | None, ...]
     formats: tuple[int, ...]
     result_formats: tuple[int, ...]
+    completed: Callable[[str], None] | None = None
 
 
 def choose_engine(query: BoundQuery) -> Engine:
@@ -110,6 +114,7 @@ async def execute(
             parameters=(*parameters.values, *(array.value for array in spliced.arrays)),
             parameter_formats=(*parameters.formats, *(0 for _ in spliced.arrays)),
             result_formats=parameters.result_formats,
+            completed=parameters.completed,
         ):
             yield chunk
     except BackendError as error:

@@ -67,7 +67,7 @@ class _Splicer:
         edits: list[Edit] = []
         for reference in parsed.references:
             relation = self.query.relations.get((reference.schema, reference.name))
-            if relation is None or relation.kind is RelationKind.LOCAL:
+            if relation is None or reference.target or relation.kind is RelationKind.LOCAL:
                 continue
             if relation.kind is RelationKind.VIEW and not _reaches_api(relation, self.query):
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,8 +84,9 @@ class Backend(Protocol):
         parameters: Sequence[bytes | None],
         parameter_formats: Sequence[int],
         result_formats: Sequence[int],
+        completed: Callable[[str], None] | None = None,
     ) -> AsyncIterator[EncodedRows]:
-        """Run `sql` and return its DataRow messages unchanged, in chunks, bounded by back-pressure.
+        """Run `sql` and return its DataRow messages unchanged, in chunks; `completed` is told the command tag.
 
         Raises:
             BackendError: as `ask`.

@@ -18,7 +18,8 @@ from wire.backend import Field
 class ParsedQuery:
     """A query's text, the relations it names (byte positions in `text`), and its tree.
 
-    `tree` is None with a `reason` when no tree of ours is known to mean the same as the text.
+    `tree` is None with a `reason` when no tree of ours is known to mean the same as the text. It stands for
+    `tree_text`, which is the whole text or, in a statement that writes, the query in it at byte `tree_position`.
     """
 
     text: str
@@ -26,6 +27,8 @@ class ParsedQuery:
     named_columns: frozenset[str]
     tree: exp.Expr | None
     reason: str = ""
+    tree_text: str = ""
+    tree_position: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,7 @@ class BoundQuery:
     settings: Settings
     checks: tuple[Check, ...]
     catalog_sequence: int
+    returns_rows: bool = True
     derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 

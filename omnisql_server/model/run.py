@@ -52,15 +52,17 @@ class RunResult:
     `rows` yields complete DataRow messages in the wanted formats (CopyData messages for COPY). `command` starts the
     command tag: `SELECT`, `EXPLAIN`, `COPY`. `counts_rows` says whether the row count follows it. `copy_formats` is the
     per-column format of a CopyOutResponse, None when this is not COPY. `close` releases everything and must be awaited
-    on every way out.
+    on every way out. `fields` is None when no rows come back. `tag` gives PostgreSQL's own command tag of a statement
+    that writes, once it is over.
     """
 
-    fields: tuple[Field, ...]
+    fields: tuple[Field, ...] | None
     rows: AsyncIterator[EncodedRows]
     command: str
     close: Callable[[], Awaitable[None]]
     counts_rows: bool = True
     copy_formats: tuple[int, ...] | None = None
+    tag: Callable[[], str] | None = None
 
 
 class StatementRunner(Protocol):

@@ -14,6 +14,7 @@ class StatementKind(StrEnum):
     COPY_TO = "COPY TO"
     ANALYZE = "ANALYZE"
     WRITE = "write"
+    MATERIALIZED_VIEW = "materialized view"
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
     DEFINITION = "definition"
@@ -24,7 +25,8 @@ class StatementKind(StrEnum):
 class RelationReference:
     """One relation named in a FROM clause: `position` is the byte offset of the name in the statement's text.
 
-    `alias` is None where the text gives none. `column_aliases` says that the alias renames columns.
+    `alias` is None where the text gives none. `column_aliases` says that the alias renames columns, `target` that the
+    statement writes to the relation or makes it.
     """
 
     schema: str | None
@@ -32,6 +34,7 @@ class RelationReference:
     alias: str | None
     position: int
     column_aliases: bool = False
+    target: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import postgast
 
 from omnisql_server.model.statement import RelationReference, Statement, StatementKind
 
-_WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt", "refresh_mat_view_stmt"}
+_WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt"}
 _DEFINITIONS = {
     "view_stmt",
     "rename_stmt",
@@ -53,7 +53,7 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
     node = getattr(raw.stmt, node_name)
     kind = _kind(node_name, node)
     query, query_position = _inner_query(kind, body)
-    references = _Walk(start=start)
+    references = _Walk(start=start, targets=_targets(node_name, node))
     references.visit(node, frozenset())
     return Statement(
         text=text,
@@ -84,6 +84,10 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         if not to_client:
             return StatementKind.OTHER
         return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.WRITE
+    if node_name == "create_table_as_stmt" and node.into.skip_data:
+        return StatementKind.DEFINITION
+    if node_name == "refresh_mat_view_stmt" or (node_name == "create_table_as_stmt" and _makes_view(node)):
+        return StatementKind.MATERIALIZED_VIEW
     if node_name in _WRITES:
         return StatementKind.WRITE
     if node_name in _DEFINITIONS:
@@ -105,6 +109,22 @@ def _writes(select: Any) -> bool:
     return select.HasField("larg") and (_writes(select.larg) or _writes(select.rarg))
 
 
+def _makes_view(node: Any) -> bool:
+    kinds = node.DESCRIPTOR.fields_by_name["objtype"].enum_type.values_by_name
+    return bool(node.objtype == kinds["OBJECT_MATVIEW"].number)
+
+
+def _targets(node_name: str, node: Any) -> frozenset[int]:
+    """Return where the statement names what it writes to or makes."""
+    if node_name in ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"):
+        return frozenset({node.relation.location})
+    if node_name == "create_table_as_stmt":
+        return frozenset({node.into.rel.location})
+    if node_name == "select_stmt" and node.HasField("into_clause"):
+        return frozenset({node.into_clause.rel.location})
+    return frozenset({node.view.location}) if node_name == "view_stmt" else frozenset()
+
+
 def _created(node_name: str, node: Any) -> Iterator[str]:
     if node_name == "view_stmt":
         yield node.view.relname
@@ -114,6 +134,8 @@ def _created(node_name: str, node: Any) -> Iterator[str]:
         yield node.base_stmt.relation.relname
     elif node_name == "create_table_as_stmt":
         yield node.into.rel.relname
+    elif node_name == "select_stmt" and node.HasField("into_clause"):
+        yield node.into_clause.rel.relname
 
 
 def _options(options: Any) -> tuple[tuple[str, str], ...]:
@@ -141,8 +163,7 @@ def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
     """Cut the query out of EXPLAIN and COPY: its text and byte position; any other statement is its own query."""
     if kind not in (StatementKind.EXPLAIN, StatementKind.COPY_TO):
         return body.decode(), 0
-    scanned = [(body[t.start : t.end].lower(), t.start, t.end) for t in postgast.scan(body.decode()).tokens]
-    tokens = [token for token in scanned if not token[0].startswith((b"--", b"/*"))]
+    tokens = tokens_of(body)
     if kind is StatementKind.COPY_TO:
         opening = next(index for index, token in enumerate(tokens) if token[0] == b"(")
         start, closing = tokens[opening][2], tokens[_closing(tokens, opening)][1]
@@ -153,6 +174,13 @@ def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
     while tokens[index][0] in (b"analyze", b"analyse", b"verbose"):
         index += 1
     return body[tokens[index][1] :].decode(), tokens[index][1]
+
+
+def tokens_of(body: bytes) -> list[tuple[bytes, int, int]]:
+    """List the tokens of a text with their bytes in lower case, and where they start and end."""
+    return [
+        (body[token.start : token.end].lower(), token.start, token.end) for token in postgast.scan(body.decode()).tokens
+    ]
 
 
 def _closing(tokens: list[tuple[bytes, int, int]], opening: int) -> int:
@@ -166,9 +194,13 @@ def _closing(tokens: list[tuple[bytes, int, int]], opening: int) -> int:
 
 @dataclass(slots=True)
 class _Walk:
-    """Collects relation references, innermost scope first; `start` is the statement's byte offset in the message."""
+    """Collects relation references, innermost scope first; `start` is the statement's byte offset in the message.
+
+    `targets` are the positions in the message of relations that the statement writes or makes.
+    """
 
     start: int
+    targets: frozenset[int] = frozenset()
     found: list[RelationReference] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
@@ -233,5 +265,6 @@ class _Walk:
                 alias=alias.aliasname if alias is not None else None,
                 position=relation.location - self.start,
                 column_aliases=bool(alias is not None and len(alias.colnames)),
+                target=relation.location in self.targets,
             )
         )

@@ -24,7 +24,12 @@ from omnisql_server.session.replies import (
     Exchange,
     IgnoredReply,
 )
-from wire.backend_decode import decode_data_row, decode_parameter_description, decode_row_description
+from wire.backend_decode import (
+    decode_command_complete,
+    decode_data_row,
+    decode_parameter_description,
+    decode_row_description,
+)
 from wire.framing import Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse
 from wire.rows import EncodedRows
@@ -87,8 +92,9 @@ class SessionBackend:
         parameters: Sequence[bytes | None],
         parameter_formats: Sequence[int],
         result_formats: Sequence[int],
+        completed: Callable[[str], None] | None = None,
     ) -> AsyncIterator[EncodedRows]:
-        """Run `sql` and return its DataRow messages unchanged, in chunks.
+        """Run `sql` and return its DataRow messages unchanged, in chunks; `completed` is told the command tag.
 
         The portal is read by row limits that aim at chunks of equal bytes, so that other messages fit between chunks
         and nobody has to drain what nobody wants.
@@ -121,6 +127,8 @@ class SessionBackend:
                 if rows:
                     yield _encoded(rows)
                 if not suspended:
+                    if completed is not None and frames[-1].kind == b"C":
+                        completed(decode_command_complete(frames[-1].payload))
                     return
                 rows_max = _next_rows_max(rows_max, sum(map(len, rows)))
                 exchange, frames = Exchange(), []

@@ -6,7 +6,7 @@ duplicate names and about the end of a portal's life.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +33,7 @@ class Portal:
     command: str = ""
     counts_rows: bool = True
     copies: bool = False
+    own_tag: Callable[[], str] | None = None
     _rows: AsyncIterator[EncodedRows] | None = None
     _kept: EncodedRows | None = None
     _kept_start: int = 0
@@ -43,6 +44,7 @@ class Portal:
         self._rows = aiter(result.rows)
         self.command, self.counts_rows = result.command, result.counts_rows
         self.copies = result.copy_formats is not None
+        self.own_tag = result.tag
 
     async def read(self, rows_max: int) -> tuple[memoryview | bytes, int] | None:
         """Return the next messages and how many rows they are, at most `rows_max` (0: any number); None at the end.
@@ -69,6 +71,8 @@ class Portal:
 
     def tag(self, rows: int) -> str:
         """Return the command tag of an Execute that read so many rows."""
+        if self.own_tag is not None:
+            return self.own_tag()
         return f"{self.command} {rows}" if self.counts_rows else self.command
 
     async def close(self) -> None:

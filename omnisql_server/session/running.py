@@ -134,6 +134,8 @@ class Running:
         """Run a portal up to `rows_max` rows (0: all) and send what PostgreSQL would send, up to the completion."""
         self.check_transaction()
         await self.start(portal, describe=describe)
+        # What it wrote must be undone if a later statement of the same implicit transaction fails.
+        self.relayed = self.relayed or portal.own_tag is not None
         limit = 0 if portal.copies else rows_max
         sent = 0
         while not limit or sent < limit:
@@ -158,7 +160,7 @@ class Running:
         if result.copy_formats is not None:
             binary = any(result.copy_formats)
             self.client.write(copy_out_response(result.copy_formats, binary=binary))
-        elif describe:
+        elif describe and result.fields is not None:
             self.client.write(row_description([replace(field, format=0) for field in result.fields]))
 
     async def release(self, portal: Portal) -> None:

@@ -74,6 +74,9 @@ public class PgjdbcClient {
     private void prepared(String sql, List<List<String>> parameterSets) throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement(sql)) {
             for (List<String> parameters : parameterSets) {
+                if (parameters != parameterSets.get(0)) {
+                    OUT.println("N");
+                }
                 for (int i = 0; i < parameters.size(); i++) {
                     String value = parameters.get(i).substring(2);
                     if (parameters.get(i).startsWith("i:")) {
@@ -85,7 +88,6 @@ public class PgjdbcClient {
                 if (statement.execute()) {
                     print(statement.getResultSet());
                 }
-                OUT.println("N");
             }
         }
     }

@@ -16,12 +16,15 @@ EXIT_TIMEOUT_S = 20.0
 
 
 class PgjdbcClient:
-    """One JVM with one connection; channel binding is required, which makes it SCRAM-SHA-256-PLUS."""
+    """One JVM with one connection; channel binding is required, which makes it SCRAM-SHA-256-PLUS.
+
+    A statement is named, and its results binary, from its second execution on.
+    """
 
     def __init__(self, demo: DemoServer, user: str, jar: Path) -> None:
         url = (
             f"jdbc:postgresql://127.0.0.1:{demo.port}/{DATABASE}"
-            "?sslmode=require&sslfactory=org.postgresql.ssl.NonValidatingFactory&channelBinding=require"
+            "?sslmode=require&sslfactory=org.postgresql.ssl.NonValidatingFactory&channelBinding=require&prepareThreshold=2"
         )
         self._log_url = f"{demo.jira.base_url}/_sim/requests"
         self._process = subprocess.Popen(

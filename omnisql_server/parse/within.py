@@ -1,0 +1,89 @@
+"""The query inside a statement that writes or declares a cursor, found by tokens, checked by the grammar. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import postgast
+
+from omnisql_server.model.statement import Statement, StatementKind
+from omnisql_server.parse.canonical import canonical, canonical_node
+from omnisql_server.parse.grammar import NotParsed, tokens_of
+
+Token = tuple[bytes, int, int]
+_QUERY_STARTS = (b"select", b"with", b"values", b"table")
+
+
+def query_within(statement: Statement) -> tuple[str, int]:
+    """Return the query that a statement reads by, and its byte position; empty where it cannot be told apart.
+
+    A statement that only reads is its own query. PostgreSQL's grammar must read the same from the part cut out as from
+    the whole statement.
+    """
+    if statement.kind not in (StatementKind.WRITE, StatementKind.CURSOR):
+        return statement.text, 0
+    node = _query_node(statement.text)
+    if node is None:
+        return "", 0
+    body = statement.text.encode()
+    start, end = _extent(tokens_of(body))
+    text = body[start:end].decode()
+    try:
+        same = canonical(text) == (canonical_node(node),)
+    except NotParsed:
+        same = False
+    return (text, start) if same else ("", 0)
+
+
+def _query_node(text: str) -> Any:
+    statement = postgast.parse(text).stmts[0].stmt
+    kind = statement.WhichOneof("node")
+    node = getattr(statement, kind)
+    if kind == "insert_stmt" and node.HasField("select_stmt") and not node.HasField("with_clause"):
+        return node.select_stmt
+    return node.query if kind in ("create_table_as_stmt", "declare_cursor_stmt") else None
+
+
+def _extent(tokens: Sequence[Token]) -> tuple[int, int]:
+    """Find the first word of a query after the statement's own words, and what follows the query."""
+    outer = _outermost(tokens)
+    words = [tokens[index][0] for index in outer]
+    if words[0] == b"insert":
+        first = next((i for i in range(2, len(words)) if _begins_query(tokens, outer[i])), None)
+    else:
+        opener = b"for" if words[0] == b"declare" else b"as"
+        first = words.index(opener) + 1 if opener in words else None
+    if first is None or first >= len(outer):
+        return 0, 0
+    last = len(outer)
+    for place in range(first, len(outer)):
+        if _ends_query(words, place):
+            last = place
+            break
+    end = tokens[outer[last]][1] if last < len(outer) else tokens[-1][2]
+    return tokens[outer[first]][1], end
+
+
+def _outermost(tokens: Sequence[Token]) -> list[int]:
+    """Return the places of the tokens outside parentheses, an opening parenthesis standing for its content."""
+    depth, places = 0, []
+    for index, token in enumerate(tokens):
+        depth -= token[0] == b")"
+        if depth == 0 and token[0] != b")":
+            places.append(index)
+        depth += token[0] == b"("
+    return places
+
+
+def _begins_query(tokens: Sequence[Token], place: int) -> bool:
+    while tokens[place][0] == b"(":
+        place += 1
+    return tokens[place][0] in _QUERY_STARTS
+
+
+def _ends_query(words: Sequence[bytes], place: int) -> bool:
+    following = tuple(words[place : place + 3])
+    if words[0] == b"insert":
+        return following[:2] == (b"on", b"conflict") or following[:1] == (b"returning",)
+    return words[0] == b"create" and following[0] == b"with" and following[1:] in ((b"data",), (b"no", b"data"))

@@ -1,0 +1,136 @@
+"""What people type in psql: its own commands over a demo, as far as their answers are stable."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from client_programs import require_program
+from demo_server import DemoServer
+from psql_client import connection_string, version
+
+pytestmark = pytest.mark.clients
+
+WEB = "FROM github.issues WHERE owner = 'acme' AND repo = 'web' AND number <= 3"
+
+
+@pytest.fixture(autouse=True)
+def _psql() -> None:
+    require_program("psql")
+
+
+def psql(demo: DemoServer, *lines: str, user: str = "ana") -> tuple[list[list[str]], str]:
+    """Run lines in one psql; return its rows, split into fields, and what it said on stderr."""
+    command = ["psql", "-XqtA", "-F", "\t", "-v", "VERBOSITY=verbose", connection_string(demo, user)]
+    done = subprocess.run(
+        command, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=30, check=False
+    )
+    return [line.split("\t") for line in done.stdout.splitlines()], done.stderr
+
+
+def test_conninfo_says_that_the_connection_is_encrypted(demo: DemoServer) -> None:
+    rows, _ = psql(demo, "\\conninfo")
+    said = " ".join(field for row in rows for field in row)
+    assert "TLSv1.3" in said
+    assert "acme" in said
+
+
+def test_d_lists_the_foreign_tables_of_the_search_path(demo: DemoServer) -> None:
+    rows, errors = psql(demo, "\\d")
+    assert ["github", "issues", "foreign table", "admin"] in rows
+    assert ["jira", "users", "foreign table", "admin"] in rows
+    assert errors == ""
+
+
+def test_de_plus_shows_descriptions(demo: DemoServer) -> None:
+    rows, errors = psql(demo, "\\dE+ jira.boards")
+    assert rows[0][:5] == ["jira", "boards", "foreign table", "admin", "permanent"]
+    assert rows[0][-1] == "Scrum and kanban boards."
+    assert errors == ""
+
+
+def test_det_names_the_servers(demo: DemoServer) -> None:
+    rows, errors = psql(demo, "\\det *.*")
+    assert [row for row in rows if row[0] == "jira" and row[1] == "issues"] == [["jira", "issues", "jira"]]
+    assert {row[2] for row in rows} == {"github", "jira", "omnisql"}
+    assert errors == ""
+
+
+def test_d_describes_a_table(demo: DemoServer) -> None:
+    rows, errors = psql(demo, "\\d github.issues")
+    columns = {row[0]: row[1] for row in rows if len(row) > 2}
+    assert columns["id"] == "bigint"
+    assert columns["labels"] == "text[]"
+    assert columns["updated_at"] == "timestamp with time zone"
+    assert ["Server: github"] in rows
+    assert errors == ""
+
+
+def test_dn_and_du_answer(demo: DemoServer) -> None:
+    schemas, schema_errors = psql(demo, "\\dn")
+    roles, role_errors = psql(demo, "\\du")
+    assert {"github", "jira", "omnisql", "public"} <= {row[0] for row in schemas}
+    assert {"admin", "ana", "eve"} <= {row[0] for row in roles}
+    assert schema_errors + role_errors == ""
+
+
+def test_gdesc_describes_without_a_request(demo: DemoServer) -> None:
+    rows, errors = psql(demo, f"SELECT number, state, created_at, count(*) OVER () AS n {WEB} \\gdesc")
+    assert rows == [
+        ["number", "integer"],
+        ["state", "text"],
+        ["created_at", "timestamp with time zone"],
+        ["n", "bigint"],
+    ]
+    assert errors == ""
+    assert demo.github.requests() == []
+
+
+def test_copy_to_a_file_writes_csv(demo: DemoServer, tmp_path: Path) -> None:
+    file = tmp_path / "issues.csv"
+    _, errors = psql(demo, f"\\copy (SELECT number, repo {WEB} ORDER BY number) TO '{file}' CSV HEADER")
+    assert file.read_text() == "number,repo\n1,web\n2,web\n3,web\n"
+    assert errors == ""
+
+
+def test_timing_changes_no_answer(demo: DemoServer) -> None:
+    rows, errors = psql(demo, "\\timing off", f"SELECT count(*) {WEB};")
+    assert rows[-1] == ["3"]
+    assert errors == ""
+
+
+def test_fetch_count_pages_what_is_relayed(demo: DemoServer) -> None:
+    rows, errors = psql(demo, "\\set FETCH_COUNT 2", "SELECT generate_series(1, 5);")
+    assert rows == [["1"], ["2"], ["3"], ["4"], ["5"]]
+    assert errors == ""
+
+
+def test_fetch_count_over_an_api_table(demo: DemoServer) -> None:
+    rows, errors = psql(demo, "\\set FETCH_COUNT 2", f"SELECT number {WEB} ORDER BY number;")
+    if version() >= 17:
+        assert rows == [["1"], ["2"], ["3"]]
+        assert errors == ""
+    else:
+        # Older ones declare a cursor, which is refused rather than answered wrongly.
+        assert rows == []
+        assert "ERROR:  0A000: DECLARE CURSOR cannot reach API tables" in errors
+
+
+def test_error_position_points_into_the_users_text(demo: DemoServer) -> None:
+    _, errors = psql(demo, f"SELECT nonsense {WEB};")
+    assert 'ERROR:  42703: column "nonsense" does not exist' in errors
+    assert errors.splitlines()[2].index("^") == errors.splitlines()[1].index("nonsense")
+
+
+def test_a_script_stops_at_its_first_error(demo: DemoServer) -> None:
+    rows, errors = psql(demo, f"SELECT count(*) {WEB} \\; SELECT 1 / 0 {WEB} \\; SELECT 2;")
+    assert rows == [["3"]]
+    assert "ERROR:  22012: division by zero" in errors
+
+
+def test_wrong_password_is_refused(demo: DemoServer) -> None:
+    wrong = connection_string(demo, "ana").replace("password=demo", "password=wrong")
+    done = subprocess.run(["psql", "-Xc", "SELECT 1", wrong], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert 'password authentication failed for user "ana"' in done.stderr
