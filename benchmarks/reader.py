@@ -17,6 +17,7 @@ from psycopg import pq
 CHUNK_BYTES = 1024 * 1024
 TIMEOUT_S = 120.0
 _END = re.compile(rb"C\x00\x00\x00.([A-Z ]+)(\d*)\x00Z\x00\x00\x00\x05[ITE]$", re.DOTALL)
+_HEAD_BYTES = 4096
 _TAIL_BYTES = 64
 
 
@@ -43,9 +44,8 @@ class Reader:
         self._connection = pq.PGconn.connect(dsn.encode())
         if self._connection.status != pq.ConnStatus.OK:
             raise StatementFailed(self._connection.error_message.decode())
-        # libpq keeps its own descriptor and its non-blocking mode is shared, hence the timeout-free blocking mode here.
+        # The descriptor stays libpq's own; a duplicate reads the same socket.
         self._socket = socket.socket(fileno=os.dup(self._connection.socket))
-        self._socket.setblocking(True)
         self._socket.settimeout(TIMEOUT_S)
         self._buffer = bytearray(CHUNK_BYTES)
 
@@ -56,7 +56,7 @@ class Reader:
             StatementFailed: the answer does not end with a command tag.
         """
         text = sql.encode() + b"\0"
-        view, tail, received, first_seconds = memoryview(self._buffer), b"", 0, 0.0
+        view, head, tail, received, first_seconds = memoryview(self._buffer), b"", b"", 0, 0.0
         kept: list[bytes] = []
         started = time.perf_counter()
         self._socket.sendall(b"Q" + (len(text) + 4).to_bytes(4, "big") + text)
@@ -67,13 +67,15 @@ class Reader:
             if not received:
                 first_seconds = time.perf_counter() - started
             received += count
+            head = head if len(head) >= _HEAD_BYTES else head + view[: min(count, _HEAD_BYTES)]
             if digest:
                 kept.append(bytes(view[:count]))
-            tail = bytes(view[count - _TAIL_BYTES : count]) if count >= _TAIL_BYTES else (tail + view[:count])[-64:]
-            if tail[-6:-1] == b"Z\0\0\0\5" and (end := _END.search(tail)):
-                break
-            if tail[-6:-1] == b"Z\0\0\0\5" and received < CHUNK_BYTES:
-                raise StatementFailed(bytes(view[:count]).decode(errors="replace"))
+            tail = (tail + view[max(0, count - _TAIL_BYTES) : count])[-_TAIL_BYTES:]
+            if tail[-6:-1] == b"Z\0\0\0\5":
+                if end := _END.search(tail):
+                    break
+                if received <= _HEAD_BYTES:
+                    raise StatementFailed(head.decode(errors="replace"))
         seconds = time.perf_counter() - started
         return Answer(
             rows=int(end[2] or 0),
@@ -90,10 +92,11 @@ class Reader:
 
 
 def _row_digest(answer: bytes) -> str:
-    """Hash the DataRow messages of an answer: what comes before and after them may differ between servers."""
-    first = 0
-    while answer[first : first + 1] != b"D":
-        first += 1 + int.from_bytes(answer[first + 1 : first + 5], "big")
-    end = _END.search(answer[-_TAIL_BYTES:])
-    last = len(answer) - _TAIL_BYTES + end.start() if end else len(answer)
-    return hashlib.sha256(answer[first:last]).hexdigest()
+    """Hash the DataRow messages of an answer in a defined order: a table has none, and the rest may differ."""
+    rows, start = [], 0
+    while start < len(answer):
+        end = start + 1 + int.from_bytes(answer[start + 1 : start + 5], "big")
+        if answer[start : start + 1] == b"D":
+            rows.append(answer[start:end])
+        start = end
+    return hashlib.sha256(b"".join(sorted(rows))).hexdigest()

@@ -95,7 +95,7 @@ def _measure(
             party.ask()
     batch_bytes = sum(batch.nbytes for batch in batches)
     notes += [
-        f"The first two answers are {'equal byte by byte' if len(digests) == 1 else 'NOT EQUAL'} (DataRow messages).",
+        f"The DataRow messages of OmniSQL and PostgreSQL are {'equal' if len(digests) == 1 else 'NOT EQUAL'}, byte by byte.",
         f"Memory of the server process: {idle_bytes / MIB:.0f} MiB idle, at most {(peak[0] - idle_bytes) / MIB:.0f} MiB "
         f"more ({(peak[0] - idle_bytes) / batch_bytes:.2f}x the {batch_bytes / MIB:.0f} MiB of fetched Arrow batches, "
         "which are included).",

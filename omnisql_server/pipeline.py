@@ -34,6 +34,7 @@ from omnisql_server.model.statement import Part, Statement, StatementKind
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import route
 from omnisql_server.parse.tree import parse_query
+from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import check_calls, plan
 from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules
@@ -162,19 +163,29 @@ class Pipeline:
     async def _read(
         self, query_plan: QueryPlan, view: SessionView
     ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
-        settings = query_plan.authorized.query.settings
-        with stage_span("fetch"):
-            fetched = await fetch(
-                query_plan.scans,
-                lambda scan: self._tenant.open(scan, view),
-                self._bounds.fetch,
-                partial_allowed=settings.on_source_error == "partial",
-            )
-        with stage_span("materialize"):
-            if sum(scan.report.rows_fetched for scan in fetched) > ROWS_FOR_A_THREAD:
-                relations = await asyncio.to_thread(_materialize, query_plan, fetched)
-            else:
-                relations = _materialize(query_plan, fetched)
+        """Fetch and materialize all scans, those first whose rows give the keys of others."""
+        partial_allowed = query_plan.authorized.query.settings.on_source_error == "partial"
+        waiting = list(query_plan.scans)
+        fetched: list[FetchedScan] = []
+        relations: list[LocalRelation] = []
+        while waiting:
+            read = {relation.scan_name: relation.rows for relation in relations}
+            ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
+            waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
+            bound = [bind_keys(scan, read, self._bounds.api_calls_max) for scan in ready]
+            with stage_span("fetch"):
+                batch = await fetch(
+                    bound,
+                    lambda scan: self._tenant.open(scan, view),
+                    self._bounds.fetch,
+                    partial_allowed=partial_allowed,
+                )
+            with stage_span("materialize"):
+                if sum(scan.report.rows_fetched for scan in batch) > ROWS_FOR_A_THREAD:
+                    relations += await asyncio.to_thread(_materialize, query_plan, batch)
+                else:
+                    relations += _materialize(query_plan, batch)
+            fetched += batch
         reports = tuple(
             replace(scan.report, rows_returned=relation.rows.num_rows)
             for scan, relation in zip(fetched, relations, strict=True)
@@ -185,7 +196,7 @@ class Pipeline:
                 message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
                 reason = report.incomplete_reason or "unknown"
                 view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": reason})
-        return relations, reports
+        return tuple(relations), reports
 
     def _execute(
         self,

@@ -29,11 +29,22 @@ class NotPushed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeferredKey:
+    """A key column whose values are those of another scan's attribute, known once that scan was read."""
+
+    column: str
+    scan_name: str
+    attribute: str
+    relation_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPlan:
     """How one occurrence of an API table is read.
 
-    `columns` are the API columns fetched. `scans` are the combinations of keys to read, none when `empty` says that
-    no row can match. Calls are API requests: at least, expected, and at most (None: unknown until it has run).
+    `columns` are the API columns fetched. `scans` are the combinations of keys to read, none when `empty` says that no
+    row can match; they lack the `deferred` keys, which other scans give once they are read. Calls are API requests: at
+    least, expected, and at most (None: unknown until it has run).
     """
 
     scan_name: str
@@ -49,6 +60,7 @@ class ScanPlan:
     limit: int | None = None
     limit_reason: str = ""
     empty: str | None = None
+    deferred: tuple[DeferredKey, ...] = ()
     calls_min: int = 1
     calls_expected: int = 1
     calls_max: int | None = None

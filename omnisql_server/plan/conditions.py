@@ -85,7 +85,7 @@ class ConditionCollector:
 
     def _own_conditions(self, scope: Scope) -> list[Condition]:
         conditions: list[Condition] = []
-        for conjunct, allowed in _conjuncts(scope.expression):
+        for conjunct, allowed in conjuncts(scope.expression):
             found = recognize(conjunct, lambda column: self._type_oid(scope, column))
             kept = [
                 condition
@@ -129,14 +129,14 @@ class ConditionCollector:
 
     def _propagate(self, scope: Scope, conditions: list[Condition]) -> None:
         """Carry `a.x = constant` over `a.x = b.y` to b.y, until nothing new is learned."""
-        equalities = list(_equalities(scope.expression))
+        pairs = list(equalities(scope.expression))
         known = {(c.source, c.column, c.operator, c.value) for c in conditions}
         pending = list(conditions)
         while pending:
             condition = pending.pop()
             if condition.operator not in (Operator.EQ, Operator.IN):
                 continue
-            for source, column in _partners(equalities, (condition.source, condition.column)):
+            for source, column in _partners(pairs, (condition.source, condition.column)):
                 carried = condition.renamed(source, column)
                 key = (source, column, carried.operator, carried.value)
                 if key not in known and self._comparable(scope, carried):
@@ -157,7 +157,7 @@ class ConditionCollector:
             # The output columns of a set operation have the names that its first branch gives them.
             while source.set_operation_scopes:
                 source = source.set_operation_scopes[0]
-            inner = _projection(source, column.name)
+            inner = projection(source, column.name)
             if isinstance(inner, exp.Column):
                 return self._type_oid(source, inner)
         return None
@@ -196,7 +196,8 @@ def _outputs(expression: exp.Expr) -> list[exp.Expr]:
     return list(expression.selects) if isinstance(expression, exp.Query) else []
 
 
-def _projection(scope: Scope, name: str) -> exp.Expr | None:
+def projection(scope: Scope, name: str) -> exp.Expr | None:
+    """Return what a derived relation gives under an output name."""
     for projection in _outputs(scope.expression):
         if projection.alias_or_name == name:
             return projection.unalias()
@@ -211,7 +212,7 @@ def _through_projection(scope: Scope, condition: Condition) -> Condition | None:
     distinct = select.args.get("distinct")
     if (distinct is not None and distinct.args.get("on")) or select.find(exp.Window):
         return None
-    inner = _projection(scope, condition.column)
+    inner = projection(scope, condition.column)
     if not isinstance(inner, exp.Column) or not inner.table:
         return None
     group = select.args.get("group")
@@ -260,7 +261,7 @@ def _may_be_null_supplied(select: exp.Expr, source: str) -> bool:
     return source in nullable
 
 
-def _conjuncts(select: exp.Expr) -> Iterator[tuple[exp.Expr, set[str] | None]]:
+def conjuncts(select: exp.Expr) -> Iterator[tuple[exp.Expr, set[str] | None]]:
     """Yield each conjunct with the sources it may restrict, None for any."""
     where = select.args.get("where")
     if where is not None:
@@ -288,7 +289,8 @@ def _flatten(expression: exp.Expr) -> Iterator[exp.Expr]:
         yield expression
 
 
-def _equalities(select: exp.Expr) -> Iterator[Equality]:
+def equalities(select: exp.Expr) -> Iterator[Equality]:
+    """Yield the equalities between columns of a SELECT that hold for every row that matters."""
     where = select.args.get("where")
     for conjunct in _flatten(where.this) if where is not None else ():
         yield from _column_pair(conjunct, None)

@@ -164,7 +164,7 @@ def parse_text_array(text: str) -> tuple[str, ...]:
     return tuple(_ESCAPED.sub(r"\1", item[1:-1]) if item.startswith('"') else item for item in items)
 
 
-_QUOTED_OR_PLAIN = r'''(?:"(?:[^"\\]|\\.)*"|[^\s"\\{},]+)'''
+_QUOTED_OR_PLAIN = r"""(?:"(?:[^"\\]|\\.)*"|[^\s"\\{},]+)"""
 _ELEMENT = re.compile(_QUOTED_OR_PLAIN, re.DOTALL)
 _ARRAY = re.compile(rf"\{{(?:{_QUOTED_OR_PLAIN}(?:,{_QUOTED_OR_PLAIN})*)?\}}", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)

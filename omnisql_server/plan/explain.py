@@ -142,6 +142,8 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
 
 def _key_lines(scan: ScanPlan) -> Iterator[str]:
     combinations = _combinations(scan)
+    for key in scan.deferred:
+        yield f"Keys: {_name(key.column)} from {key.relation_name}.{_name(key.attribute)}, once that is read"
     if len(scan.scans) == 1 and combinations:
         yield f"Keys: {combinations[0]}"
     elif combinations:
@@ -227,6 +229,7 @@ def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
             "Columns": list(scan.columns),
             "Key Combinations": len(scan.scans) if scan.path.keys else 0,
             "Keys": _combinations(scan)[:KEYS_SHOWN_MAX],
+            "Keys From": [f"{_name(k.column)} from {k.relation_name}.{_name(k.attribute)}" for k in scan.deferred],
         }
     facts["Pushed"] = [
         {"Condition": _pushed_text(pushed), "Grade": pushed.grade.value, "Policy": pushed.policy}

@@ -32,7 +32,8 @@ _SELECTIVITY = {
 class ChosenPath:
     """A path with its key combinations, the predicates to push, and the calls it is expected to need.
 
-    `empty` says why no request is needed at all.
+    `empty` says why no request is needed at all. `deferred` are the keys whose values come from another scan; `keys`
+    lacks them.
     """
 
     path: AccessPath
@@ -43,18 +44,24 @@ class ChosenPath:
     calls_expected: int
     calls_max: int | None
     empty: str | None = None
+    deferred: tuple[str, ...] = ()
 
 
 def choose_path(
-    table: Table, relation_name: str, wanted: tuple[Wanted, ...], columns: frozenset[str], combinations_max: int
+    table: Table,
+    relation_name: str,
+    wanted: tuple[Wanted, ...],
+    columns: frozenset[str],
+    combinations_max: int,
+    linked: frozenset[str] = frozenset(),
 ) -> ChosenPath:
-    """Return the cheapest usable path.
+    """Return the cheapest usable path; keys among `linked` columns may come from another scan later.
 
     Raises:
         KeyColumnRequired: no path can be used without a value for more columns.
         LimitExceeded: the listed key values make too many combinations (54000).
     """
-    usable = [path for path in table.access_paths if _has_keys(path, wanted) and _fills(path, columns)]
+    usable = [path for path in table.access_paths if _has_keys(path, wanted, linked) and _fills(path, columns)]
     if not usable:
         raise _key_error(table, relation_name, wanted)
     candidates, too_many = [], None
@@ -68,9 +75,12 @@ def choose_path(
     return min(candidates, key=lambda candidate: (candidate.empty is None, candidate.calls_expected))
 
 
-def _has_keys(path: AccessPath, wanted: tuple[Wanted, ...]) -> bool:
-    given = {w.predicate.column for w in wanted if w.predicate.operator in (Operator.EQ, Operator.IN)}
-    return set(path.keys) <= given
+def _has_keys(path: AccessPath, wanted: tuple[Wanted, ...], linked: frozenset[str]) -> bool:
+    return set(path.keys) <= _given(wanted) | linked
+
+
+def _given(wanted: tuple[Wanted, ...]) -> set[str]:
+    return {w.predicate.column for w in wanted if w.predicate.operator in (Operator.EQ, Operator.IN)}
 
 
 def _fills(path: AccessPath, columns: frozenset[str]) -> bool:
@@ -78,7 +88,7 @@ def _fills(path: AccessPath, columns: frozenset[str]) -> bool:
 
 
 def _key_error(table: Table, relation_name: str, wanted: tuple[Wanted, ...]) -> KeyColumnRequired:
-    given = {w.predicate.column for w in wanted if w.predicate.operator in (Operator.EQ, Operator.IN)}
+    given = _given(wanted)
     missing = min(
         (tuple(key for key in path.keys if key not in given) for path in table.access_paths if path.keys), key=len
     )
@@ -112,18 +122,20 @@ def _evaluate(
     rows = float(table.rows_expected)
     for entry in pushed:
         rows *= _SELECTIVITY.get(entry.predicate.operator, 1.0)
+    deferred = tuple(key for key in path.keys if key not in _given(wanted))
     pages = 1 if path.single else max(1, ceil(rows / path.page_rows_max))
     bound = 1 if path.single else None
     if path.rows_max is not None and not path.single:
         bound = ceil(path.rows_max / path.page_rows_max)
     return ChosenPath(
         path=path,
+        deferred=deferred,
         keys=() if empty else keys,
         pushed=tuple(pushed),
         not_pushed=tuple(not_pushed),
-        calls_min=0 if empty else len(keys),
+        calls_min=0 if empty or deferred else len(keys),
         calls_expected=0 if empty else len(keys) * pages,
-        calls_max=0 if empty else (None if bound is None else len(keys) * bound),
+        calls_max=0 if empty else (None if bound is None or deferred else len(keys) * bound),
         empty=empty,
     )
 
@@ -171,8 +183,9 @@ def _known_values(pushdown: Pushdown, predicate: Predicate) -> Predicate | None:
 def _combinations(
     path: AccessPath, relation_name: str, wanted: tuple[Wanted, ...], combinations_max: int
 ) -> tuple[dict[str, Value], ...]:
-    lists = [list(_key_values(path, key, wanted)) for key in path.keys]
-    found = [dict(zip(path.keys, values, strict=True)) for values in islice(product(*lists), combinations_max + 1)]
+    known = [key for key in path.keys if key in _given(wanted)]
+    lists = [list(_key_values(path, key, wanted)) for key in known]
+    found = [dict(zip(known, values, strict=True)) for values in islice(product(*lists), combinations_max + 1)]
     if len(found) > combinations_max:
         raise LimitExceeded(
             message=f"{relation_name} would be read for more than {combinations_max} combinations of keys",

@@ -7,18 +7,20 @@ predicate on a masked column is never sent, or the API would answer for the valu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from catalog.types import BY_OID
 from connectors.sdk.scan import Operator, Predicate, Scan, SortKey
 from connectors.sdk.table import Grade, Table
-from omnisql_server.errors import ConfigurationInvalid, LimitExceeded, NotSupported
-from omnisql_server.model.plan import NotPushed, QueryPlan, ScanPlan
+from omnisql_server.errors import ConfigurationInvalid, KeyColumnRequired, LimitExceeded, NotSupported
+from omnisql_server.model.plan import DeferredKey, NotPushed, QueryPlan, ScanPlan
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, RowFilter, derive
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
 from omnisql_server.plan.limit import TopRows, top_rows
+from omnisql_server.plan.links import Link, find_links
 from omnisql_server.plan.paths import ChosenPath, choose_path
 
 MASKED_TO_NOTHING = "null"
@@ -33,28 +35,95 @@ def plan(authorized: AuthorizedQuery, table_of: Callable[[Relation], Table], com
     """
     query = authorized.query
     read = derive(query, _ReadTree, lambda: _read_tree(query), "plan")
-    found, top = read.found, read.top
-    scans = tuple(
-        _plan_scan(authorized, occurrence, found[occurrence.scan_name], table_of, top, combinations_max)
-        for occurrence in query.occurrences
-        if occurrence.relation.kind is RelationKind.API
-    )
-    return QueryPlan(authorized=authorized, scans=scans)
+    planner = _Planner(authorized=authorized, read=read, table_of=table_of, combinations_max=combinations_max)
+    occurrences = [o for o in query.occurrences if o.relation.kind is RelationKind.API]
+    planned, waiting = planner.first(occurrences)
+    while waiting:
+        known = frozenset(planned)
+        planned |= planner.joined(waiting, known)
+        left = [occurrence for occurrence in waiting if occurrence.scan_name not in planned]
+        if len(left) == len(waiting):
+            planner.scan(left[0], frozenset())
+        waiting = left
+    return QueryPlan(authorized=authorized, scans=tuple(planned[o.scan_name] for o in occurrences))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planner:
+    """Plans scan by scan; a scan that lacks keys may take them from one that was planned before it."""
+
+    authorized: AuthorizedQuery
+    read: _ReadTree
+    table_of: Callable[[Relation], Table]
+    combinations_max: int
+
+    def first(self, occurrences: list[Occurrence]) -> tuple[dict[str, ScanPlan], list[Occurrence]]:
+        """Plan the scans whose keys are known, and return those that are left."""
+        planned: dict[str, ScanPlan] = {}
+        waiting: list[Occurrence] = []
+        for occurrence in occurrences:
+            try:
+                planned[occurrence.scan_name] = self.scan(occurrence, frozenset())
+            except KeyColumnRequired:
+                if not self._links(occurrence, frozenset(o.scan_name for o in occurrences)):
+                    raise
+                waiting.append(occurrence)
+        return planned, waiting
+
+    def joined(self, waiting: list[Occurrence], known: frozenset[str]) -> dict[str, ScanPlan]:
+        """Plan the scans that can take their missing keys from scans that are planned."""
+        planned: dict[str, ScanPlan] = {}
+        for occurrence in waiting:
+            with suppress(KeyColumnRequired):
+                planned[occurrence.scan_name] = self.scan(occurrence, known)
+        return planned
+
+    def scan(self, occurrence: Occurrence, known: frozenset[str]) -> ScanPlan:
+        """Plan one scan, with keys from the scans of `known` names where it lacks them."""
+        return _plan_scan(
+            self.authorized,
+            occurrence,
+            self.read.found[occurrence.scan_name],
+            self.table_of,
+            self.read.top,
+            self.combinations_max,
+            self._links(occurrence, known),
+        )
+
+    def _links(self, occurrence: Occurrence, known: frozenset[str]) -> dict[str, DeferredKey]:
+        """Return by API column which attribute of a known scan has the values of a key."""
+        found: dict[str, DeferredKey] = {}
+        relations = {o.scan_name: o.relation for o in self.authorized.query.occurrences}
+        for link in self.read.links:
+            if link.driven_scan != occurrence.scan_name or link.driver_scan not in known:
+                continue
+            driven = occurrence.relation.attribute(link.driven_column)
+            driver = relations[link.driver_scan].attribute(link.driver_column)
+            if driven is not None and driver is not None and driven.api_column and driven.type_oid == driver.type_oid:
+                key = DeferredKey(
+                    column=driven.api_column,
+                    scan_name=link.driver_scan,
+                    attribute=driver.name,
+                    relation_name=relations[link.driver_scan].qualified_name,
+                )
+                found.setdefault(driven.api_column, key)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ReadTree:
-    """What planning takes from a tree: the conditions of every scan, and whose first rows are the answer."""
+    """What planning takes from a tree: conditions of every scan, whose first rows are the answer, who keys whom."""
 
     found: dict[str, ScanConditions]
     top: TopRows | None
+    links: tuple[Link, ...] = ()
 
 
 def _read_tree(query: BoundQuery) -> _ReadTree:
     collector = ConditionCollector(query.occurrences)
     if query.tree is None:
         return _ReadTree(found=collector.found, top=None)
-    return _ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree))
+    return _ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree), links=find_links(query.tree))
 
 
 def check_calls(query_plan: QueryPlan, wanted_max: int | None, allowed_max: int) -> None:
@@ -78,6 +147,7 @@ def _plan_scan(
     table_of: Callable[[Relation], Table],
     top: TopRows | None,
     combinations_max: int,
+    links: Mapping[str, DeferredKey],
 ) -> ScanPlan:
     relation, name = occurrence.relation, occurrence.scan_name
     table = table_of(relation)
@@ -93,7 +163,8 @@ def _plan_scan(
         reduced, empty = (), str(proof)
     if empty is not None:
         return _empty_scan(occurrence, table, columns, filters, authorized, empty)
-    chosen = choose_path(table, relation.qualified_name, reduced, frozenset(columns), combinations_max)
+    linked = frozenset(links)
+    chosen = choose_path(table, relation.qualified_name, reduced, frozenset(columns), combinations_max, linked)
     mine = top if top is not None and top.scan_name == name else None
     local = bool(found.residuals or chosen.not_pushed or kept_back)
     order, limit, limit_reason = _limit(chosen, relation, mine, local, filters, frozenset(masks))
@@ -123,6 +194,7 @@ def _plan_scan(
         limit=limit,
         limit_reason=limit_reason,
         empty=chosen.empty,
+        deferred=tuple(links[column] for column in chosen.deferred),
         calls_min=chosen.calls_min,
         calls_expected=_limited_calls(chosen, limit),
         calls_max=chosen.calls_max if limit is None or chosen.calls_max == 0 else _limited_calls(chosen, limit),

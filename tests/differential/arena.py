@@ -1,0 +1,322 @@
+"""One statement, answered three ways: by PostgreSQL over local tables, by DuckDB, and by the splice.
+
+The local tables and the Arrow tables hold the same rows. Everything after the fetch is the server's own code; bind's
+questions are asked of the same cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from omnisql_server.bind.fold import bind_parameters, extract_constants, fill_constants, fold_sql
+from omnisql_server.bind.questions import DETAIL, RESOLVE, ask_resolve, read_relation, text_array
+from omnisql_server.bind.resolve import Closure, Name, names_of
+from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
+from omnisql_server.errors import BackendError
+from omnisql_server.execute.allowed import refusal
+from omnisql_server.execute.instances import InstancePool, InstanceSettings
+from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, execute
+from omnisql_server.model.backend import Answer, Question
+from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery, Settings
+from omnisql_server.model.relation import ROW_NUMBER, Relation, RelationKind
+from omnisql_server.parse.tree import parse_query
+from wire.backend import Field, data_row
+from wire.rows import EncodedRows
+
+Row = tuple[bytes | None, ...]
+Parameter = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer in text format with the columns as Describe gives them, or the SQLSTATE of an error."""
+
+    columns: tuple[tuple[str, int], ...] = ()
+    rows: tuple[Row, ...] = ()
+    error: str | None = None
+
+
+class Refused(Exception):
+    """PostgreSQL answered with an error."""
+
+    def __init__(self, sqlstate: str, position: str | None) -> None:
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+        self.position = position
+
+
+class Arena:
+    """A connection, the rows, and a DuckDB pool; all of them are the test run's own."""
+
+    def __init__(self, connection: psycopg.Connection[Any], tables: Mapping[str, pa.Table]) -> None:
+        self.connection = connection
+        self.tables = tables
+        self.time_zone = "UTC"
+        self.pool = InstancePool(InstanceSettings(workers=1, threads=1))
+        self._runner = asyncio.Runner()
+        self._relations: dict[Name, Relation | None] = {}
+
+    def close(self) -> None:
+        """End the pool; the connection belongs to the caller."""
+        self.wait(self.pool.close())
+        self._runner.close()
+
+    def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine to its end on the arena's own event loop."""
+        return self._runner.run(work)
+
+    def set_time_zone(self, time_zone: str) -> None:
+        """Change the session's time zone."""
+        self.time_zone = time_zone
+        self.run(f"SET TimeZone = '{time_zone}'")
+
+    def run(self, sql: str, parameters: Sequence[bytes | None] = (), type_oids: Sequence[int] = ()) -> psycopg.pq.PGresult:
+        """Run one statement by the extended protocol, everything in text format."""
+        result = self.connection.pgconn.exec_params(sql.encode(), list(parameters), list(type_oids) or None)
+        if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+            position = result.error_field(psycopg.pq.DiagnosticField.STATEMENT_POSITION)
+            state = result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b""
+            raise Refused(state.decode(), position.decode() if position else None)
+        return result
+
+    def rows(self, sql: str, parameters: Sequence[str | None] = ()) -> list[tuple[str | None, ...]]:
+        """Ask one of bind's own questions."""
+        result = self.run(sql, [None if value is None else value.encode() for value in parameters])
+        return [tuple(None if v is None else v.decode() for v in row) for row in _rows(result)]
+
+    def describe(self, sql: str) -> tuple[tuple[int, ...], tuple[Field, ...]]:
+        """Return the parameter types and the columns of a statement, as Parse and Describe give them."""
+        connection = self.connection.pgconn
+        for result in (connection.prepare(b"", sql.encode()), connection.describe_prepared(b"")):
+            if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+                raise Refused((result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b"").decode(), None)
+        fields = tuple(
+            Field(
+                name=(result.fname(i) or b"").decode(),
+                type_oid=result.ftype(i),
+                type_length=result.fsize(i),
+                type_modifier=result.fmod(i),
+            )
+            for i in range(result.nfields)
+        )
+        return tuple(result.param_type(i) for i in range(result.nparams)), fields
+
+    def bind(self, sql: str, parameters: Sequence[Parameter] = ()) -> BoundQuery:
+        """Bind a statement as the server does, with the local tables taken for API tables."""
+        parameter_oids, fields = self.describe(sql)
+        parsed = parse_query(sql)
+        closure = self.closure(parsed)
+        tree, reason, occurrences, checks = None, "", coarse_occurrences(parsed, closure), ()
+        try:
+            qualified = qualify_query(parsed, closure, "ana")
+        except NotQualified as error:
+            reason = str(error)
+        else:
+            folded = extract_constants(qualified.tree)
+            tree = bind_parameters(folded.tree, parameters)
+            if folded.constants:
+                row = self.rows(fold_sql(folded.constants, parameters))[0]
+                tree = fill_constants(tree, [(row[i] or "text", row[i + 1]) for i in range(0, len(row), 2)])
+            occurrences, checks = qualified.occurrences, qualified.checks
+        return BoundQuery(
+            parsed=parsed,
+            tree=tree,
+            reason=reason,
+            occurrences=occurrences,
+            relations=closure.by_name,
+            views=closure.views,
+            parameter_oids=parameter_oids,
+            fields=fields,
+            settings=self.settings(),
+            checks=checks,
+            catalog_sequence=0,
+        )
+
+    def settings(self) -> Settings:
+        """Return the session's settings as bind would read them."""
+        return Settings(
+            time_zone=self.time_zone,
+            date_style="ISO, MDY",
+            interval_style="postgres",
+            extra_float_digits=1,
+            statement_timeout_ms=0,
+            engine="auto",
+            on_source_error="fail",
+            max_api_calls=None,
+            current_user="ana",
+        )
+
+    def closure(self, parsed: ParsedQuery) -> Closure:
+        """Follow a statement's names through views."""
+        by_name: dict[Name, Relation] = {}
+        views: dict[int, ParsedQuery] = {}
+        pending = [parsed]
+        while pending:
+            names = names_of(pending.pop())
+            for name in names:
+                relation = self._relation(name)
+                if relation is None or name in by_name:
+                    continue
+                by_name[name] = relation
+                if relation.kind is RelationKind.VIEW and relation.oid not in views:
+                    views[relation.oid] = parse_query(relation.definition)
+                    pending.append(views[relation.oid])
+        return Closure(by_name=by_name, views=views)
+
+    def _relation(self, name: Name) -> Relation | None:
+        if name not in self._relations:
+            oid = self.rows(RESOLVE, [str(ask_resolve([name]).parameters[0])])[0][0]
+            row = self.rows(DETAIL, [text_array([oid])])[0] if oid else None
+            found = read_relation(row, frozenset()) if row else None
+            if found is not None and found.name in self.tables:
+                attributes = tuple(replace(a, api_column=a.name) for a in found.attributes)
+                found = replace(
+                    found, kind=RelationKind.API, attributes=attributes, wrapper="arena", api_table=found.name
+                )
+            self._relations[name] = found
+        return self._relations[name]
+
+    def relations(self, query: BoundQuery, tables: Mapping[str, pa.Table] | None = None) -> dict[str, pa.Table]:
+        """Give each scan its rows, with exactly the columns that the statement uses of it."""
+        wanted = [o for o in query.occurrences if o.relation.kind is RelationKind.API]
+        return {o.scan_name: fetched(o, (tables or self.tables)[o.relation.name]) for o in wanted}
+
+    def by_postgres(self, sql: str, parameters: Sequence[Parameter] = ()) -> Answered:
+        """Answer over the local tables."""
+        try:
+            _, fields = self.describe(sql)
+            result = self.run(sql, [None if text is None else text.encode() for _, text in parameters])
+        except Refused as refused:
+            return Answered(error=refused.sqlstate)
+        return Answered(columns=_columns(fields), rows=tuple(_rows(result)))
+
+    def by_engine(
+        self,
+        query: BoundQuery,
+        engine: str,
+        parameters: Sequence[Parameter] = (),
+        tables: Mapping[str, pa.Table] | None = None,
+        fallback: bool = False,
+    ) -> Answered:
+        """Answer by the server's own execution; DuckDB may fall back to the splice only where `fallback` is set."""
+        backend = ArenaBackend(self, allowed=engine == POSTGRES or fallback)
+        work = execute(
+            query,
+            Engine(name=engine, reason=""),
+            self.relations(query, tables),
+            Parameters(
+                type_oids=query.parameter_oids,
+                values=tuple(None if text is None else text.encode() for _, text in parameters),
+                formats=(0,) * len(parameters),
+                result_formats=(0,) * len(query.fields),
+            ),
+            backend,
+            self.pool,
+            1 << 26,
+        )
+        try:
+            chunks = self.wait(_collect(work))
+        except BackendError as error:
+            return Answered(error=error.sqlstate)
+        rows = tuple(row for chunk in chunks for row in decode_rows(bytes(chunk.data)))
+        return Answered(columns=_columns(query.fields), rows=rows)
+
+    def duckdb_reason(self, query: BoundQuery) -> str | None:
+        """Say why DuckDB may not execute a statement."""
+        return refusal(query)
+
+
+class ArenaBackend:
+    """What `execute` needs of a session's backend."""
+
+    in_transaction_block = False
+
+    def __init__(self, arena: Arena, *, allowed: bool) -> None:
+        self._arena = arena
+        self._allowed = allowed
+
+    async def ask(self, *questions: Question) -> list[Answer]:
+        """Answer nothing: `execute` asks nothing."""
+        raise AssertionError(questions)
+
+    async def stream(
+        self,
+        sql: str,
+        *,
+        type_oids: Sequence[int],
+        parameters: Sequence[bytes | None],
+        parameter_formats: Sequence[int],
+        result_formats: Sequence[int],
+        completed: Callable[[str], None] | None = None,
+    ) -> AsyncIterator[EncodedRows]:
+        """Run the spliced statement on the arena's connection."""
+        assert self._allowed, f"DuckDB did not execute the statement: {sql}"
+        assert set(parameter_formats) <= {0}
+        assert set(result_formats) <= {0}
+        try:
+            result = self._arena.run(sql, parameters, type_oids)
+        except Refused as refused:
+            fields = {"C": refused.sqlstate, "M": "refused"}
+            raise BackendError(fields | ({"P": refused.position} if refused.position else {})) from refused
+        messages = [data_row(row) for row in _rows(result)]
+        yield EncodedRows(
+            data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64)
+        )
+
+
+def fetched(occurrence: Occurrence, table: pa.Table) -> pa.Table:
+    """Give the columns that a statement uses, or the row numbers where it uses none."""
+    if not occurrence.columns:
+        return pa.table({ROW_NUMBER: pa.array(range(table.num_rows), pa.int64())})
+    return table.select(list(occurrence.columns))
+
+
+def decode_rows(data: bytes) -> list[Row]:
+    """Read DataRow messages."""
+    rows, place = [], 0
+    while place < len(data):
+        assert data[place : place + 1] == b"D"
+        end = place + 1 + struct.unpack_from("!i", data, place + 1)[0]
+        count = struct.unpack_from("!h", data, place + 5)[0]
+        place += 7
+        row: list[bytes | None] = []
+        for _ in range(count):
+            length = struct.unpack_from("!i", data, place)[0]
+            place += 4
+            row.append(None if length < 0 else data[place : place + length])
+            place += max(length, 0)
+        assert place == end
+        rows.append(tuple(row))
+    return rows
+
+
+async def _collect(chunks: AsyncIterator[EncodedRows]) -> list[EncodedRows]:
+    return [chunk async for chunk in chunks]
+
+
+def _columns(fields: Sequence[Field]) -> tuple[tuple[str, int], ...]:
+    return tuple((field.name, field.type_oid) for field in fields)
+
+
+def _rows(result: psycopg.pq.PGresult) -> list[Row]:
+    return [tuple(result.get_value(r, c) for c in range(result.nfields)) for r in range(result.ntuples)]
+
+
+def same_rows(left: Answered, right: Answered, *, ordered: bool) -> bool:
+    """Compare two answers byte for byte: columns, rows, and their order where the statement fixes it."""
+    if ordered:
+        return left == right
+    key = [tuple((value is None, value or b"") for value in row) for row in left.rows]
+    other = [tuple((value is None, value or b"") for value in row) for row in right.rows]
+    return (left.columns, left.error, sorted(key)) == (right.columns, right.error, sorted(other))
+
+
+__all__ = ["DUCKDB", "POSTGRES", "Answered", "Arena", "Parameter", "same_rows"]
