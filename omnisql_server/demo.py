@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+import structlog
+
 from catalog import control
 from catalog.clusters import Cluster
 from catalog.connection import Connection
@@ -25,6 +27,7 @@ from catalog.shape import ForeignServer, ForeignTable, install
 from catalog.tenants import create_tenant_database, create_user, make_owner
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
+from connectors.sdk.errors import ConnectorError
 from omnisql_server.app import serve_tenants
 from omnisql_server.config import environment_sources
 from omnisql_server.errors import OmniSQLError
@@ -42,7 +45,10 @@ USERS: Mapping[str, tuple[str, ...]] = {"ana": ("*",), "eve": ("web",), OWNER: (
 SEARCH_PATH = ("$user", "public", "github", "jira")
 SIMULATED_TOKEN = "simulated-token"  # noqa: S105 - opens nothing but the simulator
 SIMULATED_EMAIL = "demo@acme.example"
+SIMULATED = ("github", "jira")
 SIMULATOR_START_TIMEOUT_S = 60.0
+
+_log = structlog.get_logger(__name__)
 
 
 class SimulatorFailed(OmniSQLError):
@@ -67,7 +73,7 @@ async def run_demo(settings: Settings, *, issues: int, ready_file: Path | None) 
     with resources.as_file(policy) as policy_file:
         settings = replace(settings, policy=replace(settings.policy, file=settings.policy.file or policy_file))
         async with AsyncExitStack() as stack:
-            starting = [stack.enter_async_context(_simulator(name, issues)) for name in ("github", "jira")]
+            starting = [stack.enter_async_context(_simulator(name, issues)) for name in SIMULATED]
             services_ready = asyncio.create_task(stack.enter_async_context(start_services(settings)))
             github, jira = await asyncio.gather(*starting)
             services = await services_ready
@@ -135,7 +141,9 @@ async def _install(
     sources: tuple[DemoSource, ...],
 ) -> None:
     connectors: list[Connector] = [connector_named(source.connector) for source in sources]
-    shapes = await asyncio.gather(*(_shape(source) for source in sources))
+    found = await asyncio.gather(*(_shape(source) for source in sources))
+    sources = tuple(source for source, shape in zip(sources, found, strict=True) if shape is not None)
+    shapes = [shape for shape in found if shape is not None]
     servers = [server for server, _ in shapes]
     tables = [table for _, some in shapes for table in some]
     servers.append(ForeignServer(name=INTROSPECTION.name, wrapper=INTROSPECTION.name))
@@ -166,8 +174,8 @@ async def _install(
         await tenant_connection.close()
 
 
-async def _shape(source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable, ...]]:
-    """Ask a source for its tables, and describe them as a server with foreign tables."""
+async def _shape(source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable, ...]] | None:
+    """Ask a source for its tables and describe them; None for a live source that does not answer."""
     connector = connector_named(source.connector)
     connection = await connector.connect(
         Source(
@@ -180,6 +188,11 @@ async def _shape(source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable,
     )
     try:
         tables = await connector.discover(connection)
+    except ConnectorError as error:
+        if source.server in SIMULATED:
+            raise
+        _log.warning("live_source_left_out", server=source.server, reason=error.message)
+        return None
     finally:
         await connection.disconnect()
     return foreign_server(connector, source.server, source.options), foreign_tables(

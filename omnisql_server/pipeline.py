@@ -136,7 +136,7 @@ class Pipeline:
         """Turn away what cannot be run, once PostgreSQL has said that it really reaches an API table."""
         if statement.kind is StatementKind.WRITE and await self._binder.writes_to_api(statement, view.backend):
             raise NotSupported(
-                message="API tables are read-only",
+                message="an API table cannot be written to",
                 hint="write to a table of your own: INSERT INTO it, or CREATE TABLE .. AS, from the API table",
             )
         if statement.kind not in _REFUSED:

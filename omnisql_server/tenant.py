@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from catalog.snapshot import ApiTable, Snapshot
@@ -26,6 +27,7 @@ SELECT u.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS u(oid)
 """The relations that the session's current user may read at least a column of."""
 
 _REPORTS = "reports"
+UNSETTLED_RELOAD_INTERVAL_S = 1.0
 
 
 class Tenant:
@@ -40,6 +42,7 @@ class Tenant:
         self.sources = sources
         self._load = load
         self._loading = asyncio.Lock()
+        self._loaded_s = time.monotonic()
 
     @property
     def wrappers(self) -> frozenset[str]:
@@ -47,14 +50,21 @@ class Tenant:
         return frozenset(server.wrapper for server in self.snapshot.servers.values())
 
     async def follow(self, sequence: int) -> None:
-        """Load the snapshot again if a statement saw a newer catalog than it describes."""
-        if sequence != self.snapshot.sequence or not self.snapshot.settled:
+        """Load the snapshot again if a statement saw a newer catalog than it describes.
+
+        While a transaction with DDL is open anywhere, every statement would: then once in a while is enough.
+        """
+        unsettled_for_s = time.monotonic() - self._loaded_s
+        if sequence != self.snapshot.sequence or (
+            not self.snapshot.settled and unsettled_for_s > UNSETTLED_RELOAD_INTERVAL_S
+        ):
             await self.refresh()
 
     async def refresh(self) -> None:
         """Load the snapshot again."""
         async with self._loading:
             self.snapshot = await self._load()
+            self._loaded_s = time.monotonic()
 
     async def prepare(self, relations: Iterable[Relation], principal: str) -> None:
         """Discover the tables of the sources behind some relations."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 
+from omnisql_server.execute.allowed_conditions import output_type, sort_key
+
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+
 
 def duckdb_text(tree: exp.Expr) -> str:
     """Render a tree for DuckDB.
@@ -12,39 +16,48 @@ def duckdb_text(tree: exp.Expr) -> str:
     Raises:
         sqlglot.errors.UnsupportedError: a construct has no counterpart.
     """
-    rewritten = tree.transform(_rewrite)
-    return rewritten.sql("duckdb", unsupported_level=ErrorLevel.RAISE)
+    tree = tree.copy()
+    # The innermost first, so that what a rule wraps around a node is not rewritten again.
+    for node in reversed(list(tree.walk())):
+        for rule in RULES:
+            rule(node)
+    return tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE)
 
 
-def _rewrite(node: exp.Expr) -> exp.Expr:
-    for rule in RULES:
-        node = rule(node)
-    return node
+def _sum_of_integers(node: exp.Expr) -> None:
+    """Give sum(int2 | int4) PostgreSQL's type bigint, and sum(int8) numeric; DuckDB's own is a 128-bit integer."""
+    if not isinstance(node, exp.Sum):
+        return
+    operand = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
+    small = output_type(operand) in (exp.DataType.Type.SMALLINT, exp.DataType.Type.INT)
+    whole: exp.Expr = node
+    # FILTER and OVER belong to the aggregate: the cast encloses them.
+    while isinstance(whole.parent, exp.Filter | exp.Window) and whole.arg_key == "this":
+        whole = whole.parent
+    to = exp.DataType.build("BIGINT" if small else "DECIMAL(38, 0)", dialect="duckdb")
+    cast = exp.Cast(to=to)
+    whole.replace(cast)
+    cast.set("this", whole)
 
 
-def _sum_of_integers(node: exp.Expr) -> exp.Expr:
-    """Give sum(int2 | int4) PostgreSQL's type bigint; DuckDB's own sum is a 128-bit integer."""
-    if isinstance(node, exp.Sum) and not isinstance(node.parent, exp.Cast) and node.this.type is not None:
-        if node.this.type.is_type(exp.DataType.Type.SMALLINT, exp.DataType.Type.INT):
-            return _after_filter(node, "BIGINT")
-        return _after_filter(node, "DECIMAL(38, 0)")
-    return node
+def _any_of_null(node: exp.Expr) -> None:
+    """Make `x = ANY (array)` null for a null array, as it is in PostgreSQL; DuckDB finds no element and says false."""
+    if isinstance(node, _COMPARISONS) and isinstance(node.expression, exp.Any):
+        array = node.expression.this.unnest()
+        if isinstance(array, exp.Column):
+            known = exp.Not(this=exp.Is(this=array.copy(), expression=exp.Null()))
+            choice = exp.If(this=known)
+            node.replace(exp.Paren(this=exp.Case(ifs=[choice])))
+            choice.set("true", node)
 
 
-def _after_filter(node: exp.Expr, type_sql: str) -> exp.Expr:
-    """Cast an aggregate; inside `FILTER` the cast must enclose the filter, which is done when that node is visited."""
-    if isinstance(node.parent, exp.Filter):
-        return node
-    return exp.Cast(this=node, to=exp.DataType.build(type_sql, dialect="duckdb"))
+def _order_by_float(node: exp.Expr) -> None:
+    """Sort by a float8 plus 0: DuckDB returns the very column it sorts by with its negative zeros made positive."""
+    if isinstance(node, exp.Ordered):
+        key = sort_key(node)
+        if key is not None and output_type(key) is exp.DataType.Type.DOUBLE:
+            node.set("this", exp.Add(this=key.copy(), expression=exp.Literal.number("0.0")))
 
 
-def _filtered_sum(node: exp.Expr) -> exp.Expr:
-    if isinstance(node, exp.Filter) and isinstance(node.this, exp.Sum) and not isinstance(node.parent, exp.Cast):
-        operand = node.this.this
-        small = operand.type is not None and operand.type.is_type(exp.DataType.Type.SMALLINT, exp.DataType.Type.INT)
-        return exp.Cast(this=node, to=exp.DataType.build("BIGINT" if small else "DECIMAL(38, 0)", dialect="duckdb"))
-    return node
-
-
-RULES = (_sum_of_integers, _filtered_sum)
-"""Every rewrite from PostgreSQL's meaning to DuckDB's text, applied to each node in order."""
+RULES = (_sum_of_integers, _any_of_null, _order_by_float)
+"""Every rewrite from PostgreSQL's meaning to DuckDB's text; each changes the node in its tree, or leaves it."""

@@ -6,8 +6,11 @@ says in its own words what is wrong, or answers.
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -24,6 +27,10 @@ from omnisql_server.model.query import BoundQuery, derive
 from wire.rows import EncodedRows, RowFormat, encode_rows
 
 _log = structlog.get_logger(__name__)
+
+FIRST_ROWS = 1_024
+ENCODED_AHEAD_MAX = 2
+"""Encoded batches that wait for the client, beside the one that DuckDB makes."""
 
 DUCKDB = "duckdb"
 POSTGRES = "postgres"
@@ -128,17 +135,39 @@ async def _encoded(
         RowFormat(type_oid=field.type_oid, type_modifier=field.type_modifier, format=result_format)
         for field, result_format in zip(query.fields, result_formats, strict=True)
     ]
+    encoding: deque[asyncio.Future[EncodedRows]] = deque()
+    reading: asyncio.Future[pa.RecordBatch | None] | None = None
     try:
-        yield _encode(query, first, formats)
-        async for batch in batches:
-            yield _encode(query, batch, formats)
+        # The first rows do not wait for the rest of their batch; the rest is encoded in threads while DuckDB goes on
+        # and the client reads.
+        yield _encode(query, first.slice(0, FIRST_ROWS), formats)
+        batch: pa.RecordBatch | None = first.slice(FIRST_ROWS)
+        while batch is not None:
+            if batch.num_rows:
+                encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, query, batch, formats)))
+            reading = asyncio.ensure_future(anext(batches, None))
+            while len(encoding) > ENCODED_AHEAD_MAX:
+                yield await encoding.popleft()
+            batch = await reading
+        while encoding:
+            yield await encoding.popleft()
     except duckdb.Error as error:
         raise InternalError(
             message="the statement failed after its first rows were sent",
             hint="SET omnisql.engine = 'postgres' and run it again",
         ) from error
     finally:
+        for future in (*encoding, *([reading] if reading is not None else [])):
+            await _stopped(future)
         await batches.aclose()  # type: ignore[attr-defined]
+
+
+async def _stopped(future: asyncio.Future[Any]) -> None:
+    """Cancel what nobody waits for any more, and take its outcome so that it is not reported as lost."""
+    future.cancel()
+    await asyncio.wait([future])
+    if not future.cancelled():
+        future.exception()
 
 
 def _encode(query: BoundQuery, batch: pa.RecordBatch, formats: Sequence[RowFormat]) -> EncodedRows:

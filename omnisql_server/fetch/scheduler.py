@@ -21,6 +21,7 @@ from connectors.sdk.scan import Page
 from omnisql_server.errors import LimitExceeded
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.report import SourceReport
+from omnisql_server.observability.metrics import INSTRUMENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class FetchedScan:
 class _Tally:
     """Counts one scan's requests and pages; implements the SDK's Meter."""
 
+    connector: str
     requests: int = 0
     revalidated: int = 0
     pages: int = 0
@@ -66,6 +68,13 @@ class _Tally:
         self.requests += 1
         self.revalidated += record.revalidated
         self.bytes_received += record.bytes_received
+        INSTRUMENTS.request_finished(
+            connector=self.connector,
+            method=record.method,
+            status=record.status,
+            duration_s=record.duration_ms / 1000,
+            bytes_received=record.bytes_received,
+        )
 
     def page(self, row_count: int) -> None:  # noqa: ARG002 - rows are counted as they arrive here
         """Count one page."""
@@ -115,7 +124,7 @@ class _Fetching:
     partial_allowed: bool
 
     async def scan(self, plan: ScanPlan) -> FetchedScan:
-        tally = _Tally()
+        tally = _Tally(connector=plan.relation.wrapper)
         parts: list[list[pa.RecordBatch]] = [[] for _ in plan.scans]
         if plan.scans:
             source = await self.open_source(plan)
@@ -130,6 +139,7 @@ class _Fetching:
                 hint="add conditions so that fewer rows match, or SET omnisql.on_source_error = 'partial'",
                 sqlstate="54000",
             )
+        INSTRUMENTS.rows_fetched(plan.relation.wrapper, tally.rows)
         batches = tuple(batch for part in parts for batch in part)
         return FetchedScan(plan=plan, batches=batches, report=_report(plan, tally))
 

@@ -229,8 +229,11 @@ def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
             "Columns": list(scan.columns),
             "Key Combinations": len(scan.scans) if scan.path.keys else 0,
             "Keys": _combinations(scan)[:KEYS_SHOWN_MAX],
-            "Keys From": [f"{_name(k.column)} from {k.relation_name}.{_name(k.attribute)}" for k in scan.deferred],
         }
+        if scan.deferred:
+            facts["Keys From"] = [
+                f"{_name(k.column)} from {k.relation_name}.{_name(k.attribute)}" for k in scan.deferred
+            ]
     facts["Pushed"] = [
         {"Condition": _pushed_text(pushed), "Grade": pushed.grade.value, "Policy": pushed.policy}
         for pushed in scan.pushed

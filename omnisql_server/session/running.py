@@ -6,6 +6,7 @@ A run statement that fails takes the backend's transaction with it: the transact
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import structlog
 from omnisql_server.errors import OmniSQLError, RelayInstead, error_fields
 from omnisql_server.model.run import SessionView, StatementRunner
 from omnisql_server.model.statement import Part
+from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.ending import SessionEnd
@@ -31,6 +33,7 @@ from wire.backend import (
     error_response,
     row_description,
 )
+from wire.sqlstate import QUERY_CANCELED
 
 _log = structlog.get_logger(__name__)
 
@@ -89,6 +92,8 @@ class Running:
         `shift` is added to the position of an error. The client is told nothing when `told` has done so.
         Raises SessionEnd when there is no session left, RelayInstead when the statement is PostgreSQL's after all.
         """
+        started_s = time.perf_counter()
+        outcome = "error"
         with structlog.contextvars.bound_contextvars(query_id=uuid.uuid4().hex):
             try:
                 async with self.interrupts.scope(self.limits.statement_timeout_max_s):
@@ -96,9 +101,15 @@ class Running:
             except (SessionEnd, RelayInstead):
                 raise
             except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
+                if getattr(error, "sqlstate", None) == QUERY_CANCELED:
+                    outcome = "canceled"
                 await self.fail(error, shift=shift, told=told)
                 return False
-            return True
+            else:
+                outcome = "ok"
+                return True
+            finally:
+                INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
 
     async def fail(self, error: Exception, *, shift: int = 0, told: CheckReply | None = None) -> None:
         """Report a failed run statement and bring the backend's transaction to the same state."""
@@ -108,6 +119,7 @@ class Running:
             if shift and "P" in fields:
                 fields["P"] = str(int(fields["P"]) + shift)
             self.client.write(error_response(fields))
+            INSTRUMENTS.error_sent(fields.get("C", ""))
             _log.info("statement_failed", sqlstate=fields.get("C"))
         if not self.link.skipping and self.link.status != "E" and (self.relayed or self.link.in_block):
             self.backend.fail_transaction()
