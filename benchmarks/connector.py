@@ -1,7 +1,7 @@
-"""A connector without an API: its one table gives batches that are ready in memory, so that only the server is measured.
+"""A connector without an API: its one table gives batches that are ready in memory.
 
-The batches come from an Arrow file and are read at the first fetch, so that a server that has not been asked yet does
-not hold them.
+So only the server is measured. The batches come from an Arrow file and are read at the first fetch, so that a server
+that has not been asked yet does not hold them.
 """
 
 from __future__ import annotations

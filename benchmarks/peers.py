@@ -1,4 +1,4 @@
-"""The peers: a PostgreSQL of the same binaries as the server's own, and buenavista in a virtual environment of its own."""
+"""The peers: PostgreSQL from the same binaries as the server's own, and buenavista in an environment of its own."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class StatementFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a statement took, from its first byte to the last one of its answer."""
+    """What a statement took, from its first byte to the last one of its answer, and until the first row."""
 
     rows: int
     bytes_received: int
@@ -64,10 +64,11 @@ class Reader:
             count = self._socket.recv_into(self._buffer)
             if count == 0:
                 raise StatementFailed("the server closed the connection")
-            if not received:
-                first_seconds = time.perf_counter() - started
             received += count
             head = head if len(head) >= _HEAD_BYTES else head + view[: min(count, _HEAD_BYTES)]
+            if not first_seconds and received > 1 + int.from_bytes(head[1:5], "big"):
+                # More than the RowDescription has come.
+                first_seconds = time.perf_counter() - started
             if digest:
                 kept.append(bytes(view[:count]))
             tail = (tail + view[max(0, count - _TAIL_BYTES) : count])[-_TAIL_BYTES:]

@@ -35,10 +35,8 @@ def publish(section: Section) -> None:
     sys.stdout.write(text)
     known = RESULTS_FILE.read_text(encoding="utf-8") if RESULTS_FILE.exists() else _TITLE
     pattern = re.compile(rf"^## {re.escape(section.subject)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    if pattern.search(known):
-        known = pattern.sub(lambda _: text, known)
-    else:
-        known = f"{known.rstrip()}\n\n{text}"
+    is_known = pattern.search(known) is not None
+    known = pattern.sub(lambda _: text, known) if is_known else f"{known.rstrip()}\n\n{text}"
     RESULTS_FILE.write_text(known.rstrip() + "\n", encoding="utf-8")
 
 

@@ -28,7 +28,24 @@ COLUMNS: tuple[tuple[str, str], ...] = (
 )
 """Names and PostgreSQL types, in order."""
 
-_WORDS = np.array("alpha bravo charlie delta écho foxtrot golf hôtel india juliett kilo lima 量 mike".split())
+_WORDS = np.array(
+    [
+        "alpha",
+        "bravo",
+        "charlie",
+        "delta",
+        "écho",
+        "foxtrot",
+        "golf",
+        "hôtel",
+        "india",
+        "juliett",
+        "kilo",
+        "lima",
+        "量",
+        "mike",
+    ]
+)
 _LABELS = np.array(["bug", "feature", "question", "documentation", "good first issue", "won't fix"])
 
 

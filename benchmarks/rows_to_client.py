@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pyarrow as pa
 
@@ -22,7 +22,7 @@ from benchmarks.peers import BUENAVISTA, PeerUnavailable, buenavista, load_postg
 from benchmarks.reader import Answer, Reader, StatementFailed
 from benchmarks.report import Section, median, publish
 from benchmarks.rows import COLUMNS, make_batches
-from benchmarks.server import SCHEMA, serving
+from benchmarks.server import SCHEMA, serving, write_rows
 
 SAMPLE_S = 0.02
 MIB = 1024 * 1024
@@ -64,10 +64,7 @@ def main() -> None:
 def _measure(
     stack: ExitStack, directory: Path, batches: list[pa.RecordBatch], rounds: int, *, with_buenavista: bool
 ) -> Section:
-    rows_file = directory / "rows.arrow"
-    with pa.OSFile(str(rows_file), "wb") as sink, pa.ipc.new_file(sink, batches[0].schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
+    rows_file = write_rows(directory, batches)
     postgres_dsn = stack.enter_context(postgres(directory))
     load_postgres(postgres_dsn, batches)
     serving_at = stack.enter_context(serving(directory, rows_file, issues=50))
@@ -80,30 +77,36 @@ def _measure(
             parties.append(Party(name="buenavista", reader=Reader(dsn), sql=f"{SELECT}facts"))
         except (PeerUnavailable, StatementFailed) as error:
             notes.append(f"No figure for buenavista: {error}.")
+    # One small statement, so that idle means a server that has worked and holds no rows.
     ours.reader.run("SELECT name FROM github.repositories WHERE owner = 'acme'")
     process = psutil.Process(serving_at.pid)
     idle_bytes = process.memory_info().rss
     with _peak(process) as peak:
         digests = {party.reader.run(party.sql, digest=True).digest for party in (ours, theirs)}
-    for _ in range(rounds):
-        with _peak(process) as next_peak:
+        for _ in range(rounds):
             ours.ask()
-        peak[0] = max(peak[0], next_peak[0])
-        theirs.ask()
+            theirs.ask()
     for party in parties[2:]:
         for _ in range(min(rounds, 3)):
             party.ask()
-    batch_bytes = sum(batch.nbytes for batch in batches)
-    notes += [
-        f"The DataRow messages of OmniSQL and PostgreSQL are {'equal' if len(digests) == 1 else 'NOT EQUAL'}, byte by byte.",
-        f"Memory of the server process: {idle_bytes / MIB:.0f} MiB idle, at most {(peak[0] - idle_bytes) / MIB:.0f} MiB "
-        f"more ({(peak[0] - idle_bytes) / batch_bytes:.2f}x the {batch_bytes / MIB:.0f} MiB of fetched Arrow batches, "
-        "which are included).",
-    ]
-    with psycopg.connect(postgres_dsn) as connection:
-        version = connection.info.parameter_status("server_version")
-    peers = [f"PostgreSQL {version}", BUENAVISTA.replace("==", " ")] if with_buenavista else [f"PostgreSQL {version}"]
+    notes.append(_memory_note(idle_bytes, peak[0], sum(batch.nbytes for batch in batches)))
+    verdict = "are equal byte by byte" if len(digests) == 1 else "DIFFER"
+    notes.append(f"The DataRow messages of OmniSQL and PostgreSQL {verdict}.")
+    peers = [f"PostgreSQL {_version(postgres_dsn)}", *([BUENAVISTA.replace("==", " ")] if with_buenavista else [])]
     return _section(parties, theirs, rounds, notes, peers)
+
+
+def _memory_note(idle_bytes: int, peak_bytes: int, batch_bytes: int) -> str:
+    more = peak_bytes - idle_bytes
+    return (
+        f"Memory of the server process: {idle_bytes / MIB:.0f} MiB idle, at most {more / MIB:.0f} MiB more, "
+        f"{more / batch_bytes:.2f}x the {batch_bytes / MIB:.0f} MiB of fetched Arrow batches, which are included."
+    )
+
+
+def _version(dsn: str) -> str:
+    with psycopg.connect(dsn) as connection:
+        return connection.info.parameter_status("server_version") or "of unknown version"
 
 
 def _section(parties: list[Party], reference: Party, rounds: int, notes: list[str], peers: list[str]) -> Section:
@@ -121,11 +124,11 @@ def _section(parties: list[Party], reference: Party, rounds: int, notes: list[st
     ]
     return Section(
         subject="Rows to the client",
-        header=("server", "thousand rows/s", "ratio to PostgreSQL", "median", "best", "until first bytes", "MiB"),
+        header=("server", "thousand rows/s", "ratio to PostgreSQL", "median", "best", "until the first row", "MiB"),
         rows=rows,
         notes=[
-            f"{reference.answers[0].rows:,} rows of {len(COLUMNS)} columns, text format, loopback TCP without TLS; median of "
-            f"{rounds} rounds in turn, from Query to the last byte.",
+            f"{reference.answers[0].rows:,} rows of {len(COLUMNS)} columns, text format, loopback TCP without TLS; "
+            f"median of {rounds} rounds in turn, from Query to the last byte.",
             *notes,
         ],
         peers=peers,

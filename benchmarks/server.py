@@ -6,16 +6,16 @@ Run as a module it is that process; `serving` starts it and a simulator of GitHu
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import uvloop
 
 from benchmarks import connector
@@ -58,6 +58,15 @@ def serving(directory: Path, rows_file: Path, *, issues: int = 5000) -> Iterator
             pid=int(str(facts["pid"])),
             simulator=str(simulator["base_url"]),
         )
+
+
+def write_rows(directory: Path, batches: Sequence[pa.RecordBatch]) -> Path:
+    """Write the rows of the source in memory into an Arrow file and return its path."""
+    rows_file = directory / "rows.arrow"
+    with pa.OSFile(str(rows_file), "wb") as sink, pa.ipc.new_file(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return rows_file
 
 
 @contextmanager

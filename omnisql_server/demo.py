@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ import structlog
 
 from catalog import control
 from catalog.clusters import Cluster
+from catalog.clusters.processes import Account, child_command
 from catalog.connection import Connection
 from catalog.errors import TenantUnknown
 from catalog.quoting import identifier
@@ -202,28 +204,27 @@ async def _shape(source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable,
 
 @asynccontextmanager
 async def _simulator(connector: str, issues: int) -> AsyncIterator[str]:
-    """Run a simulator as a child and yield its base URL; it is stopped with the demo."""
-    with tempfile.TemporaryDirectory(prefix="omnisql-demo-") as directory:
-        ready_file = Path(directory) / "ready.json"
-        command = [sys.executable, "-m", "connectors.simulators", "--connector", connector, "--issues", str(issues)]
-        child = await asyncio.create_subprocess_exec(
-            *command,
-            *("--token", SIMULATED_TOKEN, "--email", SIMULATED_EMAIL, "--ready-file", str(ready_file)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            if child.stdout is None:
-                raise SimulatorFailed(message=f"the {connector} simulator has no output")
-            async with asyncio.timeout(SIMULATOR_START_TIMEOUT_S):
-                line = await child.stdout.readline()
-            if not line:
-                raise SimulatorFailed(message=f"the {connector} simulator did not start")
-            yield str(json.loads(line)["base_url"])
-        finally:
-            if child.returncode is None:
-                child.terminate()
-            await child.wait()
+    """Run a simulator as a child and yield its base URL; it ends with the demo, however that ends."""
+    arguments = ["-m", "connectors.simulators", "--connector", connector, "--issues", str(issues)]
+    arguments += ["--token", SIMULATED_TOKEN, "--email", SIMULATED_EMAIL]
+    ourselves = Account(uid=os.geteuid(), gid=os.getegid(), switch=False)
+    child = await asyncio.create_subprocess_exec(
+        *child_command(ourselves, Path(sys.executable), arguments, death_signal=signal.SIGTERM),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        if child.stdout is None:
+            raise SimulatorFailed(message=f"the {connector} simulator has no output")
+        async with asyncio.timeout(SIMULATOR_START_TIMEOUT_S):
+            line = await child.stdout.readline()
+        if not line:
+            raise SimulatorFailed(message=f"the {connector} simulator did not start")
+        yield str(json.loads(line)["base_url"])
+    finally:
+        if child.returncode is None:
+            child.terminate()
+        await child.wait()
 
 
 def _ready(port: int, simulators: Mapping[str, str], ready_file: Path | None) -> None:

@@ -93,7 +93,9 @@ def _check_names(tree: exp.Expr, expansion: _Expansion) -> None:
         # An output column's name may stand alone in ORDER BY; in an expression there it means an input column.
         if isinstance(node, exp.Column) and not node.table and not isinstance(node.parent, exp.Ordered):
             raise NotQualified("a column whose relation is not known")
-    if len([table for table in tree.find_all(exp.Table) if table.name in expansion.scans]) != len(expansion.scans):
+    known = {cte.alias for cte in tree.find_all(exp.CTE)}
+    tables = [table.name for table in tree.find_all(exp.Table) if table.name not in known]
+    if sorted(tables) != sorted(expansion.scans):
         raise NotQualified("a relation is read in a way that only PostgreSQL knows")
 
 

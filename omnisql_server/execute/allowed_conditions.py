@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sqlglot import exp
 
-_Type = exp.DataType.Type
+_Type = exp.DType
 INTEGERS = (_Type.SMALLINT, _Type.INT, _Type.BIGINT)
 _CAST_TYPES = (
     *INTEGERS,
@@ -34,7 +34,7 @@ _FAMILIES = (
 _INT8_MAX = (1 << 63) - 1
 
 
-def output_type(node: exp.Expr) -> exp.DataType.Type | None:
+def output_type(node: exp.Expr) -> exp.DType | None:
     """Return the type of an expression or of a query's only column, None where it is not known."""
     while isinstance(node, exp.Subquery | exp.SetOperation):
         node = node.this
@@ -58,7 +58,7 @@ def _comparison(node: exp.Expr) -> str | None:
         return _alike((left, right))
     listed = right.this.unnest()
     if isinstance(listed, exp.Column):
-        return _alike((left, exp.Literal.string("")))
+        return None if _texts(left) else "an array compared with another type than text"
     return _alike((left, listed))
 
 
@@ -129,7 +129,14 @@ def _integers(*nodes: exp.Expr) -> bool:
 
 
 def _arithmetic(node: exp.Expr) -> str | None:
-    return None if _integers(node.this, node.expression) else "arithmetic on other types than integers"
+    if not _integers(node.this, node.expression):
+        return "arithmetic on other types than integers"
+    parent = node.parent
+    while isinstance(parent, exp.Paren | exp.Neg):
+        parent = parent.parent
+    # DuckDB turns x + 1 = 5 into x = 4, and with it loses the overflow that PostgreSQL reports.
+    constant = any(isinstance(side.unnest(), exp.Literal | exp.Cast) for side in (node.this, node.expression))
+    return "a sum with a constant in a comparison" if constant and isinstance(parent, exp.Predicate) else None
 
 
 def _division(node: exp.Expr) -> str | None:
@@ -170,9 +177,9 @@ def _group(node: exp.Expr) -> str | None:
 
 
 def _join(node: exp.Expr) -> str | None:
-    if node.args.get("using") or node.method or node.kind not in ("", "INNER", "OUTER", "CROSS"):
+    if node.args.get("using") or node.text("method") or node.text("kind") not in ("", "INNER", "OUTER", "CROSS"):
         return "a join form that is resolved by PostgreSQL"
-    if node.side != "FULL":
+    if node.text("side") != "FULL":
         return None
     condition = node.args.get("on")
     conjuncts = condition.flatten() if isinstance(condition, exp.And) else (condition,)

@@ -28,14 +28,13 @@ class ArrayParameter:
 def array_parameter(column: pa.ChunkedArray, type_oid: int) -> ArrayParameter:
     """Write a column as one array of its PostgreSQL type, or of text where PostgreSQL has to cast each element."""
     known = ARRAY_OF.get(type_oid)
-    array = known or _TEXT_ARRAY
     element = BY_OID.get(type_oid)
     if element is not None and element.element is not None:
         column = _list_texts(column)
         known = None
     return ArrayParameter(
         type_oid=(known or _TEXT_ARRAY).oid,
-        array_sql=(known or array if known else _TEXT_ARRAY).sql_name,
+        array_sql=(known or _TEXT_ARRAY).sql_name,
         value=_literal(_texts(column)).encode(),
         needs_cast=known is None,
     )

@@ -40,6 +40,12 @@ def _sum_of_integers(node: exp.Expr) -> None:
     cast.set("this", whole)
 
 
+def _integer_division(node: exp.Expr) -> None:
+    """Divide integers as integers: sqlglot would write the quotient of two float8, which loses digits."""
+    if isinstance(node, exp.Div):
+        node.replace(exp.IntDiv(this=node.this, expression=node.expression))
+
+
 def _any_of_null(node: exp.Expr) -> None:
     """Make `x = ANY (array)` null for a null array, as it is in PostgreSQL; DuckDB finds no element and says false."""
     if isinstance(node, _COMPARISONS) and isinstance(node.expression, exp.Any):
@@ -59,5 +65,5 @@ def _order_by_float(node: exp.Expr) -> None:
             node.set("this", exp.Add(this=key.copy(), expression=exp.Literal.number("0.0")))
 
 
-RULES = (_sum_of_integers, _any_of_null, _order_by_float)
+RULES = (_sum_of_integers, _integer_division, _any_of_null, _order_by_float)
 """Every rewrite from PostgreSQL's meaning to DuckDB's text; each changes the node in its tree, or leaves it."""

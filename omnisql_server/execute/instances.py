@@ -21,7 +21,13 @@ import pyarrow as pa
 
 from omnisql_server.execute.inline_values import inline_small
 
-BATCH_ROWS = 16_384
+BATCH_ROWS_MAX = 65_536
+BATCH_BYTES_MAX = 16 * 1024 * 1024
+"""Rows of a batch are bounded by this too, as far as the rows of the relations tell how wide they are."""
+
+SMALL_RESULT_ROWS_MAX = 1024
+"""A first batch of up to so many rows is taken for the whole result, which is then looked for at once."""
+
 _Result = TypeVar("_Result")
 
 
@@ -50,6 +56,7 @@ class InstancePool:
     def __init__(self, settings: InstanceSettings) -> None:
         self._settings = settings
         self._instances: OrderedDict[str, _Instance] = OrderedDict()
+        self._opening = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_workers=settings.workers, thread_name_prefix="duckdb")
 
     async def query(self, sql: str, relations: Mapping[str, pa.Table], time_zone: str) -> AsyncIterator[pa.RecordBatch]:
@@ -58,17 +65,18 @@ class InstancePool:
         Raises:
             duckdb.Error: DuckDB could not run it.
         """
-        instance = await self._call(lambda: self._instance(time_zone))
-        instance.cursors += 1
+        instance = await self._take(time_zone)
         cursor = instance.connection.cursor()
         try:
-            reader = await self._interruptible(cursor, lambda: _start(cursor, sql, relations))
-            yielded = False
-            while (batch := await self._interruptible(cursor, lambda: _next_batch(reader))) is not None:
-                yielded = True
+            # A small result is there after one turn of a thread; each turn costs as much as DuckDB's own work on it.
+            reader, batches = await self._interruptible(cursor, lambda: _start(cursor, sql, relations))
+            for batch in batches:
                 yield batch
-            if not yielded:
-                yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+            while reader is not None:
+                following = await self._interruptible(cursor, lambda: _next_batch(reader))
+                if following is None:
+                    return
+                yield following
         finally:
             instance.cursors -= 1
             cursor.close()
@@ -95,13 +103,16 @@ class InstancePool:
                 future.exception()
             raise
 
-    def _instance(self, time_zone: str) -> _Instance:
-        instance = self._instances.get(time_zone)
-        if instance is None:
-            self._evict()
-            instance = self._instances[time_zone] = _open(self._settings, time_zone)
-        self._instances.move_to_end(time_zone)
-        return instance
+    async def _take(self, time_zone: str) -> _Instance:
+        """Return an instance of a time zone, counted as in use before anybody else can evict it."""
+        async with self._opening:
+            if time_zone not in self._instances:
+                self._evict()
+                self._instances[time_zone] = await self._call(lambda: _open(self._settings, time_zone))
+            instance = self._instances[time_zone]
+            self._instances.move_to_end(time_zone)
+            instance.cursors += 1
+            return instance
 
     def _evict(self) -> None:
         idle = [zone for zone, instance in self._instances.items() if instance.cursors == 0]
@@ -134,7 +145,10 @@ def _lock_down(settings: InstanceSettings, time_zone: str, directory: str) -> li
         f"SET temp_directory={_literal(directory)}",
         f"SET max_temp_directory_size='{settings.temp_directory_size_max_mb}MB'",
         "SET temp_file_encryption=true",
-        "SET default_null_order='nulls_last_on_asc_first_on_desc'",
+        # What sqlglot takes for DuckDB's default when it leaves NULLS FIRST or LAST out.
+        "SET default_null_order='nulls_last'",
+        # It takes sum(x + 1) apart, and with it the overflow that PostgreSQL reports.
+        "SET disabled_optimizers='sum_rewriter'",
         "SET integer_division=true",
         f"SET TimeZone={_literal(time_zone)}",
         "SET enable_external_access=false",
@@ -156,11 +170,26 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _start(cursor: duckdb.DuckDBPyConnection, sql: str, relations: Mapping[str, pa.Table]) -> pa.RecordBatchReader:
+def _start(
+    cursor: duckdb.DuckDBPyConnection, sql: str, relations: Mapping[str, pa.Table]
+) -> tuple[pa.RecordBatchReader | None, list[pa.RecordBatch]]:
+    """Run a query up to its first two batches; there is a reader only if more may follow."""
     text, registered = inline_small(sql, relations)
     for name, rows in registered.items():
         cursor.register(name, rows)
-    return cursor.execute(text).to_arrow_reader(BATCH_ROWS)
+    reader = cursor.execute(text).to_arrow_reader(_batch_rows(relations))
+    first = _next_batch(reader)
+    if first is None:
+        return None, [pa.RecordBatch.from_pylist([], schema=reader.schema)]
+    if first.num_rows > SMALL_RESULT_ROWS_MAX:
+        return reader, [first]
+    second = _next_batch(reader)
+    return (None, [first]) if second is None else (reader, [first, second])
+
+
+def _batch_rows(relations: Mapping[str, pa.Table]) -> int:
+    row_bytes = sum(int(rows.nbytes) // max(1, int(rows.num_rows)) for rows in relations.values())
+    return max(1, min(BATCH_ROWS_MAX, BATCH_BYTES_MAX // max(1, row_bytes)))
 
 
 def _next_batch(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import structlog
+from sqlglot.errors import SqlglotError
 
 from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, NotSupported
@@ -24,6 +25,7 @@ from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice import SplicedQuery, splice
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.query import BoundQuery, derive
+from wire.errors import ValueUnsupported
 from wire.rows import EncodedRows, RowFormat, encode_rows
 
 _log = structlog.get_logger(__name__)
@@ -102,15 +104,19 @@ async def execute(
         tree = query.tree
         if tree is None:
             raise InternalError(message="DuckDB was chosen for a statement without a tree")
-        text = derive(query, str, lambda: duckdb_text(tree), "duckdb")
-        batches = pool.query(text, relations, query.settings.time_zone)
+        formats = _formats(query, parameters)
+        batches: AsyncIterator[pa.RecordBatch] | None = None
         try:
+            text = derive(query, str, lambda: duckdb_text(tree), "duckdb")
+            batches = pool.query(text, relations, query.settings.time_zone)
             first = await anext(batches)
-        except duckdb.Error as error:
+            rows = _encode(query, first.slice(0, FIRST_ROWS), formats)
+        except _DUCKDB_FAILURES as error:
             _log.info("duckdb_refused", error_type=type(error).__name__)
-            await batches.aclose()  # type: ignore[attr-defined]
+            if batches is not None:
+                await batches.aclose()  # type: ignore[attr-defined]
         else:
-            async for chunk in _encoded(query, first, batches, parameters.result_formats):
+            async for chunk in _encoded(query, rows, first.slice(FIRST_ROWS), batches, formats):
                 yield chunk
             return
     spliced = splice(query, relations, splice_bytes_max)
@@ -128,20 +134,30 @@ async def execute(
         raise _positioned(error, spliced) from error
 
 
-async def _encoded(
-    query: BoundQuery, first: pa.RecordBatch, batches: AsyncIterator[pa.RecordBatch], result_formats: Sequence[int]
-) -> AsyncGenerator[EncodedRows, None]:
-    formats = [
+_DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupported, ArithmeticError, ValueError)
+"""What DuckDB, Arrow and the encoder say of values that they cannot hold or show; PostgreSQL then has the last word."""
+
+
+def _formats(query: BoundQuery, parameters: Parameters) -> list[RowFormat]:
+    return [
         RowFormat(type_oid=field.type_oid, type_modifier=field.type_modifier, format=result_format)
-        for field, result_format in zip(query.fields, result_formats, strict=True)
+        for field, result_format in zip(query.fields, parameters.result_formats, strict=True)
     ]
+
+
+async def _encoded(
+    query: BoundQuery,
+    rows: EncodedRows,
+    rest: pa.RecordBatch,
+    batches: AsyncIterator[pa.RecordBatch],
+    formats: Sequence[RowFormat],
+) -> AsyncGenerator[EncodedRows, None]:
+    """Yield the first rows at once, then the rest of their batch and all others, encoded while DuckDB goes on."""
     encoding: deque[asyncio.Future[EncodedRows]] = deque()
     reading: asyncio.Future[pa.RecordBatch | None] | None = None
     try:
-        # The first rows do not wait for the rest of their batch; the rest is encoded in threads while DuckDB goes on
-        # and the client reads.
-        yield _encode(query, first.slice(0, FIRST_ROWS), formats)
-        batch: pa.RecordBatch | None = first.slice(FIRST_ROWS)
+        yield rows
+        batch: pa.RecordBatch | None = rest
         while batch is not None:
             if batch.num_rows:
                 encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, query, batch, formats)))
@@ -151,13 +167,14 @@ async def _encoded(
             batch = await reading
         while encoding:
             yield await encoding.popleft()
-    except duckdb.Error as error:
+    except _DUCKDB_FAILURES as error:
         raise InternalError(
             message="the statement failed after its first rows were sent",
             hint="SET omnisql.engine = 'postgres' and run it again",
         ) from error
     finally:
-        for future in (*encoding, *([reading] if reading is not None else [])):
+        pending: list[asyncio.Future[Any]] = [*encoding, *([reading] if reading is not None else [])]
+        for future in pending:
             await _stopped(future)
         await batches.aclose()  # type: ignore[attr-defined]
 

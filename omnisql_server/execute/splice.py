@@ -63,16 +63,20 @@ class _Splicer:
 
     def edits(self, parsed: ParsedQuery, place: Place) -> tuple[Edit, ...]:
         encoded = parsed.text.encode()
-        tokens = [(token.start, token.end) for token in postgast.scan(parsed.text).tokens]
+        tokens = _tokens(encoded)
         edits: list[Edit] = []
         for reference in parsed.references:
             relation = self.query.relations.get((reference.schema, reference.name))
-            if relation is None or reference.target or relation.kind is RelationKind.LOCAL:
+            if relation is None or reference.target:
                 continue
-            if relation.kind is RelationKind.VIEW and not _reaches_api(relation, self.query):
-                continue
-            edits.extend(self._edit(encoded, tokens, reference, relation, place))
-        edits.extend(_column_edits(parsed.text, self.query))
+            if relation.kind is RelationKind.API or _reaches_api(relation, self.query):
+                edits.extend(self._edit(encoded, tokens, reference, relation, place))
+            elif place and reference.schema is None:
+                # In a view's definition, a name must not be taken for a WITH query of the statement around it.
+                start, end = _name_extent(encoded, tokens, reference)
+                whole = _quoted(relation.schema) + b"." + _quoted(relation.name)
+                edits.append(Edit(start=start, length=end - start, replacement=whole))
+        edits.extend(_column_edits(encoded, tokens, self.query))
         return tuple(sorted(edits, key=lambda edit: edit.start))
 
     def _edit(
@@ -84,13 +88,13 @@ class _Splicer:
         place: Place,
     ) -> list[Edit]:
         start, end = _name_extent(encoded, tokens, reference)
-        before = [encoded[a:b].lower() for a, b in tokens if b <= start][-1:]
+        before = [encoded[a:b].lower() for a, b in tokens if b <= start][-2:]
         after = [encoded[a:b] for a, b in tokens if a >= end][:1]
-        if before == [b"only"] or after == [b"*"]:
+        if b"only" in (before[-1:], before)[before[-1:] == [b"("]] or after == [b"*"]:
             raise NotSupported(message=f"ONLY and * have no meaning for API table {relation.qualified_name}")
         body = self._derived(relation, (*place, reference.position))
         name = b"" if reference.alias is not None else b" AS " + _quoted(relation.name)
-        if before == [b"table"]:
+        if before[-1:] == [b"table"]:
             keyword = max(a for a, b in tokens if b <= start)
             return [Edit(start=keyword, length=end - keyword, replacement=b"SELECT * FROM " + body + name)]
         return [Edit(start=start, length=end - start, replacement=body + name)]
@@ -169,17 +173,21 @@ def _apply_inverse(text: str, edits: Sequence[Edit]) -> bytes:
 
 
 def _name_extent(encoded: bytes, tokens: Sequence[tuple[int, int]], reference: RelationReference) -> tuple[int, int]:
-    """Find where a possibly qualified name ends: names and dots alternate from its position."""
+    """Find where a possibly qualified name ends: names and dots (or UESCAPE) alternate from its position."""
     index = next(i for i, (start, _) in enumerate(tokens) if start == reference.position)
-    while index + 2 < len(tokens) and encoded[slice(*tokens[index + 1])] == b".":
+    while index + 2 < len(tokens) and encoded[slice(*tokens[index + 1])].lower() in (b".", b"uescape"):
         index += 2
     return reference.position, tokens[index][1]
 
 
-def _column_edits(text: str, query: BoundQuery) -> list[Edit]:
+def _tokens(encoded: bytes) -> list[tuple[int, int]]:
+    """Return where the tokens of a text start and end, comments left out."""
+    found = [(token.start, token.end) for token in postgast.scan(encoded.decode()).tokens]
+    return [(start, end) for start, end in found if encoded[start : start + 2] not in (b"--", b"/*")]
+
+
+def _column_edits(encoded: bytes, tokens: Sequence[tuple[int, int]], query: BoundQuery) -> list[Edit]:
     """Drop the schema from `schema.relation.column` where the relation is one that is replaced."""
-    encoded = text.encode()
-    tokens = [(token.start, token.end) for token in postgast.scan(text).tokens]
     words = [encoded[start:end] for start, end in tokens]
     replaced = {
         (schema.encode(), name.encode())
@@ -204,6 +212,8 @@ def _quoted(name: str) -> bytes:
 
 
 def _reaches_api(view: Relation, query: BoundQuery) -> bool:
+    if view.kind is not RelationKind.VIEW:
+        return False
     definition = query.views[view.oid]
     for reference in definition.references:
         relation = query.relations.get((reference.schema, reference.name))

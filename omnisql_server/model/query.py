@@ -135,11 +135,15 @@ class AuthorizedQuery:
 
 
 _Derived = TypeVar("_Derived")
+DERIVED_MAX = 64
+"""Derived values kept for one tree: a few of each kind, for principals and settings that differ."""
 
 
 def derive(query: BoundQuery, kind: type[_Derived], make: Callable[[], _Derived], name: str) -> _Derived:
     """Return what `make` derives from a query's tree, derived once for all statements that share the tree."""
     known = query.derived.get(name)
     if not isinstance(known, kind):
+        if len(query.derived) >= DERIVED_MAX:
+            query.derived.clear()
         known = query.derived[name] = make()
     return known

@@ -145,7 +145,7 @@ class ConditionCollector:
                     pending.append(carried)
 
     def _scan(self, table: exp.Table) -> ScanConditions:
-        return self.found.setdefault(table.name, ScanConditions())
+        return self.found[table.name]
 
     def _type_oid(self, scope: Scope, column: exp.Column) -> int | None:
         """Follow a column to the scan it comes from, through plain projections, and return its type."""

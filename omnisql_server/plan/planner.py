@@ -34,9 +34,31 @@ def plan(authorized: AuthorizedQuery, table_of: Callable[[Relation], Table], com
         LimitExceeded: too many key combinations.
     """
     query = authorized.query
-    read = derive(query, _ReadTree, lambda: _read_tree(query), "plan")
-    planner = _Planner(authorized=authorized, read=read, table_of=table_of, combinations_max=combinations_max)
     occurrences = [o for o in query.occurrences if o.relation.kind is RelationKind.API]
+    tables = [id(table_of(occurrence.relation)) for occurrence in occurrences]
+    # Everything that a plan depends on beside the tree; a kept plan keeps its tables, so that no id is used twice.
+    name = f"plan {authorized.filters!r} {authorized.masks!r} {tables} {combinations_max}"
+    planned = derive(
+        query, _Planned, lambda: _Planned(scans=_plan_scans(authorized, occurrences, table_of, combinations_max)), name
+    )
+    return QueryPlan(authorized=authorized, scans=planned.scans)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """The scans of a plan, kept for statements that share a tree, filters and masks."""
+
+    scans: tuple[ScanPlan, ...]
+
+
+def _plan_scans(
+    authorized: AuthorizedQuery,
+    occurrences: list[Occurrence],
+    table_of: Callable[[Relation], Table],
+    combinations_max: int,
+) -> tuple[ScanPlan, ...]:
+    read = derive(authorized.query, _ReadTree, lambda: _read_tree(authorized.query), "tree")
+    planner = _Planner(authorized=authorized, read=read, table_of=table_of, combinations_max=combinations_max)
     planned, waiting = planner.first(occurrences)
     while waiting:
         known = frozenset(planned)
@@ -45,7 +67,7 @@ def plan(authorized: AuthorizedQuery, table_of: Callable[[Relation], Table], com
         if len(left) == len(waiting):
             planner.scan(left[0], frozenset())
         waiting = left
-    return QueryPlan(authorized=authorized, scans=tuple(planned[o.scan_name] for o in occurrences))
+    return tuple(planned[occurrence.scan_name] for occurrence in occurrences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

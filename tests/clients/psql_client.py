@@ -25,12 +25,6 @@ def connection_string(demo: DemoServer, user: str) -> str:
     )
 
 
-def version() -> int:
-    """Return psql's major version."""
-    said = subprocess.run(["psql", "--version"], capture_output=True, text=True, check=True).stdout
-    return int(re.findall(r"\d+", said)[0])
-
-
 class PsqlClient:
     """One psql. Parameters are psql's own variables, which it quotes as literals."""
 

@@ -11,7 +11,6 @@ from client_script import Act, Seen, Step, script
 from demo_server import DemoServer
 from pgjdbc_client import PgjdbcClient
 from psql_client import PsqlClient
-from psql_client import version as psql_version
 from python_clients import AsyncpgClient, PsycopgClient
 
 from connectors.simulators.company import Company
@@ -80,9 +79,5 @@ def cancel(client: Client, step: Step, demo: DemoServer) -> str | None:
 
 
 def known_differences(program: str) -> dict[str, object]:
-    """Return what some clients cannot show, or ask in a way that API tables do not answer yet."""
-    if program == "asyncpg":
-        return {"cancel": None}
-    if program == "psql" and psql_version() < 17:
-        return {"pages": "0A000"}
-    return {}
+    """Return what a client does not show: asyncpg keeps the error of a canceled statement to itself."""
+    return {"cancel": None} if program == "asyncpg" else {}

@@ -78,7 +78,9 @@ class Arena:
         self.time_zone = time_zone
         self.run(f"SET TimeZone = '{time_zone}'")
 
-    def run(self, sql: str, parameters: Sequence[bytes | None] = (), type_oids: Sequence[int] = ()) -> psycopg.pq.PGresult:
+    def run(
+        self, sql: str, parameters: Sequence[bytes | None] = (), type_oids: Sequence[int] = ()
+    ) -> psycopg.pq.PGresult:
         """Run one statement by the extended protocol, everything in text format."""
         result = self.connection.pgconn.exec_params(sql.encode(), list(parameters), list(type_oids) or None)
         if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
@@ -184,10 +186,10 @@ class Arena:
             self._relations[name] = found
         return self._relations[name]
 
-    def relations(self, query: BoundQuery, tables: Mapping[str, pa.Table] | None = None) -> dict[str, pa.Table]:
+    def relations(self, query: BoundQuery) -> dict[str, pa.Table]:
         """Give each scan its rows, with exactly the columns that the statement uses of it."""
         wanted = [o for o in query.occurrences if o.relation.kind is RelationKind.API]
-        return {o.scan_name: fetched(o, (tables or self.tables)[o.relation.name]) for o in wanted}
+        return {o.scan_name: fetched(o, self.tables[o.relation.name]) for o in wanted}
 
     def by_postgres(self, sql: str, parameters: Sequence[Parameter] = ()) -> Answered:
         """Answer over the local tables."""
@@ -203,15 +205,25 @@ class Arena:
         query: BoundQuery,
         engine: str,
         parameters: Sequence[Parameter] = (),
-        tables: Mapping[str, pa.Table] | None = None,
         fallback: bool = False,
     ) -> Answered:
         """Answer by the server's own execution; DuckDB may fall back to the splice only where `fallback` is set."""
+        return self._execute(query, engine, parameters, self.relations(query), fallback=fallback)
+
+    def _execute(
+        self,
+        query: BoundQuery,
+        engine: str,
+        parameters: Sequence[Parameter],
+        relations: Mapping[str, pa.Table],
+        *,
+        fallback: bool,
+    ) -> Answered:
         backend = ArenaBackend(self, allowed=engine == POSTGRES or fallback)
         work = execute(
             query,
             Engine(name=engine, reason=""),
-            self.relations(query, tables),
+            relations,
             Parameters(
                 type_oids=query.parameter_oids,
                 values=tuple(None if text is None else text.encode() for _, text in parameters),
@@ -228,6 +240,10 @@ class Arena:
             return Answered(error=error.sqlstate)
         rows = tuple(row for chunk in chunks for row in decode_rows(bytes(chunk.data)))
         return Answered(columns=_columns(query.fields), rows=rows)
+
+    def by_relations(self, query: BoundQuery, relations: Mapping[str, pa.Table]) -> Answered:
+        """Answer over the given rows of each scan, by the splice."""
+        return self._execute(query, POSTGRES, (), relations, fallback=False)
 
     def duckdb_reason(self, query: BoundQuery) -> str | None:
         """Say why DuckDB may not execute a statement."""

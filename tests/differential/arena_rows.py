@@ -42,7 +42,19 @@ COLUMNS: dict[str, dict[str, str]] = {
 
 TEXTS = (
     *("", " ", "a", "A", "a ", "abc", "Abc", "ABC", "z", "Z", "ß", "ẞ", "İ", "i̇", "ı", "é", "e\u0301", "\u00ff"),
-    *("\ue000", "😀", "😀x", "\U0010ffff", "it's", "back\\slash", "per%cent", "under_score", '"q"', "tab\t", "new\nline"),
+    *(
+        "\ue000",
+        "😀",
+        "😀x",
+        "\U0010ffff",
+        "it's",
+        "back\\slash",
+        "per%cent",
+        "under_score",
+        '"q"',
+        "tab\t",
+        "new\nline",
+    ),
     *("NULL", "null", "1", "01", "10", "9", "web/app", "web/app/x", "/web", "{a,b}", "ΑΣ", "ας", "x,y", "中文"),
 )
 INSTANTS = tuple(

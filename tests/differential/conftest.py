@@ -38,7 +38,10 @@ def connection(arrow_rows: Mapping[str, pa.Table]) -> Iterator[psycopg.Connectio
         runner.run(cluster.start())
         try:
             with psycopg.connect(
-                host=str(cluster.socket_directory), port=cluster.port, user=cluster.superuser, dbname="postgres",
+                host=str(cluster.socket_directory),
+                port=cluster.port,
+                user=cluster.superuser,
+                dbname="postgres",
                 autocommit=True,
             ) as connection:
                 _fill(connection, arrow_rows)
