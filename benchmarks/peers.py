@@ -107,9 +107,11 @@ def buenavista(directory: Path, rows_file: Path) -> Iterator[str]:
     load = (
         "import duckdb, sys, pyarrow as pa\n"
         "rows = pa.ipc.open_file(sys.argv[2]).read_all()\n"
-        "duckdb.connect(sys.argv[1]).execute('CREATE TABLE facts AS SELECT * FROM rows')\n"
+        "database = duckdb.connect(sys.argv[1])\n"
+        "database.execute('CREATE TABLE facts AS SELECT * FROM rows')\n"
     )
-    subprocess.run([sys.executable, "-c", load, str(database), str(rows_file)], check=True, timeout=START_TIMEOUT_S)
+    loading = [sys.executable, "-c", load, str(database), str(rows_file)]
+    subprocess.run(loading, check=True, timeout=START_TIMEOUT_S, capture_output=True)
     port = free_port()
     log_file = directory / "buenavista.log"
     with log_file.open("wb") as log:

@@ -16,10 +16,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import redis
 
 from connectors.simulators.company import Company, build_company
@@ -99,7 +100,8 @@ class DemoServer:
 
     def children(self) -> list[psutil.Process]:
         """Return every process below the server."""
-        return psutil.Process(self.process.pid).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
 
     def left_over(self) -> list[str]:
         """Name what is in the folder for temporary files."""
@@ -152,6 +154,7 @@ def start_demo(directory: Path, *, issues: int = ISSUES, settings: Mapping[str, 
     )
 
 
+@cache
 def company() -> Company:
     """Build the company that the demo's simulators serve."""
     return build_company(issues=ISSUES)

@@ -156,7 +156,7 @@ class _Fetching:
         except TimeoutError as error:
             raise SourceTimeout(
                 message=f"SOURCE_TIMEOUT: source {plan.relation.server} did not finish in {self.bounds.timeout_s:g} s",
-                hint="add conditions that reduce the rows, or raise fetch.timeout_s in the configuration",
+                hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
             ) from error
         except ConnectorError as error:
             if not self.partial_allowed:

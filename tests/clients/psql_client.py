@@ -90,7 +90,7 @@ class PsqlClient:
         assert stdout is not None
         stdin.write(f"{lines}\\echo '\\n{END}' :SQLSTATE\n")
         stdin.flush()
-        said = []
+        said: list[str] = []
         while not (line := stdout.readline()).startswith(END):
             assert line, f"psql ended: {''.join(said)}"
             said.append(line)

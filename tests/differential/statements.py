@@ -68,7 +68,7 @@ def selects(draw: Draw) -> Select:
     scope = Scope()
     prefix, source = draw(st.sampled_from((_plain, _joined, _derived, _nested, _union, _cte, _grouped)))(draw, scope)
     where = f" WHERE {_condition(draw, scope, 2)}" if draw(st.booleans()) else ""
-    if draw(st.integers(0, 4)) == 0:
+    if draw(st.integers(0, 4)) == 4:
         return _aggregate(draw, scope, prefix, source, where)
     columns = [found[0] for _ in range(draw(st.integers(1, 3))) if (found := scope.pick(draw)) is not None]
     body = f"{prefix}SELECT {', '.join(columns)} FROM {source}{where}"
@@ -153,12 +153,14 @@ def _condition(draw: Draw, scope: Scope, depth: int) -> str:
         left, right = (_condition(draw, scope, depth - 1) for _ in range(2))
         form = draw(st.sampled_from(("({0} AND {1})", "({0} AND {1})", "({0} OR {1})", "NOT ({0} AND {1})")))
         return str(form.format(left, right))
-    if draw(st.integers(0, 7)) == 0:
-        return _with_subquery(draw, scope)
+    return _with_subquery(draw, scope) if draw(st.integers(0, 7)) == 7 else _simple(draw, scope)
+
+
+def _simple(draw: Draw, scope: Scope) -> str:
     found = scope.pick(draw)
     assert found is not None
     column, kind = found
-    if draw(st.integers(0, 5)) == 0:
+    if draw(st.integers(0, 5)) == 5:
         return f"{column} IS {draw(st.sampled_from(('', 'NOT ')))}NULL"
     return _COMPARISONS.get(kind, _compared)(draw, column, kind, scope)
 
@@ -167,7 +169,7 @@ def _with_subquery(draw: Draw, scope: Scope) -> str:
     found = scope.pick(draw, "int")
     number = found[0] if found else "1"
     inner = Scope(columns={"z": U_COLUMNS})
-    where = _condition(draw, inner, 0)
+    where = _simple(draw, inner)
     forms = (
         "EXISTS (SELECT 1 FROM u z WHERE z.tid = {0} AND {1})",
         "NOT EXISTS (SELECT 1 FROM u z WHERE z.id = {0} AND {1})",
