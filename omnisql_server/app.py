@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from connectors.sdk.connector import Connector
-from omnisql_server.listener.server import Listener
+from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.model.principal import Principal
@@ -62,7 +62,11 @@ async def serve_tenants(
         )
 
     listener = Listener(
-        _listener_settings(settings), lookup=tenancy.principal, open_tenant=open_tenant, tls=_identity(settings)
+        _listener_settings(settings),
+        lookup=tenancy.principal,
+        open_tenant=open_tenant,
+        tls=_identity(settings),
+        is_trusted=_nobody if settings.listener.tls_required else is_loopback,
     )
     try:
         async with asyncio.TaskGroup() as group:
@@ -76,6 +80,11 @@ async def serve_tenants(
             await listener.drain()
     finally:
         await tenancy.close()
+
+
+def _nobody(_host: str) -> bool:
+    """Trust no address to go without TLS."""
+    return False
 
 
 def _signalled() -> asyncio.Event:

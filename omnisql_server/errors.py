@@ -82,6 +82,12 @@ class KeyColumnRequired(OmniSQLError):
     sqlstate = "HV00L"
 
 
+class SettingInvalid(OmniSQLError):
+    """A custom setting of the session has a value that it cannot have."""
+
+    sqlstate = "22023"
+
+
 class LimitExceeded(OmniSQLError):
     """A configured bound was reached."""
 

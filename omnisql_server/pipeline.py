@@ -92,7 +92,7 @@ class Pipeline:
         query = _query_of(statement)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
-        _require_api(bound)
+        _require_api(statement, bound)
         return Description(parameter_oids=bound.parameter_oids, fields=_fields(statement, bound))
 
     async def run(
@@ -109,7 +109,7 @@ class Pipeline:
         with stage_span("bind"), own_position(statement):
             bound = await self._bind(statement, parameters, view, twin)
         if twin is None:
-            _require_api(bound)
+            _require_api(statement, bound)
         deadline.set(bound.settings.statement_timeout_ms)
         async with deadline.scope():
             await self._tenant.follow(bound.catalog_sequence)
@@ -143,14 +143,15 @@ class Pipeline:
             return
         if not await self._binder.reaches_api(statement, view.backend):
             raise RelayInstead
-        raise NotSupported(
-            message=f"{_REFUSED[statement.kind]} over API tables is not available",
-            hint="use a view, CREATE TABLE .. AS, or a statement prepared by the client's protocol",
-        )
+        what, hint = _REFUSED[statement.kind]
+        raise NotSupported(message=f"{what} over API tables is not available", hint=hint)
 
     async def _bind(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, twin: str | None
     ) -> BoundQuery:
+        if statement.kind in _BY_POSTGRES:
+            # To describe a statement without columns again, PostgreSQL neither looks at it anew nor locks anything.
+            twin = None
         request = BindRequest(
             parsed=_query_of(statement),
             type_oids=parameters.type_oids,
@@ -172,7 +173,8 @@ class Pipeline:
             read = {relation.scan_name: relation.rows for relation in relations}
             ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
             waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
-            bound = [bind_keys(scan, read, self._bounds.api_calls_max) for scan in ready]
+            calls_left = self._calls_max(query_plan) - sum(scan.report.requests for scan in fetched)
+            bound = [bind_keys(scan, read, calls_left) for scan in ready]
             with stage_span("fetch"):
                 batch = await fetch(
                     bound,
@@ -197,6 +199,10 @@ class Pipeline:
                 reason = report.incomplete_reason or "unknown"
                 view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": reason})
         return tuple(relations), reports
+
+    def _calls_max(self, query_plan: QueryPlan) -> int:
+        wanted = query_plan.authorized.query.settings.max_api_calls
+        return min(self._bounds.api_calls_max, self._bounds.api_calls_max if wanted is None else wanted)
 
     def _execute(
         self,
@@ -233,8 +239,12 @@ class Pipeline:
 
 
 _REFUSED = {
-    StatementKind.MATERIALIZED_VIEW: "a materialized view",
-    StatementKind.PREPARE: "PREPARE",
+    StatementKind.MATERIALIZED_VIEW: ("a materialized view", "use a view or CREATE TABLE .. AS"),
+    StatementKind.PREPARE: ("PREPARE", "prepare the statement by the client's protocol"),
+    StatementKind.NESTED_WRITE: (
+        "EXPLAIN or COPY of a statement that writes",
+        "EXPLAIN the query in it, or run the statement by itself",
+    ),
 }
 _BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}
 
@@ -244,10 +254,15 @@ def _engine(statement: Statement, bound: BoundQuery) -> Engine:
     return Engine(name=POSTGRES, reason=reason) if reason is not None else choose_engine(bound)
 
 
-def _require_api(bound: BoundQuery) -> None:
-    """Leave a statement that only looked like one over API tables to PostgreSQL."""
+def _require_api(statement: Statement, bound: BoundQuery) -> None:
+    """Leave a statement that only looked like one over API tables to PostgreSQL; refuse to lock rows of an API."""
     if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
         raise RelayInstead
+    if statement.locking:
+        raise NotSupported(
+            message="rows of an API table cannot be locked",
+            hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",
+        )
 
 
 def _query_of(statement: Statement) -> ParsedQuery:

@@ -62,7 +62,7 @@ class ListenerSettings:
     )
     tls_certificate_file: Path | None = setting(None, "Certificate chain in PEM form; turns TLS on.")
     tls_key_file: Path | None = setting(None, "Private key of the certificate in PEM form.")
-    tls_required: bool = setting(False, "Refuse connections without TLS.")
+    tls_required: bool = setting(False, "Refuse connections without TLS from this machine, too.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class ClusterSettings:
     """Embedded PostgreSQL clusters of tenants."""
 
     running_max: int = setting(20, "Tenant clusters running at a time.", minimum=1, maximum=10_000)
-    connections_max: int = setting(50, "Backends of one cluster.", minimum=10, maximum=10_000)
+    connections_max: int = setting(100, "Backends of one cluster.", minimum=10, maximum=10_000)
     shared_buffers_mb: int = setting(16, "shared_buffers of one cluster.", minimum=1, maximum=65_536)
 
 

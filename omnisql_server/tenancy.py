@@ -17,6 +17,7 @@ from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
+from connectors.sdk.settings import TransportSettings
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
@@ -136,7 +137,10 @@ class Tenancy:
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 
     def _connector(self, name: str) -> Connector:
-        return self._connectors.get(name) or connector_named(name)
+        known = self._connectors.get(name)
+        if known is None:
+            known = self._connectors[name] = connector_named(name, _transport(self._services.settings))
+        return known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +196,17 @@ class _Resolver:
                 )
                 opened[name] = secret.decode()
         return opened
+
+
+def _transport(settings: Settings) -> TransportSettings:
+    given = settings.fetch
+    return TransportSettings(
+        read_timeout_s=given.request_timeout_s,
+        total_timeout_s=max(given.request_timeout_s, TransportSettings().total_timeout_s),
+        concurrency_max=given.concurrency_max,
+        response_bytes_max=given.response_bytes_max,
+        rate_wait_max_s=settings.limits.wait_max_s,
+    )
 
 
 def _bounds(settings: Settings) -> PipelineBounds:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from omnisql_server.errors import InternalError
+from omnisql_server.errors import InternalError, SettingInvalid
 from omnisql_server.model.backend import Answer, Ask, Prepared, Rows
 from omnisql_server.model.query import Check, Settings
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
@@ -134,9 +134,9 @@ def read_state(answer: Answer) -> tuple[int, str, Settings]:
         interval_style=interval or "",
         extra_float_digits=int(digits or 0),
         statement_timeout_ms=_duration_ms(timeout or "0"),
-        engine=engine or "auto",
-        on_source_error=on_error or "fail",
-        max_api_calls=int(calls) if calls else None,
+        engine=_choice("omnisql.engine", engine or "auto", ("auto", "duckdb", "postgres")),
+        on_source_error=_choice("omnisql.on_source_error", on_error or "fail", ("fail", "partial")),
+        max_api_calls=_count("omnisql.max_api_calls", calls),
         current_user=user or "",
     )
     return int(sequence or 0), path or "", settings
@@ -167,6 +167,25 @@ def read_relation(row: tuple[str | None, ...], api_wrappers: frozenset[str]) -> 
         definition=(definition or "").rstrip().rstrip(";"),
         security_invoker=_options(reloptions).get("security_invoker", "false") in ("true", "on", "1", "yes"),
     )
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    """Check a custom setting where it is used: PostgreSQL stores any text under such a name."""
+    if value not in choices:
+        raise SettingInvalid(
+            message=f'invalid value for parameter "{name}": "{value}"', hint=f"available values: {', '.join(choices)}"
+        )
+    return value
+
+
+def _count(name: str, value: str | None) -> int | None:
+    if not value:
+        return None
+    if not value.isascii() or not value.isdigit():
+        raise SettingInvalid(
+            message=f'invalid value for parameter "{name}": "{value}"', hint="a whole number, or empty"
+        )
+    return int(value)
 
 
 def _duration_ms(text: str) -> int:

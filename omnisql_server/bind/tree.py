@@ -51,15 +51,16 @@ def qualify_query(parsed: ParsedQuery, closure: Closure, current_user: str) -> Q
     """
     expansion = _Expansion(closure=closure)
     tree = _expand(parsed, expansion, current_user, ())
-    columns = {
+    columns: dict[str, object] = {
         name: {attribute.name: _type_name(attribute) for attribute in relation.attributes}
         for name, (relation, _) in expansion.scans.items()
     }
     try:
+        _name_scalar_subqueries(tree)
         schema = MappingSchema(columns, dialect="postgres", normalize=False)
         tree = qualify(tree, schema=schema, dialect="postgres", validate_qualify_columns=True, identify=True)
         tree = annotate_types(tree, schema=schema, dialect="postgres")
-    except (SqlglotError, RecursionError, ValueError, KeyError) as error:
+    except (SqlglotError, RecursionError, ValueError, KeyError, AssertionError) as error:
         raise NotQualified(f"names could not be resolved outside PostgreSQL ({type(error).__name__})") from error
     _check_names(tree, expansion)
     used = _columns_used(tree)
@@ -99,6 +100,17 @@ def _check_names(tree: exp.Expr, expansion: _Expansion) -> None:
         raise NotQualified("a relation is read in a way that only PostgreSQL knows")
 
 
+def _name_scalar_subqueries(tree: exp.Expr) -> None:
+    """Give scalar subqueries among outputs an alias of the usual kind: sqlglot cannot sort by their own kind."""
+    for select in tree.find_all(exp.Select):
+        for place, output in enumerate(select.expressions):
+            if isinstance(output, exp.Subquery):
+                name = output.alias or f"scalar_{place}"
+                inner = output.copy()
+                inner.set("alias", None)
+                output.replace(exp.Alias(this=inner, alias=exp.to_identifier(name, quoted=True)))
+
+
 def _expand(parsed: ParsedQuery, expansion: _Expansion, role: str, place: tuple[int, ...]) -> exp.Expr:
     if parsed.tree is None:
         raise NotQualified(parsed.reason)
@@ -125,7 +137,7 @@ def _byte_position(table: exp.Table, parsed: ParsedQuery) -> int:
 
 def _replace(table: exp.Table, expansion: _Expansion, role: str, place: tuple[int, ...]) -> None:
     if not isinstance(table.this, exp.Identifier):
-        raise NotQualified("a function in FROM")
+        return
     name: Name = (table.text("db") or None, table.name)
     relation = expansion.closure.by_name.get(name)
     if relation is None or table.args.get("only") or table.args.get("sample"):

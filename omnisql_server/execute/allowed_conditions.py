@@ -179,9 +179,11 @@ def _group(node: exp.Expr) -> str | None:
 def _join(node: exp.Expr) -> str | None:
     if node.args.get("using") or node.text("method") or node.text("kind") not in ("", "INNER", "OUTER", "CROSS"):
         return "a join form that is resolved by PostgreSQL"
+    condition = node.args.get("on")
+    if node.text("side") and condition is not None and condition.find(exp.Query):
+        return "a subquery in the condition of an outer join"
     if node.text("side") != "FULL":
         return None
-    condition = node.args.get("on")
     conjuncts = condition.flatten() if isinstance(condition, exp.And) else (condition,)
     columns = [part.unnest() for part in conjuncts if part is not None]
     joinable = columns and all(

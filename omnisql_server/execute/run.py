@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,20 +117,25 @@ async def execute(
             if batches is not None:
                 await batches.aclose()  # type: ignore[attr-defined]
         else:
-            async for chunk in _encoded(query, rows, first.slice(FIRST_ROWS), batches, formats):
-                yield chunk
+            chunks_of = _encoded(query, rows, first.slice(FIRST_ROWS), batches, formats)
+            async with aclosing(chunks_of) as encoded:
+                async for chunk in encoded:
+                    yield chunk
             return
     spliced = splice(query, relations, splice_bytes_max)
+    stream = backend.stream(
+        spliced.text,
+        type_oids=(*query.parameter_oids, *(array.type_oid for array in spliced.arrays)),
+        parameters=(*parameters.values, *(array.value for array in spliced.arrays)),
+        parameter_formats=(*parameters.formats, *(0 for _ in spliced.arrays)),
+        result_formats=parameters.result_formats,
+        completed=parameters.completed,
+    )
     try:
-        async for chunk in backend.stream(
-            spliced.text,
-            type_oids=(*query.parameter_oids, *(array.type_oid for array in spliced.arrays)),
-            parameters=(*parameters.values, *(array.value for array in spliced.arrays)),
-            parameter_formats=(*parameters.formats, *(0 for _ in spliced.arrays)),
-            result_formats=parameters.result_formats,
-            completed=parameters.completed,
-        ):
-            yield chunk
+        # Closed here and now: what ends a stream on the backend must not come in the middle of the next exchange.
+        async with aclosing(stream) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                yield chunk
     except BackendError as error:
         raise _positioned(error, spliced) from error
 

@@ -14,6 +14,7 @@ class StatementKind(StrEnum):
     COPY_TO = "COPY TO"
     ANALYZE = "ANALYZE"
     WRITE = "write"
+    NESTED_WRITE = "write inside EXPLAIN or COPY"
     MATERIALIZED_VIEW = "materialized view"
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"

@@ -78,12 +78,15 @@ def _kind(node_name: str, node: Any) -> StatementKind:
     if node_name == "select_stmt":
         return StatementKind.WRITE if _writes(node) else StatementKind.SELECT
     if node_name == "explain_stmt":
-        return StatementKind.EXPLAIN if _is_query(node.query) else StatementKind.OTHER
+        if _is_query(node.query):
+            return StatementKind.EXPLAIN
+        inner = node.query.WhichOneof("node")
+        return StatementKind.NESTED_WRITE if inner in {*_WRITES, "select_stmt"} else StatementKind.OTHER
     if node_name == "copy_stmt":
         to_client = node.HasField("query") and not node.is_from and not node.filename
         if not to_client:
             return StatementKind.OTHER
-        return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.WRITE
+        return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.NESTED_WRITE
     if node_name == "create_table_as_stmt" and node.into.skip_data:
         return StatementKind.DEFINITION
     if node_name == "refresh_mat_view_stmt" or (node_name == "create_table_as_stmt" and _makes_view(node)):

@@ -31,8 +31,6 @@ def parse_query(text: str) -> ParsedQuery:
     statement = statements[0]
     tree_text, position = query_within(statement)
     tree, reason = _tree(tree_text) if tree_text else (None, "its query cannot be told apart from what it writes")
-    if statement.locking:
-        tree, reason = None, "row locking clause"
     return ParsedQuery(
         text=statement.text,
         references=statement.references,

@@ -46,7 +46,7 @@ def _links(scope: Scope) -> Iterator[Link]:
 
 
 def _link(scope: Scope, driven: tuple[str, str], driver: tuple[str, str] | None) -> Iterator[Link]:
-    source = scope.sources.get(driven[0])
+    source = _source(scope, driven[0])
     if driver is not None and isinstance(source, exp.Table) and source.name != driver[0]:
         yield Link(driven_scan=source.name, driven_column=driven[1], driver_scan=driver[0], driver_column=driver[1])
 
@@ -61,12 +61,21 @@ def _from_subquery(scope: Scope, membership: exp.In) -> tuple[str, str] | None:
     return None
 
 
+def _source(scope: Scope, alias: str) -> exp.Table | Scope | None:
+    """Return what a scope's own FROM names: the alias of an outer query may be the name of a CTE as well."""
+    _, source = scope.selected_sources.get(alias, (None, None))
+    return source
+
+
 def _trace(scope: Scope, alias: str, column: str) -> tuple[str, str] | None:
-    source = scope.sources.get(alias)
+    source = _source(scope, alias)
     if isinstance(source, exp.Table):
         return source.name, column
     if isinstance(source, Scope) and not source.set_operation_scopes:
         return _trace_column(source, projection(source, column))
+    if source is None and scope.parent is not None:
+        # A correlated subquery is evaluated for the rows of the outer query: its keys are among their values.
+        return _trace(scope.parent, alias, column)
     return None
 
 

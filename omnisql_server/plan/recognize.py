@@ -65,8 +65,8 @@ def _recognize(node: exp.Expr, type_of: TypeOf) -> list[Condition]:
         low = _condition(node.this, Operator.GE, node.args["low"], node, type_of)
         return [low, _condition(node.this, Operator.LE, node.args["high"], node, type_of)]
     if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
-        return [_bare(node.this, Operator.IS_NULL, None, node, type_of)]
-    if isinstance(node, exp.Like | exp.ILike):
+        return [_null_test(node, node, type_of, negated=False)]
+    if isinstance(node, exp.Like | exp.ILike) and not node.args.get("negate"):
         operator = Operator.LIKE if isinstance(node, exp.Like) else Operator.ILIKE
         return [_condition(node.this, operator, node.expression, node, type_of)]
     if isinstance(node, exp.ArrayContainsAll):
@@ -119,10 +119,16 @@ def _membership(node: exp.In, operator: Operator, type_of: TypeOf) -> list[Condi
     return [_bare(node.this, operator, values, node, type_of)]
 
 
+def _null_test(test: exp.Is, whole: exp.Expr, type_of: TypeOf, *, negated: bool) -> Condition:
+    """Recognize `x IS NULL` and `x IS NOT NULL`, which differ in a flag only, perhaps inside NOT."""
+    wants_null = bool(test.args.get("negate")) == negated
+    return _bare(test.this, Operator.IS_NULL if wants_null else Operator.IS_NOT_NULL, None, whole, type_of)
+
+
 def _negation(node: exp.Not, type_of: TypeOf) -> list[Condition]:
     inner = node.this.unnest()
     if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
-        return [_bare(inner.this, Operator.IS_NOT_NULL, None, node, type_of)]
+        return [_null_test(inner, node, type_of, negated=True)]
     if isinstance(inner, exp.In):
         return _membership(inner, Operator.NOT_IN, type_of)
     if isinstance(inner, exp.EQ):
