@@ -35,8 +35,10 @@ def inline_small(sql: str, relations: Mapping[str, pa.Table]) -> tuple[str, dict
     if not small:
         return sql, dict(relations)
     expressions = ", ".join(_common_table_expression(name, rows) for name, rows in small.items())
-    rest = ", " + sql.removeprefix("WITH ") if sql.startswith("WITH ") else " " + sql
-    return f"WITH {expressions}{rest}", {name: rows for name, rows in relations.items() if name not in small}
+    recursive = "RECURSIVE " if sql.startswith("WITH RECURSIVE ") else ""
+    known = f"WITH {recursive}"
+    rest = ", " + sql.removeprefix(known) if sql.startswith(known) else " " + sql
+    return f"WITH {recursive}{expressions}{rest}", {name: rows for name, rows in relations.items() if name not in small}
 
 
 def _is_small(rows: pa.Table) -> bool:

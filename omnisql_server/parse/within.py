@@ -13,13 +13,14 @@ from omnisql_server.parse.grammar import NotParsed, tokens_of
 
 Token = tuple[bytes, int, int]
 _QUERY_STARTS = (b"select", b"with", b"values", b"table")
+_INTO_WORDS = (b"temp", b"temporary", b"local", b"global", b"unlogged", b"table")
 
 
 def query_within(statement: Statement) -> tuple[str, int]:
     """Return the query that a statement reads by, and its byte position; empty where it cannot be told apart.
 
-    A statement that only reads is its own query. PostgreSQL's grammar must read the same from the part cut out as from
-    the whole statement.
+    A statement that only reads is its own query. What stands inside a query without being part of it is blanked, so
+    that positions stay. PostgreSQL's grammar must read the same from the outcome as from the whole statement.
     """
     if statement.kind not in (StatementKind.WRITE, StatementKind.CURSOR):
         return statement.text, 0
@@ -27,8 +28,8 @@ def query_within(statement: Statement) -> tuple[str, int]:
     if node is None:
         return "", 0
     body = statement.text.encode()
-    start, end = _extent(tokens_of(body))
-    text = body[start:end].decode()
+    cut, start = _cut(body)
+    text = cut.decode()
     try:
         same = canonical(text) == (canonical_node(node),)
     except NotParsed:
@@ -40,9 +41,53 @@ def _query_node(text: str) -> Any:
     statement = postgast.parse(text).stmts[0].stmt
     kind = statement.WhichOneof("node")
     node = getattr(statement, kind)
-    if kind == "insert_stmt" and node.HasField("select_stmt") and not node.HasField("with_clause"):
-        return node.select_stmt
-    return node.query if kind in ("create_table_as_stmt", "declare_cursor_stmt") else None
+    if kind in ("create_table_as_stmt", "declare_cursor_stmt"):
+        return node.query
+    if any(cte.common_table_expr.ctequery.WhichOneof("node") != "select_stmt" for cte in node.with_clause.ctes):
+        return None
+    if kind == "select_stmt" and node.HasField("into_clause"):
+        node.ClearField("into_clause")
+        return node
+    if kind != "insert_stmt" or not node.HasField("select_stmt"):
+        return None
+    query = node.select_stmt.select_stmt
+    if node.HasField("with_clause"):
+        if query.HasField("with_clause"):
+            return None
+        query.with_clause.CopyFrom(node.with_clause)
+    return query
+
+
+def _cut(body: bytes) -> tuple[bytes, int]:
+    tokens = tokens_of(body)
+    words = [tokens[index][0] for index in _outermost(tokens)]
+    if words[0] in (b"insert", b"create", b"declare"):
+        start, end = _extent(tokens)
+        return body[start:end], start
+    if words[0] == b"with" and b"insert" in words:
+        first = _outermost(tokens)[words.index(b"insert")]
+        start, end = _extent(tokens[first:])
+        return _blanked(body[:end], tokens[first][1], start), 0
+    return _blanked(body, *_into_clause(tokens)), 0
+
+
+def _blanked(body: bytes, start: int, end: int) -> bytes:
+    return body[:start] + b" " * (end - start) + body[end:]
+
+
+def _into_clause(tokens: Sequence[Token]) -> tuple[int, int]:
+    """Find INTO and the name of the table that is made."""
+    outer = _outermost(tokens)
+    words = [tokens[index][0] for index in outer]
+    if b"into" not in words:
+        return 0, 0
+    first = last = words.index(b"into")
+    while last + 1 < len(words) and words[last + 1] in _INTO_WORDS:
+        last += 1
+    last += 1
+    while last + 2 < len(words) and words[last + 1] == b".":
+        last += 2
+    return tokens[outer[first]][1], tokens[outer[min(last, len(outer) - 1)]][2]
 
 
 def _extent(tokens: Sequence[Token]) -> tuple[int, int]:
@@ -56,11 +101,7 @@ def _extent(tokens: Sequence[Token]) -> tuple[int, int]:
         first = words.index(opener) + 1 if opener in words else None
     if first is None or first >= len(outer):
         return 0, 0
-    last = len(outer)
-    for place in range(first, len(outer)):
-        if _ends_query(words, place):
-            last = place
-            break
+    last = next((place for place in range(first, len(outer)) if _ends_query(words, place)), len(outer))
     end = tokens[outer[last]][1] if last < len(outer) else tokens[-1][2]
     return tokens[outer[first]][1], end
 
