@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from omnisql_server.execute.inline_values import inline_small
 
-BATCH_ROWS_MAX = 65_536
+BATCH_ROWS_MAX = 32_768
 BATCH_BYTES_MAX = 16 * 1024 * 1024
 """Rows of a batch are bounded by this too, as far as the rows of the relations tell how wide they are."""
 

@@ -86,7 +86,9 @@ class _Planner:
         for occurrence in occurrences:
             try:
                 planned[occurrence.scan_name] = self.scan(occurrence, frozenset())
-            except KeyColumnRequired:
+            except KeyColumnRequired as error:
+                if self.authorized.query.tree is None:
+                    raise _unread_conditions(error, self.authorized.query.reason) from error
                 if not self._links(occurrence, frozenset(o.scan_name for o in occurrences)):
                     raise
                 waiting.append(occurrence)
@@ -130,6 +132,15 @@ class _Planner:
                 )
                 found.setdefault(driven.api_column, key)
         return found
+
+
+def _unread_conditions(error: KeyColumnRequired, reason: str) -> KeyColumnRequired:
+    """Say that the value may well be there, in a statement whose conditions cannot be taken from it."""
+    return KeyColumnRequired(
+        message=error.message,
+        detail=f"no condition of this statement can be used: {reason}",
+        hint="read the rows into a table first: CREATE TEMPORARY TABLE .. AS SELECT .. WHERE ..",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
