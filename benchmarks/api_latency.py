@@ -26,11 +26,10 @@ from connectors.sdk.settings import TransportSettings
 from omnisql_server.demo import SIMULATED_TOKEN
 
 LATENCY_MS = 100
-PAGES = 10
 PAGE_ROWS = 100
 OWNER, REPOSITORY = "acme", "web"
-ISSUES = 3200
-"""A company of this many issues has ten pages of them in the repository."""
+ISSUES = 3600
+"""A company of this many issues has a first page and ten more of them in the repository."""
 
 STATEMENT = (
     f"SELECT number, title, state, created_at FROM github.issues WHERE owner = '{OWNER}' AND repo = '{REPOSITORY}'"

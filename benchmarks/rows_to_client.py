@@ -78,7 +78,7 @@ def _measure(
             dsn = stack.enter_context(buenavista(directory, rows_file))
             sql = f"{SELECT}facts LIMIT {BUENAVISTA_ROWS}"
             parties.append(Party(name="buenavista", reader=Reader(dsn), sql=sql))
-            notes.append(f"buenavista is asked for {BUENAVISTA_ROWS:,} rows, {BUENAVISTA_ROUNDS} times: it is slow.")
+            notes.append(f"buenavista is asked for {BUENAVISTA_ROWS:,} rows only, {BUENAVISTA_ROUNDS} times.")
         except (PeerUnavailable, StatementFailed) as error:
             notes.append(f"No figure for buenavista: {error}.")
     # One small statement, so that idle means a server that has worked and holds no rows.

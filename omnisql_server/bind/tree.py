@@ -206,10 +206,20 @@ def _view_columns(tree: exp.Expr) -> dict[int, set[str]]:
     used: dict[int, set[str]] = {}
     for scope in traverse_scope(tree):
         for alias, (node, source) in scope.selected_sources.items():
-            index = node.meta.get(_VIEW_MARK)
+            index = _view_index(node)
             if index is not None and not isinstance(source, exp.Table):
                 used.setdefault(index, set()).update(column.name for column in _source_columns(scope, alias))
     return used
+
+
+def _view_index(node: exp.Expr) -> int | None:
+    """Find the mark of a view on a derived relation: on the subquery that holds the query which is its source."""
+    holder: exp.Expr | None = node
+    while holder is node or isinstance(holder, exp.Subquery):
+        if _VIEW_MARK in holder.meta:
+            return int(holder.meta[_VIEW_MARK])
+        holder = holder.parent
+    return None
 
 
 _VIEW_MARK = "omnisql_view"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -31,14 +32,21 @@ _TYPES = {
 
 def inline_small(sql: str, relations: Mapping[str, pa.Table]) -> tuple[str, dict[str, pa.Table]]:
     """Write the small relations into a generated statement; return it and the relations still to be registered."""
-    small = {name: rows for name, rows in relations.items() if _is_small(rows)}
-    if not small:
+    written: dict[str, str] = {}
+    for name, rows in relations.items():
+        # Python has no moments before year 1 or after 9999; Arrow and DuckDB have.
+        with suppress(OverflowError, ValueError):
+            if _is_small(rows):
+                written[name] = _common_table_expression(name, rows)
+    if not written:
         return sql, dict(relations)
-    expressions = ", ".join(_common_table_expression(name, rows) for name, rows in small.items())
+    expressions = ", ".join(written.values())
     recursive = "RECURSIVE " if sql.startswith("WITH RECURSIVE ") else ""
     known = f"WITH {recursive}"
     rest = ", " + sql.removeprefix(known) if sql.startswith(known) else " " + sql
-    return f"WITH {recursive}{expressions}{rest}", {name: rows for name, rows in relations.items() if name not in small}
+    return f"WITH {recursive}{expressions}{rest}", {
+        name: rows for name, rows in relations.items() if name not in written
+    }
 
 
 def _is_small(rows: pa.Table) -> bool:

@@ -176,7 +176,7 @@ def _start(
     """Run a query up to its first two batches; there is a reader only if more may follow."""
     text, registered = inline_small(sql, relations)
     for name, rows in registered.items():
-        cursor.register(name, rows)
+        _register(cursor, name, rows)
     reader = cursor.execute(text).to_arrow_reader(_batch_rows(relations))
     first = _next_batch(reader)
     if first is None:
@@ -185,6 +185,20 @@ def _start(
         return reader, [first]
     second = _next_batch(reader)
     return (None, [first]) if second is None else (reader, [first, second])
+
+
+def _register(cursor: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Make rows a relation of this cursor alone.
+
+    DuckDB hands a filter on a registered table to Arrow, for which NaN is neither equal nor greater, 0 is not -0 in a
+    list, and null may pass: a table with float8 is copied first.
+    """
+    if not any(pa.types.is_floating(kind) for kind in rows.schema.types):
+        cursor.register(name, rows)
+        return
+    cursor.register("omnisql_arrow", rows)
+    cursor.execute(f'CREATE TEMP TABLE "{name}" AS SELECT * FROM omnisql_arrow')
+    cursor.unregister("omnisql_arrow")
 
 
 def _batch_rows(relations: Mapping[str, pa.Table]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -43,7 +44,7 @@ def materialize(plan: ScanPlan, occurrence: Occurrence, batches: Sequence[pa.Rec
         mask = plan.masks.get(attribute.api_column)
         columns.append(_column(table, plan.table.column(attribute.api_column), mask))
     if not columns:
-        rows = pa.table({ROW_NUMBER: pa.array(range(table.num_rows), pa.int64())})
+        rows = pa.table({ROW_NUMBER: pa.array(np.arange(table.num_rows))})
         return LocalRelation(scan_name=plan.scan_name, rows=rows)
     return LocalRelation(scan_name=plan.scan_name, rows=pa.table(columns, names=list(occurrence.columns)))
 

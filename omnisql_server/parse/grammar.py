@@ -180,10 +180,13 @@ def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
 
 
 def tokens_of(body: bytes) -> list[tuple[bytes, int, int]]:
-    """List the tokens of a text with their bytes in lower case, and where they start and end."""
-    return [
-        (body[token.start : token.end].lower(), token.start, token.end) for token in postgast.scan(body.decode()).tokens
-    ]
+    """List the tokens of a text, without its comments: their bytes in lower case, where they start and end."""
+    found = [(body[token.start : token.end].lower(), token.start, token.end) for token in _scan(body)]
+    return [token for token in found if not token[0].startswith((b"--", b"/*"))]
+
+
+def _scan(body: bytes) -> Any:
+    return postgast.scan(body.decode()).tokens
 
 
 def _closing(tokens: list[tuple[bytes, int, int]], opening: int) -> int:

@@ -1,0 +1,183 @@
+"""Statements that write rows of API tables into tables: PostgreSQL's tags, its tables' own rules, its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from demo_server import DemoServer
+from writing import FIRST, WEB, paths, refused, rows, tag
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (f"INSERT INTO copied {FIRST}", "INSERT 0 5"),
+        (f"INSERT INTO copied ({FIRST})", "INSERT 0 5"),
+        (f"INSERT INTO copied WITH some AS ({FIRST}) SELECT * FROM some", "INSERT 0 5"),
+        (f"WITH some AS ({FIRST}) INSERT INTO copied SELECT * FROM some", "INSERT 0 5"),
+        (f"INSERT INTO copied VALUES ((SELECT number FROM {WEB} AND number = 5), 'x')", None),
+        ("INSERT INTO copied VALUES ((SELECT max(id) FROM jira.boards), 'x')", "INSERT 0 1"),
+        (f"CREATE TEMP TABLE made AS {FIRST}", "SELECT 5"),
+        (f"CREATE TEMP TABLE made (a, b) AS {FIRST} WITH DATA", "SELECT 5"),
+        (f"SELECT number, title INTO TEMP made FROM {WEB} AND number <= 5", "SELECT 5"),
+        ("CREATE TEMP TABLE made AS TABLE jira.boards", "SELECT 4"),
+    ],
+)
+def test_rows_written_are_counted(ana: psycopg.Connection, statement: str, expected: str | None) -> None:
+    if expected is None:
+        said = refused(ana, statement)
+        assert said.sqlstate == "HV00L"
+        assert said.message_hint == "read the rows into a table first: CREATE TEMPORARY TABLE .. AS SELECT .. WHERE .."
+    else:
+        assert tag(ana, statement) == expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected", "left"),
+    [
+        (
+            "UPDATE copied SET title = b.name FROM jira.boards AS b WHERE b.id = copied.number",
+            "UPDATE 2",
+            [(1, "WEB board"), (2, "API board"), (9, "nine")],
+        ),
+        ("DELETE FROM copied USING jira.boards AS b WHERE b.id = copied.number", "DELETE 2", [(9, "nine")]),
+        ("DELETE FROM copied WHERE number IN (SELECT id FROM jira.boards)", "DELETE 2", [(9, "nine")]),
+        (
+            "MERGE INTO copied USING jira.boards AS b ON b.id = copied.number "
+            "WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (b.id::int, b.type)",
+            "MERGE 4",
+            [(3, "kanban"), (4, "scrum"), (9, "nine")],
+        ),
+        (
+            "WITH gone AS (DELETE FROM copied RETURNING number) "
+            "SELECT gone.number FROM gone JOIN jira.boards AS b ON b.id = gone.number",
+            "SELECT 2",
+            [],
+        ),
+    ],
+)
+def test_rows_are_changed_by_rows_of_an_api(
+    ana: psycopg.Connection, statement: str, expected: str, left: list[tuple[int, str]]
+) -> None:
+    ana.execute("INSERT INTO copied VALUES (1, 'one'), (2, 'two'), (9, 'nine')")
+    assert tag(ana, statement) == expected
+    assert rows(ana, "SELECT number, title FROM copied") == left
+
+
+def test_what_is_written_is_what_is_read_whatever_its_types(ana: psycopg.Connection) -> None:
+    ana.execute(f"CREATE TEMP TABLE everything AS SELECT * FROM {WEB}".encode())
+    written = rows(ana, "SELECT * FROM everything")
+    assert written == rows(ana, f"SELECT * FROM {WEB}")
+    assert len(written) > 50
+    types = "SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = {}::regclass AND attnum > 0"
+    assert rows(ana, types.format("'everything'")) == rows(ana, types.format("'github.issues'"))
+
+
+def test_returning_gives_the_rows_as_they_were_written(ana: psycopg.Connection) -> None:
+    written = rows(ana, f"INSERT INTO copied {FIRST} RETURNING number * 10, title")
+    assert [number for number, _ in written] == [10, 20, 30, 40, 50]
+    assert [title for _, title in written] == [title for _, title in rows(ana, FIRST)]
+
+
+def test_on_conflict_and_the_targets_own_rules_hold(ana: psycopg.Connection) -> None:
+    ana.execute("""
+        CREATE TEMP TABLE target (
+            id int GENERATED ALWAYS AS IDENTITY, number int UNIQUE, title text DEFAULT 'none', made date DEFAULT now()
+        )""")
+    ana.execute("""CREATE FUNCTION pg_temp.shout() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN NEW.title := upper(NEW.title); RETURN NEW; END'""")
+    ana.execute("CREATE TRIGGER t BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION pg_temp.shout()")
+    assert tag(ana, f"INSERT INTO target (number) SELECT number FROM {WEB} AND number IN (1, 2)") == "INSERT 0 2"
+    assert rows(ana, "SELECT id, number, title, made = current_date FROM target") == [
+        (1, 1, "NONE", True),
+        (2, 2, "NONE", True),
+    ]
+    upsert = f"INSERT INTO target (number, title) {FIRST} ON CONFLICT (number)"
+    assert tag(ana, f"{upsert} DO NOTHING") == "INSERT 0 3"
+    assert tag(ana, f"{upsert} DO UPDATE SET title = excluded.number || '!' WHERE target.number = 2") == "INSERT 0 1"
+    assert rows(ana, "SELECT title FROM target WHERE number = 2") == [("2!",)]
+    said = refused(ana, f"INSERT INTO target (id, number) {FIRST}")
+    assert (said.sqlstate, said.message_primary) == ("428C9", 'cannot insert a non-DEFAULT value into column "id"')
+
+
+def test_a_failing_statement_leaves_nothing(ana: psycopg.Connection) -> None:
+    ana.execute("INSERT INTO copied VALUES (4, 'mine')")
+    said = refused(ana, f"INSERT INTO copied {FIRST}")
+    assert (said.sqlstate, said.constraint_name) == ("23505", "copied_number_key")
+    assert rows(ana, "SELECT number FROM copied") == [(4,)]
+    assert refused(ana, f"CREATE TEMP TABLE copied AS {FIRST}").sqlstate == "42P07"
+    assert refused(ana, f"CREATE TEMP TABLE bad AS SELECT 1 / (number - 3) FROM {WEB}").sqlstate == "22012"
+    assert rows(ana, "SELECT to_regclass('bad') IS NULL") == [(True,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO jira.boards (id) VALUES (1)",
+        "INSERT INTO jira.boards SELECT * FROM jira.boards",
+        "UPDATE jira.boards SET name = 'x'",
+        "DELETE FROM jira.boards USING jira.sprints WHERE false",
+        "MERGE INTO jira.boards AS b USING copied ON b.id = copied.number WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_an_api_table_is_not_written_to(demo: DemoServer, ana: psycopg.Connection, statement: str) -> None:
+    said = refused(ana, statement)
+    assert (said.sqlstate, said.message_primary) == ("0A000", "an API table cannot be written to")
+    assert said.message_hint is not None
+    assert said.message_hint.startswith("write to a table of your own")
+    assert paths(demo.jira) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [f"EXPLAIN INSERT INTO copied {FIRST}", f"COPY (INSERT INTO copied {FIRST} RETURNING number) TO STDOUT"],
+)
+def test_a_write_inside_another_statement_is_refused_with_a_way_out(
+    demo: DemoServer, ana: psycopg.Connection, statement: str
+) -> None:
+    said = refused(ana, statement)
+    assert said.sqlstate == "0A000"
+    assert said.message_primary == "EXPLAIN or COPY of a statement that writes over API tables is not available"
+    assert said.message_hint == "EXPLAIN the query in it, or run the statement by itself"
+    assert paths(demo.github) == []
+
+
+def test_explain_of_a_write_to_ordinary_tables_is_postgresqls(ana: psycopg.Connection) -> None:
+    lines = ana.execute("EXPLAIN INSERT INTO copied SELECT number, title FROM copied").fetchall()
+    assert str(lines[0][0]).startswith("Insert on copied")
+
+
+def test_a_table_may_have_the_name_of_an_api_table_in_another_schema(
+    connect: Callable[..., psycopg.Connection],
+) -> None:
+    ana = connect("ana")
+    assert tag(ana, "CREATE TABLE boards AS SELECT id, name FROM jira.boards") == "SELECT 4"
+    try:
+        assert rows(ana, "SELECT count(*) FROM boards") == [(4,)]
+        assert tag(ana, "INSERT INTO boards SELECT id + 10, name FROM jira.boards") == "INSERT 0 4"
+        assert tag(ana, "DELETE FROM boards WHERE id > 10") == "DELETE 4"
+    finally:
+        ana.execute("DROP TABLE boards")
+
+
+def test_with_no_data_asks_nobody(demo: DemoServer, ana: psycopg.Connection) -> None:
+    assert tag(ana, f"CREATE TEMP TABLE empty AS SELECT * FROM {WEB} WITH NO DATA") == "CREATE TABLE AS"
+    assert rows(ana, "SELECT count(*) FROM empty") == [(0,)]
+    assert paths(demo.github) == []
+
+
+def test_a_user_writes_only_rows_that_the_user_sees(connect: Callable[..., psycopg.Connection]) -> None:
+    all_of_it = "CREATE TEMP TABLE seen AS SELECT project_key FROM jira.issues"
+    ana, eve = connect("ana"), connect("eve")
+    assert tag(ana, all_of_it) == "SELECT 300"
+    tag(eve, all_of_it)
+    assert rows(eve, "SELECT DISTINCT project_key FROM seen") == [("WEB",)]
+    assert rows(eve, "SELECT count(*) FROM seen") == rows(ana, "SELECT count(*) FROM seen WHERE project_key = 'WEB'")
+
+
+def test_only_the_rows_that_the_query_wants_are_asked_for(demo: DemoServer, ana: psycopg.Connection) -> None:
+    ana.execute(f"INSERT INTO copied SELECT number, title FROM {WEB} AND number = 8".encode())
+    ana.execute(f"SELECT number INTO TEMP one FROM {WEB} AND number = 9".encode())
+    assert paths(demo.github) == ["/repos/acme/web/issues/8", "/repos/acme/web/issues/9"]
