@@ -59,6 +59,7 @@ def qualify_query(parsed: ParsedQuery, closure: Closure, current_user: str) -> Q
         _name_scalar_subqueries(tree)
         schema = MappingSchema(columns, dialect="postgres", normalize=False)
         tree = qualify(tree, schema=schema, dialect="postgres", validate_qualify_columns=True, identify=True)
+        _qualify_order(tree)
         tree = annotate_types(tree, schema=schema, dialect="postgres")
     except (SqlglotError, RecursionError, ValueError, KeyError, AssertionError) as error:
         raise NotQualified(f"names could not be resolved outside PostgreSQL ({type(error).__name__})") from error
@@ -82,6 +83,20 @@ def _type_name(attribute: Attribute) -> str:
     if known is None:
         return "unknown"
     return f"{known.element}[]" if known.element is not None else known.name
+
+
+def _qualify_order(tree: exp.Expr) -> None:
+    """Qualify the columns in ORDER BY and DISTINCT ON that sqlglot leaves alone because an output has their name.
+
+    Alone, such a name is the output; in an expression it is an input column, which is known where the output is it.
+    """
+    for column in list(tree.find_all(exp.Column)):
+        select = column.find_ancestor(exp.Query)
+        if column.table or isinstance(column.parent, exp.Ordered) or not isinstance(select, exp.Select):
+            continue
+        output = next((p.unalias() for p in select.selects if p.alias_or_name == column.name), None)
+        if isinstance(output, exp.Column) and output.table and output.name == column.name:
+            column.set("table", output.args["table"].copy())
 
 
 def _check_names(tree: exp.Expr, expansion: _Expansion) -> None:

@@ -67,3 +67,17 @@ def _order_by_float(node: exp.Expr) -> None:
 
 RULES = (_sum_of_integers, _integer_division, _any_of_null, _order_by_float)
 """Every rewrite from PostgreSQL's meaning to DuckDB's text; each changes the node in its tree, or leaves it."""
+
+
+def compares_floats(tree: exp.Expr) -> bool:
+    """Say whether a tree compares floating point numbers.
+
+    DuckDB 1.5.5 pushes such a comparison into a registered Arrow table, where NaN equals and exceeds nothing; over a
+    table of its own it means what it means in PostgreSQL.
+    """
+    comparisons = tree.find_all(exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Between)
+    return any(
+        column.type is not None and column.type.is_type(exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT)
+        for comparison in comparisons
+        for column in comparison.find_all(exp.Column)
+    )

@@ -36,7 +36,7 @@ def inline_small(sql: str, relations: Mapping[str, pa.Table]) -> tuple[str, dict
     for name, rows in relations.items():
         # Python has no moments before year 1 or after 9999; Arrow and DuckDB have.
         with suppress(OverflowError, ValueError):
-            if _is_small(rows):
+            if is_small(rows):
                 written[name] = _common_table_expression(name, rows)
     if not written:
         return sql, dict(relations)
@@ -49,7 +49,8 @@ def inline_small(sql: str, relations: Mapping[str, pa.Table]) -> tuple[str, dict
     }
 
 
-def _is_small(rows: pa.Table) -> bool:
+def is_small(rows: pa.Table) -> bool:
+    """Say whether a relation is written into the statement rather than registered."""
     return rows.num_rows * rows.num_columns <= CELLS_MAX and all(kind in _TYPES for kind in rows.schema.types)
 
 

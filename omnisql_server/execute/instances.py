@@ -1,7 +1,8 @@
 """DuckDB instances: configured once, locked, never reconfigured; a statement gets a cursor and cursor-local relations.
 
-Instances are kept by time zone, because a locked instance's time zone cannot change. DuckDB works on this pool's own
-bounded threads; the event loop is never blocked. An interrupt reaches DuckDB when the awaiting task is cancelled.
+Instances are kept by time zone and number of threads, because a locked instance cannot change them. DuckDB works on
+this pool's own bounded threads; the event loop is never blocked. An interrupt reaches DuckDB when the awaiting task is
+cancelled.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from omnisql_server.execute.inline_values import inline_small
+from omnisql_server.execute.inline_values import inline_small, is_small
 
 BATCH_ROWS_MAX = 32_768
 BATCH_BYTES_MAX = 16 * 1024 * 1024
@@ -55,21 +56,26 @@ class InstancePool:
 
     def __init__(self, settings: InstanceSettings) -> None:
         self._settings = settings
-        self._instances: OrderedDict[str, _Instance] = OrderedDict()
+        self._instances: OrderedDict[tuple[str, int], _Instance] = OrderedDict()
         self._opening = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_workers=settings.workers, thread_name_prefix="duckdb")
 
-    async def query(self, sql: str, relations: Mapping[str, pa.Table], time_zone: str) -> AsyncIterator[pa.RecordBatch]:
+    async def query(
+        self, sql: str, relations: Mapping[str, pa.Table], time_zone: str, *, native: bool = False
+    ) -> AsyncIterator[pa.RecordBatch]:
         """Run a generated query over cursor-local relations and yield its batches; at least one, maybe empty.
+
+        With `native`, relations with floating point columns are copied instead of being scanned where they are.
 
         Raises:
             duckdb.Error: DuckDB could not run it.
         """
-        instance = await self._take(time_zone)
+        threads = 1 if all(map(is_small, relations.values())) else self._settings.threads
+        instance = await self._take((time_zone, threads))
         cursor = instance.connection.cursor()
         try:
             # A small result is there after one turn of a thread; each turn costs as much as DuckDB's own work on it.
-            reader, batches = await self._interruptible(cursor, lambda: _start(cursor, sql, relations))
+            reader, batches = await self._interruptible(cursor, lambda: _start(cursor, sql, relations, native))
             for batch in batches:
                 yield batch
             while reader is not None:
@@ -103,19 +109,21 @@ class InstancePool:
                 future.exception()
             raise
 
-    async def _take(self, time_zone: str) -> _Instance:
-        """Return an instance of a time zone, counted as in use before anybody else can evict it."""
+    async def _take(self, kind: tuple[str, int]) -> _Instance:
+        """Return an instance of a time zone and number of threads, counted as in use before it can be evicted."""
         async with self._opening:
-            if time_zone not in self._instances:
+            if kind not in self._instances:
                 self._evict()
-                self._instances[time_zone] = await self._call(lambda: _open(self._settings, time_zone))
-            instance = self._instances[time_zone]
-            self._instances.move_to_end(time_zone)
+                self._instances[kind] = await self._call(
+                    lambda: _open(replace(self._settings, threads=kind[1]), kind[0])
+                )
+            instance = self._instances[kind]
+            self._instances.move_to_end(kind)
             instance.cursors += 1
             return instance
 
     def _evict(self) -> None:
-        idle = [zone for zone, instance in self._instances.items() if instance.cursors == 0]
+        idle = [kind for kind, instance in self._instances.items() if instance.cursors == 0]
         while len(self._instances) >= self._settings.instances_max and idle:
             instance = self._instances.pop(idle.pop(0))
             instance.connection.close()
@@ -171,12 +179,12 @@ def _literal(text: str) -> str:
 
 
 def _start(
-    cursor: duckdb.DuckDBPyConnection, sql: str, relations: Mapping[str, pa.Table]
+    cursor: duckdb.DuckDBPyConnection, sql: str, relations: Mapping[str, pa.Table], native: bool
 ) -> tuple[pa.RecordBatchReader | None, list[pa.RecordBatch]]:
     """Run a query up to its first two batches; there is a reader only if more may follow."""
     text, registered = inline_small(sql, relations)
     for name, rows in registered.items():
-        _register(cursor, name, rows)
+        _register(cursor, name, rows, native)
     reader = cursor.execute(text).to_arrow_reader(_batch_rows(relations))
     first = _next_batch(reader)
     if first is None:
@@ -187,13 +195,13 @@ def _start(
     return (None, [first]) if second is None else (reader, [first, second])
 
 
-def _register(cursor: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+def _register(cursor: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, native: bool) -> None:
     """Make rows a relation of this cursor alone.
 
     DuckDB hands a filter on a registered table to Arrow, for which NaN is neither equal nor greater, 0 is not -0 in a
-    list, and null may pass: a table with float8 is copied first.
+    list, and null may pass: where float8 is compared, a table that has any is copied first.
     """
-    if not any(pa.types.is_floating(kind) for kind in rows.schema.types):
+    if not native or not any(pa.types.is_floating(kind) for kind in rows.schema.types):
         cursor.register(name, rows)
         return
     cursor.register("omnisql_arrow", rows)

@@ -21,7 +21,7 @@ from sqlglot.errors import SqlglotError
 from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.allowed import refusal
-from omnisql_server.execute.duckdb_text import duckdb_text
+from omnisql_server.execute.duckdb_text import compares_floats, duckdb_text
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice import SplicedQuery, splice
 from omnisql_server.model.backend import Backend
@@ -109,7 +109,8 @@ async def execute(
         batches: AsyncIterator[pa.RecordBatch] | None = None
         try:
             text = derive(query, str, lambda: duckdb_text(tree), "duckdb")
-            batches = pool.query(text, relations, query.settings.time_zone)
+            native = derive(query, bool, lambda: compares_floats(tree), "native")
+            batches = pool.query(text, relations, query.settings.time_zone, native=native)
             first = await anext(batches)
             rows = _encode(query, first.slice(0, FIRST_ROWS), formats)
         except _DUCKDB_FAILURES as error:

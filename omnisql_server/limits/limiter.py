@@ -22,6 +22,11 @@ from omnisql_server.observability.metrics import INSTRUMENTS
 LIMIT_DEFAULT = BucketLimit(capacity=60, refill_per_s=10)
 """For a bucket that the connector does not declare; the source's own headers correct it."""
 
+OBSERVE_INTERVAL_S = 2.0
+PLENTY = 0.5
+"""While more than this share of a quota is left, what a source says is passed on once in the interval, or when it has
+moved by a twentieth of the quota."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -48,6 +53,7 @@ class SourceLimiter:
         self._fail_open = fail_open
         self._clock = clock
         self._sleep = sleep
+        self._told: dict[str, tuple[int | None, int | None, float]] = {}
 
     async def acquire(self, bucket: str, cost: float = 1.0) -> None:
         """Wait for, or be refused, `cost` units of a bucket.
@@ -74,7 +80,9 @@ class SourceLimiter:
             await self._sleep(wait_s)
 
     async def observe(self, quota: QuotaObserved) -> None:
-        """Correct a bucket by what the source itself said."""
+        """Correct a bucket by what the source itself said, as far as that is news."""
+        if not self._is_news(quota):
+            return
         try:
             await self._store.observe(self._key(quota.bucket), self._limit(quota.bucket), quota)
         except (RedisError, TimeoutError, OSError) as error:
@@ -88,6 +96,17 @@ class SourceLimiter:
             await self._store.block(self._key(bucket), self._limit(bucket), retry_after_s)
         except (RedisError, TimeoutError, OSError) as error:
             self._warn("rate_limit_closing_lost", bucket, error)
+
+    def _is_news(self, quota: QuotaObserved) -> bool:
+        """Say whether an observation may change a decision: the bucket counts along, so that most of them do not."""
+        told = self._told.get(quota.bucket)
+        now_s = self._clock()
+        if told is not None and told[0] == quota.limit and now_s - told[2] < OBSERVE_INTERVAL_S:
+            limit, remaining, before = quota.limit or 0, quota.remaining or 0, told[1] or 0
+            if remaining > limit * PLENTY and abs(before - remaining) < limit / 20:
+                return False
+        self._told[quota.bucket] = (quota.limit, quota.remaining, now_s)
+        return True
 
     def _key(self, bucket: str) -> str:
         return bucket_key(self._tenant, self._source, bucket)

@@ -50,7 +50,9 @@ def materialize(plan: ScanPlan, occurrence: Occurrence, batches: Sequence[pa.Rec
 
 
 def _conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    if batch.num_columns == 0 or batch.schema.equals(schema):
+    if len(schema) == 0:
+        return batch.select([])
+    if batch.schema.equals(schema):
         return batch
     return batch.select(schema.names).cast(schema)
 

@@ -286,7 +286,7 @@ BY_SPLICE = (
     "SELECT id FROM t ORDER BY id FETCH FIRST 3 ROWS ONLY",
     "SELECT id FROM t ORDER BY b FETCH FIRST 3 ROWS WITH TIES",
     "SELECT id FROM t WHERE CASE WHEN n2 <= 0 THEN false ELSE n4 / n2 > 1 END",
-    "SELECT format('%s-%I', t, v), md5(t), quote_literal(t), reverse(t), repeat(t, 2) FROM t",
+    "SELECT format('%s-%L', t, v), md5(t), quote_literal(t), reverse(t), repeat(t, 2) FROM t",
     "SELECT trim(t), btrim(t, 'a'), replace(t, 'a', 'b'), translate(t, 'ab', 'xy'), concat(t, n4, b) FROM t",
     "SELECT id FROM t WHERE d > 'yesterday'::date - 36500 AND n4 <> ALL (ARRAY[1, 2])",
     "VALUES (1, (SELECT count(*) FROM t))",

@@ -42,10 +42,14 @@ def test_executemany_writes_each_set_of_parameters(ana: psycopg.Connection) -> N
 
 
 def test_a_pipeline_of_writes_is_undone_as_one(ana: psycopg.Connection) -> None:
-    with pytest.raises(psycopg.errors.UniqueViolation), ana.pipeline():
-        ana.execute(f"{INSERT}%s".encode(), (21,))
-        ana.execute("INSERT INTO copied VALUES (22, 'relayed')")
-        ana.execute(f"{INSERT}%s".encode(), (21,))
+    def write() -> None:
+        with ana.pipeline():
+            ana.execute(f"{INSERT}%s".encode(), (21,))
+            ana.execute("INSERT INTO copied VALUES (22, 'relayed')")
+            ana.execute(f"{INSERT}%s".encode(), (21,))
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        write()
     assert rows(ana, "SELECT number FROM copied") == []
 
 

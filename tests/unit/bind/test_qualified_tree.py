@@ -99,6 +99,12 @@ def test_a_star_is_every_column_in_order() -> None:
     assert places("SELECT * FROM t")[0][1] == ("id", "Name", "mood", "tid")
 
 
+def test_in_an_order_by_expression_a_name_is_the_input_column() -> None:
+    assert places("SELECT id FROM t ORDER BY id + 1, abs(tid)") == [("t", ("id", "tid"), (15,))]
+    assert places('SELECT DISTINCT ON ("Name") "Name", id FROM t') == [("t", ("id", "Name"), (44,))]
+    assert places("SELECT id AS tid FROM t ORDER BY tid") == [("t", ("id",), (22,))]
+
+
 def test_names_that_postgresql_folds_are_found() -> None:
     assert places('SELECT ID, T."Name" FROM T') == [("t", ("id", "Name"), (25,))]
 

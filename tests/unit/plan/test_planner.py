@@ -1,0 +1,220 @@
+"""A whole plan: limits that are proved, policy that is never given away, and tables that are not what they seem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from api_model import RELATIONS, api_table, bound, exact
+
+from connectors.sdk.scan import Direction, Operator, SortKey
+from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
+from omnisql_server.errors import ConfigurationInvalid, KeyColumnRequired, LimitExceeded, NotSupported
+from omnisql_server.model.plan import QueryPlan, ScanPlan
+from omnisql_server.model.principal import Principal
+from omnisql_server.model.query import BoundQuery
+from omnisql_server.plan.planner import check_calls, plan
+from omnisql_server.policy.authorize import authorize
+from omnisql_server.policy.rules import Rules, parse_rules
+
+SORTED = AccessPath(
+    name="all",
+    request="GET /t",
+    operators={
+        "id": exact(Operator.EQ, Operator.IN, Operator.GT),
+        "name": {Operator.EQ: Pushdown(grade=Grade.SUPERSET), **exact(Operator.IN)},
+    },
+    order={"id": frozenset(Direction), "name": frozenset({Direction.ASC})},
+)
+ANA = Principal(tenant="acme", name="ana", attributes={"teams": ("web",)})
+
+
+def rules(**parts: object) -> Rules:
+    return parse_rules({"version": 1, **parts}, "test")
+
+
+def filtered(column: str = "name", match: str = "equals", values: tuple[str, ...] = ("a", "b")) -> Rules:
+    rule = {
+        "name": "rows",
+        "tables": ["hub.t"],
+        "column": column,
+        "attribute": "teams",
+        "values": {"web": list(values)},
+        "match": match,
+    }
+    return rules(row_filters=[rule])
+
+
+def masked(column: str = "name", mask: str = "null") -> Rules:
+    return rules(masks=[{"name": "hide", "tables": ["hub.t"], "column": column, "mask": mask}])
+
+
+def planned(text: str, table: Table | None = None, policy: Rules | None = None) -> QueryPlan:
+    return planned_query(bound(text), table, policy)
+
+
+def planned_query(query: BoundQuery, table: Table | None = None, policy: Rules | None = None) -> QueryPlan:
+    authorized = authorize(query, ANA, policy or Rules())
+    return plan(authorized, lambda _: table or api_table(SORTED), 100)
+
+
+def only(text: str, table: Table | None = None, policy: Rules | None = None) -> ScanPlan:
+    (scan,) = planned(text, table, policy).scans
+    return scan
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "order"),
+    [
+        ("SELECT id FROM t LIMIT 5", 5, ()),
+        ("SELECT id FROM t LIMIT 5 OFFSET 3", 8, ()),
+        ("SELECT id FROM t WHERE id > 3 LIMIT 5", 5, ()),
+        ("SELECT id FROM t WHERE 1 = 1 AND id > 3 LIMIT 5", 5, ()),
+        ("SELECT id FROM t ORDER BY id LIMIT 5", 5, (("id", "asc"),)),
+        ("SELECT id FROM t ORDER BY id DESC LIMIT 5", 5, (("id", "desc"),)),
+        ("SELECT id AS k FROM t ORDER BY 1 LIMIT 5", 5, (("id", "asc"),)),
+        ("SELECT k FROM (SELECT id AS k FROM t) s ORDER BY k LIMIT 5", 5, (("id", "asc"),)),
+        ("SELECT upper(name), id + 1 FROM t LIMIT 5", 5, ()),
+        ("SELECT id FROM t", None, ()),
+        ("SELECT id FROM t ORDER BY id", None, ()),
+        ("SELECT id FROM t ORDER BY id NULLS FIRST LIMIT 5", None, ()),
+        ("SELECT id FROM t ORDER BY name DESC LIMIT 5", None, ()),
+        ("SELECT id FROM t ORDER BY id, name LIMIT 5", None, ()),
+        ("SELECT id FROM t ORDER BY id + 1 LIMIT 5", None, ()),
+        ("SELECT id FROM t WHERE name = 'x' LIMIT 5", None, ()),
+        ("SELECT id FROM t WHERE big = 5 LIMIT 5", None, ()),
+        ("SELECT id FROM t WHERE random() < 0.5 LIMIT 5", None, ()),
+        ("SELECT id FROM t WHERE EXISTS (SELECT 1 FROM t x WHERE x.id = t.id) LIMIT 5", None, ()),
+        ("SELECT * FROM (SELECT id, name FROM t) s WHERE lower(name) = 'x' LIMIT 5", None, ()),
+        ("SELECT * FROM (SELECT id + 1 AS id FROM t) s WHERE id = 7 LIMIT 5", None, ()),
+        ("SELECT count(*) FROM t LIMIT 5", None, ()),
+        ("SELECT my_aggregate(id) FROM t LIMIT 5", None, ()),
+        ("SELECT generate_series(1, id) FROM t LIMIT 5", None, ()),
+        ("SELECT unnest(labels) FROM t LIMIT 5", None, ()),
+        ("SELECT row_number() OVER () FROM t LIMIT 5", None, ()),
+        ("SELECT DISTINCT id FROM t LIMIT 5", None, ()),
+        ("SELECT id FROM t GROUP BY id LIMIT 5", None, ()),
+        ("SELECT id FROM (SELECT id FROM t ORDER BY name) s ORDER BY id LIMIT 5", None, ()),
+        ("SELECT id FROM ((SELECT id, name FROM t) ORDER BY name LIMIT 9) s ORDER BY id LIMIT 5", None, ()),
+        ("SELECT id FROM t ORDER BY id FETCH FIRST 5 ROWS WITH TIES", None, ()),
+        ("SELECT id FROM t LIMIT (SELECT 5)", None, ()),
+    ],
+)
+def test_a_limit_is_pushed_only_where_it_is_proved(
+    text: str, limit: int | None, order: tuple[tuple[str, str], ...]
+) -> None:
+    found = planned(text).scans[-1]
+    assert (found.limit, tuple((k.column, k.direction.value) for k in found.scans[0].order)) == (limit, order)
+
+
+def test_a_common_table_expression_read_twice_is_not_limited() -> None:
+    text = "WITH c AS (SELECT id FROM t) SELECT id, EXISTS (SELECT 1 FROM c x WHERE x.id = c.id) FROM c LIMIT 5"
+    assert only(text).limit is None
+    assert only("WITH c AS (SELECT id FROM t) SELECT id FROM c WHERE id IN (SELECT id FROM c) LIMIT 5").limit is None
+
+
+def test_joined_scans_are_not_limited() -> None:
+    scans = planned("SELECT a.id FROM t a JOIN u b ON a.id = b.id LIMIT 5").scans
+    assert [scan.limit for scan in scans] == [None, None]
+
+
+def test_policy_joins_the_conditions_and_is_applied_again() -> None:
+    scan = only("SELECT id FROM t WHERE name IN ('b', 'c') LIMIT 5", policy=filtered())
+    assert [(p.predicate.value, p.policy) for p in scan.pushed] == [("b", "rows")]
+    assert scan.filters[0].values == ("a", "b")
+    assert scan.columns == ("id", "name")
+
+
+def test_a_policy_that_shows_nothing_needs_no_call() -> None:
+    nobody = replace(ANA, attributes={"teams": ("other",)})
+    authorized = authorize(bound("SELECT id FROM t"), nobody, filtered())
+    (scan,) = plan(authorized, lambda _: api_table(SORTED), 100).scans
+    assert (scan.empty, scan.scans, scan.calls_max) == ("policy rows shows no row", (), 0)
+
+
+def test_conditions_that_contradict_policy_need_no_call() -> None:
+    scan = only("SELECT id FROM t WHERE name = 'c'", policy=filtered())
+    assert (scan.scans, scan.calls_expected) == ((), 0)
+    assert scan.empty == "no value of name satisfies every condition on it"
+
+
+def test_a_prefix_filter_escapes_the_pattern_and_forbids_a_limit() -> None:
+    table = api_table(AccessPath(name="all", request="GET /", operators={"name": exact(Operator.LIKE)}))
+    one = only("SELECT id FROM t LIMIT 5", table, filtered(match="prefix", values=("50%_\\",)))
+    assert one.pushed[0].predicate.value == "50\\%\\_\\\\%"
+    two = only("SELECT id FROM t LIMIT 5", table, filtered(match="prefix"))
+    assert (two.pushed, two.limit) == ((), None)
+
+
+@pytest.mark.parametrize("mask", ["null", "redact"])
+def test_a_condition_on_a_masked_column_is_never_sent(mask: str) -> None:
+    scan = only("SELECT id FROM t WHERE name IN ('a', 'b') AND id = 5 LIMIT 5", policy=masked(mask=mask))
+    assert [p.predicate.column for p in scan.pushed] == ["id"]
+    assert [n.reason for n in scan.not_pushed] == ["the column is masked by policy"]
+    assert scan.limit is None
+    assert scan.columns == (("id",) if mask == "null" else ("id", "name"))
+    assert only("SELECT id FROM t ORDER BY name LIMIT 5", policy=masked(mask=mask)).limit is None
+
+
+def test_a_masked_key_cannot_be_used_to_ask() -> None:
+    keyed = api_table(AccessPath(name="by", request="GET /{name}", keys=("name",)))
+    with pytest.raises(KeyColumnRequired):
+        planned("SELECT id FROM t WHERE name = 'a'", keyed, masked())
+
+
+def test_a_policy_about_a_column_that_is_not_there_closes_the_table() -> None:
+    for policy in (masked("mail"), filtered("mail")):
+        with pytest.raises(ConfigurationInvalid) as caught:
+            planned("SELECT id FROM t", policy=policy)
+        assert "names column mail, which t has not" in caught.value.message
+
+
+def test_a_column_declared_otherwise_than_the_apis_is_refused() -> None:
+    query = bound("SELECT id, name FROM t")
+    for change, words in (
+        ({"type_oid": 25, "type_sql": "text"}, "is declared as text, but has type int4"),
+        ({"api_column": "nowhere"}, "has no counterpart"),
+    ):
+        first, *others = RELATIONS["t"].attributes
+        relation = replace(RELATIONS["t"], attributes=(replace(first, **change), *others))
+        occurrences = tuple(replace(o, relation=relation) for o in query.occurrences)
+        with pytest.raises(NotSupported) as caught:
+            planned_query(replace(query, occurrences=occurrences, derived={}))
+        assert words in caught.value.message
+
+
+def test_varchar_and_text_are_one_kind_of_column() -> None:
+    query = bound("SELECT name FROM t")
+    attributes = tuple(
+        replace(a, type_oid=1043, type_sql="character varying(9)") if a.name == "name" else a
+        for a in RELATIONS["t"].attributes
+    )
+    occurrences = tuple(replace(o, relation=replace(o.relation, attributes=attributes)) for o in query.occurrences)
+    assert planned_query(replace(query, occurrences=occurrences, derived={})).scans[0].columns == ("name",)
+
+
+def test_renamed_columns_are_asked_by_the_apis_names() -> None:
+    relation = replace(
+        RELATIONS["t"],
+        attributes=tuple(
+            replace(a, name="harmless", api_column="name") if a.name == "big" else a
+            for a in RELATIONS["t"].attributes
+            if a.name != "name"
+        ),
+    )
+    query = bound("SELECT id FROM t WHERE id = 5 ORDER BY id LIMIT 1")
+    scan = planned_query(
+        replace(query, occurrences=tuple(replace(o, relation=relation) for o in query.occurrences)), policy=filtered()
+    ).scans[0]
+    assert (scan.filters[0].column, scan.columns) == ("name", ("id", "name"))
+    assert scan.scans[0].order == (SortKey(column="id", direction=Direction.ASC),)
+
+
+def test_expected_calls_are_bounded_by_session_and_server() -> None:
+    found = planned("SELECT id FROM t")
+    assert found.calls_expected == 10
+    check_calls(found, None, 10)
+    for wanted_max, allowed_max in ((9, 10), (None, 9), (99, 9)):
+        with pytest.raises(LimitExceeded) as caught:
+            check_calls(found, wanted_max, allowed_max)
+        assert caught.value.message.endswith("more than 9")
