@@ -158,7 +158,8 @@ def _lock_down(settings: InstanceSettings, time_zone: str, directory: str) -> li
         # It takes sum(x + 1) apart, and with it the overflow that PostgreSQL reports.
         "SET disabled_optimizers='sum_rewriter'",
         "SET integer_division=true",
-        f"SET TimeZone={_literal(time_zone)}",
+        # Without GLOBAL it would be the zone of this connection alone, and not of its cursors.
+        f"SET GLOBAL TimeZone={_literal(time_zone)}",
         "SET enable_external_access=false",
         "SET lock_configuration=true",
     ]

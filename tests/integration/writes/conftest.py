@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import asyncpg
 import psycopg
@@ -24,8 +25,8 @@ def connect(demo: DemoServer) -> Iterator[Connect]:
     """Open sessions in which statements are transactions of their own; they are closed after the test."""
     opened: list[psycopg.Connection] = []
 
-    def connect(user: str = "ana", **options: object) -> psycopg.Connection:
-        known = {**demo.arguments(user), "dbname": DATABASE, "autocommit": True, **options}
+    def connect(user: str = "ana", **options: Any) -> psycopg.Connection:
+        known: dict[str, Any] = {**demo.arguments(user), "dbname": DATABASE, "autocommit": True, **options}
         opened.append(psycopg.connect(**known))
         return opened[-1]
 
