@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 
 import numpy as np
 
@@ -107,13 +107,14 @@ async def explained(
 
 
 async def copy_stream(
-    chunks: AsyncIterator[EncodedRows], copy_format: CopyFormat, names: Sequence[str]
+    chunks: AsyncGenerator[EncodedRows, None], copy_format: CopyFormat, names: Sequence[str]
 ) -> AsyncGenerator[EncodedRows, None]:
     """Turn DataRow messages into COPY's; what belongs to no row travels as messages that count none."""
     encoder = CopyEncoder(copy_format, names)
-    async for chunk in chunks:
-        data = await asyncio.to_thread(encoder.rows, chunk.data, chunk.ends)
-        yield EncodedRows(data=memoryview(data), ends=np.full(chunk.row_count, len(data), dtype=np.int64))
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            data = await asyncio.to_thread(encoder.rows, chunk.data, chunk.ends)
+            yield EncodedRows(data=memoryview(data), ends=np.full(chunk.row_count, len(data), dtype=np.int64))
     if tail := encoder.finish():
         yield _uncounted(tail)
 

@@ -243,7 +243,7 @@ _VIEW_MARK = "omnisql_view"
 
 def coarse_occurrences(parsed: ParsedQuery, closure: Closure) -> tuple[Occurrence, ...]:
     """List what a query without a tree reads: one scan per relation, with every column that any of its texts names."""
-    words = parsed.named_columns.union(*(view.named_columns for view in closure.views.values()))
+    words = frozenset[str]().union(*(_words(query, closure) for query in (parsed, *closure.views.values())))
     relations = [relation for relation in closure.relations if relation.kind is not RelationKind.VIEW]
     return tuple(
         Occurrence(scan_name=f"scan_{index}", relation=relation, columns=_named(relation, words))
@@ -260,12 +260,19 @@ def coarse_checks(parsed: ParsedQuery, closure: Closure, current_user: str) -> t
             relation = closure.by_name.get((reference.schema, reference.name))
             if relation is None or reference.target or relation.kind is RelationKind.LOCAL:
                 continue
-            checks.append(_check(role, relation, frozenset(_named(relation, query.named_columns))))
+            checks.append(_check(role, relation, frozenset(_named(relation, _words(query, closure)))))
             if relation.kind is RelationKind.VIEW:
                 visit(closure.views[relation.oid], role if relation.security_invoker else relation.owner)
 
     visit(parsed, current_user)
     return tuple(dict.fromkeys(checks))
+
+
+def _words(query: ParsedQuery, closure: Closure) -> frozenset[str]:
+    """Return the columns that a text names, with `*` where `row.name` is no column but a function of the whole row."""
+    columns = {attribute.name for relation in closure.relations for attribute in relation.attributes}
+    asked = {word.partition(".")[2] for word in query.named_columns if "." in word}
+    return query.named_columns if asked <= columns else query.named_columns | {"*"}
 
 
 def _named(relation: Relation, words: frozenset[str]) -> tuple[str, ...]:

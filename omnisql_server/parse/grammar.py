@@ -211,6 +211,7 @@ class _Walk:
     columns: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
     rows: set[str] = field(default_factory=set)
+    qualified: set[tuple[str, str]] = field(default_factory=set)
     locking: bool = False
 
     def visit(self, message: Any, names: frozenset[str]) -> None:
@@ -226,6 +227,8 @@ class _Walk:
             self.columns.add("*" if last.HasField("a_star") else last.string.sval)
             if len(message.fields) == 1:
                 self.bare.add(last.string.sval)
+            elif not last.HasField("a_star"):
+                self.qualified.add((message.fields[-2].string.sval, last.string.sval))
             return
         if kind == "JoinExpr":
             self._join(message)
@@ -247,8 +250,12 @@ class _Walk:
         return names
 
     def named_columns(self) -> frozenset[str]:
-        """Return the columns the text names, with `*` where a star or a whole row asks for all of them."""
-        return frozenset(self.columns | ({"*"} if self.bare & self.rows else set()))
+        """Return the columns the text names, with `*` where a star or a whole row asks for all of them.
+
+        `row.name` says that a relation's row was asked for the name: if it is no column, it is a function of the row.
+        """
+        whole = {"*"} if self.bare & self.rows else set()
+        return frozenset(self.columns | whole | {f"{row}.{name}" for row, name in self.qualified if row in self.rows})
 
     def _join(self, join: Any) -> None:
         self.columns |= {node.string.sval for node in join.using_clause}

@@ -365,6 +365,9 @@ class BackendLink(asyncio.Protocol):
         if self._settled is not None and (not self._replies or self.copying_in or self.lost):
             self._settled.set_result(None)
             self._settled = None
+        elif self._settled is not None and self._flush_needed:
+            # Queued since the Flush that is being waited for: nobody else would have it answered.
+            self.send_flush()
 
     def _check(self) -> None:
         if self.lost:

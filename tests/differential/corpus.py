@@ -259,6 +259,7 @@ BY_SPLICE = (
     "SELECT id FROM t WHERE labels = '{a}' OR labels IS NULL",
     "SELECT u FROM u",
     "SELECT count(u), max((u).id), (u).name IS NULL FROM u GROUP BY (u).name IS NULL",
+    "SELECT u.row_to_json, n.to_jsonb FROM u JOIN nested n ON n.id = u.id",
     "SELECT x.a, x.c FROM u AS x(a, b, c)",
     "SELECT * FROM u AS x(a, b, c)",
     "SELECT j.x FROM (t JOIN u ON t.id = u.tid) AS j(x, y), u WHERE u.id = j.x",

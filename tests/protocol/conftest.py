@@ -6,15 +6,14 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from raw_client import RawClient, connect
 from runner_double import RunnerDouble
+from world import PASSWORD, MakeWorld, World
 
 from catalog.clusters import EmbeddedCluster, EmbeddedSettings
 from omnisql_server.listener.server import Listener
@@ -23,7 +22,6 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.session.tenant import TenantAccess
 from wire.auth import make_verifier
 
-PASSWORD = "correct horse"
 SETUP = """
 CREATE FOREIGN DATA WRAPPER api;
 CREATE SERVER api FOREIGN DATA WRAPPER api;
@@ -38,53 +36,6 @@ CREATE ROLE ana LOGIN;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO ana;
 GRANT CREATE ON SCHEMA public TO ana;
 """
-
-
-@dataclass(slots=True, kw_only=True)
-class World:
-    """Everything a test talks to."""
-
-    listener: Listener
-    runner: RunnerDouble
-    cluster: EmbeddedCluster
-    leases: list[int]
-
-    @property
-    def dsn(self) -> str:
-        """Return a connection string for libpq."""
-        return f"host=127.0.0.1 port={self.listener.port} user=ana dbname=acme password='{PASSWORD}'"
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Return connection arguments for asyncpg."""
-        return {
-            "host": "127.0.0.1",
-            "port": self.listener.port,
-            "user": "ana",
-            "database": "acme",
-            "password": PASSWORD,
-        }
-
-    async def raw(self, minor_version: int = 0, **parameters: str) -> RawClient:
-        """Log in with a raw client."""
-        client = await connect(self.listener.port)
-        await client.log_in(PASSWORD, minor_version, **{"user": "ana", "database": "acme", **parameters})
-        return client
-
-    async def scalar(self, sql: str) -> object:
-        """Ask the cluster itself, as its superuser."""
-        connection = await self.cluster.connect(self.cluster.superuser, "acme")
-        try:
-            return await connection.fetchval(sql)
-        finally:
-            await connection.close()
-
-    async def backends(self) -> object:
-        """Count ana's backends."""
-        return await self.scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = 'ana'")
-
-
-MakeWorld = Callable[..., Awaitable[World]]
 
 
 @pytest.fixture(scope="session")
@@ -164,10 +115,3 @@ async def make_world(cluster: EmbeddedCluster, runner: RunnerDouble) -> AsyncIte
 @pytest_asyncio.fixture
 async def world(make_world: MakeWorld) -> World:
     return await make_world()
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], limit_s: float = 5.0) -> None:
-    """Ask another process again and again until something holds."""
-    async with asyncio.timeout(limit_s):
-        while not await holds():
-            pass

@@ -7,9 +7,9 @@ import time
 
 import psycopg
 import pytest
-from conftest import MakeWorld, World, eventually
 from raw_client import RawClient, connect, error_of, kinds, rows_of, status_of
 from runner_double import RunnerDouble
+from world import MakeWorld, World, eventually
 
 from wire.frontend import Bind, Execute, Parse, Query, Sync
 from wire.startup import encode_cancel_request

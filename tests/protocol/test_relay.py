@@ -7,8 +7,8 @@ import asyncio
 import asyncpg
 import psycopg
 import pytest
-from conftest import MakeWorld, World, eventually
 from raw_client import error_of, kinds, rows_of, shape, status_of, tags_of
+from world import MakeWorld, World, eventually
 
 from wire.frontend import Bind, CopyData, CopyDone, CopyFail, Describe, Execute, Flush, Parse, Query, Sync, Terminate
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncpg
 import psycopg
 import pytest
-from conftest import World
 from raw_client import error_of, kinds, rows_of, shape, status_of, tags_of
 from runner_double import RunnerDouble
+from world import World
 
 from omnisql_server.session.replies import REFUSAL_HINT
 from wire.backend_decode import decode_row_description

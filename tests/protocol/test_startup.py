@@ -11,9 +11,9 @@ from pathlib import Path
 import asyncpg
 import psycopg
 import pytest
-from conftest import PASSWORD, MakeWorld, World
 from raw_client import RawClient, connect, error_of, kinds, rows_of
 from runner_double import RunnerDouble
+from world import PASSWORD, MakeWorld, World
 
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from wire.backend_decode import decode_authentication

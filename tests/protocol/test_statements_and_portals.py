@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import MakeWorld, World
 from raw_client import RawClient, error_of, kinds, rows_of, shape, status_of, tags_of
 from runner_double import RunnerDouble
+from world import MakeWorld, World
 
 from omnisql_server.session.settings import SessionLimits
 from wire.backend_decode import decode_parameter_description, decode_row_description

@@ -52,7 +52,7 @@ async def test_cancel_ends_a_fetch_at_once(demo: DemoServer, connect_async: Conn
 
 async def test_cancel_ends_a_wait_for_a_rate_limit(demo: DemoServer, connect_async: ConnectAsync) -> None:
     session = await connect_async()
-    demo.github.configure(next=[{"status": 429, "headers": {"retry-after": "5"}}])
+    demo.github.configure(next=[{"status": 429, "headers": {"retry-after": "2"}}])
     sql = f"SELECT count(*) FROM github.issues WHERE {WEB} AND updated_at >= '2003-01-01 00:00:00+00'"
     statement = asyncio.ensure_future(session.execute(sql.encode()))
     await eventually(lambda: [request["status"] for request in demo.github.requests()] == [429])

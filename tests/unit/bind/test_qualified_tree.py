@@ -167,3 +167,9 @@ def test_without_a_tree_every_named_column_counts_everywhere() -> None:
 def test_without_a_tree_a_whole_row_is_every_column() -> None:
     parsed = parse_query("SELECT x, 1_000 FROM t AS x")
     assert coarse_occurrences(parsed, closure(parsed))[0].columns == ("id", "Name", "mood", "tid")
+
+
+def test_without_a_tree_a_function_written_as_a_column_needs_the_whole_row() -> None:
+    parsed = parse_query("SELECT t.row_to_json FROM t")
+    assert coarse_occurrences(parsed, closure(parsed))[0].columns == ("id", "Name", "mood", "tid")
+    assert coarse_checks(parsed, closure(parsed), "ana")[0].attributes == (1, 2, 3, 4)

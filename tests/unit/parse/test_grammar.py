@@ -120,7 +120,8 @@ def test_options_are_read_in_lower_case() -> None:
 @pytest.mark.parametrize(
     ("text", "columns"),
     [
-        ("SELECT a, t.b, s.t.c FROM s.t WHERE d ORDER BY e", {"a", "b", "c", "d", "e"}),
+        ("SELECT a, t.b, s.t.c FROM s.t WHERE d ORDER BY e", {"a", "b", "c", "d", "e", "t.b", "t.c"}),
+        ("SELECT x.a, s.b FROM t AS x, (SELECT 1 AS b) AS s", {"a", "b", "x.a"}),
         ("SELECT * FROM t", {"*"}),
         ("SELECT t.* FROM t", {"*"}),
         ("TABLE t", {"*"}),
@@ -133,7 +134,7 @@ def test_options_are_read_in_lower_case() -> None:
         ("SELECT 1 FROM t JOIN u USING (a, b)", {"a", "b"}),
         ("SELECT 1 FROM t NATURAL JOIN u", {"*"}),
         ("SELECT a FROM t AS x(a)", {"a", "*"}),
-        ("SELECT j.a FROM (t JOIN u ON true) AS j(a)", {"a", "*"}),
+        ("SELECT j.a FROM (t JOIN u ON true) AS j(a)", {"a", "j.a", "*"}),
         ("SELECT j FROM (t CROSS JOIN u) AS j", {"j", "*"}),
     ],
 )
