@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pyarrow as pa
+from psycopg.pq.abc import PGresult
 
 from omnisql_server.bind.fold import bind_parameters, extract_constants, fill_constants, fold_sql
 from omnisql_server.bind.questions import DETAIL, RESOLVE, ask_resolve, read_relation, text_array
@@ -78,9 +79,7 @@ class Arena:
         self.time_zone = time_zone
         self.run(f"SET TimeZone = '{time_zone}'")
 
-    def run(
-        self, sql: str, parameters: Sequence[bytes | None] = (), type_oids: Sequence[int] = ()
-    ) -> psycopg.pq.PGresult:
+    def run(self, sql: str, parameters: Sequence[bytes | None] = (), type_oids: Sequence[int] = ()) -> PGresult:
         """Run one statement by the extended protocol, everything in text format."""
         result = self.connection.pgconn.exec_params(sql.encode(), list(parameters), list(type_oids) or None)
         if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
@@ -116,7 +115,8 @@ class Arena:
         parameter_oids, fields = self.describe(sql)
         parsed = parse_query(sql)
         closure = self.closure(parsed)
-        tree, reason, occurrences, checks = None, "", coarse_occurrences(parsed, closure), ()
+        tree, reason, occurrences = None, "", coarse_occurrences(parsed, closure)
+        checks: tuple[Check, ...] = ()
         try:
             qualified = qualify_query(parsed, closure, "ana")
         except NotQualified as error:
@@ -322,7 +322,7 @@ def _columns(fields: Sequence[Field]) -> tuple[tuple[str, int], ...]:
     return tuple((field.name, field.type_oid) for field in fields)
 
 
-def _rows(result: psycopg.pq.PGresult) -> list[Row]:
+def _rows(result: PGresult) -> list[Row]:
     return [tuple(result.get_value(r, c) for c in range(result.nfields)) for r in range(result.ntuples)]
 
 

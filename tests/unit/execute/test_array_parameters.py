@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from catalog.types import BY_SQL_NAME
 from omnisql_server.execute.arrays import ArrayParameter, array_parameter
 
 
-def parameter(type_name: str, values: list[object]) -> ArrayParameter:
+def parameter(type_name: str, values: Sequence[object]) -> ArrayParameter:
     known = BY_SQL_NAME[type_name]
     return array_parameter(pa.chunked_array([pa.array(values, known.arrow)]), known.oid)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlglot import exp
 
+from omnisql_server.parse.canonical import canonical
 from omnisql_server.parse.grammar import NotParsed
-from omnisql_server.parse.tree import canonical, parse_query
+from omnisql_server.parse.tree import parse_query
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_different_meanings_are_not_equal(left: str, right: str) -> None:
 
 def test_only_ascii_letters_of_unquoted_names_become_lower_case() -> None:
     tree = parse_query('SELECT AbC, "AbC", ÄB, İX FROM T').tree
-    assert tree is not None
+    assert isinstance(tree, exp.Select)
     assert [(column.name, column.this.quoted) for column in tree.selects] == [
         ("abc", True),
         ("AbC", True),

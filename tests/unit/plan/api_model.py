@@ -76,7 +76,7 @@ def api_table(*paths: AccessPath, rows_expected: int = 1000) -> Table:
     )
 
 
-def exact(*operators: object) -> dict[object, Pushdown]:
+def exact(*operators: Operator) -> dict[Operator, Pushdown]:
     """Declare operators that the API evaluates exactly."""
     return dict.fromkeys(operators, Pushdown(grade=Grade.EXACT))
 
