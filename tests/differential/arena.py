@@ -26,7 +26,7 @@ from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, execute
 from omnisql_server.model.backend import Answer, Question
-from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery, Settings
+from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import ROW_NUMBER, Relation, RelationKind
 from omnisql_server.parse.tree import parse_query
 from wire.backend import Field, data_row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from connectors.sdk.scan import Operator
 from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
 from omnisql_server.bind.fold import extract_constants, fill_constants
 from omnisql_server.bind.resolve import Closure
