@@ -29,7 +29,7 @@ from omnisql_server.policy.rules import Rules
 
 SEED = random.SystemRandom().randrange(1 << 32)
 BOUNDS = settings(
-    max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 Rows = list[dict[str, Any]]
 
