@@ -121,3 +121,8 @@ def test_tests_need_no_packages() -> None:
 def test_the_table_of_settings_names_every_field() -> None:
     table = settings_table()
     assert [declared.key for declared in declared_settings() if f"`{declared.key}`" not in table] == []
+
+
+def test_the_page_of_settings_is_of_today() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert settings_table().strip() in page
