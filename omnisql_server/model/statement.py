@@ -26,15 +26,14 @@ class StatementKind(StrEnum):
 class RelationReference:
     """One relation named in a FROM clause: `position` is the byte offset of the name in the statement's text.
 
-    `alias` is None where the text gives none. `column_aliases` says that the alias renames columns, `target` that the
-    statement writes to the relation or makes it.
+    `alias` is None where the text gives none. `target` says that the statement writes to the relation or
+    makes it.
     """
 
     schema: str | None
     name: str
     alias: str | None
     position: int
-    column_aliases: bool = False
     target: bool = False
 
 
@@ -50,7 +49,6 @@ class Statement:
     text: str
     kind: StatementKind
     references: tuple[RelationReference, ...]
-    fingerprint: str
     offset: int = 0
     query: str = ""
     query_position: int = 0

@@ -59,7 +59,6 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         text=text,
         kind=kind,
         references=tuple(references.found),
-        fingerprint=str(postgast.fingerprint(text).hex) if kind in _RUN_KINDS else "",
         offset=len(encoded[:start].decode()),
         query=query,
         query_position=query_position,
@@ -69,9 +68,6 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         locking=references.locking,
         named_columns=references.named_columns(),
     )
-
-
-_RUN_KINDS = {StatementKind.SELECT, StatementKind.EXPLAIN, StatementKind.COPY_TO}
 
 
 def _kind(node_name: str, node: Any) -> StatementKind:
@@ -277,7 +273,6 @@ class _Walk:
                 name=relation.relname,
                 alias=alias.aliasname if alias is not None else None,
                 position=relation.location - self.start,
-                column_aliases=bool(alias is not None and len(alias.colnames)),
                 target=relation.location in self.targets,
             )
         )

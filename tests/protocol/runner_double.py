@@ -66,7 +66,7 @@ class RunnerDouble:
             kind = StatementKind.COPY_TO
         elif lowered.startswith("explain"):
             kind = StatementKind.EXPLAIN
-        return Statement(text=body, kind=kind, references=(), fingerprint="", creates=creates)
+        return Statement(text=body, kind=kind, references=(), creates=creates)
 
     async def refresh_snapshot(self) -> None:
         """Learn about the late table."""

@@ -13,7 +13,7 @@ from wire.frontend import Bind
 
 STATEMENT = RunStatement(
     name=b"s",
-    statement=Statement(text="", kind=StatementKind.SELECT, references=(), fingerprint=""),
+    statement=Statement(text="", kind=StatementKind.SELECT, references=()),
     description=Description(
         parameter_oids=(23, 25), fields=(Field(name="a", type_oid=23), Field(name="b", type_oid=25))
     ),
