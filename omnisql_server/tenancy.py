@@ -132,7 +132,11 @@ class Tenancy:
             stack.push_async_callback(pool.close)
             tenant = Tenant(name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources)
             pipeline = Pipeline(
-                tenant=tenant, rules=load_rules(settings.policy.file), pool=pool, bounds=_bounds(settings)
+                tenant=tenant,
+                rules=load_rules(settings.policy.file),
+                pool=pool,
+                bounds=_bounds(settings),
+                managers={},
             )
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 
