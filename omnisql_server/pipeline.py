@@ -6,6 +6,7 @@ The stages never call each other; this module hands the frozen values from one t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -33,7 +34,7 @@ from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
 from omnisql_server.model.statement import MANAGED_KINDS, Part, Statement, StatementKind
 from omnisql_server.observability.traces import stage_span
-from omnisql_server.parse.router import route
+from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import check_calls, plan
@@ -82,6 +83,8 @@ class Pipeline:
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
         """Split a message into parts to relay and to run; None when all of it is relayed untouched."""
+        if may_change_roles(text):
+            self._tenant.roles_touched_s = time.monotonic()
         snapshot = self._tenant.snapshot
         return route(text, snapshot.may_reach, snapshot.api_names, overlay)
 

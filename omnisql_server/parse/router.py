@@ -16,6 +16,8 @@ from omnisql_server.parse.grammar import NotParsed, parse_statements
 _MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|call|analy[sz]e|vacuum)\b", re.IGNORECASE)
 """Key words without which no statement is of a managed kind."""
 
+_ROLE_WORDS = re.compile(rb"\b(?:role|user|group|password|owned)\b", re.IGNORECASE)
+
 _parse = lru_cache(maxsize=4096)(parse_statements)
 
 
@@ -39,6 +41,11 @@ def route(
         for statement in statements
     )
     return parts if any(part.statement for part in parts) else None
+
+
+def may_change_roles(text: bytes) -> bool:
+    """Say whether a text names what CREATE, ALTER and DROP ROLE are made of; what a function does stays unseen."""
+    return _ROLE_WORDS.search(text) is not None
 
 
 def _reaches(statement: Statement, names: frozenset[str]) -> bool:
