@@ -23,6 +23,8 @@ LIMIT_DEFAULT = BucketLimit(capacity=60, refill_per_s=10)
 """For a bucket that the connector does not declare; the source's own headers correct it."""
 
 OBSERVE_INTERVAL_S = 2.0
+GIVEN_UP_FOR_S = 1.0
+"""How long Valkey is not asked again after it did not answer."""
 PLENTY = 0.5
 """While more than this share of a quota is left, what a source says is passed on once in the interval, or when it has
 moved by a twentieth of the quota."""
@@ -54,6 +56,7 @@ class SourceLimiter:
         self._clock = clock
         self._sleep = sleep
         self._told: dict[str, tuple[int | None, int | None, float]] = {}
+        self._given_up_until_s = -math.inf
 
     async def acquire(self, bucket: str, cost: float = 1.0) -> None:
         """Wait for, or be refused, `cost` units of a bucket.
@@ -63,11 +66,15 @@ class SourceLimiter:
             Retryable: (08006) the limits cannot be checked, and configuration says to stop then.
         """
         limit, started_s = self._limit(bucket), self._clock()
+        if self._has_given_up():
+            self._pass_unchecked()
+            return
         while True:
             try:
                 taken = await self._store.take(self._key(bucket), limit, cost)
             except (RedisError, TimeoutError, OSError) as error:
-                self._unchecked(bucket, error)
+                self._warn("rate_limit_unchecked", bucket, error)
+                self._pass_unchecked(error)
                 return
             waited_s, wait_s = self._clock() - started_s, taken.wait_ms / 1000.0
             if taken.allowed:
@@ -81,7 +88,7 @@ class SourceLimiter:
 
     async def observe(self, quota: QuotaObserved) -> None:
         """Correct a bucket by what the source itself said, as far as that is news."""
-        if not self._is_news(quota):
+        if self._has_given_up() or not self._is_news(quota):
             return
         try:
             await self._store.observe(self._key(quota.bucket), self._limit(quota.bucket), quota)
@@ -92,6 +99,8 @@ class SourceLimiter:
     async def block(self, bucket: str, retry_after_s: float) -> None:
         """Close a bucket, for every session and replica, until the source answers again."""
         _log.info("rate_limit_closed", source=self._source, bucket=bucket, retry_after_s=retry_after_s)
+        if self._has_given_up():
+            return
         try:
             await self._store.block(self._key(bucket), self._limit(bucket), retry_after_s)
         except (RedisError, TimeoutError, OSError) as error:
@@ -124,9 +133,12 @@ class SourceLimiter:
             hint=f"Run the statement again in {seconds} seconds, or narrow it so that it needs fewer calls.",
         )
 
-    def _unchecked(self, bucket: str, error: Exception) -> None:
+    def _has_given_up(self) -> bool:
+        """Say whether Valkey did not answer a moment ago: to ask it again would cost every request that time."""
+        return self._clock() < self._given_up_until_s
+
+    def _pass_unchecked(self, error: Exception | None = None) -> None:
         """Let the request pass, or refuse it, when nobody can say whether the limit allows it."""
-        self._warn("rate_limit_unchecked", bucket, error)
         if self._fail_open:
             return
         raise Retryable(
@@ -136,6 +148,7 @@ class SourceLimiter:
         ) from error
 
     def _warn(self, event: str, bucket: str, error: Exception) -> None:
+        self._given_up_until_s = self._clock() + GIVEN_UP_FOR_S
         _log.warning(
             event,
             tenant=self._tenant,
