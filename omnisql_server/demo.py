@@ -34,9 +34,10 @@ from omnisql_server.app import serve_tenants
 from omnisql_server.config import environment_sources
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.introspection.connector import INTROSPECTION
+from omnisql_server.outbound import transport_settings
 from omnisql_server.provision import foreign_server, foreign_tables, put_credential, wrapper_shape
 from omnisql_server.services import Services, start_services
-from omnisql_server.settings import Settings
+from omnisql_server.settings import NetworkSettings, Settings
 from wire.auth import make_verifier
 
 TENANT = DATABASE = "acme"
@@ -48,6 +49,8 @@ SEARCH_PATH = ("$user", "public", "github", "jira")
 SIMULATED_TOKEN = "simulated-token"  # noqa: S105 - opens nothing but the simulator
 SIMULATED_EMAIL = "demo@acme.example"
 SIMULATED = ("github", "jira")
+SIMULATOR_NETWORK = "127.0.0.0/8"
+SIMULATOR_HOST = "127.0.0.1"
 SIMULATOR_START_TIMEOUT_S = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +77,7 @@ async def run_demo(settings: Settings, *, issues: int, ready_file: Path | None) 
     policy = resources.files("omnisql_server") / "demo_policy.yaml"
     with resources.as_file(policy) as policy_file:
         settings = replace(settings, policy=replace(settings.policy, file=settings.policy.file or policy_file))
+        settings = replace(settings, network=reaching_simulators(settings.network))
         async with AsyncExitStack() as stack:
             starting = [stack.enter_async_context(_simulator(name, issues)) for name in SIMULATED]
             services_ready = asyncio.create_task(stack.enter_async_context(start_services(settings)))
@@ -81,6 +85,15 @@ async def run_demo(settings: Settings, *, issues: int, ready_file: Path | None) 
             services = await services_ready
             await prepare_demo(services, _sources(github, jira))
             await serve_tenants(services, ready=lambda port: _ready(port, {"github": github, "jira": jira}, ready_file))
+
+
+def reaching_simulators(network: NetworkSettings) -> NetworkSettings:
+    """Let the simulators of this machine be reached, by no proxy, besides what is configured."""
+    return replace(
+        network,
+        allowed_networks=",".join(filter(None, (network.allowed_networks, SIMULATOR_NETWORK))),
+        no_proxy=",".join(filter(None, (network.no_proxy, SIMULATOR_HOST))),
+    )
 
 
 def _sources(github: str, jira: str) -> tuple[DemoSource, ...]:
@@ -142,8 +155,9 @@ async def _install(
     cluster: Cluster,
     sources: tuple[DemoSource, ...],
 ) -> None:
-    connectors: list[Connector] = [connector_named(source.connector) for source in sources]
-    found = await asyncio.gather(*(_shape(source) for source in sources))
+    transport = transport_settings(services.settings)
+    connectors = [connector_named(source.connector, transport) for source in sources]
+    found = await asyncio.gather(*map(_shape, connectors, sources))
     sources = tuple(source for source, shape in zip(sources, found, strict=True) if shape is not None)
     shapes = [shape for shape in found if shape is not None]
     servers = [server for server, _ in shapes]
@@ -176,9 +190,8 @@ async def _install(
         await tenant_connection.close()
 
 
-async def _shape(source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable, ...]] | None:
+async def _shape(connector: Connector, source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable, ...]] | None:
     """Ask a source for its tables and describe them; None for a live source that does not answer."""
-    connector = connector_named(source.connector)
     connection = await connector.connect(
         Source(
             tenant=TENANT,

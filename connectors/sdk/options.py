@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from connectors.sdk.addresses import is_plain_host
 from connectors.sdk.connector import Option, Source
 from connectors.sdk.errors import OptionInvalid
 
@@ -38,7 +39,7 @@ def checked_base_url(text: str, server: str) -> str:
     """Return a base URL without a trailing slash.
 
     Raises:
-        OptionInvalid: SQLSTATE HV00D, it is not a plain http or https address.
+        OptionInvalid: SQLSTATE HV00D, it is not a plain http or https address, or its host can be read in two ways.
     """
     try:
         parts = urlsplit(text)
@@ -51,5 +52,10 @@ def checked_base_url(text: str, server: str) -> str:
         raise OptionInvalid(
             message=f'option base_url of server "{server}" is not an address',
             hint="Write it like https://api.example.com, without user, query and fragment.",
+        )
+    if not is_plain_host(parts.hostname or ""):
+        raise OptionInvalid(
+            message=f'option base_url of server "{server}" does not spell its host plainly',
+            hint="Write a name in ASCII (xn--... for others), or an address in its usual form, like 192.0.2.1.",
         )
     return text.rstrip("/")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from local_network import LOCAL_SETTINGS, TO_LOOPBACK
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -46,7 +47,7 @@ async def open_transport(api: Any, passing_time: Any) -> AsyncIterator[Callable[
             authenticator=TokenAuth(TOKEN),
             judge=judge_by_status,
             quota=QUOTA,
-            settings=TransportSettings(**bounds),
+            settings=TransportSettings(outbound=TO_LOOPBACK, **bounds),
             surroundings=passing_time.surroundings(),
         )
         opened.append(transport)
@@ -235,6 +236,7 @@ async def test_a_source_that_cannot_be_reached_is_unavailable(context: FetchCont
         base_url="http://127.0.0.1:1",
         authenticator=TokenAuth(TOKEN),
         judge=judge_by_status,
+        settings=LOCAL_SETTINGS,
         surroundings=passing_time.surroundings(),
     )
     with pytest.raises(Retryable, match='SOURCE_UNAVAILABLE: server "shop"'):
