@@ -104,5 +104,6 @@ def is_plain_host(host: str) -> bool:
     and characters beyond ASCII may become any others in a look-up. A client, a proxy and a check must not differ.
     """
     if address_of(host) is not None:
-        return True
+        # An interface behind a percent sign is written in a URL in two ways.
+        return "%" not in host
     return bool(_NAME.fullmatch(host)) and not _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from local_network import LOCAL_SETTINGS, TO_LOOPBACK
+from network_servers import answering
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -186,14 +187,31 @@ async def test_a_redirect_within_the_origin_keeps_the_credentials(
     assert [request.headers["Authorization"] for request in api.requests] == [f"Bearer {TOKEN}"] * 2
 
 
-@pytest.mark.parametrize("location", ["http://127.0.0.1:1/x", "https://127.0.0.1/x", "//example.com/x"])
-async def test_a_redirect_to_another_origin_is_refused(
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.1:{other}/x",
+        "https://127.0.0.1:{port}/x",
+        "//127.0.0.1:{other}/x",
+        "http://127.0.0.1:{port}@127.0.0.1:{other}/x",
+        "http://user:password@127.0.0.1:{port}/x",
+        "http://127.0.0.1:{port}\\@127.0.0.1:{other}/x",
+        "http://localhost:{port}/x",
+        "http://[::1/x",
+        "http://127.0.0.1:99999/x",
+        "ftp://127.0.0.1:{port}/x",
+    ],
+)
+async def test_a_redirect_elsewhere_is_refused_and_gets_no_credentials(
     api: Any, open_transport: Any, context: FetchContext, location: str
 ) -> None:
-    api.answer(in_turn(status(302, Location=location)))
-    with pytest.raises(Fatal, match="another host"):
-        await open_transport().send(THINGS, context)
-    assert len(api.requests) == 1
+    async with answering() as other:
+        port = api.base_url.rpartition(":")[2]
+        api.answer(in_turn(status(302, Location=location.format(port=port, other=other.port))))
+        with pytest.raises(Fatal, match="another host"):
+            await open_transport().send(THINGS, context)
+        assert len(api.requests) == 1
+        assert other.connections == 0
 
 
 async def test_a_redirect_in_a_circle_ends(api: Any, open_transport: Any, context: FetchContext) -> None:
