@@ -36,7 +36,7 @@ def test_what_is_no_network_is_refused_at_the_start(text: str) -> None:
         ("listener.proxy_protocol_from", {"listener": ListenerSettings(proxy_protocol_from=text)}),
     ):
         with pytest.raises(ConfigurationInvalid) as caught:
-            replace(Settings(), **tree)  # type: ignore[arg-type]
+            replace(Settings(), **tree)
         assert caught.value.message == f"setting {section} is not valid"
         assert "networks like 10.0.0.0/8, comma-separated" in str(caught.value.detail)
 
