@@ -265,6 +265,8 @@ async def post_form(
 ) -> TokenAnswer:
     """Post a form to an OAuth 2.0 token endpoint, on behalf of a server, and return its answer.
 
+    `url` has been checked like a base URL; a redirect is an answer and is not followed.
+
     Raises:
         DestinationRefused: SQLSTATE HV00N, the endpoint may not be connected to.
         Retryable: SQLSTATE 08006, the endpoint cannot be reached.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 
 BODY = b'{"id": 1}'
@@ -21,7 +21,6 @@ class Heard:
     port: int = 0
     connections: int = 0
     heads: list[str] = field(default_factory=list)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def head(self, reader: asyncio.StreamReader) -> str:
         """Read one head and remember it."""
@@ -39,12 +38,10 @@ async def answering(
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.connections += 1
-        try:
+        with suppress(asyncio.IncompleteReadError, ConnectionError), closing(writer):
             while True:
                 await heard.head(reader)
                 writer.write(ANSWER)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
 
     async with await asyncio.start_server(attend, host, port, ssl=tls) as server:
         heard.port = server.sockets[0].getsockname()[1]
@@ -58,7 +55,7 @@ async def proxying(*, credentials: str | None = None) -> AsyncIterator[Heard]:
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.connections += 1
-        try:
+        with suppress(asyncio.IncompleteReadError, ConnectionError), closing(writer):
             head = await heard.head(reader)
             method, target, _ = head.split(" ", 2)
             if credentials is not None and f"Proxy-Authorization: Basic {credentials}\r\n" not in head:
@@ -73,10 +70,6 @@ async def proxying(*, credentials: str | None = None) -> AsyncIterator[Heard]:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_copy(reader, there_writer))
                 group.create_task(_copy(there_reader, writer))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            heard.heads.append("")
-        finally:
-            writer.close()
 
     async with await asyncio.start_server(attend, "127.0.0.1", 0) as server:
         heard.port = server.sockets[0].getsockname()[1]
@@ -84,6 +77,6 @@ async def proxying(*, credentials: str | None = None) -> AsyncIterator[Heard]:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-    writer.close()
+    with suppress(ConnectionError), closing(writer):
+        while data := await reader.read(65_536):
+            writer.write(data)

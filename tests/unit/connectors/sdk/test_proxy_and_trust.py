@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_network import LOCAL_SETTINGS, LOOPBACK
+from local_network import LOOPBACK
 from network_servers import Heard, answering, proxying
 
 from connectors.sdk.auth import TokenAuth
@@ -24,10 +24,7 @@ from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.settings import Outbound, Surroundings, TransportSettings
 from connectors.sdk.transport import Transport, post_form
 from connectors.sdk.verdicts import judge_by_status
-from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.listener.tls import make_self_signed
-from omnisql_server.outbound import transport_settings
-from omnisql_server.settings import NetworkSettings, Settings
 
 TOKEN = "tok_very_secret"
 THINGS = Request(template="/things", path="/things")
@@ -100,9 +97,7 @@ async def secure_server(certificate: tuple[Path, Path]) -> AsyncIterator[Heard]:
 
 
 def trusting(ca_file: Path) -> ssl.SSLContext:
-    settings = transport_settings(Settings(network=NetworkSettings(ca_file=ca_file)))
-    assert settings.outbound.tls is not None
-    return settings.outbound.tls
+    return ssl.create_default_context(cafile=ca_file)
 
 
 async def test_requests_leave_by_the_proxy(ask: Ask, proxy: Heard, server: Heard) -> None:
@@ -201,37 +196,3 @@ async def test_certificates_are_believed_only_from_known_authorities(
     assert (await ask(url, outbound, "127.0.0.1")).status == 200
     with pytest.raises(Retryable):
         await ask(f"https://other.example:{secure_server.port}", outbound, "127.0.0.1")
-
-
-def test_the_systems_authorities_stay_trusted(certificate: tuple[Path, Path]) -> None:
-    context = trusting(certificate[0])
-    system = ssl.create_default_context().cert_store_stats()["x509"]
-    assert context.cert_store_stats()["x509"] == system + 1
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname is True
-
-
-def test_a_file_that_holds_no_authority_ends_the_start(tmp_path: Path) -> None:
-    empty, garbage, broken = tmp_path / "empty.pem", tmp_path / "garbage.pem", tmp_path / "broken.pem"
-    empty.write_text("")
-    garbage.write_bytes(b"\0\xff" * 100)
-    broken.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
-    for file in (tmp_path / "none.pem", tmp_path, empty, garbage, broken):
-        with pytest.raises(ConfigurationInvalid) as raised:
-            transport_settings(Settings(network=NetworkSettings(ca_file=file)))
-        assert raised.value.sqlstate == "F0000"
-        assert str(file) in str(raised.value.detail)
-
-
-def test_settings_reach_the_transport() -> None:
-    settings = Settings(
-        network=NetworkSettings(
-            allowed_networks="10.0.0.0/8", proxy_url="http://p:1", proxy_resolves=True, no_proxy="A.example"
-        )
-    )
-    outbound = transport_settings(settings).outbound
-    assert outbound.fence.allows("10.1.1.1")
-    assert not outbound.fence.allows("127.0.0.1")
-    assert (outbound.proxy_url, outbound.proxy_resolves, outbound.no_proxy) == ("http://p:1", True, ("a.example",))
-    assert not transport_settings(Settings()).outbound.fence.allows("127.0.0.1")
-    assert LOCAL_SETTINGS.outbound.fence.allows("127.0.0.1")
