@@ -6,6 +6,7 @@ Functions over a control connection; each is one statement, so that each is atom
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,19 +29,30 @@ from catalog.errors import (
 from catalog.migrations.runner import migrate, read_migrations
 
 CONTROL_DATABASE = "omnisql_control"
+CLUSTER_NAME_READABLE_MAX = 32
 
 DATABASE_EXISTS_SQL = "SELECT 1 FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1"
 CREATE_DATABASE_SQL = f"CREATE DATABASE {CONTROL_DATABASE} TEMPLATE template0"
-TENANT_COLUMNS = "id, name, database, dsn, created_at"
-CREATE_TENANT_SQL = f"INSERT INTO control.tenants (name, database, dsn) VALUES ($1, $2, $3) RETURNING {TENANT_COLUMNS}"
+TENANT_COLUMNS = "id, name, database, dsn, cluster, owner, ready, created_at"
+CREATE_TENANT_SQL = f"""
+INSERT INTO control.tenants (name, database, dsn, cluster, owner) VALUES ($1, $2, $3, $4, $5) RETURNING {TENANT_COLUMNS}
+"""
 TENANT_BY_NAME_SQL = f"SELECT {TENANT_COLUMNS} FROM control.tenants WHERE name = $1"
 ALL_TENANTS_SQL = f"SELECT {TENANT_COLUMNS} FROM control.tenants ORDER BY name"
+MARK_READY_SQL = "UPDATE control.tenants SET ready = true, owner = $2 WHERE id = $1"
+ALL_PRINCIPALS_SQL = """
+SELECT name, verifier, attributes, roles FROM control.principals WHERE tenant = $1 ORDER BY name
+"""
+RENAME_TENANT_SQL = f"UPDATE control.tenants SET name = $2, database = $2 WHERE id = $1 RETURNING {TENANT_COLUMNS}"
 PUT_PRINCIPAL_SQL = """
 INSERT INTO control.principals (tenant, name, verifier, attributes, roles) VALUES ($1, $2, $3, $4::jsonb, $5)
 ON CONFLICT (tenant, name) DO UPDATE
 SET verifier = EXCLUDED.verifier, attributes = EXCLUDED.attributes, roles = EXCLUDED.roles
 """
-PRINCIPAL_SQL = "SELECT verifier, attributes, roles FROM control.principals WHERE tenant = $1 AND name = $2"
+PRINCIPAL_SQL = """
+SELECT CASE WHEN valid_until OPERATOR(pg_catalog.<=) pg_catalog.now() THEN NULL ELSE verifier END AS verifier,
+    attributes, roles FROM control.principals WHERE tenant = $1 AND name = $2
+"""
 PUT_SOURCE_SQL = """
 INSERT INTO control.sources (tenant, server, connector, options) VALUES ($1, $2, $3, $4::jsonb)
 ON CONFLICT (tenant, server) DO UPDATE SET connector = EXCLUDED.connector, options = EXCLUDED.options
@@ -56,12 +68,19 @@ FORGET_SQL = "DELETE FROM control.secrets WHERE handle = $1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """One tenant; its cluster is embedded when `dsn` is None."""
+    """One tenant; its cluster is embedded when `dsn` is None.
+
+    `cluster` names the cluster's data directory and stays when the tenant is renamed. A tenant that is not `ready` was
+    not made to its end: nobody logs in to it, and making it again completes it.
+    """
 
     id: UUID
     name: str
     database: str
     dsn: str | None
+    cluster: str
+    owner: str | None
+    ready: bool
     created_at: datetime
 
 
@@ -115,8 +134,10 @@ async def prepare_control_database(cluster: Cluster) -> tuple[int, ...]:
         await connection.close()
 
 
-async def create_tenant(connection: Connection, *, name: str, database: str, dsn: str | None = None) -> Tenant:
-    """Record a tenant.
+async def create_tenant(
+    connection: Connection, *, name: str, database: str, dsn: str | None = None, owner: str | None = None
+) -> Tenant:
+    """Record a tenant, not ready yet, with a cluster name that no other tenant ever had.
 
     Raises: TenantExists (42P04), InvalidName (42602) for a name outside [a-z][a-z0-9_-]* or a DSN that holds a
     password.
@@ -124,7 +145,7 @@ async def create_tenant(connection: Connection, *, name: str, database: str, dsn
     if dsn is not None and (urlsplit(dsn).password or "password" in parse_qs(urlsplit(dsn).query)):
         raise InvalidName("a DSN may not hold a password", hint="Use a client certificate or a password file.")
     try:
-        row = await connection.fetchrow(CREATE_TENANT_SQL, name, database, dsn)
+        row = await connection.fetchrow(CREATE_TENANT_SQL, name, database, dsn, _new_cluster_name(name), owner)
     except asyncpg.UniqueViolationError as error:
         raise TenantExists("the tenant exists already", detail=name) from error
     except asyncpg.CheckViolationError as error:
@@ -138,6 +159,24 @@ async def tenant_named(connection: Connection, name: str) -> Tenant:
     Raises: TenantUnknown (3D000).
     """
     return _tenant(await connection.fetchrow(TENANT_BY_NAME_SQL, name), name)
+
+
+async def mark_ready(connection: Connection, tenant: UUID, owner: str) -> None:
+    """Let users log in to a tenant that is complete, and say who owns it."""
+    await connection.execute(MARK_READY_SQL, tenant, owner)
+
+
+async def rename_tenant(connection: Connection, tenant: UUID, name: str) -> Tenant:
+    """Give a tenant, and with it its database, another name on record.
+
+    Raises: TenantExists (42P04), InvalidName (42602), TenantUnknown (3D000).
+    """
+    try:
+        return _tenant(await connection.fetchrow(RENAME_TENANT_SQL, tenant, name), name)
+    except asyncpg.UniqueViolationError as error:
+        raise TenantExists("the tenant exists already", detail=name) from error
+    except asyncpg.CheckViolationError as error:
+        raise InvalidName("a tenant's name has lower-case letters, digits, _ and - only", detail=name[:80]) from error
 
 
 async def all_tenants(connection: Connection) -> tuple[Tenant, ...]:
@@ -168,13 +207,13 @@ async def principal_named(connection: Connection, tenant: UUID, name: str) -> Pr
     row = await connection.fetchrow(PRINCIPAL_SQL, tenant, name)
     if row is None:
         raise PrincipalUnknown("the principal does not exist", detail=name[:80])
-    return Principal(
-        tenant=tenant,
-        name=name,
-        verifier=row["verifier"],
-        attributes=json.loads(row["attributes"]),
-        roles=tuple(row["roles"]),
-    )
+    return _principal(tenant, name, row)
+
+
+async def principals_of(connection: Connection, tenant: UUID) -> tuple[Principal, ...]:
+    """List a tenant's principals by name."""
+    rows = await connection.fetch(ALL_PRINCIPALS_SQL, tenant)
+    return tuple(_principal(tenant, row["name"], row) for row in rows)
 
 
 async def put_source(connection: Connection, source: Source, *, secret_options: Sequence[str] = ()) -> None:
@@ -231,6 +270,21 @@ async def secret_handles(connection: Connection, *, tenant: UUID, server: str, r
 async def delete_secret(connection: Connection, handle: UUID) -> None:
     """Forget a secret; forgetting one that does not exist does nothing."""
     await connection.execute(FORGET_SQL, handle)
+
+
+def _new_cluster_name(name: str) -> str:
+    """Name a cluster after its tenant, so that people find it, with a random part, so that no other ever had it."""
+    return f"{name[:CLUSTER_NAME_READABLE_MAX]}-{secrets.token_hex(4)}"
+
+
+def _principal(tenant: UUID, name: str, row: asyncpg.Record) -> Principal:
+    return Principal(
+        tenant=tenant,
+        name=name,
+        verifier=row["verifier"],
+        attributes=json.loads(row["attributes"]),
+        roles=tuple(row["roles"]),
+    )
 
 
 def _tenant(row: asyncpg.Record | None, name: str) -> Tenant:

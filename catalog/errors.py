@@ -74,6 +74,18 @@ class RoleRefused(CatalogError):
     sqlstate = "42939"
 
 
+class RoleUnknown(CatalogError):
+    """No user of the tenant has this name."""
+
+    sqlstate = "42704"
+
+
+class DatabaseInUse(CatalogError):
+    """Somebody is connected to the database."""
+
+    sqlstate = "55006"
+
+
 class MigrationFailed(CatalogError):
     """A migration could not be applied, or an applied one no longer has the text it had."""
 

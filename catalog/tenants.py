@@ -9,9 +9,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
+import asyncpg
+
 from catalog.clusters.cluster import Cluster
 from catalog.connection import Connection
-from catalog.errors import RoleRefused
+from catalog.errors import DatabaseInUse, RoleRefused, RoleUnknown, TenantExists
 from catalog.quoting import identifier, literal
 from catalog.validators import CATALOG_SCHEMA
 
@@ -41,6 +43,10 @@ DATABASE_SQL = "SELECT 1 FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_c
 ROLE_SQL = """
 SELECT r.rolsuper, pg_catalog.shobj_description(r.oid, 'pg_authid') AS mark FROM pg_catalog.pg_roles r
 WHERE r.rolname OPERATOR(pg_catalog.=) $1
+"""
+ADMIN_SQL = """
+SELECT pg_catalog.pg_has_role($2::pg_catalog.name, r.oid, 'MEMBER WITH ADMIN OPTION')
+FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) $1
 """
 EVENT_TRIGGER_SQL = "SELECT 1 FROM pg_catalog.pg_event_trigger WHERE evtname OPERATOR(pg_catalog.=) $1"
 SEQUENCE_SQL = f"SELECT pg_catalog.to_regclass('{CATALOG_SCHEMA}.ddl_sequence') IS NOT NULL"
@@ -80,8 +86,10 @@ async def create_tenant_database(cluster: Cluster, database: str) -> str:
             await connection.execute(
                 f"CREATE DATABASE {identifier(database)} OWNER {identifier(control_role)} TEMPLATE template0"
             )
-        for closed in (MAINTENANCE_DATABASE, "template1", database):
+        for closed in (MAINTENANCE_DATABASE, "template1"):
             await connection.execute(f"REVOKE ALL ON DATABASE {identifier(closed)} FROM PUBLIC")
+        # As PostgreSQL has it, so that a role which the owner makes can use the database: there is no other to use.
+        await connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {identifier(database)} TO PUBLIC")
         await connection.execute(f"GRANT SET ON PARAMETER {', '.join(CUSTOM_SETTINGS)} TO PUBLIC")
     finally:
         await connection.close()
@@ -94,6 +102,24 @@ async def create_tenant_database(cluster: Cluster, database: str) -> str:
     return control_role
 
 
+async def rename_database(cluster: Cluster, database: str, name: str) -> None:
+    """Give the tenant's database another name; doing it again does nothing. Nobody may be connected to it.
+
+    Raises: DatabaseInUse (55006), TenantExists (42P04) when there is a database of that name as well.
+    """
+    connection = await cluster.connect(cluster.superuser, MAINTENANCE_DATABASE)
+    try:
+        if await connection.fetchval(DATABASE_SQL, database) is None and await connection.fetchval(DATABASE_SQL, name):
+            return
+        await connection.execute(f"ALTER DATABASE {identifier(database)} RENAME TO {identifier(name)}")
+    except asyncpg.ObjectInUseError as error:
+        raise DatabaseInUse("the tenant's database is in use", detail=error.detail) from error
+    except asyncpg.DuplicateDatabaseError as error:
+        raise TenantExists("the cluster has a database of this name already", detail=name) from error
+    finally:
+        await connection.close()
+
+
 async def create_user(
     cluster: Cluster,
     database: str,
@@ -101,8 +127,13 @@ async def create_user(
     *,
     search_path: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
+    verifier: str | None = None,
+    owner: str | None = None,
 ) -> None:
     """Make a role that may log in to the tenant's database and make temporary objects there, and nothing else.
+
+    `verifier` is its password as SCRAM-SHA-256 verifier; without one a password it has stays. `owner` may alter, drop
+    and grant the role from then on, without being a member of it.
 
     Raises: RoleRefused (42939) for reserved names and for roles that belong to the system.
     """
@@ -112,7 +143,10 @@ async def create_user(
         async with connection.transaction():
             await _create_role(connection, role)
             name = identifier(role)
-            await connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {identifier(database)} TO {name}")
+            if verifier is not None:
+                await connection.execute(f"ALTER ROLE {name} PASSWORD {literal(verifier)}")
+            if owner is not None and owner != role:
+                await _give_to_owner(connection, role, owner)
             if search_path:
                 path = ", ".join(identifier(schema) for schema in search_path)
                 await connection.execute(
@@ -127,17 +161,36 @@ async def create_user(
         await connection.close()
 
 
+async def set_password(cluster: Cluster, database: str, role: str, verifier: str) -> None:
+    """Give a user of the tenant another password, as SCRAM-SHA-256 verifier.
+
+    Raises: RoleRefused (42939) for roles of the system, RoleUnknown (42704).
+    """
+    _refuse_reserved(role)
+    connection = await cluster.connect(cluster.superuser, database)
+    try:
+        row = await connection.fetchrow(ROLE_SQL, role)
+        if row is None:
+            raise RoleUnknown("the user does not exist", detail=role[:80])
+        _refuse_system(role, row)
+        await connection.execute(f"ALTER ROLE {identifier(role)} PASSWORD {literal(verifier)}")
+    finally:
+        await connection.close()
+
+
 async def make_owner(cluster: Cluster, database: str, role: str) -> None:
-    """Give an existing user the owner's rights: make schemas, and own schema public and the wrappers' use; not the
-    database itself.
+    """Give an existing user the owner's rights: make schemas and roles, and own schema public; not the database itself.
+
+    From PostgreSQL 16 on CREATEROLE is the right to make roles and to alter those one made, not those of the system.
     """
     _refuse_reserved(role)
     connection = await cluster.connect(cluster.superuser, database)
     try:
         async with connection.transaction():
             name = identifier(role)
-            await connection.execute(f"GRANT CREATE, CONNECT, TEMPORARY ON DATABASE {identifier(database)} TO {name}")
+            await connection.execute(f"GRANT CREATE ON DATABASE {identifier(database)} TO {name}")
             await connection.execute(f"ALTER SCHEMA public OWNER TO {name}")
+            await connection.execute(f"ALTER ROLE {name} CREATEROLE")
     finally:
         await connection.close()
 
@@ -180,11 +233,20 @@ async def _create_role(connection: Connection, role: str) -> None:
     row = await connection.fetchrow(ROLE_SQL, role)
     if row is None:
         await connection.execute(f"CREATE ROLE {identifier(role)}")
-    elif row["rolsuper"] or row["mark"] == CONTROL_ROLE_MARK:
+    else:
+        _refuse_system(role, row)
+    await connection.execute(f"ALTER ROLE {identifier(role)} LOGIN NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS")
+
+
+async def _give_to_owner(connection: Connection, role: str, owner: str) -> None:
+    statement = f"GRANT {identifier(role)} TO {identifier(owner)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+    if not await connection.fetchval(ADMIN_SQL, role, owner):
+        await connection.execute(statement)
+
+
+def _refuse_system(role: str, row: asyncpg.Record) -> None:
+    if row["rolsuper"] or row["mark"] == CONTROL_ROLE_MARK:
         raise RoleRefused("the role belongs to the system", detail=role)
-    await connection.execute(
-        f"ALTER ROLE {identifier(role)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
-    )
 
 
 def _refuse_reserved(role: str) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import structlog
 
 from connectors.sdk.connector import Connector
+from omnisql_server.admin.channel import serve_admin
+from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
@@ -53,14 +55,14 @@ async def serve_tenants(
 
     @asynccontextmanager
     async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
-        opened = await tenancy.open(principal.tenant)
-        yield TenantAccess(
-            address=opened.cluster.address(),
-            role=principal.name,
-            database=opened.record.database,
-            runner=opened.pipeline,
-            settings=SETTING_DEFAULTS,
-        )
+        async with tenancy.session(principal.tenant) as opened:
+            yield TenantAccess(
+                address=opened.cluster.address(),
+                role=principal.name,
+                database=opened.record.database,
+                runner=opened.pipeline,
+                settings=SETTING_DEFAULTS,
+            )
 
     listener = Listener(
         _listener_settings(settings),
@@ -70,7 +72,10 @@ async def serve_tenants(
         is_trusted=_nobody if settings.listener.tls_required else is_loopback,
     )
     try:
-        async with asyncio.TaskGroup() as group:
+        administration = TenantAdministration(services=services, tenancy=tenancy, end_sessions=listener.end_tenant)
+        directory = settings.data.directory.absolute()
+        async with asyncio.TaskGroup() as group, serve_admin(directory, administration):
+            housekeeping = group.create_task(tenancy.housekeep())
             group.create_task(listener.serve())
             await listener.ready.wait()
             _log.info("listener_ready", host=settings.listener.host, port=listener.port)
@@ -79,6 +84,7 @@ async def serve_tenants(
             await stopping.wait()
             _log.info("drain_started")
             await listener.drain()
+            housekeeping.cancel()
     finally:
         await tenancy.close()
 

@@ -22,20 +22,19 @@ import structlog
 from catalog import control
 from catalog.clusters import Cluster
 from catalog.clusters.processes import Account, child_command
-from catalog.connection import Connection
-from catalog.errors import TenantUnknown
+from catalog.errors import TenantExists
 from catalog.quoting import identifier
 from catalog.shape import ForeignServer, ForeignTable, install
-from catalog.tenants import create_tenant_database, create_user, make_owner
 from connectors.registry import connector_named
-from connectors.sdk.connector import Connector, Source
+from connectors.sdk.connector import Source
 from connectors.sdk.errors import ConnectorError
+from connectors.sdk.settings import TransportSettings
+from omnisql_server.admin.making import make_tenant, put_user
 from omnisql_server.app import serve_tenants
 from omnisql_server.config import environment_sources
 from omnisql_server.errors import OmniSQLError
-from omnisql_server.introspection.connector import INTROSPECTION
 from omnisql_server.outbound import transport_settings
-from omnisql_server.provision import foreign_server, foreign_tables, put_credential, wrapper_shape
+from omnisql_server.provision import foreign_server, foreign_tables, put_credential, update_database
 from omnisql_server.services import Services, start_services
 from omnisql_server.settings import NetworkSettings, Settings
 from wire.auth import make_verifier
@@ -122,76 +121,66 @@ def _sources(github: str, jira: str) -> tuple[DemoSource, ...]:
 
 async def prepare_demo(services: Services, sources: tuple[DemoSource, ...]) -> None:
     """Make the tenant, its users and its foreign tables, or bring what is there up to date."""
-    async with services.control_connection() as connection:
-        record = await _tenant(connection)
-        for user, teams in USERS.items():
-            known = control.Principal(
-                tenant=record.id,
-                name=user,
-                verifier=make_verifier(PASSWORD),
-                attributes={"teams": list(teams)},
-                roles=(),
-            )
-            await control.put_principal(connection, known)
-        async with services.clusters.lease(TENANT) as cluster:
-            await create_tenant_database(cluster, DATABASE)
-            for user in USERS:
-                await create_user(cluster, DATABASE, user, search_path=SEARCH_PATH)
-            await make_owner(cluster, DATABASE, OWNER)
-            await _install(services, connection, record, cluster, sources)
-
-
-async def _tenant(connection: Connection) -> control.Tenant:
+    verifier = make_verifier(PASSWORD)
     try:
-        return await control.tenant_named(connection, TENANT)
-    except TenantUnknown:
-        return await control.create_tenant(connection, name=TENANT, database=DATABASE)
+        record = await make_tenant(services, TENANT, owner=OWNER, verifier=verifier)
+    except TenantExists:
+        async with services.control_connection() as connection:
+            record = await control.tenant_named(connection, TENANT)
+    async with services.clusters.lease(record.cluster, record.dsn) as cluster:
+        for user, teams in USERS.items():
+            attributes = {"teams": teams}
+            await put_user(
+                services,
+                record,
+                cluster,
+                user,
+                verifier=verifier,
+                attributes=attributes,
+                search_path=SEARCH_PATH,
+            )
+        await update_database(cluster, record.database, OWNER)
+        await _install(services, record, cluster, sources)
 
 
 async def _install(
-    services: Services,
-    connection: Connection,
-    record: control.Tenant,
-    cluster: Cluster,
-    sources: tuple[DemoSource, ...],
+    services: Services, record: control.Tenant, cluster: Cluster, sources: tuple[DemoSource, ...]
 ) -> None:
     transport = transport_settings(services.settings)
-    connectors = [connector_named(source.connector, transport) for source in sources]
-    found = await asyncio.gather(*map(_shape, connectors, sources))
+    found = await asyncio.gather(*(_shape(source, transport) for source in sources))
     sources = tuple(source for source, shape in zip(sources, found, strict=True) if shape is not None)
     shapes = [shape for shape in found if shape is not None]
-    servers = [server for server, _ in shapes]
-    tables = [table for _, some in shapes for table in some]
-    servers.append(ForeignServer(name=INTROSPECTION.name, wrapper=INTROSPECTION.name))
-    tables += foreign_tables("omnisql", INTROSPECTION.name, INTROSPECTION.tables)
-    wrappers = {connector.name: wrapper_shape(connector) for connector in (*connectors, INTROSPECTION)}
-    tenant_connection = await cluster.connect(cluster.superuser, DATABASE)
+    connection = await cluster.connect(cluster.superuser, record.database)
     try:
         await install(
-            tenant_connection,
-            wrappers=list(wrappers.values()),
-            servers=servers,
-            tables=tables,
+            connection,
+            wrappers=(),
+            servers=[server for server, _ in shapes],
+            tables=[table for _, some in shapes for table in some],
             grants=list(USERS),
             owner=OWNER,
         )
-        await tenant_connection.execute(f"GRANT CREATE ON SCHEMA public TO {', '.join(map(identifier, USERS))}")
-        for source in sources:
-            await put_credential(
-                tenant_connection,
-                connection,
-                services.credentials,
-                tenant=record.id,
-                server=source.server,
-                base_url=source.options["base_url"],
-                secrets=source.secrets,
-            )
+        await connection.execute(f"GRANT CREATE ON SCHEMA public TO {', '.join(map(identifier, USERS))}")
+        async with services.control_connection() as control_connection:
+            for source in sources:
+                await put_credential(
+                    connection,
+                    control_connection,
+                    services.credentials,
+                    tenant=record.id,
+                    server=source.server,
+                    base_url=source.options["base_url"],
+                    secrets=source.secrets,
+                )
     finally:
-        await tenant_connection.close()
+        await connection.close()
 
 
-async def _shape(connector: Connector, source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable, ...]] | None:
+async def _shape(
+    source: DemoSource, transport: TransportSettings
+) -> tuple[ForeignServer, tuple[ForeignTable, ...]] | None:
     """Ask a source for its tables and describe them; None for a live source that does not answer."""
+    connector = connector_named(source.connector, transport)
     connection = await connector.connect(
         Source(
             tenant=TENANT,

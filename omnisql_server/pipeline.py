@@ -6,7 +6,8 @@ The stages never call each other; this module hands the frozen values from one t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from omnisql_server.answers import (
@@ -24,15 +25,16 @@ from omnisql_server.errors import NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
+from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery, ParsedQuery
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
-from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.statement import MANAGED_KINDS, Part, Statement, StatementKind
 from omnisql_server.observability.traces import stage_span
-from omnisql_server.parse.router import route
+from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import check_calls, plan
@@ -59,11 +61,20 @@ class PipelineBounds:
 class Pipeline:
     """Runs the statements of one tenant; implements `model.run.StatementRunner`."""
 
-    def __init__(self, *, tenant: Tenant, rules: Rules, pool: InstancePool, bounds: PipelineBounds) -> None:
+    def __init__(
+        self,
+        *,
+        tenant: Tenant,
+        rules: Rules,
+        pool: InstancePool,
+        bounds: PipelineBounds,
+        managers: Mapping[StatementKind, Manage],
+    ) -> None:
         self._tenant = tenant
         self._rules = rules
         self._pool = pool
         self._bounds = bounds
+        self._managers = managers
         self._binder = Binder(
             parse_query=parse_query,
             api_wrappers=lambda: tenant.wrappers,
@@ -72,6 +83,8 @@ class Pipeline:
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
         """Split a message into parts to relay and to run; None when all of it is relayed untouched."""
+        if may_change_roles(text):
+            self._tenant.roles_touched_s = time.monotonic()
         snapshot = self._tenant.snapshot
         return route(text, snapshot.may_reach, snapshot.api_names, overlay)
 
@@ -88,6 +101,8 @@ class Pipeline:
             RelayInstead: it reaches no API table and is not a query.
             OmniSQLError: PostgreSQL, a GRANT or this server refuses it.
         """
+        if statement.kind in MANAGED_KINDS:
+            return await managed_description(self._managers, statement, view)
         await self._refuse(statement, view)
         query = _query_of(statement)
         with stage_span("bind"), own_position(statement):
@@ -104,6 +119,8 @@ class Pipeline:
             RelayInstead: it reaches no API table and is not a query.
             OmniSQLError, ConnectorError: it cannot be answered.
         """
+        if statement.kind in MANAGED_KINDS:
+            return await managed_result(self._managers, statement, view)
         await self._refuse(statement, view)
         deadline = Deadline()
         with stage_span("bind"), own_position(statement):

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
+from catalog.clusters import Cluster
 from catalog.connection import Connection
 from catalog.control import delete_secret, secret_handles
 from catalog.credentials import CredentialStore, audience_of
 from catalog.quoting import identifier, option_list
-from catalog.shape import ForeignColumn, ForeignServer, ForeignTable, WrapperShape
+from catalog.shape import ForeignColumn, ForeignServer, ForeignTable, WrapperShape, install
+from catalog.tenants import create_tenant_database
+from connectors.registry import all_connectors
 from connectors.sdk.connector import Connector
 from connectors.sdk.table import Table
+from omnisql_server.introspection.connector import INTROSPECTION
 
 EVERYONE = "public"
 """The role in a credential's seal when the mapping is for PUBLIC."""
@@ -56,6 +60,33 @@ def foreign_tables(schema: str, server: str, tables: Iterable[Table]) -> tuple[F
         )
         for table in tables
     )
+
+
+async def install_builtin(connection: Connection, *, control_role: str, owner: str) -> None:
+    """Bring a tenant's database to this version: every connector's wrapper, usable by the owner, and schema `omnisql`.
+
+    The schema and what is in it belong to the control role, so that no user can take them away; everybody may read it.
+    """
+    connectors = all_connectors()
+    await install(connection, wrappers=[wrapper_shape(each) for each in connectors], servers=(), tables=(), owner=owner)
+    await install(
+        connection,
+        wrappers=[wrapper_shape(INTROSPECTION)],
+        servers=[ForeignServer(name=INTROSPECTION.name, wrapper=INTROSPECTION.name)],
+        tables=foreign_tables(INTROSPECTION.name, INTROSPECTION.name, INTROSPECTION.tables),
+        grants=["public"],
+        owner=control_role,
+    )
+
+
+async def update_database(cluster: Cluster, database: str, owner: str) -> None:
+    """Bring a tenant's database to what this version of OmniSQL keeps in it; an unchanged one is not touched."""
+    control_role = await create_tenant_database(cluster, database)
+    connection = await cluster.connect(cluster.superuser, database)
+    try:
+        await install_builtin(connection, control_role=control_role, owner=owner)
+    finally:
+        await connection.close()
 
 
 async def put_credential(

@@ -14,7 +14,8 @@ import structlog
 
 from catalog.clusters import Cluster, ClusterPool, EmbeddedCluster, EmbeddedSettings, ExternalCluster
 from catalog.connection import Connection
-from catalog.control import CONTROL_DATABASE, all_tenants, prepare_control_database
+from catalog.control import prepare_control_database
+from catalog.control_access import ControlDatabase
 from catalog.credentials import CredentialStore, load_key
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
@@ -31,7 +32,7 @@ class Services:
     """What every tenant shares. `control` hands out connections to the control database."""
 
     settings: Settings
-    control: Cluster
+    control: ControlDatabase
     clusters: ClusterPool
     buckets: BucketStore
     valkey: ValkeyServer
@@ -39,12 +40,13 @@ class Services:
 
     @asynccontextmanager
     async def control_connection(self) -> AsyncIterator[Connection]:
-        """Open a connection to the control database for a moment."""
-        connection = await self.control.connect(self.control.superuser, CONTROL_DATABASE)
-        try:
+        """Give a connection to the control database for a moment.
+
+        Raises:
+            ClusterUnavailable: 57P03, it cannot be reached.
+        """
+        async with self.control.connection() as connection:
             yield connection
-        finally:
-            await connection.close()
 
 
 @asynccontextmanager
@@ -65,14 +67,15 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
         valkey = _valkey(settings, directory)
         await valkey.start()
         stack.push_async_callback(valkey.stop)
-        control = _control(settings, directory)
-        await control.start()
-        stack.push_async_callback(control.stop)
-        await prepare_control_database(control)
-        dsns = await _external_clusters(control)
+        cluster = _control(settings, directory)
+        await cluster.start()
+        stack.push_async_callback(cluster.stop)
+        await prepare_control_database(cluster)
+        control = ControlDatabase(cluster)
+        stack.push_async_callback(control.aclose)
         embedded = _embedded(settings, directory)
         clusters = ClusterPool(
-            lambda tenant: ExternalCluster(dsns[tenant]) if tenant in dsns else EmbeddedCluster(tenant, embedded),
+            lambda name, dsn: EmbeddedCluster(name, embedded) if dsn is None else ExternalCluster(dsn),
             running_max=settings.clusters.running_max,
         )
         stack.push_async_callback(clusters.aclose)
@@ -96,6 +99,8 @@ def _embedded(settings: Settings, directory: Path) -> EmbeddedSettings:
         data_root=directory / "postgres",
         max_connections=settings.clusters.connections_max,
         shared_buffers_mb=settings.clusters.shared_buffers_mb,
+        temp_file_limit_mb=settings.clusters.temp_file_limit_mb,
+        backend_memory_mb=settings.clusters.backend_memory_mb,
         run_as=settings.data.postgres_user_id,
     )
 
@@ -104,11 +109,3 @@ def _control(settings: Settings, directory: Path) -> Cluster:
     if settings.data.control_dsn is not None:
         return ExternalCluster(settings.data.control_dsn)
     return EmbeddedCluster("omnisql-control", _embedded(settings, directory))
-
-
-async def _external_clusters(control: Cluster) -> dict[str, str]:
-    connection = await control.connect(control.superuser, CONTROL_DATABASE)
-    try:
-        return {tenant.name: tenant.dsn for tenant in await all_tenants(connection) if tenant.dsn is not None}
-    finally:
-        await connection.close()

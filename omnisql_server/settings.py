@@ -91,8 +91,18 @@ class ClusterSettings:
     """Embedded PostgreSQL clusters of tenants."""
 
     running_max: int = setting(20, "Tenant clusters running at a time.", minimum=1, maximum=10_000)
+    idle_stop_s: float = setting(
+        600.0, "Time without a session after which a tenant's cluster stops; its next log-in starts it.", minimum=1
+    )
+    sessions_max: int = setting(200, "Sessions of one tenant at a time.", minimum=1, maximum=100_000)
     connections_max: int = setting(100, "Backends of one cluster.", minimum=10, maximum=10_000)
     shared_buffers_mb: int = setting(16, "shared_buffers of one cluster.", minimum=1, maximum=65_536)
+    temp_file_limit_mb: int = setting(
+        1024, "Temporary files of one PostgreSQL process (temp_file_limit).", minimum=1, maximum=1_048_576
+    )
+    backend_memory_mb: int = setting(
+        2048, "Private memory of one PostgreSQL process; above it a statement fails with 53200.", minimum=64
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,22 +1,30 @@
-"""The tenants being served: opened at the first log-in, with their cluster, snapshot, sources, policy and pipeline."""
+"""The tenants being served: opened at the first log-in, with their snapshot, sources, policy and pipeline.
+
+A session holds a lease of its tenant's cluster. A tenant without sessions keeps its parts for a while; then they are
+closed and its cluster is stopped, and the next log-in opens it again.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
+import structlog
+
 from catalog import control
 from catalog.clusters import Cluster
-from catalog.connection import Connection
 from catalog.credentials import audience_of
-from catalog.errors import PrincipalUnknown
+from catalog.errors import CatalogError, ClusterUnavailable, PrincipalUnknown, TenantUnknown
 from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
+from omnisql_server.errors import TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
@@ -25,10 +33,18 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
 from omnisql_server.policy.rules import load_rules
-from omnisql_server.provision import EVERYONE
+from omnisql_server.principals import copy_roles
+from omnisql_server.provision import EVERYONE, update_database
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
 from omnisql_server.tenant import Tenant
+
+HOUSEKEEPING_INTERVAL_S = 2.0
+SESSIONS_POLL_S = 0.02
+ROLES_TOUCHED_FOR_S = 60.0
+"""How long after a statement that may have changed roles every log-in looks at them first."""
+
+_log = structlog.get_logger(__name__)
 
 MAPPING_SQL = """
 SELECT m.usename, m.umoptions FROM pg_catalog.pg_user_mappings m
@@ -50,6 +66,18 @@ class OpenTenant:
     stack: AsyncExitStack = field(repr=False)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """A tenant as this server holds it; `closed` says that it takes no sessions until further notice."""
+
+    opened: OpenTenant | None = None
+    sessions: int = 0
+    idle_since_s: float = field(default_factory=time.monotonic)
+    closed: bool = False
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    mirroring: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class Tenancy:
     """Opens tenants and answers who may log in to them.
 
@@ -61,55 +89,130 @@ class Tenancy:
         self._services = services
         self._connectors = dict(connectors or {})
         self._transport = transport_settings(services.settings)
-        self._open: dict[str, OpenTenant] = {}
-        self._opening = asyncio.Lock()
+        self._held: dict[str, _Held] = {}
 
     async def principal(self, database: str, user: str) -> tuple[Principal, str] | None:
-        """Look up who logs in, with the SCRAM verifier; None for an unknown database or user."""
+        """Look up who logs in, with the SCRAM verifier; None for an unknown database or user.
+
+        The answer comes from the control database: a stranger starts no cluster.
+
+        Raises:
+            ClusterUnavailable: 57P03, the control database cannot be reached.
+        """
+        await self._mirror_if_touched(database)
         async with self._services.control_connection() as connection:
-            record = await self._record(connection, database)
-            if record is None:
-                return None
             try:
+                record = await control.tenant_named(connection, database)
                 found = await control.principal_named(connection, record.id, user)
-            except PrincipalUnknown:
+            except (TenantUnknown, PrincipalUnknown):
                 return None
-        if found.verifier is None:
+        if found.verifier is None or not record.ready:
             return None
         attributes = {key: _texts(value) for key, value in found.attributes.items()}
         return Principal(tenant=record.name, name=user, attributes=attributes), found.verifier
 
-    async def open(self, name: str) -> OpenTenant:
-        """Return a tenant that is being served, starting its cluster on first use.
+    @asynccontextmanager
+    async def session(self, name: str) -> AsyncIterator[OpenTenant]:
+        """Keep a tenant open and its cluster running for the time of a session.
 
         Raises:
+            TooManyConnections: 53300, it has as many sessions as a tenant may have.
             CatalogError: there is no such tenant, or its cluster cannot be started or read.
         """
-        async with self._opening:
-            held = self._open.get(name)
-            if held is not None and not held.cluster.died.is_set():
-                return held
-            if held is not None:
-                await held.stack.aclose()
-            async with self._services.control_connection() as connection:
-                record = await control.tenant_named(connection, name)
-            opened = self._open[name] = await self._start(record)
-            return opened
+        held = self._held.setdefault(name, _Held())
+        if held.closed:
+            raise ClusterUnavailable("the tenant is being stopped", hint="Try again later.")
+        sessions_max = self._services.settings.clusters.sessions_max
+        if held.sessions >= sessions_max:
+            raise TooManyConnections(message="the tenant has too many sessions", detail=f"limit {sessions_max}")
+        held.sessions += 1
+        try:
+            record = held.opened.record if held.opened is not None else await self._record(name)
+            async with self._services.clusters.lease(record.cluster, record.dsn) as cluster:
+                async with held.changing:
+                    if held.opened is None:
+                        held.opened = await self._open(record, cluster)
+                    opened = held.opened
+                yield opened
+        finally:
+            held.sessions -= 1
+            held.idle_since_s = time.monotonic()
+
+    async def housekeep(self) -> None:
+        """Close idle tenants, stop idle clusters and mirror roles, until canceled."""
+        idle_s = self._services.settings.clusters.idle_stop_s
+        while True:
+            await asyncio.sleep(min(HOUSEKEEPING_INTERVAL_S, idle_s / 2))
+            for name, held in list(self._held.items()):
+                if held.sessions or _touched(held):
+                    await self._mirror(name, held)
+                elif time.monotonic() - held.idle_since_s >= idle_s:
+                    await self._close(held)
+            try:
+                await self._services.clusters.stop_idle(idle_s)
+            except CatalogError as error:
+                _log.error("idle_cluster_not_stopped", reason=error.message)
+
+    @asynccontextmanager
+    async def closed(self, name: str, end_sessions: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
+        """End a tenant's sessions, close its parts, and let no session of it begin for the time of the block."""
+        held = self._held.setdefault(name, _Held())
+        held.closed = True
+        try:
+            while held.sessions:
+                # One that was about to begin is not among those that can be ended yet.
+                await end_sessions(name)
+                await asyncio.sleep(SESSIONS_POLL_S)
+            await self._mirror(name, held)
+            await self._close(held)
+            async with held.mirroring:
+                yield
+        finally:
+            held.closed = False
+
+    def sessions_of(self, name: str) -> int:
+        """Count the open sessions of a tenant."""
+        held = self._held.get(name)
+        return held.sessions if held is not None else 0
 
     async def close(self) -> None:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
-        for held in self._open.values():
-            await held.stack.aclose()
-        self._open.clear()
+        for held in self._held.values():
+            await self._close(held)
+        self._held.clear()
 
-    async def _record(self, connection: Connection, database: str) -> control.Tenant | None:
-        tenants = await control.all_tenants(connection)
-        return next((tenant for tenant in tenants if tenant.database == database), None)
+    async def _close(self, held: _Held) -> None:
+        async with held.changing:
+            opened, held.opened = held.opened, None
+            if opened is not None:
+                await opened.stack.aclose()
 
-    async def _start(self, record: control.Tenant) -> OpenTenant:
+    async def _mirror_if_touched(self, name: str) -> None:
+        held = self._held.get(name)
+        if held is not None and _touched(held):
+            await self._mirror(name, held)
+
+    async def _mirror(self, name: str, held: _Held) -> None:
+        """Mirror the roles of an open tenant; that it fails is logged, for what was mirrored last stands."""
+        async with held.mirroring:
+            opened = held.opened
+            if opened is None:
+                return
+            try:
+                async with self._services.clusters.lease(opened.record.cluster, opened.record.dsn) as cluster:
+                    await copy_roles(self._services, opened.record, cluster)
+            except (CatalogError, asyncpg.PostgresError, OSError) as error:
+                _log.warning("roles_not_mirrored", tenant=name, reason=str(error))
+
+    async def _record(self, name: str) -> control.Tenant:
+        async with self._services.control_connection() as connection:
+            return await control.tenant_named(connection, name)
+
+    async def _open(self, record: control.Tenant, cluster: Cluster) -> OpenTenant:
         settings = self._services.settings
+        if record.owner is not None:
+            await update_database(cluster, record.database, record.owner)
         async with AsyncExitStack() as stack:
-            cluster = await stack.enter_async_context(self._services.clusters.lease(record.name))
 
             async def load() -> Snapshot:
                 connection = await cluster.connect(cluster.superuser, record.database)
@@ -137,7 +240,11 @@ class Tenancy:
             stack.push_async_callback(pool.close)
             tenant = Tenant(name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources)
             pipeline = Pipeline(
-                tenant=tenant, rules=load_rules(settings.policy.file), pool=pool, bounds=_bounds(settings)
+                tenant=tenant,
+                rules=load_rules(settings.policy.file),
+                pool=pool,
+                bounds=_bounds(settings),
+                managers={},
             )
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 
@@ -201,6 +308,12 @@ class _Resolver:
                 )
                 opened[name] = secret.decode()
         return opened
+
+
+def _touched(held: _Held) -> bool:
+    """Say whether a statement that may have changed roles came a short while ago: its transaction may last."""
+    opened = held.opened
+    return opened is not None and time.monotonic() - opened.tenant.roles_touched_s < ROLES_TOUCHED_FOR_S
 
 
 def _bounds(settings: Settings) -> PipelineBounds:

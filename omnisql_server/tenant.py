@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -31,7 +32,10 @@ UNSETTLED_RELOAD_INTERVAL_S = 1.0
 
 
 class Tenant:
-    """The sources and the snapshot of one tenant, shared by its sessions."""
+    """The sources and the snapshot of one tenant, shared by its sessions.
+
+    `roles_touched_s` is when a statement last came that may have changed roles, by the monotonic clock.
+    """
 
     def __init__(
         self, *, name: str, database: str, snapshot: Snapshot, load: Callable[[], Awaitable[Snapshot]], sources: Sources
@@ -42,6 +46,7 @@ class Tenant:
         self.sources = sources
         self._load = load
         self._loading = asyncio.Lock()
+        self.roles_touched_s = -math.inf
         self._loaded_s = time.monotonic()
 
     @property

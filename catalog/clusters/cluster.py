@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,11 +13,15 @@ from catalog.connection import OwnConnection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterAddress:
-    """Where a client of the raw protocol connects: a Unix socket if `socket_path` is set, else host and port."""
+    """Where a client of the raw protocol connects: a Unix socket if `socket_path` is set, else host and port.
+
+    With `tls` the client asks for it (SSLRequest) and goes no further where the server has none.
+    """
 
     socket_path: Path | None
     host: str | None
     port: int
+    tls: ssl.SSLContext | None = None
 
 
 class Cluster(Protocol):

@@ -57,12 +57,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedSettings:
-    """Settings shared by all embedded clusters of a data root; `run_as` is the uid used when we are root."""
+    """Settings shared by all embedded clusters of a data root; `run_as` is the uid used when we are root.
+
+    `backend_memory_mb` bounds the private memory of each process of a cluster: above it PostgreSQL answers 53200.
+    """
 
     data_root: Path
     max_connections: int = 50
     shared_buffers_mb: int = 16
     temp_file_limit_mb: int = 1024
+    backend_memory_mb: int = 2048
     start_timeout_s: float = 60.0
     stop_timeout_s: float = 10.0
     connect_timeout_s: float = 10.0
@@ -190,7 +194,13 @@ class EmbeddedCluster:
         arguments = ["-D", str(self.data_directory)]
         for key, value in self._server_settings().items():
             arguments += ["-c", f"{key}={value}"]
-        command = child_command(account, program("postgres"), arguments, death_signal=signal.SIGINT)
+        command = child_command(
+            account,
+            program("postgres"),
+            arguments,
+            death_signal=signal.SIGINT,
+            memory_bytes_max=self._settings.backend_memory_mb * 2**20,
+        )
         descriptor = _open_log(self.log_path, account)
         try:
             return await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""The tenants' clusters: each is started on first use, at most `running_max` run, and the longest idle makes room for
+"""The clusters of tenants: each is started on first use, at most `running_max` run, and the longest idle makes room for
 the next.
 """
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class _Entry:
-    """One tenant's cluster: `users` counts leases, `running` reserves a place among the running ones."""
+    """One cluster: `users` counts leases, `running` reserves a place among the running ones."""
 
     cluster: Cluster
     users: int = 0
@@ -30,10 +30,18 @@ class _Entry:
 
 
 class ClusterPool:
-    """Leases running clusters to sessions; a leased cluster is never stopped to make room."""
+    """Leases running clusters by name; a leased cluster is never stopped to make room.
+
+    `make` makes a cluster of a name, external where it is given a DSN. External clusters count as running, too: each
+    costs connections.
+    """
 
     def __init__(
-        self, make: Callable[[str], Cluster], *, running_max: int, clock: Callable[[], float] = time.monotonic
+        self,
+        make: Callable[[str, str | None], Cluster],
+        *,
+        running_max: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make = make
         self._running_max = running_max
@@ -44,28 +52,28 @@ class ClusterPool:
 
     @property
     def running(self) -> frozenset[str]:
-        """Name the tenants whose clusters run."""
-        return frozenset(tenant for tenant, entry in self._entries.items() if entry.running)
+        """Name the clusters that run."""
+        return frozenset(name for name, entry in self._entries.items() if entry.running)
 
     @contextlib.asynccontextmanager
-    async def lease(self, tenant: str) -> AsyncIterator[Cluster]:
-        """Give the tenant's running cluster for the time of the block, starting it if need be.
+    async def lease(self, name: str, dsn: str | None = None) -> AsyncIterator[Cluster]:
+        """Give a running cluster for the time of the block, starting it if need be.
 
         Raises: ClusterLimitReached (53300) when no place is free, and what the cluster's own start raises.
         """
-        cluster = await self.acquire(tenant)
+        cluster = await self.acquire(name, dsn)
         try:
             yield cluster
         finally:
-            self.release(tenant)
+            self.release(name)
 
-    async def acquire(self, tenant: str) -> Cluster:
+    async def acquire(self, name: str, dsn: str | None = None) -> Cluster:
         """Take a lease; every call is answered by one `release`."""
         if self._closed:
             raise ClusterUnavailable("the server is shutting down")
-        entry = self._entries.get(tenant)
+        entry = self._entries.get(name)
         if entry is None:
-            entry = self._entries[tenant] = _Entry(cluster=self._make(tenant))
+            entry = self._entries[name] = _Entry(cluster=self._make(name, dsn))
         entry.users += 1
         try:
             async with entry.changing:
@@ -73,21 +81,29 @@ class ClusterPool:
                     await self._reserve(entry)
                 await self._start(entry)
         except BaseException:
-            self.release(tenant)
+            self.release(name)
             raise
         return entry.cluster
 
-    def release(self, tenant: str) -> None:
+    def release(self, name: str) -> None:
         """Give a lease back; the cluster stays up until its place is needed or it has been idle too long."""
-        entry = self._entries[tenant]
+        entry = self._entries[name]
         entry.users -= 1
         entry.idle_since_s = self._clock()
 
     async def stop_idle(self, idle_s: float) -> frozenset[str]:
-        """Stop the clusters that nobody has used for `idle_s` seconds and name their tenants."""
+        """Stop the clusters that nobody has used for `idle_s` seconds and name them."""
         limit_s = self._clock() - idle_s
         async with self._room:
-            return frozenset([tenant for tenant, entry in self._idle() if await self._stop(entry, limit_s)])
+            return frozenset([name for name, entry in self._idle() if await self._stop(entry, limit_s)])
+
+    async def stop(self, name: str) -> bool:
+        """Stop a cluster unless somebody uses it; say whether it does not run any more."""
+        entry = self._entries.get(name)
+        if entry is None or not entry.running:
+            return True
+        async with self._room:
+            return await self._stop(entry, self._clock())
 
     async def aclose(self) -> None:
         """Stop all clusters and refuse further leases; all are tried, whatever happens to one of them."""
@@ -117,7 +133,7 @@ class ClusterPool:
             entry.running = True
 
     def _idle(self) -> list[tuple[str, _Entry]]:
-        idle = [(tenant, entry) for tenant, entry in self._entries.items() if entry.running and entry.users == 0]
+        idle = [(name, entry) for name, entry in self._entries.items() if entry.running and entry.users == 0]
         return sorted(idle, key=lambda item: item[1].idle_since_s)
 
     async def _stop(self, entry: _Entry, idle_before_s: float) -> bool:

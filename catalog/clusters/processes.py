@@ -68,12 +68,17 @@ def program(name: str) -> Path:
 
 
 def child_command(
-    account: Account, executable: Path, arguments: Sequence[str], *, death_signal: signal.Signals | None
+    account: Account,
+    executable: Path,
+    arguments: Sequence[str],
+    *,
+    death_signal: signal.Signals | None,
+    memory_bytes_max: int = 0,
 ) -> list[str]:
-    """Build the command line that runs a PostgreSQL program under the account."""
+    """Build the command line that runs a program under the account, each process of it within a bound (0: none)."""
     uid, gid = (account.uid, account.gid) if account.switch else (-1, -1)
     launcher = Path(__file__).with_name("child.py")
-    ids = [os.getpid(), uid, gid, int(death_signal or 0)]
+    ids = [os.getpid(), uid, gid, int(death_signal or 0), memory_bytes_max]
     return [sys.executable, "-I", "-S", str(launcher), *map(str, ids), str(executable), *arguments]
 
 

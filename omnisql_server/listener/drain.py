@@ -31,7 +31,8 @@ class OpenSessions:
     """The set of open sessions; one that is added while the set drains is drained too."""
 
     def __init__(self) -> None:
-        self._sessions: set[Drainable] = set()
+        self._sessions: dict[Drainable, str] = {}
+        self._removed = asyncio.Event()
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -44,18 +45,39 @@ class OpenSessions:
         """Iterate over the sessions open now."""
         return iter(tuple(self._sessions))
 
-    def add(self, session: Drainable) -> None:
-        """Count a session in."""
-        self._sessions.add(session)
+    def add(self, session: Drainable, tenant: str = "") -> None:
+        """Count a session of a tenant in."""
+        self._sessions[session] = tenant
         self._empty.clear()
         if self._draining:
             session.drain()
 
     def remove(self, session: Drainable) -> None:
         """Count a session out."""
-        self._sessions.discard(session)
+        self._sessions.pop(session, None)
+        self._removed.set()
         if not self._sessions:
             self._empty.set()
+
+    async def end_tenant(self, tenant: str, limit_s: float) -> None:
+        """End the sessions of one tenant: each with 57P01, idle ones now, busy ones after `limit_s` at the latest."""
+        for session in self._of(tenant):
+            session.drain()
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._gone(tenant)
+        except TimeoutError:
+            for session in self._of(tenant):
+                session.stop()
+            await self._gone(tenant)
+
+    async def _gone(self, tenant: str) -> None:
+        while self._of(tenant):
+            self._removed.clear()
+            await self._removed.wait()
+
+    def _of(self, tenant: str) -> list[Drainable]:
+        return [session for session, its_tenant in self._sessions.items() if its_tenant == tenant]
 
     async def drain(self, limit_s: float) -> None:
         """End all sessions: each with 57P01, idle ones now, busy ones after `limit_s` at the latest."""

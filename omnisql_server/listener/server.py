@@ -117,6 +117,10 @@ class Listener:
         self._drain_wanted.set()
         await self._served.wait()
 
+    async def end_tenant(self, tenant: str) -> None:
+        """End the sessions of one tenant as a drain does, and return when they are gone."""
+        await self._sessions.end_tenant(tenant, self._settings.drain_timeout_s)
+
     async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -250,7 +254,7 @@ class Listener:
         link = await connect_backend(client, tenant.address, parameters, timeout_s=limits.backend_timeout_s)
         session = Session(client=client, link=link, runner=tenant.runner, principal=principal, limits=limits)
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
-        self._sessions.add(session)
+        self._sessions.add(session, principal.tenant)
         task = asyncio.current_task()
         try:
             deadline.reschedule(None)

@@ -39,6 +39,13 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Run one statement of our making for its effect, in the client's transaction; notices reach the client."""
+
+    sql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """The description of a statement; `fields` is None when it returns no rows."""
 
@@ -53,8 +60,15 @@ class Rows:
     rows: tuple[tuple[str | None, ...], ...]
 
 
-Question = Prepare | DescribePrepared | Ask
-Answer = Prepared | Rows
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The command tag of a `Command`."""
+
+    tag: str
+
+
+Question = Prepare | DescribePrepared | Ask | Command
+Answer = Prepared | Rows | Done
 
 
 class Backend(Protocol):

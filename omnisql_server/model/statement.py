@@ -12,14 +12,33 @@ class StatementKind(StrEnum):
     SELECT = "SELECT"
     EXPLAIN = "EXPLAIN"
     COPY_TO = "COPY TO"
-    ANALYZE = "ANALYZE"
     WRITE = "write"
     NESTED_WRITE = "write inside EXPLAIN or COPY"
     MATERIALIZED_VIEW = "materialized view"
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
     DEFINITION = "definition"
+    CREDENTIAL = "user mapping"
+    IMPORT = "IMPORT FOREIGN SCHEMA"
+    SERVER = "server"
+    CALL = "CALL"
+    MAINTENANCE = "ANALYZE or VACUUM"
     OTHER = "other"
+
+
+MANAGED_KINDS = frozenset(
+    {
+        StatementKind.CREDENTIAL,
+        StatementKind.IMPORT,
+        StatementKind.SERVER,
+        StatementKind.CALL,
+        StatementKind.MAINTENANCE,
+    }
+)
+"""Kinds that OmniSQL may carry out itself, whatever relations they name; `manage` decides about each statement."""
+
+SECRET_KINDS = frozenset({StatementKind.CREDENTIAL})
+"""Kinds whose text may hold a secret: it never reaches PostgreSQL as it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

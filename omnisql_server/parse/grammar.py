@@ -15,11 +15,21 @@ import postgast
 from omnisql_server.model.statement import RelationReference, Statement, StatementKind
 
 _WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt"}
+_NAMED_KINDS = {
+    "declare_cursor_stmt": StatementKind.CURSOR,
+    "prepare_stmt": StatementKind.PREPARE,
+    "create_user_mapping_stmt": StatementKind.CREDENTIAL,
+    "alter_user_mapping_stmt": StatementKind.CREDENTIAL,
+    "import_foreign_schema_stmt": StatementKind.IMPORT,
+    "create_foreign_server_stmt": StatementKind.SERVER,
+    "alter_foreign_server_stmt": StatementKind.SERVER,
+    "call_stmt": StatementKind.CALL,
+    "vacuum_stmt": StatementKind.MAINTENANCE,
+}
 _DEFINITIONS = {
     "view_stmt",
     "rename_stmt",
     "create_foreign_table_stmt",
-    "import_foreign_schema_stmt",
     "rule_stmt",
     "alter_object_schema_stmt",
 }
@@ -91,8 +101,7 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.WRITE
     if node_name in _DEFINITIONS:
         return StatementKind.DEFINITION
-    named = {"declare_cursor_stmt": StatementKind.CURSOR, "prepare_stmt": StatementKind.PREPARE}
-    return named.get(node_name, StatementKind.OTHER)
+    return _NAMED_KINDS.get(node_name, StatementKind.OTHER)
 
 
 def _is_query(node: Any) -> bool:

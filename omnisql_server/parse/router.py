@@ -6,11 +6,17 @@ relayed statement that reaches an API table all the same is refused by PostgreSQ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from omnisql_server.model.statement import Part, Statement
+from omnisql_server.model.statement import MANAGED_KINDS, Part, Statement
 from omnisql_server.parse.grammar import NotParsed, parse_statements
+
+_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|call|analy[sz]e|vacuum)\b", re.IGNORECASE)
+"""Key words without which no statement is of a managed kind."""
+
+_ROLE_WORDS = re.compile(rb"\b(?:role|user|group|password|owned)\b", re.IGNORECASE)
 
 _parse = lru_cache(maxsize=4096)(parse_statements)
 
@@ -22,7 +28,8 @@ def route(
 
     `may_reach` is the byte test over the snapshot's names, `reaching` those names, `overlay` the session's own.
     """
-    if not may_reach(text) and not any(name.encode().lower() in text.lower() for name in overlay):
+    named = may_reach(text) or any(name.encode().lower() in text.lower() for name in overlay)
+    if not named and _MANAGED_WORDS.search(text) is None:
         return None
     try:
         statements = _parse(text.decode())
@@ -36,5 +43,10 @@ def route(
     return parts if any(part.statement for part in parts) else None
 
 
+def may_change_roles(text: bytes) -> bool:
+    """Say whether a text names what CREATE, ALTER and DROP ROLE are made of; what a function does stays unseen."""
+    return _ROLE_WORDS.search(text) is not None
+
+
 def _reaches(statement: Statement, names: frozenset[str]) -> bool:
-    return any(reference.name in names for reference in statement.references)
+    return statement.kind in MANAGED_KINDS or any(reference.name in names for reference in statement.references)

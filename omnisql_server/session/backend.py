@@ -13,7 +13,17 @@ from functools import partial
 import numpy as np
 
 from omnisql_server.errors import BackendLost
-from omnisql_server.model.backend import Answer, Ask, DescribePrepared, Prepare, Prepared, Question, Rows
+from omnisql_server.model.backend import (
+    Answer,
+    Ask,
+    Command,
+    DescribePrepared,
+    Done,
+    Prepare,
+    Prepared,
+    Question,
+    Rows,
+)
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.replies import (
     BIND_ENDS,
@@ -41,6 +51,7 @@ STREAM_CHUNK_BYTES = 262_144
 REST = Ask(sql="SELECT")
 """Ends with a complete Execute, after which PostgreSQL's statement timer stands still until our next message."""
 
+_COMMAND_NAME = b"omnisql_command"
 _FAILURE_NAME = b"omnisql_failure"
 _FAILURE_TEXT = b"omnisql_statement_failed"
 
@@ -165,6 +176,8 @@ class SessionBackend:
                 describe = Describe(kind="S", name=question.name.encode())
                 self._link.send(describe.encode(), exchange.expect(DESCRIBE_ENDS, frames))
                 return lambda: _read_prepared(frames)
+            case Command():
+                return self._send_command(question.sql, exchange)
             case Ask():
                 name = self._put_constant(question.sql, exchange, parsed)
                 values = tuple(None if value is None else value.encode() for value in question.parameters)
@@ -173,6 +186,15 @@ class SessionBackend:
                 self._link.send(Execute(portal=name).encode(), exchange.expect(EXECUTE_ENDS, frames))
                 self._link.send(Close(kind="P", name=name).encode(), exchange.expect(CLOSE_ENDS))
                 return lambda: _read_rows(frames)
+
+    def _send_command(self, sql: str, exchange: Exchange) -> _Read:
+        frames: list[Frame] = []
+        self._put_statement(_COMMAND_NAME, Parse(statement=_COMMAND_NAME, text=sql.encode()), exchange)
+        self._link.send(Bind(portal=_COMMAND_NAME, statement=_COMMAND_NAME).encode(), exchange.expect(BIND_ENDS))
+        self._link.send(Execute(portal=_COMMAND_NAME).encode(), exchange.expect_command(frames))
+        self._link.send(Close(kind="P", name=_COMMAND_NAME).encode(), exchange.expect(CLOSE_ENDS))
+        self._link.send(Close(kind="S", name=_COMMAND_NAME).encode(), exchange.expect(CLOSE_ENDS))
+        return lambda: Done(tag=decode_command_complete(frames[-1].payload))
 
     def _put_constant(self, sql: str, exchange: Exchange, parsed: dict[str, bytes]) -> bytes:
         """Prepare a constant query unless this backend already has it, and return its name."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
-from omnisql_server.model.statement import Statement
+from omnisql_server.model.statement import SECRET_KINDS, Statement
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.portals import Portal, Portals
 from omnisql_server.session.replies import (
@@ -123,7 +123,8 @@ class ExtendedProtocol:
 
         async def prepare() -> None:
             twin = self.statements.new_twin(name)
-            self._link.send(frame.data, check)
+            secret = statement.kind in SECRET_KINDS
+            self._link.send(Parse(statement=name, text=b"").encode() if secret else frame.data, check)
             view = self._running.view
             try:
                 description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)

@@ -178,6 +178,11 @@ class Exchange:
         self._left += 1
         return PrivateReply(ends, self, frames, arrived)
 
+    def expect_command(self, frames: list[Frame]) -> PrivateReply:
+        """Make the reply for the execution of a statement that the client asked for in other words."""
+        self._left += 1
+        return CommandReply(EXECUTE_ENDS, self, frames, None)
+
     def finish_one(self) -> None:
         """Count one complete answer."""
         self._left -= 1
@@ -226,6 +231,17 @@ class PrivateReply(Reply):
     def drop(self, error: OmniSQLError) -> None:
         """Raise the error that came earlier."""
         self._exchange.fail(error)
+
+
+class CommandReply(PrivateReply):
+    """One answer of an exchange whose notices are for the client: it asked for what is done here."""
+
+    __slots__ = ()
+
+    @property
+    def is_private(self) -> bool:
+        """The client sent a statement of the same effect."""
+        return False
 
 
 RELAYED_PARSE = Reply(PARSE_ENDS)

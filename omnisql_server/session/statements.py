@@ -16,7 +16,7 @@ from omnisql_server.model.statement import Part, Statement, StatementKind
 from wire.errors import ProtocolViolation
 from wire.frontend import Bind
 
-RELAYED_KINDS = frozenset({StatementKind.DEFINITION, StatementKind.ANALYZE, StatementKind.OTHER})
+RELAYED_KINDS = frozenset({StatementKind.DEFINITION, StatementKind.OTHER})
 """Kinds that are relayed even when they name an API table."""
 
 

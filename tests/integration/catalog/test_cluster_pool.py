@@ -20,7 +20,7 @@ async def test_the_pool_starts_once_makes_room_by_age_restarts_the_dead_and_stop
     made: dict[str, EmbeddedCluster] = {}
     now_s = 0.0
 
-    def make(tenant: str) -> EmbeddedCluster:
+    def make(tenant: str, _dsn: str | None) -> EmbeddedCluster:
         made[tenant] = EmbeddedCluster(f"pool-{tenant}", settings)
         return made[tenant]
 

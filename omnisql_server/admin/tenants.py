@@ -1,0 +1,159 @@
+"""What an operator may do with tenants: make, list, show, stop and rename them, add users and set their passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from catalog import control
+from catalog.errors import TenantExists
+from catalog.tenants import rename_database, set_password
+from omnisql_server.admin.making import make_tenant, put_user
+from omnisql_server.principals import copy_roles
+from omnisql_server.services import Services
+from omnisql_server.tenancy import Tenancy
+
+EndSessions = Callable[[str], Awaitable[None]]
+"""Ends the sessions of a tenant, each with 57P01, and returns when they are gone."""
+
+
+async def no_sessions(_tenant: str) -> None:
+    """Stand in where no listener runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantState:
+    """A tenant as an operator sees it. `created_at` is a date (UTC), `sessions` are this server's; `users` is empty in a list of tenants."""
+
+    name: str
+    owner: str
+    cluster: str
+    external: bool
+    ready: bool
+    running: bool
+    sessions: int
+    created_at: str
+    users: tuple[UserState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserState:
+    """A user of a tenant; `may_log_in` says that it has a password."""
+
+    name: str
+    may_log_in: bool
+    attributes: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantAdministration:
+    """The operations, over the running parts of this process."""
+
+    services: Services
+    tenancy: Tenancy
+    end_sessions: EndSessions = no_sessions
+
+    async def create(self, *, name: str, owner: str, verifier: str, dsn: str | None = None) -> TenantState:
+        """Make a tenant with its owner, or complete one that was not made to its end.
+
+        Raises:
+            CatalogError: it exists, a name is not acceptable, or its cluster cannot be made or reached.
+        """
+        return self._state(await make_tenant(self.services, name, owner=owner, verifier=verifier, dsn=dsn))
+
+    async def list(self) -> tuple[TenantState, ...]:
+        """List the tenants by name."""
+        async with self.services.control_connection() as connection:
+            return tuple(self._state(record) for record in await control.all_tenants(connection))
+
+    async def show(self, *, name: str) -> TenantState:
+        """Show a tenant with its users, as they were last copied from its cluster.
+
+        Raises:
+            TenantUnknown: 3D000.
+        """
+        async with self.services.control_connection() as connection:
+            record = await control.tenant_named(connection, name)
+            known = await control.principals_of(connection, record.id)
+        users = tuple(
+            UserState(name=each.name, may_log_in=each.verifier is not None, attributes=each.attributes)
+            for each in known
+        )
+        return self._state(record, users)
+
+    async def stop(self, *, name: str) -> TenantState:
+        """End a tenant's sessions and stop its cluster; the next log-in starts it again.
+
+        Raises:
+            TenantUnknown: 3D000.
+        """
+        record = await self._record(name)
+        async with self.tenancy.closed(name, self.end_sessions):
+            await self.services.clusters.stop(record.cluster)
+        return self._state(record)
+
+    async def rename(self, *, name: str, new_name: str) -> TenantState:
+        """Give a tenant and its database another name; its sessions end.
+
+        Raises:
+            TenantUnknown: 3D000.
+            TenantExists: 42P04, another tenant has the new name.
+            InvalidName: 42602.
+        """
+        record = await self._record(name)
+        async with self.services.control_connection() as connection:
+            if any(other.name == new_name for other in await control.all_tenants(connection)):
+                raise TenantExists("the tenant exists already", detail=new_name)
+        async with (
+            self.tenancy.closed(name, self.end_sessions),
+            self.services.clusters.lease(record.cluster, record.dsn) as cluster,
+        ):
+            # First where it may fail: a tenant whose record still has the old name is renamed by doing this again.
+            await rename_database(cluster, record.database, new_name)
+            async with self.services.control_connection() as connection:
+                record = await control.rename_tenant(connection, record.id, new_name)
+        return self._state(record)
+
+    async def add_user(
+        self, *, name: str, user: str, verifier: str, attributes: Mapping[str, Sequence[str]] | None = None
+    ) -> TenantState:
+        """Make a user of a tenant, or change password and attributes of the one that is there.
+
+        Raises:
+            TenantUnknown: 3D000.
+            RoleRefused: 42939, the name is reserved.
+        """
+        record = await self._record(name)
+        async with self.services.clusters.lease(record.cluster, record.dsn) as cluster:
+            await put_user(self.services, record, cluster, user, verifier=verifier, attributes=attributes or {})
+        return await self.show(name=name)
+
+    async def set_password(self, *, name: str, user: str, verifier: str) -> TenantState:
+        """Give a user another password.
+
+        Raises:
+            TenantUnknown: 3D000.
+            RoleUnknown: 42704.
+        """
+        record = await self._record(name)
+        async with self.services.clusters.lease(record.cluster, record.dsn) as cluster:
+            await set_password(cluster, record.database, user, verifier)
+            await copy_roles(self.services, record, cluster)
+        return await self.show(name=name)
+
+    async def _record(self, name: str) -> control.Tenant:
+        async with self.services.control_connection() as connection:
+            return await control.tenant_named(connection, name)
+
+    def _state(self, record: control.Tenant, users: tuple[UserState, ...] = ()) -> TenantState:
+        return TenantState(
+            name=record.name,
+            owner=record.owner or "",
+            cluster=record.cluster,
+            external=record.dsn is not None,
+            ready=record.ready,
+            running=record.cluster in self.services.clusters.running,
+            sessions=self.tenancy.sessions_of(record.name),
+            created_at=record.created_at.date().isoformat(),
+            users=users,
+        )

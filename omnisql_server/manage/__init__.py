@@ -1,0 +1,1 @@
+"""Statements that OmniSQL carries out itself: sources and credentials, procedures, maintenance."""
