@@ -6,6 +6,7 @@ Functions over a control connection; each is one statement, so that each is atom
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from catalog.errors import (
 from catalog.migrations.runner import migrate, read_migrations
 
 CONTROL_DATABASE = "omnisql_control"
+TENANT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 CLUSTER_NAME_READABLE_MAX = 32
 
 DATABASE_EXISTS_SQL = "SELECT 1 FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1"
@@ -142,14 +144,13 @@ async def create_tenant(
     Raises: TenantExists (42P04), InvalidName (42602) for a name outside [a-z][a-z0-9_-]* or a DSN that holds a
     password.
     """
+    check_tenant_name(name)
     if dsn is not None and (urlsplit(dsn).password or "password" in parse_qs(urlsplit(dsn).query)):
         raise InvalidName("a DSN may not hold a password", hint="Use a client certificate or a password file.")
     try:
         row = await connection.fetchrow(CREATE_TENANT_SQL, name, database, dsn, _new_cluster_name(name), owner)
     except asyncpg.UniqueViolationError as error:
         raise TenantExists("the tenant exists already", detail=name) from error
-    except asyncpg.CheckViolationError as error:
-        raise InvalidName("a tenant's name has lower-case letters, digits, _ and - only", detail=name[:80]) from error
     return _tenant(row, name)
 
 
@@ -159,6 +160,15 @@ async def tenant_named(connection: Connection, name: str) -> Tenant:
     Raises: TenantUnknown (3D000).
     """
     return _tenant(await connection.fetchrow(TENANT_BY_NAME_SQL, name), name)
+
+
+def check_tenant_name(name: str) -> None:
+    """Refuse what cannot be a tenant's name, before anything is done under it.
+
+    Raises: InvalidName (42602).
+    """
+    if not TENANT_NAME.fullmatch(name):
+        raise InvalidName("a tenant's name has lower-case letters, digits, _ and - only", detail=name[:80])
 
 
 async def mark_ready(connection: Connection, tenant: UUID, owner: str) -> None:
@@ -171,12 +181,11 @@ async def rename_tenant(connection: Connection, tenant: UUID, name: str) -> Tena
 
     Raises: TenantExists (42P04), InvalidName (42602), TenantUnknown (3D000).
     """
+    check_tenant_name(name)
     try:
         return _tenant(await connection.fetchrow(RENAME_TENANT_SQL, tenant, name), name)
     except asyncpg.UniqueViolationError as error:
         raise TenantExists("the tenant exists already", detail=name) from error
-    except asyncpg.CheckViolationError as error:
-        raise InvalidName("a tenant's name has lower-case letters, digits, _ and - only", detail=name[:80]) from error
 
 
 async def all_tenants(connection: Connection) -> tuple[Tenant, ...]:

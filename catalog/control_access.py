@@ -22,6 +22,16 @@ from catalog.errors import CatalogError, ClusterUnavailable
 CONNECTIONS_MAX = 8
 CONNECTIONS_KEPT_MAX = 4
 WAIT_MAX_S = 10.0
+UNAVAILABLE_HINT = "Try again later; open sessions go on."
+# What a connection raises when its server is gone or going.
+LOST = (
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    OSError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +60,8 @@ class ControlDatabase:
             connection = await self._take()
             try:
                 yield connection
+            except LOST as error:
+                raise ClusterUnavailable("the control database went away", hint=UNAVAILABLE_HINT) from error
             finally:
                 await self._give_back(connection)
         finally:
@@ -72,12 +84,12 @@ class ControlDatabase:
             return await self.cluster.connect(self.cluster.superuser, CONTROL_DATABASE)
         except (CatalogError, asyncpg.PostgresError, OSError) as error:
             log.error("control_database_unavailable", reason=str(error))
-            raise ClusterUnavailable(
-                "the control database is not available", hint="Try again later; open sessions go on."
-            ) from error
+            raise ClusterUnavailable("the control database is not available", hint=UNAVAILABLE_HINT) from error
 
     async def _give_back(self, connection: OwnConnection) -> None:
-        usable = not connection.is_closed() and not connection.is_in_transaction()
+        if connection.is_closed():
+            return
+        usable = not connection.is_in_transaction()
         if usable and not self._closed and len(self._kept) < CONNECTIONS_KEPT_MAX:
             self._kept.append(connection)
         else:

@@ -14,6 +14,7 @@ import asyncpg
 from catalog.clusters.cluster import Cluster
 from catalog.connection import Connection
 from catalog.errors import DatabaseInUse, RoleRefused, RoleUnknown, TenantExists
+from catalog.information_schema import mend_information_schema
 from catalog.quoting import identifier, literal
 from catalog.validators import CATALOG_SCHEMA
 
@@ -97,6 +98,7 @@ async def create_tenant_database(cluster: Cluster, database: str) -> str:
     try:
         async with connection.transaction():
             await _create_catalog_schema(connection, control_role)
+            await mend_information_schema(connection)
     finally:
         await connection.close()
     return control_role

@@ -143,15 +143,10 @@ class Tenancy:
         idle_s = self._services.settings.clusters.idle_stop_s
         while True:
             await asyncio.sleep(min(HOUSEKEEPING_INTERVAL_S, idle_s / 2))
-            for name, held in list(self._held.items()):
-                if held.sessions or _touched(held):
-                    await self._mirror(name, held)
-                elif time.monotonic() - held.idle_since_s >= idle_s:
-                    await self._close(held)
             try:
-                await self._services.clusters.stop_idle(idle_s)
-            except CatalogError as error:
-                _log.error("idle_cluster_not_stopped", reason=error.message)
+                await self._housekeep_once(idle_s)
+            except Exception as error:  # noqa: BLE001  what failed once is tried again; the server goes on
+                _log.error("housekeeping_failed", exc_info=error)
 
     @asynccontextmanager
     async def closed(self, name: str, end_sessions: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
@@ -181,6 +176,14 @@ class Tenancy:
             await self._close(held)
         self._held.clear()
 
+    async def _housekeep_once(self, idle_s: float) -> None:
+        for name, held in list(self._held.items()):
+            if held.sessions or _touched(held):
+                await self._mirror(name, held)
+            elif time.monotonic() - held.idle_since_s >= idle_s:
+                await self._close(held)
+        await self._services.clusters.stop_idle(idle_s)
+
     async def _close(self, held: _Held) -> None:
         async with held.changing:
             opened, held.opened = held.opened, None
@@ -201,7 +204,7 @@ class Tenancy:
             try:
                 async with self._services.clusters.lease(opened.record.cluster, opened.record.dsn) as cluster:
                     await copy_roles(self._services, opened.record, cluster)
-            except (CatalogError, asyncpg.PostgresError, OSError) as error:
+            except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 _log.warning("roles_not_mirrored", tenant=name, reason=str(error))
 
     async def _record(self, name: str) -> control.Tenant:

@@ -38,7 +38,8 @@ async def make_data_directory(data_root: Path, data_directory: Path, account: Ac
         await _run(account, "initdb", ["--sync-only", f"--sync-method={_sync_method()}", "-D", str(unfinished)])
         await asyncio.to_thread(_publish, unfinished, data_directory)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+        if _is_full(error):
             raise DiskFull("no room for a new cluster", detail=str(data_directory)) from error
         raise ClusterUnavailable("the data directory cannot be made", detail=str(error)) from error
 
@@ -161,6 +162,13 @@ async def _run(account: Account, name: str, arguments: list[str]) -> None:
         if "No space left on device" in detail:
             raise DiskFull("no room for a new cluster", detail=detail)
         raise ClusterUnavailable(f"{name} failed", detail=detail)
+
+
+def _is_full(error: OSError) -> bool:
+    """Say whether a disk was full; copying a tree collects the errors of its files as text."""
+    if isinstance(error, shutil.Error):
+        return any(os.strerror(errno.ENOSPC) in str(each) for each in error.args[0])
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _sync_method() -> str:

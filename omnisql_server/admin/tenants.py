@@ -23,7 +23,10 @@ async def no_sessions(_tenant: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantState:
-    """A tenant as an operator sees it. `created_at` is a date (UTC), `sessions` are this server's; `users` is empty in a list of tenants."""
+    """A tenant as an operator sees it.
+
+    `created_at` is a date (UTC), `sessions` are this server's; `users` is empty in a list of tenants.
+    """
 
     name: str
     owner: str
@@ -100,6 +103,7 @@ class TenantAdministration:
             TenantExists: 42P04, another tenant has the new name.
             InvalidName: 42602.
         """
+        control.check_tenant_name(new_name)
         record = await self._record(name)
         async with self.services.control_connection() as connection:
             if any(other.name == new_name for other in await control.all_tenants(connection)):
