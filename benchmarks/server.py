@@ -21,10 +21,20 @@ import uvloop
 from benchmarks import connector
 from catalog.shape import ForeignServer, install
 from omnisql_server.app import serve_tenants
-from omnisql_server.demo import DATABASE, OWNER, PASSWORD, SIMULATED_TOKEN, TENANT, USERS, DemoSource, prepare_demo
+from omnisql_server.demo import (
+    DATABASE,
+    OWNER,
+    PASSWORD,
+    SIMULATED_TOKEN,
+    TENANT,
+    USERS,
+    DemoSource,
+    prepare_demo,
+    reaching_simulators,
+)
 from omnisql_server.provision import foreign_tables, wrapper_shape
 from omnisql_server.services import Services, start_services
-from omnisql_server.settings import DataSettings, ListenerSettings, Settings, TelemetrySettings
+from omnisql_server.settings import DataSettings, ListenerSettings, NetworkSettings, Settings, TelemetrySettings
 
 START_TIMEOUT_S = 120.0
 SCHEMA = "memory"
@@ -89,6 +99,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     settings = Settings(
         listener=ListenerSettings(port=0),
         data=DataSettings(directory=arguments.data),
+        network=reaching_simulators(NetworkSettings()),
         telemetry=TelemetrySettings(log_level="warning"),
     )
     source = DemoSource(

@@ -18,6 +18,7 @@ from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.model.principal import Principal
+from omnisql_server.networks import networks_of
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.tenant import TenantAccess
 from omnisql_server.settings import Settings
@@ -114,6 +115,7 @@ def _listener_settings(settings: Settings) -> ListenerSettings:
         drain_timeout_s=given.drain_timeout_s,
         tls_certificate_path=given.tls_certificate_file,
         tls_key_path=given.tls_key_file,
+        proxy_protocol_from=networks_of(given.proxy_protocol_from),
     )
 
 

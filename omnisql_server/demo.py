@@ -28,13 +28,15 @@ from catalog.shape import ForeignServer, ForeignTable, install
 from connectors.registry import connector_named
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import ConnectorError
+from connectors.sdk.settings import TransportSettings
 from omnisql_server.admin.making import make_tenant, put_user
 from omnisql_server.app import serve_tenants
 from omnisql_server.config import environment_sources
 from omnisql_server.errors import OmniSQLError
+from omnisql_server.outbound import transport_settings
 from omnisql_server.provision import foreign_server, foreign_tables, put_credential, update_database
 from omnisql_server.services import Services, start_services
-from omnisql_server.settings import Settings
+from omnisql_server.settings import NetworkSettings, Settings
 from wire.auth import make_verifier
 
 TENANT = DATABASE = "acme"
@@ -46,6 +48,8 @@ SEARCH_PATH = ("$user", "public", "github", "jira")
 SIMULATED_TOKEN = "simulated-token"  # noqa: S105 - opens nothing but the simulator
 SIMULATED_EMAIL = "demo@acme.example"
 SIMULATED = ("github", "jira")
+SIMULATOR_NETWORK = "127.0.0.0/8"
+SIMULATOR_HOST = "127.0.0.1"
 SIMULATOR_START_TIMEOUT_S = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -72,6 +76,7 @@ async def run_demo(settings: Settings, *, issues: int, ready_file: Path | None) 
     policy = resources.files("omnisql_server") / "demo_policy.yaml"
     with resources.as_file(policy) as policy_file:
         settings = replace(settings, policy=replace(settings.policy, file=settings.policy.file or policy_file))
+        settings = replace(settings, network=reaching_simulators(settings.network))
         async with AsyncExitStack() as stack:
             starting = [stack.enter_async_context(_simulator(name, issues)) for name in SIMULATED]
             services_ready = asyncio.create_task(stack.enter_async_context(start_services(settings)))
@@ -79,6 +84,15 @@ async def run_demo(settings: Settings, *, issues: int, ready_file: Path | None) 
             services = await services_ready
             await prepare_demo(services, _sources(github, jira))
             await serve_tenants(services, ready=lambda port: _ready(port, {"github": github, "jira": jira}, ready_file))
+
+
+def reaching_simulators(network: NetworkSettings) -> NetworkSettings:
+    """Let the simulators of this machine be reached, by no proxy, besides what is configured."""
+    return replace(
+        network,
+        allowed_networks=",".join(filter(None, (network.allowed_networks, SIMULATOR_NETWORK))),
+        no_proxy=",".join(filter(None, (network.no_proxy, SIMULATOR_HOST))),
+    )
 
 
 def _sources(github: str, jira: str) -> tuple[DemoSource, ...]:
@@ -132,7 +146,8 @@ async def prepare_demo(services: Services, sources: tuple[DemoSource, ...]) -> N
 async def _install(
     services: Services, record: control.Tenant, cluster: Cluster, sources: tuple[DemoSource, ...]
 ) -> None:
-    found = await asyncio.gather(*(_shape(source) for source in sources))
+    transport = transport_settings(services.settings)
+    found = await asyncio.gather(*(_shape(source, transport) for source in sources))
     sources = tuple(source for source, shape in zip(sources, found, strict=True) if shape is not None)
     shapes = [shape for shape in found if shape is not None]
     connection = await cluster.connect(cluster.superuser, record.database)
@@ -161,9 +176,11 @@ async def _install(
         await connection.close()
 
 
-async def _shape(source: DemoSource) -> tuple[ForeignServer, tuple[ForeignTable, ...]] | None:
+async def _shape(
+    source: DemoSource, transport: TransportSettings
+) -> tuple[ForeignServer, tuple[ForeignTable, ...]] | None:
     """Ask a source for its tables and describe them; None for a live source that does not answer."""
-    connector = connector_named(source.connector)
+    connector = connector_named(source.connector, transport)
     connection = await connector.connect(
         Source(
             tenant=TENANT,

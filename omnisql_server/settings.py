@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.networks import HOSTS, NETWORKS, PROXY, TextForm
 
 VARIABLE_PREFIX = "OMNISQL_"
 PORT_MAX = 65_535
@@ -27,6 +28,7 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
+    form: TextForm | None = None,
     secret: bool = False,
 ) -> T:
     """Declare a field of a section: its default, what it means, and what is allowed."""
@@ -35,6 +37,7 @@ def setting(
         "minimum": minimum,
         "maximum": maximum,
         "choices": choices,
+        "form": form,
         "secret": secret,
     }
     return field(default=default, repr=not secret, metadata=metadata)
@@ -63,6 +66,11 @@ class ListenerSettings:
     tls_certificate_file: Path | None = setting(None, "Certificate chain in PEM form; turns TLS on.")
     tls_key_file: Path | None = setting(None, "Private key of the certificate in PEM form.")
     tls_required: bool = setting(False, "Refuse connections without TLS from this machine, too.")
+    proxy_protocol_from: str | None = setting(
+        None,
+        "Load balancers that must send a header of PROXY protocol v2; nobody else may.",
+        form=NETWORKS,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +142,23 @@ class FetchSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """The way out to sources, whose addresses tenants choose."""
+
+    allowed_networks: str | None = setting(
+        None, "Networks that sources may be in besides the public Internet.", form=NETWORKS
+    )
+    proxy_url: str | None = setting(None, "HTTP proxy for all requests to sources.", form=PROXY, secret=True)
+    proxy_resolves: bool = setting(
+        False, "Leave it to the proxy to look up the names of sources and to refuse private addresses."
+    )
+    no_proxy: str | None = setting(
+        None, "Hosts of sources to connect to directly; a dot in front stands for all below.", form=HOSTS
+    )
+    ca_file: Path | None = setting(None, "Certificate authorities in PEM form to trust besides the system's.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """DuckDB, and the way to PostgreSQL where DuckDB cannot serve."""
 
@@ -175,6 +200,7 @@ class Settings:
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
@@ -221,6 +247,8 @@ class DeclaredSetting:
             return ", ".join(metadata["choices"])
         if bool in self.kinds:
             return "true or false"
+        if metadata["form"] is not None:
+            return str(metadata["form"].words)
         if int not in self.kinds and float not in self.kinds:
             return "a path" if Path in self.kinds else "text"
         noun = "a number" if float in self.kinds else "a whole number"
@@ -264,9 +292,18 @@ class DeclaredSetting:
             # Written so that NaN, which compares false with everything, is refused too.
             inside = (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
         else:
-            inside = value is None or not choices or value in choices
+            inside = value is None or ((not choices or value in choices) and self._has_form(str(value)))
         if not inside:
             raise self._invalid(value, where)
+
+    def _has_form(self, text: str) -> bool:
+        form: TextForm | None = self.entry.metadata["form"]
+        try:
+            if form is not None:
+                form.parse(text)
+        except ValueError:
+            return False
+        return True
 
     def _invalid(self, value: object, where: str) -> ConfigurationInvalid:
         shown = "a secret value" if self.entry.metadata["secret"] else repr(value)[:80]

@@ -24,13 +24,13 @@ from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
-from connectors.sdk.settings import TransportSettings
 from omnisql_server.errors import TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.model.principal import Principal
+from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
 from omnisql_server.policy.rules import load_rules
 from omnisql_server.principals import copy_roles
@@ -79,11 +79,16 @@ class _Held:
 
 
 class Tenancy:
-    """Opens tenants and answers who may log in to them."""
+    """Opens tenants and answers who may log in to them.
+
+    Raises:
+        ConfigurationInvalid: F0000, the way out to sources is not configured well.
+    """
 
     def __init__(self, services: Services, connectors: Mapping[str, Connector] | None = None) -> None:
         self._services = services
         self._connectors = dict(connectors or {})
+        self._transport = transport_settings(services.settings)
         self._held: dict[str, _Held] = {}
 
     async def principal(self, database: str, user: str) -> tuple[Principal, str] | None:
@@ -249,7 +254,7 @@ class Tenancy:
     def _connector(self, name: str) -> Connector:
         known = self._connectors.get(name)
         if known is None:
-            known = self._connectors[name] = connector_named(name, _transport(self._services.settings))
+            known = self._connectors[name] = connector_named(name, self._transport)
         return known
 
 
@@ -312,17 +317,6 @@ def _touched(held: _Held) -> bool:
     """Say whether a statement that may have changed roles came a short while ago: its transaction may last."""
     opened = held.opened
     return opened is not None and time.monotonic() - opened.tenant.roles_touched_s < ROLES_TOUCHED_FOR_S
-
-
-def _transport(settings: Settings) -> TransportSettings:
-    given = settings.fetch
-    return TransportSettings(
-        read_timeout_s=given.request_timeout_s,
-        total_timeout_s=max(given.request_timeout_s, TransportSettings().total_timeout_s),
-        concurrency_max=given.concurrency_max,
-        response_bytes_max=given.response_bytes_max,
-        rate_wait_max_s=settings.limits.wait_max_s,
-    )
 
 
 def _bounds(settings: Settings) -> PipelineBounds:

@@ -80,7 +80,7 @@ class TokenAnswer:
 
 
 PostForm = Callable[[str, Mapping[str, str]], Awaitable[TokenAnswer]]
-"""Posts a form to a token endpoint, see `connectors.sdk.transport.post_form`."""
+"""Posts a form to a token endpoint: `connectors.sdk.transport.post_form` with its server and settings."""
 
 
 class OAuth2:

@@ -69,6 +69,16 @@ class Fatal(ConnectorError):
     sqlstate = "HV000"
 
 
+class DestinationRefused(Fatal):
+    """The source's address is one that may not be connected to, or its name has none.
+
+    HV00N says that there is no connection. 42501 would say that the source itself denied what was asked, and connectors
+    act on that.
+    """
+
+    sqlstate = "HV00N"
+
+
 class ManifestInvalid(ConnectorError):
     """A connector's declaration contradicts itself."""
 

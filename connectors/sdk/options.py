@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from urllib.parse import SplitResult, urlsplit
 
+from connectors.sdk.addresses import is_plain_host
 from connectors.sdk.connector import Option, Source
 from connectors.sdk.errors import OptionInvalid
 
@@ -38,7 +40,7 @@ def checked_base_url(text: str, server: str) -> str:
     """Return a base URL without a trailing slash.
 
     Raises:
-        OptionInvalid: SQLSTATE HV00D, it is not a plain http or https address.
+        OptionInvalid: SQLSTATE HV00D, it is not a plain http or https address, or its host can be read in two ways.
     """
     try:
         parts = urlsplit(text)
@@ -52,4 +54,17 @@ def checked_base_url(text: str, server: str) -> str:
             message=f'option base_url of server "{server}" is not an address',
             hint="Write it like https://api.example.com, without user, query and fragment.",
         )
+    if not _names_plain_host(parts):
+        raise OptionInvalid(
+            message=f'option base_url of server "{server}" does not spell its host plainly',
+            hint="Write a name in ASCII (xn--... for others), or an address in its usual form, like 192.0.2.1.",
+        )
     return text.rstrip("/")
+
+
+def _names_plain_host(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    # Parsers differ over what stands beside a bracket, so nothing but the host and a port may stand there.
+    written = f"[{host}]" if ":" in host else host
+    beside = parts.netloc.lower().removeprefix(written)
+    return is_plain_host(host) and re.fullmatch(r"(?::[0-9]+)?", beside, re.ASCII) is not None

@@ -224,8 +224,12 @@ def with_parameter(request: Request, name: str, value: str) -> Request:
 def _page_number(url: str | None) -> int | None:
     if url is None:
         return None
-    text = URL(url, encoded=True).query.get("page", "")
-    return int(text) if text.isdecimal() else None
+    try:
+        text = URL(url, encoded=True).query.get("page", "")
+        return int(text) if text.isdecimal() else None
+    except ValueError:
+        # The transport refuses a link that is no URL, when it comes to be followed.
+        return None
 
 
 def _numbered(request: Request, next_url: str, number: int) -> Request:

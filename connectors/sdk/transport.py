@@ -1,7 +1,7 @@
 """The one HTTP client: pooled, bounded, retried, conditional, metered and traced requests to one source.
 
 A transport belongs to one connection, thus to one credential. It takes a request and gives a judged answer or raises a
-`ConnectorError`. Cancelling a call closes its socket at once.
+`ConnectorError`. Cancelling a call closes its socket at once. Where it may connect to is `connectors.sdk.outbound`'s.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from connectors.sdk.auth import Authenticator, TokenAnswer
 from connectors.sdk.conditional import BodyStore, KeptBody, Key
 from connectors.sdk.connector import FetchContext, RequestRecord
 from connectors.sdk.errors import CredentialsRejected, Fatal, RateLimited, Retryable
+from connectors.sdk.outbound import Way
 from connectors.sdk.quota import QuotaHeaders
 from connectors.sdk.request import Request, Response
 from connectors.sdk.settings import Surroundings, TransportSettings
@@ -62,7 +63,7 @@ class Transport:
         self._surroundings = surroundings or Surroundings()
         self._kept = BodyStore(self.settings.kept_bytes_max)
         self._permits = asyncio.Semaphore(self.settings.concurrency_max)
-        self._session: aiohttp.ClientSession | None = None
+        self._way = Way(server, self._base, self.settings, self._surroundings)
         self.open_request_count = 0
 
     async def send(self, request: Request, context: FetchContext, *, deadline_s: float | None = None) -> Response:
@@ -82,11 +83,9 @@ class Transport:
 
     async def close(self) -> None:
         """Close every connection and forget the bodies and the credential."""
-        session, self._session = self._session, None
         self._kept.clear()
         self._authenticator.forget()
-        if session is not None:
-            await session.close()
+        await self._way.close()
 
     async def _persist(self, request: Request, context: FetchContext) -> Response:
         attempt, failures, waits, renewed = 0, 0, 0, False
@@ -123,7 +122,7 @@ class Transport:
             location = response.headers.get("location")
             if response.status not in _REDIRECTS or location is None:
                 return await self._judged(request, response, context)
-            url = self._same_origin(url.join(URL(location)))
+            url = self._same_origin(location, url)
         raise Fatal(
             message=f'server "{self.server}" redirects without end', detail=f"{request.method} {request.template}."
         )
@@ -187,7 +186,8 @@ class Transport:
     async def _receive(self, request: Request, url: URL, headers: Mapping[str, str]) -> _Received:
         self.open_request_count += 1
         try:
-            async with self._opened().request(
+            await self._way.admit()
+            async with self._way.session().request(
                 request.method, url, headers=headers, data=request.body, allow_redirects=False
             ) as answer:
                 chunks = bytearray()
@@ -202,7 +202,7 @@ class Transport:
                 return _Received(status=answer.status, headers=named, content=bytes(chunks))
         except TimeoutError:
             raise timed_out(request, self._setting(), self.settings.read_timeout_s) from None
-        except (aiohttp.ClientError, ConnectionError) as failure:
+        except (aiohttp.ClientError, OSError) as failure:
             # The library's own message may hold the URL with its values; its class says enough.
             raise unavailable(request, self._setting(), _plain(failure)) from None
         finally:
@@ -227,27 +227,20 @@ class Transport:
             status=status, headers=headers, body=body, url=key[1], content=content, revalidated=is_confirmed
         )
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            bounds = self.settings
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=bounds.concurrency_max, ttl_dns_cache=60),
-                timeout=aiohttp.ClientTimeout(
-                    total=bounds.total_timeout_s, sock_connect=bounds.connect_timeout_s, sock_read=bounds.read_timeout_s
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
-
     def _url(self, request: Request) -> URL:
         if request.url is not None:
-            return self._same_origin(URL(request.url, encoded=True))
+            return self._same_origin(request.url)
         query = urlencode(request.parameters)
         return URL(f"{self._base}{request.path}" + (f"?{query}" if query else ""), encoded=True)
 
-    def _same_origin(self, url: URL) -> URL:
+    def _same_origin(self, target: str, seen_at: URL | None = None) -> URL:
         # A credential is bound to its audience: it goes to no other scheme, host or port, whatever an answer says.
-        if not url.is_absolute() or url.origin() != self._base.origin():
+        try:
+            url = URL(target, encoded=True) if seen_at is None else seen_at.join(URL(target))
+            is_same = url.origin() == self._base.origin() and url.raw_user is None and url.raw_password is None
+        except ValueError:
+            is_same = False
+        if not is_same:
             raise Fatal(message=f'server "{self.server}" points to another host, which is not followed')
         return url
 
@@ -262,23 +255,35 @@ class _Received:
     content: bytes
 
 
-async def post_form(url: str, fields: Mapping[str, str], timeout_s: float = 20.0) -> TokenAnswer:
-    """Post a form to an OAuth 2.0 token endpoint and return its answer.
+async def post_form(
+    url: str,
+    fields: Mapping[str, str],
+    *,
+    server: str,
+    settings: TransportSettings | None = None,
+    surroundings: Surroundings | None = None,
+) -> TokenAnswer:
+    """Post a form to an OAuth 2.0 token endpoint, on behalf of a server, and return its answer.
+
+    `url` has been checked like a base URL; a redirect is an answer and is not followed.
 
     Raises:
+        DestinationRefused: SQLSTATE HV00N, the endpoint may not be connected to.
         Retryable: SQLSTATE 08006, the endpoint cannot be reached.
     """
-    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    way = Way(server, URL(url), settings or TransportSettings(), surroundings or Surroundings())
     headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-            session.post(url, data=dict(fields), allow_redirects=False) as answer,
-        ):
+        await way.admit()
+        async with way.session().post(url, data=dict(fields), headers=headers, allow_redirects=False) as answer:
             content = await answer.content.read(_TOKEN_ANSWER_BYTES_MAX)
             status = answer.status
-    except (aiohttp.ClientError, ConnectionError, TimeoutError):
-        raise Retryable(message="SOURCE_UNAVAILABLE: a token endpoint cannot be reached") from None
+    except (aiohttp.ClientError, OSError):
+        raise Retryable(
+            message=f'SOURCE_UNAVAILABLE: the token endpoint of server "{server}" cannot be reached'
+        ) from None
+    finally:
+        await way.close()
     try:
         body = msgspec.json.decode(content, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -296,6 +301,10 @@ class _Refusal(Exception):
 
 
 def _plain(failure: BaseException) -> str:
+    if isinstance(failure, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted"
+    if isinstance(failure, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
+        return "the proxy does not connect to it"
     if isinstance(failure, aiohttp.ClientConnectorError):
         return "it cannot be connected to"
     if isinstance(failure, aiohttp.ClientPayloadError):

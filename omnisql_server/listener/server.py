@@ -19,6 +19,7 @@ import structlog
 from omnisql_server.errors import StatementCanceled, TooManyConnections, error_fields
 from omnisql_server.listener.drain import OpenSessions
 from omnisql_server.listener.greeting import greet
+from omnisql_server.listener.proxied import is_balancer, read_client_address
 from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity
 from omnisql_server.model.principal import Principal
@@ -30,7 +31,7 @@ from omnisql_server.session.login import backend_parameters, connect_backend
 from omnisql_server.session.session import Session
 from omnisql_server.session.tenant import TenantAccess, TenantOpener
 from wire.backend import READY_IDLE, backend_key_data, error_response
-from wire.errors import WireError
+from wire.errors import ProtocolViolation, WireError
 from wire.startup import CancelRequest, StartupMessage
 
 BACKLOG = 512
@@ -148,11 +149,18 @@ class Listener:
                     group.create_task(session.cancel_overdue())
 
     async def _attend(self, connection: socket.socket, host: str) -> None:
-        """Supervise one connection: whatever happens to it stays its own."""
+        """Supervise one connection: whatever happens to it stays its own, the context of its log included."""
         task = asyncio.current_task()
+        structlog.contextvars.bind_contextvars(client_address=host)
         try:
             async with asyncio.timeout(self._settings.startup_timeout_s) as deadline:
-                await self._greet(connection, host, deadline)
+                client_address = await self._client_address(connection, host)
+                if client_address is not None:
+                    structlog.contextvars.bind_contextvars(client_address=client_address)
+                    # Both legs count: a balancer of this machine speaks for clients of others, and a client that is
+                    # loopback to its balancer may be far from here.
+                    trusted = self._is_trusted(host) and self._is_trusted(client_address)
+                    await self._greet(connection, deadline, trusted=trusted)
         except TimeoutError:
             _log.info("startup_timed_out")
         except (OSError, SessionEnd):
@@ -165,10 +173,21 @@ class Listener:
             if task is not None:
                 self._starting.discard(task)
 
-    async def _greet(self, connection: socket.socket, host: str, deadline: asyncio.Timeout) -> None:
+    async def _client_address(self, connection: socket.socket, host: str) -> str | None:
+        """Return who is at the other end, as told by a load balancer if one is; None where nobody is let in."""
+        if not is_balancer(host, self._settings.proxy_protocol_from):
+            return host
+        try:
+            return await read_client_address(connection, host)
+        except ProtocolViolation as error:
+            # It cannot be told by a message: who is there need not speak this protocol.
+            _log.warning("proxy_header_refused", reason=error.message)
+            return None
+
+    async def _greet(self, connection: socket.socket, deadline: asyncio.Timeout, *, trusted: bool) -> None:
         loop = asyncio.get_running_loop()
         try:
-            greeting = await greet(connection, self._settings, self._tls, trusted=self._is_trusted(host))
+            greeting = await greet(connection, self._settings, self._tls, trusted=trusted)
         except WireError as error:
             await loop.sock_sendall(connection, error_response(error_fields(error, severity="FATAL")))
             return

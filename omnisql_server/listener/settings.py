@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.networks import Network
 from omnisql_server.session.settings import SessionLimits
 
 
@@ -16,7 +17,8 @@ class ListenerSettings:
     `port` 0 takes a free one. `connections_max` counts clients past their start-up message. `message_bytes_max` bounds
     one message, `client_buffer_bytes_max` what waits for a client in each direction. `statement_timeout_max_s` bounds
     every statement (0: no bound). `drain_timeout_s` is what busy sessions get at shutdown. TLS is offered when both
-    paths are set and asked of everybody but loopback unless `tls_required` is off.
+    paths are set and asked of everybody but loopback unless `tls_required` is off. Peers in `proxy_protocol_from` are
+    load balancers: each of their connections begins with a header of PROXY protocol v2.
     """
 
     host: str = "127.0.0.1"
@@ -30,6 +32,7 @@ class ListenerSettings:
     tls_certificate_path: Path | None = None
     tls_key_path: Path | None = None
     tls_required: bool = True
+    proxy_protocol_from: tuple[Network, ...] = ()
     session: SessionLimits = field(default_factory=SessionLimits)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Structured logs on stderr, for people (console) or machines (JSON).
 
-An event is a short past-tense constant with facts as keys. Query, tenant and principal come from context variables.
-What is named like a secret is redacted before anything is rendered.
+An event is a short past-tense constant with facts as keys. Address of the client, tenant, principal and query come
+from context variables. What is named like a secret is redacted before anything is rendered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SECRET_WORDS = frozenset(
         *("password", "pwd", "secret", "secrets", "token"),
     }
 )
-_SECRET_PAIRS = ("api_key", "access_key", "private_key", "client_key", "master_key", "valkey_url")
+_SECRET_PAIRS = ("api_key", "access_key", "private_key", "client_key", "master_key", "proxy_url", "valkey_url")
 # These name a secret, count it or say when it ends; they are not the secret itself.
 _HARMLESS_ENDINGS = frozenset({"id", "handle", "count", "kind", "name", "max", "s", "ms"})
 _WORD_BOUNDARY = re.compile(r"[^a-zA-Z0-9]+|(?<=[a-z0-9])(?=[A-Z])")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from local_network import LOCAL_SETTINGS
 
 from connectors.github.connector import GitHubConnection, GitHubConnector
 from connectors.github.tables import TABLES
@@ -14,7 +15,7 @@ from connectors.sdk.connector import Source
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.scan import Operator, Predicate, Scan
-from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.settings import Surroundings
 from connectors.sdk.testing import Faults, prove_faults, prove_table
 from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
@@ -23,7 +24,7 @@ from connectors.simulators.github import create_app
 TOKEN = "ghp_secret_token_value"
 BY_NAME = {table.name: table for table in TABLES}
 REPOSITORY = {"owner": "acme", "repo": "web"}
-SETTINGS = TransportSettings(read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
+SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
 
 
 async def no_wait(_delay_s: float) -> None:
@@ -55,7 +56,7 @@ async def base_url() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def connection(base_url: str) -> AsyncIterator[GitHubConnection]:
-    opened = await GitHubConnector().connect(source(base_url))
+    opened = await GitHubConnector(LOCAL_SETTINGS).connect(source(base_url))
     yield opened
     await opened.disconnect()
 
@@ -114,7 +115,7 @@ async def test_hydrate_columns_of_a_list_equal_those_of_the_single_object(connec
 
 async def test_a_capped_listing_says_that_it_is_truncated() -> None:
     simulator = await start_simulator(create_app(build_company(issues=7000), tokens=frozenset({TOKEN})))
-    connection = await GitHubConnector().connect(source(simulator.base_url))
+    connection = await GitHubConnector(LOCAL_SETTINGS).connect(source(simulator.base_url))
     ever = Predicate(column="created_at", operator=Operator.GE, value=datetime(2001, 1, 1, tzinfo=UTC))
     scan = Scan(
         table="workflow_runs",

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from local_network import LOCAL_SETTINGS
 
 from connectors.jira.connector import JiraConnection, JiraConnector
 from connectors.sdk.connector import Source
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
-from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.settings import Surroundings
 from connectors.sdk.table import Table
 from connectors.sdk.testing import Faults, prove_faults, prove_table
 from connectors.simulators import start_simulator
@@ -22,7 +23,7 @@ from connectors.simulators.jira import create_app
 
 TOKEN = "ATATT_secret_token_value"
 EMAIL = "ada@acme.example"
-SETTINGS = TransportSettings(read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
+SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
 
 
 async def no_wait(_delay_s: float) -> None:
@@ -43,14 +44,14 @@ def source(base_url: str) -> Source:
 async def connection() -> AsyncIterator[JiraConnection]:
     company = build_company(issues=80)
     simulator = await start_simulator(create_app(company, email=EMAIL, api_token=TOKEN))
-    opened = await JiraConnector().connect(source(simulator.base_url))
+    opened = await JiraConnector(LOCAL_SETTINGS).connect(source(simulator.base_url))
     yield opened
     await opened.disconnect()
     await simulator.stop()
 
 
 async def tables_of(connection: JiraConnection) -> dict[str, Table]:
-    return {table.name: table for table in await JiraConnector().discover(connection)}
+    return {table.name: table for table in await JiraConnector(LOCAL_SETTINGS).discover(connection)}
 
 
 async def baseline(connection: JiraConnection, table: Table) -> Scan:

@@ -20,4 +20,4 @@ def test_an_error_has_a_sqlstate_message_detail_and_hint(error_class: type[Catal
 
 
 def test_all_classes_were_found() -> None:
-    assert len(CLASSES) == 17
+    assert {CatalogError, errors.ClusterUnavailable, errors.SecretRefused} < set(CLASSES)

@@ -40,12 +40,19 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
     assert settings.clusters == Settings().clusters
 
 
+WELL_FORMED = {
+    "proxy_protocol_from": "10.0.0.0/8, 2001:db8::1",
+    "allowed_networks": "10.1.2.3",
+    "proxy_url": "http://proxy.example:3128",
+}
+
+
 def test_every_setting_can_be_set_by_its_variable() -> None:
     for declared in declared_settings():
         default = declared.entry.default
         text = {True: "true", False: "false"}.get(default, str(default)) if isinstance(default, bool) else str(default)
         if default is None:
-            text = "1" if int in declared.kinds else "x"
+            text = WELL_FORMED.get(declared.name, "1" if int in declared.kinds else "x")
         if declared.name in {"tls_certificate_file", "tls_key_file"}:
             continue
         section = getattr(load_settings(environment={declared.variable: text}), declared.section)

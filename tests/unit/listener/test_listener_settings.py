@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.listener.proxied import is_balancer
 from omnisql_server.listener.server import is_loopback
 from omnisql_server.listener.settings import ListenerSettings
 
@@ -36,3 +38,20 @@ def test_values_out_of_range_are_refused(values: dict[str, Any]) -> None:
 )
 def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("2001:db8::1", True),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+    ],
+)
+def test_balancers_are_told_from_the_rest(host: str, expected: bool) -> None:
+    networks = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
+    assert is_balancer(host, networks) is expected
+    assert not is_balancer(host, ())

@@ -88,7 +88,7 @@ def test_a_traceback_shows_no_local_variables(form: str) -> None:
     "key",
     [
         *("token", "github_token", "apiToken", "api_key", "X-Api-Key", "Authorization", "Set-Cookie", "control_dsn"),
-        *("password", "client_secret", "secrets", "PRIVATE_KEY", "credentials", "valkey_url"),
+        *("password", "client_secret", "secrets", "PRIVATE_KEY", "credentials", "valkey_url", "proxy_url"),
     ],
 )
 def test_names_of_secrets_are_recognized(key: str) -> None:

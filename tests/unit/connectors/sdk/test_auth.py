@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 from aiohttp import web
+from local_network import LOCAL_SETTINGS
 
 from connectors.sdk.auth import BasicAuth, Grant, OAuth2, TokenAnswer, TokenAuth
 from connectors.sdk.connector import FetchContext
@@ -122,14 +124,14 @@ async def test_a_request_that_is_rejected_is_repeated_once_with_a_new_token(api:
         persisted.append(refresh_token)
 
     grant = Grant(server="shop", token_url=f"{api.base_url}/token", client_id="c", client_secret="s")
+    poster = partial(post_form, server="shop", settings=LOCAL_SETTINGS)
     transport = Transport(
         connector="test",
         server="shop",
         base_url=api.base_url,
-        authenticator=OAuth2(
-            grant=grant, refresh_token="r", post_form=post_form, persist=persist, access_token="stale"
-        ),
+        authenticator=OAuth2(grant=grant, refresh_token="r", post_form=poster, persist=persist, access_token="stale"),
         judge=judge_by_status,
+        settings=LOCAL_SETTINGS,
     )
     response = await transport.send(Request(template="/x", path="/x"), context)
     assert response.body == {"id": 1}

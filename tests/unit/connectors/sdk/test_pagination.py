@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from local_network import TO_LOOPBACK
 
 from connectors.sdk.auth import TokenAuth
 from connectors.sdk.connector import FetchContext
@@ -40,7 +41,7 @@ async def reader(api: Any, context: FetchContext, passing_time: Any) -> AsyncIte
         base_url=api.base_url,
         authenticator=TokenAuth("t"),
         judge=judge_by_status,
-        settings=TransportSettings(concurrency_max=4, pages_max=20),
+        settings=TransportSettings(concurrency_max=4, pages_max=20, outbound=TO_LOOPBACK),
         surroundings=passing_time.surroundings(),
     )
     deadline_s = asyncio.get_running_loop().time() + 5.0

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from local_network import LOCAL_SETTINGS, TO_LOOPBACK
+from network_servers import answering
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -46,7 +48,7 @@ async def open_transport(api: Any, passing_time: Any) -> AsyncIterator[Callable[
             authenticator=TokenAuth(TOKEN),
             judge=judge_by_status,
             quota=QUOTA,
-            settings=TransportSettings(**bounds),
+            settings=TransportSettings(outbound=TO_LOOPBACK, **bounds),
             surroundings=passing_time.surroundings(),
         )
         opened.append(transport)
@@ -185,14 +187,31 @@ async def test_a_redirect_within_the_origin_keeps_the_credentials(
     assert [request.headers["Authorization"] for request in api.requests] == [f"Bearer {TOKEN}"] * 2
 
 
-@pytest.mark.parametrize("location", ["http://127.0.0.1:1/x", "https://127.0.0.1/x", "//example.com/x"])
-async def test_a_redirect_to_another_origin_is_refused(
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.1:{other}/x",
+        "https://127.0.0.1:{port}/x",
+        "//127.0.0.1:{other}/x",
+        "http://127.0.0.1:{port}@127.0.0.1:{other}/x",
+        "http://user:password@127.0.0.1:{port}/x",
+        "http://127.0.0.1:{port}\\@127.0.0.1:{other}/x",
+        "http://localhost:{port}/x",
+        "http://[::1/x",
+        "http://127.0.0.1:99999/x",
+        "ftp://127.0.0.1:{port}/x",
+    ],
+)
+async def test_a_redirect_elsewhere_is_refused_and_gets_no_credentials(
     api: Any, open_transport: Any, context: FetchContext, location: str
 ) -> None:
-    api.answer(in_turn(status(302, Location=location)))
-    with pytest.raises(Fatal, match="another host"):
-        await open_transport().send(THINGS, context)
-    assert len(api.requests) == 1
+    async with answering() as other:
+        port = api.base_url.rpartition(":")[2]
+        api.answer(in_turn(status(302, Location=location.format(port=port, other=other.port))))
+        with pytest.raises(Fatal, match="another host"):
+            await open_transport().send(THINGS, context)
+        assert len(api.requests) == 1
+        assert other.connections == 0
 
 
 async def test_a_redirect_in_a_circle_ends(api: Any, open_transport: Any, context: FetchContext) -> None:
@@ -235,6 +254,7 @@ async def test_a_source_that_cannot_be_reached_is_unavailable(context: FetchCont
         base_url="http://127.0.0.1:1",
         authenticator=TokenAuth(TOKEN),
         judge=judge_by_status,
+        settings=LOCAL_SETTINGS,
         surroundings=passing_time.surroundings(),
     )
     with pytest.raises(Retryable, match='SOURCE_UNAVAILABLE: server "shop"'):
