@@ -1,6 +1,7 @@
 """What response headers say of rate limits: remaining quota, reset times, Retry-After. Pure.
 
-Retry-After follows RFC 9110, section 10.2.3: seconds or an HTTP date.
+Retry-After follows RFC 9110, section 10.2.3: seconds or an HTTP date. Moments are compared with the answer's own Date
+header (section 6.6.1) where there is one, so that no clock that is wrong or jumps closes a source for long.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from connectors.sdk.connector import QuotaObserved
+
+WAIT_MAX_S = 86_400.0
+"""Longer than the longest window of a quota that an API is known to have; a wait beyond it comes from a wrong clock."""
 
 
 class ResetFormat(StrEnum):
@@ -35,12 +39,12 @@ class QuotaHeaders:
     bucket: str | None = None
 
     def read(self, headers: Mapping[str, str], *, bucket: str, now_s: float) -> QuotaObserved | None:
-        """Return what the headers tell, None when they tell nothing; `now_s` is the wall clock."""
+        """Return what the headers tell, None when they tell nothing; `now_s` is the wall clock, for want of a Date."""
         limit, remaining = _integer(headers.get(self.limit)), _integer(headers.get(self.remaining))
         if limit is None and remaining is None:
             return None
         named = headers.get(self.bucket) if self.bucket is not None else None
-        reset_s = _reset_s(headers.get(self.reset), self.reset_format, now_s)
+        reset_s = _reset_s(headers.get(self.reset), self.reset_format, _now_s(headers, now_s))
         return QuotaObserved(bucket=named or bucket, limit=limit, remaining=remaining, reset_s=reset_s)
 
 
@@ -51,13 +55,27 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
         return None
     number = _number(text)
     if number is not None:
-        return max(0.0, number)
+        return _bounded(number)
+    moment_s = _date_s(text)
+    return None if moment_s is None else _bounded(moment_s - _now_s(headers, now_s))
+
+
+def _now_s(headers: Mapping[str, str], now_s: float) -> float:
+    """Give the source's own time when it answered, else ours."""
+    told_s = _date_s(headers.get("date", ""))
+    return now_s if told_s is None else told_s
+
+
+def _date_s(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return max(0.0, aware.timestamp() - now_s)
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _bounded(wait_s: float) -> float:
+    return min(max(0.0, wait_s), WAIT_MAX_S)
 
 
 def _reset_s(text: str | None, form: ResetFormat, now_s: float) -> float | None:
@@ -69,12 +87,12 @@ def _reset_s(text: str | None, form: ResetFormat, now_s: float) -> float | None:
         except ValueError:
             return None
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return max(0.0, aware.timestamp() - now_s)
+        return _bounded(aware.timestamp() - now_s)
     number = _number(text)
     if number is None:
         return None
     absolute = {ResetFormat.EPOCH_S: number, ResetFormat.EPOCH_MS: number / 1000.0, ResetFormat.SECONDS: now_s + number}
-    return max(0.0, absolute[form] - now_s)
+    return _bounded(absolute[form] - now_s)
 
 
 def _integer(text: str | None) -> int | None:

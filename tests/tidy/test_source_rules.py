@@ -39,6 +39,25 @@ def test_nothing_waits_with_the_function_that_loses_cancellations() -> None:
     assert found == []
 
 
+WALL_CLOCK_READERS = {
+    "connectors/sdk/settings.py": "what a source says of a reset is a time of day; it is bounded where it is used",
+    "omnisql_server/app.py": "a certificate is valid from a time of day",
+    "omnisql_server/fetch/scheduler.py": "fetched_at is a time of day",
+}
+"""Who may ask for the time of day, which jumps: all that measures or waits asks a clock that does not."""
+
+
+def test_what_waits_or_measures_does_not_ask_a_clock_that_jumps() -> None:
+    clocks = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+    found = {
+        where.partition(":")[0]
+        for where, node in nodes(*PACKAGES)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in clocks
+    }
+    found -= {path for path in found if path.startswith("connectors/simulators/")}
+    assert found == set(WALL_CLOCK_READERS)
+
+
 def test_every_module_says_what_it_is_for() -> None:
     assert [path for path, tree in modules(*PACKAGES).items() if not ast.get_docstring(tree)] == []
 

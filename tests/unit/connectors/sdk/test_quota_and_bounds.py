@@ -47,6 +47,20 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after_s({}, NOW_S) is None
 
 
+@pytest.mark.parametrize("jump_s", [-400 * 86_400.0, -3600.0, 3600.0, 400 * 86_400.0])
+def test_a_clock_that_jumps_neither_closes_a_source_nor_opens_it(jump_s: float) -> None:
+    headers = QuotaHeaders(limit="l", remaining="r", reset="t", reset_format=ResetFormat.EPOCH_S)
+    told = {"l": "60", "r": "0", "t": "1700000030", "date": "Tue, 14 Nov 2023 22:13:20 GMT"}
+    read = headers.read(told, bucket="core", now_s=NOW_S + jump_s)
+    assert read is not None
+    assert read.reset_s == 30.0
+    after = {"retry-after": "Tue, 14 Nov 2023 22:13:50 GMT", "date": told["date"]}
+    assert retry_after_s(after, NOW_S + jump_s) == 30.0
+    undated = headers.read({"l": "60", "r": "0", "t": "1700000030"}, bucket="core", now_s=NOW_S + jump_s)
+    assert undated is not None
+    assert 0.0 <= (undated.reset_s or 0.0) <= 86_400.0
+
+
 def test_delays_grow_to_a_bound_and_timeouts_are_tried_less_often() -> None:
     policy = RetryPolicy(delay_initial_s=1.0, delay_max_s=5.0)
     assert [policy.delay_s(attempt, lambda: 1.0) for attempt in (1, 2, 3, 4)] == [1.0, 2.0, 4.0, 5.0]
