@@ -13,10 +13,11 @@ import structlog
 
 from connectors.sdk.connector import Connector
 from omnisql_server.listener.server import Listener, is_loopback
-from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.principal import Principal
 from omnisql_server.services import Services, start_services
+from omnisql_server.session.pool import BackendPools
 from omnisql_server.session.tenant import TenantAccess
 from omnisql_server.settings import Settings
 from omnisql_server.tenancy import Tenancy
@@ -47,22 +48,26 @@ async def serve_tenants(
 ) -> None:
     """Serve the tenants of running services until `stop`, or a signal where none is given."""
     settings = services.settings
+    live = LiveSettings(settings)
     tenancy = Tenancy(services, connectors)
+    pools = BackendPools(live)
     stopping = stop or _signalled()
 
     @asynccontextmanager
     async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
         opened = await tenancy.open(principal.tenant)
-        yield TenantAccess(
-            address=opened.cluster.address(),
-            role=principal.name,
-            database=opened.record.database,
-            runner=opened.pipeline,
-            settings=SETTING_DEFAULTS,
-        )
+        async with pools.lease(principal.tenant) as pool:
+            yield TenantAccess(
+                address=opened.cluster.address(),
+                role=principal.name,
+                database=opened.record.database,
+                runner=opened.pipeline,
+                pool=pool,
+                settings=SETTING_DEFAULTS,
+            )
 
     listener = Listener(
-        _listener_settings(settings),
+        live,
         lookup=tenancy.principal,
         open_tenant=open_tenant,
         tls=_identity(settings),
@@ -93,22 +98,6 @@ def _signalled() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, event.set)
     return event
-
-
-def _listener_settings(settings: Settings) -> ListenerSettings:
-    given = settings.listener
-    return ListenerSettings(
-        host=given.host,
-        port=given.port,
-        connections_max=given.connections_max,
-        startup_timeout_s=given.startup_timeout_s,
-        message_bytes_max=given.message_bytes_max,
-        client_buffer_bytes_max=given.client_buffer_bytes_max,
-        statement_timeout_max_s=given.statement_timeout_max_s,
-        drain_timeout_s=given.drain_timeout_s,
-        tls_certificate_path=given.tls_certificate_file,
-        tls_key_path=given.tls_key_file,
-    )
 
 
 def _identity(settings: Settings) -> TlsIdentity:

@@ -12,23 +12,26 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 
 import structlog
 
 from omnisql_server.errors import StatementCanceled, TooManyConnections, error_fields
 from omnisql_server.listener.drain import OpenSessions
 from omnisql_server.listener.greeting import greet
-from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.principal import Principal
 from omnisql_server.session.authenticate import PrincipalLookup, authenticate
 from omnisql_server.session.cancel import CancelRegistry
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.ending import SessionEnd, admin_shutdown
-from omnisql_server.session.login import backend_parameters, connect_backend
+from omnisql_server.session.link import BackendLink
+from omnisql_server.session.login import backend_parameters
+from omnisql_server.session.parking import Home
+from omnisql_server.session.pool import BackendKey
 from omnisql_server.session.session import Session
 from omnisql_server.session.tenant import TenantAccess, TenantOpener
+from omnisql_server.settings import ListenerSettings
 from wire.backend import READY_IDLE, backend_key_data, error_response
 from wire.errors import WireError
 from wire.startup import CancelRequest, StartupMessage
@@ -52,13 +55,14 @@ def is_loopback(host: str) -> bool:
 class Listener:
     """Serves PostgreSQL clients until it is drained.
 
-    `lookup` knows principals, `open_tenant` their clusters. `is_trusted` says which addresses may go without TLS.
-    `mock_seed` should be the same in all servers of one address, so that unknown users look the same to everybody.
+    `lookup` knows principals, `open_tenant` their clusters. `tls` may be replaced at any time. `is_trusted` says which
+    addresses may go without TLS. `mock_seed` should be the same in all servers of one address, so that unknown users
+    look the same to everybody.
     """
 
     def __init__(
         self,
-        settings: ListenerSettings,
+        live: LiveSettings,
         *,
         lookup: PrincipalLookup,
         open_tenant: TenantOpener,
@@ -66,13 +70,12 @@ class Listener:
         is_trusted: Callable[[str], bool] = is_loopback,
         mock_seed: bytes | None = None,
     ) -> None:
-        self._settings = settings
+        self._live = live
         self._lookup = lookup
         self._open_tenant = open_tenant
-        self._tls = tls
         self._is_trusted = is_trusted
         self._mock_seed = mock_seed or secrets.token_bytes(MOCK_SEED_BYTES)
-        self._registry = CancelRegistry(settings.connections_max)
+        self._registry = CancelRegistry(lambda: self._settings.connections_max)
         self._sessions = OpenSessions()
         self._connections = 0
         self._clients = 0
@@ -80,7 +83,12 @@ class Listener:
         self._drain_wanted = asyncio.Event()
         self._served = asyncio.Event()
         self.ready = asyncio.Event()
-        self.port = settings.port
+        self.tls = tls
+        self.port = live.current.listener.port
+
+    @property
+    def _settings(self) -> ListenerSettings:
+        return self._live.current.listener
 
     @property
     def session_count(self) -> int:
@@ -135,13 +143,18 @@ class Listener:
             self._starting.add(task)
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
-        """Stop relayed statements that run for longer than any statement may."""
-        limit_s = self._settings.statement_timeout_max_s
-        while limit_s:
-            await asyncio.sleep(min(WATCH_INTERVAL_MAX_S, limit_s / 4))
+        """Stop relayed statements that run for longer than any may, and have idle sessions give their backends away."""
+        while True:
+            await asyncio.sleep(self._watch_interval_s())
+            now_s = time.monotonic()
             for session in self._sessions:
-                if session.is_overdue(time.monotonic()):
+                if session.is_overdue(now_s):
                     group.create_task(session.cancel_overdue())
+                session.consider_parking(now_s)
+
+    def _watch_interval_s(self) -> float:
+        park_after_s = self._live.current.sessions.park_after_s or WATCH_INTERVAL_MAX_S
+        return min(WATCH_INTERVAL_MAX_S, self._settings.statement_timeout_max_s / 4, park_after_s / 4)
 
     async def _attend(self, connection: socket.socket, host: str) -> None:
         """Supervise one connection: whatever happens to it stays its own."""
@@ -164,7 +177,7 @@ class Listener:
     async def _greet(self, connection: socket.socket, host: str, deadline: asyncio.Timeout) -> None:
         loop = asyncio.get_running_loop()
         try:
-            greeting = await greet(connection, self._settings, self._tls, trusted=self._is_trusted(host))
+            greeting = await greet(connection, self._settings, self.tls, trusted=self._is_trusted(host))
         except WireError as error:
             await loop.sock_sendall(connection, error_response(error_fields(error, severity="FATAL")))
             return
@@ -185,7 +198,7 @@ class Listener:
         if session is not None:
             await session.cancel()
         if client is not None:
-            await client.close(self._settings.session.close_timeout_s)
+            await client.close(self._live.current.sessions.close_timeout_s)
 
     async def _open(
         self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, *, encrypted: bool
@@ -210,10 +223,10 @@ class Listener:
         except Exception as error:  # noqa: BLE001  the one place where a failed start-up becomes an answer
             _tell(client, error)
         finally:
-            await client.close(self._settings.session.close_timeout_s)
+            await client.close(self._live.current.sessions.close_timeout_s)
 
     async def _authenticate(self, client: ClientConnection, startup: StartupMessage, *, encrypted: bool) -> Principal:
-        binding = self._tls.channel_binding if self._tls is not None and encrypted else None
+        binding = self.tls.channel_binding if self.tls is not None and encrypted else None
         return await authenticate(client, startup, self._lookup, channel_binding=binding, mock_seed=self._mock_seed)
 
     async def _serve_session(
@@ -227,9 +240,13 @@ class Listener:
         parameters = backend_parameters(
             startup.parameters, role=tenant.role, database=tenant.database, settings=tenant.settings
         )
-        limits = replace(self._settings.session, statement_timeout_max_s=self._settings.statement_timeout_max_s)
-        link = await connect_backend(client, tenant.address, parameters, timeout_s=limits.backend_timeout_s)
-        session = Session(client=client, link=link, runner=tenant.runner, principal=principal, limits=limits)
+        home = Home(pool=tenant.pool, key=BackendKey(address=tenant.address, parameters=tuple(parameters.items())))
+        connection = await home.pool.open(home.key, self._live.current.sessions.backend_timeout_s)
+        link = BackendLink(client)
+        link.attach(connection)
+        session = Session(
+            client=client, link=link, home=home, runner=tenant.runner, principal=principal, live=self._live
+        )
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
         self._sessions.add(session)
         task = asyncio.current_task()

@@ -9,22 +9,23 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from omnisql_server.errors import OmniSQLError, RelayInstead, error_fields
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.run import SessionView, StatementRunner
 from omnisql_server.model.statement import Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
-from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.ending import SessionEnd, lost_session
+from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.interrupts import Interrupts
-from omnisql_server.session.link import BackendLink, lost_session
+from omnisql_server.session.link import BackendLink
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.replies import CheckReply
-from omnisql_server.session.settings import SessionLimits
 from wire.backend import (
     COPY_DONE,
     PORTAL_SUSPENDED,
@@ -63,7 +64,8 @@ class Running:
     runner: StatementRunner
     view: SessionView
     interrupts: Interrupts
-    limits: SessionLimits
+    live: LiveSettings
+    footprint: Footprint = field(default_factory=Footprint)
     overlay: frozenset[str] = frozenset()
     relayed: bool = False
     snapshot_stale: bool = False
@@ -96,7 +98,7 @@ class Running:
         outcome = "error"
         with structlog.contextvars.bound_contextvars(query_id=uuid.uuid4().hex):
             try:
-                async with self.interrupts.scope(self.limits.statement_timeout_max_s):
+                async with self.interrupts.scope(self.live.current.listener.statement_timeout_max_s):
                     await work
             except (SessionEnd, RelayInstead):
                 raise
@@ -128,12 +130,12 @@ class Running:
     async def stop_exchange(self) -> None:
         """End what a stopped statement left running on the backend."""
         try:
-            async with asyncio.timeout(self.limits.backend_timeout_s):
+            async with asyncio.timeout(self.live.current.sessions.backend_timeout_s):
                 if self.link.busy_privately:
                     await self.link.cancel()
                 await self.link.settle()
         except TimeoutError:
-            raise lost_session(self.link) from None
+            raise lost_session(told=self.link.fatal_shown) from None
 
     def check_transaction(self) -> None:
         """Refuse to run anything in a failed transaction block, as PostgreSQL does."""
@@ -167,7 +169,8 @@ class Running:
             raise PortalFinished(message="the portal cannot be run again")
         if portal.result is not None or portal.complete:
             return
-        result = await self.runner.run(portal.statement, portal.parameters, self.view, twin=portal.twin)
+        twin = portal.prepared.twin if portal.prepared is not None else None
+        result = await self.runner.run(portal.statement, portal.parameters, self.view, twin=twin)
         portal.open(result)
         if result.copy_formats is not None:
             binary = any(result.copy_formats)
@@ -178,7 +181,7 @@ class Running:
     async def release(self, portal: Portal) -> None:
         """Close a portal's result; a failure to do so is logged, because the statement's outcome is settled."""
         try:
-            async with asyncio.timeout(self.limits.backend_timeout_s):
+            async with asyncio.timeout(self.live.current.sessions.backend_timeout_s):
                 await portal.close()
         except Exception as error:  # noqa: BLE001  the statement is over; only the log can still be told
             _log.error("result_close_failed", exc_info=error)

@@ -50,7 +50,9 @@ class SimpleProtocol:
 
     async def query(self, frame: Frame) -> None:
         """Handle one Query message."""
-        parts = await self._running.route(frame.data[5:-1])
+        text = frame.data[5:-1]
+        self._running.footprint.query(text)
+        parts = await self._running.route(text)
         if parts is not None and any(is_run(part) for part in parts):
             await self._run(parts)
             return

@@ -7,7 +7,7 @@ from raw_client import RawClient, error_of, kinds, rows_of, shape, status_of, ta
 from runner_double import RunnerDouble
 from world import MakeWorld, World
 
-from omnisql_server.session.settings import SessionLimits
+from omnisql_server.settings import SessionSettings
 from wire.backend_decode import decode_parameter_description, decode_row_description
 from wire.frontend import Bind, Close, Describe, Execute, Flush, Parse, Query, Sync
 
@@ -148,7 +148,7 @@ async def test_a_bad_run_statement_leaves_no_name_behind(world: World) -> None:
 
 
 async def test_run_statements_and_portals_are_bounded(make_world: MakeWorld) -> None:
-    world = await make_world(session=SessionLimits(statements_max=2, portals_max=2))
+    world = await make_world(sessions=SessionSettings(statements_max=2, portals_max=2))
     client = await world.raw()
     for name in (b"a", b"b"):
         assert await exchange(client, Parse(statement=name, text=ISSUES)) == "1Z"
