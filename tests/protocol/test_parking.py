@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 import pytest_asyncio
 from idle_sessions import SOON_S, run, without_backend
 from raw_client import error_of, kinds, rows_of
 from world import MakeWorld, World
 
+from omnisql_server.session.parking import EVIDENCE
 from omnisql_server.settings import SessionSettings
 from wire.frontend import Bind, Close, Describe, Execute, Parse, Query, Sync
 
@@ -185,6 +187,24 @@ async def test_the_unnamed_statement_outlives_its_backend(parking: World, text: 
     await client.close()
 
 
+async def test_a_statement_that_means_other_rows_afterwards_is_refused_as_postgresql_does(parking: World) -> None:
+    client = await parking.raw()
+    client.send(Parse(statement=b"", text=b"SELECT title FROM api_issues"), Describe(kind="S", name=b""), Sync())
+    await client.ready()
+    await without_backend(parking)
+    await parking.scalar("ALTER FOREIGN TABLE public.api_issues ALTER title TYPE varchar(20)")
+    try:
+        client.send(Bind(portal=b"", statement=b""), Execute(portal=b""), Sync())
+        frames = await client.ready()
+        assert kinds(frames) == "EZ"
+        assert (error_of(frames)["C"], error_of(frames)["M"]) == ("0A000", "cached plan must not change result type")
+    finally:
+        await parking.scalar("ALTER FOREIGN TABLE public.api_issues ALTER title TYPE text")
+    client.send(Parse(statement=b"", text=b"SELECT max(number) FROM api_issues"), Sync())
+    assert kinds(await client.ready()) == "1Z"
+    await client.close()
+
+
 async def test_a_long_unnamed_statement_pins_the_backend(parking: World) -> None:
     client, other = await parking.raw(), await parking.raw()
     client.send(Parse(statement=b"", text=b"SELECT '" + b"x" * 20_000 + b"'"), Sync())
@@ -236,3 +256,31 @@ async def test_a_client_that_returns_while_its_backend_is_asked_waits_no_longer(
         assert rows_of(await client.ready()) == [(str(number).encode(),)]
         await parking.scalar(f"SELECT pg_sleep({SOON_S} * {number % 3})")
     await client.close()
+
+
+SEEN = [
+    "PREPARE mine AS SELECT 7",
+    "BEGIN; DECLARE mine CURSOR WITH HOLD FOR SELECT 7; COMMIT",
+    "LISTEN mine",
+    "CREATE FUNCTION pg_temp.mine() RETURNS int LANGUAGE sql AS 'SELECT 7'",
+    "SELECT pg_advisory_lock(9)",
+    "SET work_mem = '8MB'",
+    "SET ROLE ana",
+    "SET idle_session_timeout = '1h'",
+]
+
+
+@pytest.mark.parametrize("place", range(len(SEEN)))
+async def test_the_backend_sees_each_kind_of_state(world: World, place: int) -> None:
+    socket = world.cluster.address().socket_path
+    assert socket is not None
+    options = {"host": str(socket.parent), "port": world.cluster.port, "user": world.cluster.superuser}
+    async with await psycopg.AsyncConnection.connect(**options, dbname="acme", autocommit=True) as connection:
+        assert await (await connection.execute(EVIDENCE)).fetchone() == (False,) * len(SEEN)
+        await connection.execute(SEEN[place].encode())
+        held = await (await connection.execute(EVIDENCE)).fetchone()
+        assert held is not None
+        assert held[place]
+        for text in (b"RESET ROLE", b"DISCARD ALL"):
+            await connection.execute(text)
+        assert await (await connection.execute(EVIDENCE)).fetchone() == (False,) * len(SEEN)

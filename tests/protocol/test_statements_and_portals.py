@@ -174,3 +174,48 @@ async def test_results_are_closed_once_they_are_read(world: World, runner: Runne
     await client.ready()
     assert runner.closes == 2
     await client.close()
+
+
+TWINS = b"SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'omnisql_twin%'"
+
+
+async def test_twins_are_bounded_and_made_again(make_world: MakeWorld) -> None:
+    world = await make_world(sessions=SessionSettings(twins_max=2))
+    client = await world.raw()
+    for number in range(5):
+        client.send(Parse(statement=b"s%d" % number, text=b"SELECT max(number) + %d FROM api_issues" % number), Sync())
+        assert kinds(await client.ready()) == "1Z"
+    for number in (0, 4, 0, 1, 2, 3, 4):
+        client.send(Bind(portal=b"", statement=b"s%d" % number), Execute(portal=b""), Sync())
+        frames = await client.ready()
+        assert (kinds(frames), rows_of(frames)) == ("2DCZ", [(b"%d" % (100 + number),)])
+        client.send(Query(text=TWINS))
+        assert rows_of(await client.ready()) == [(b"2",)]
+    await client.close()
+
+
+async def test_a_twin_that_is_dropped_between_bind_and_execute_is_made_again(make_world: MakeWorld) -> None:
+    world = await make_world(sessions=SessionSettings(twins_max=1))
+    client = await world.raw()
+    client.send(
+        Parse(statement=b"", text=b"SELECT max(number) FROM api_issues"),
+        Bind(portal=b"one", statement=b""),
+        Parse(statement=b"", text=b"SELECT min(number) FROM api_issues"),
+        Bind(portal=b"two", statement=b""),
+        Execute(portal=b"one"),
+        Execute(portal=b"two"),
+        Sync(),
+    )
+    frames = await client.ready()
+    assert (kinds(frames), rows_of(frames)) == ("1212DCDCZ", [(b"100",), (b"1",)])
+    await client.close()
+
+
+async def test_statements_that_cannot_be_described_leave_no_twin(world: World) -> None:
+    client = await world.raw()
+    for _ in range(3):
+        client.send(Parse(statement=b"", text=b"SELECT number AS denied FROM api_issues"), Sync())
+        assert kinds(await client.ready()) == "EZ"
+    client.send(Query(text=TWINS))
+    assert rows_of(await client.ready()) == [(b"0",)]
+    await client.close()
