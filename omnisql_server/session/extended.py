@@ -119,6 +119,9 @@ class ExtendedProtocol:
 
     async def _parse(self, frame: Frame, message: Parse) -> None:
         self._running.footprint.parse(frame.data, message.statement, message.text)
+        if not self._running.speaks_utf8 and not await self._settled():
+            self._relay(frame)
+            return
         parts = await self._running.route(message.text)
         if parts is None or len(parts) != 1 or not is_run(parts[0]) or parts[0].statement is None:
             self._relay(frame)
@@ -136,6 +139,7 @@ class ExtendedProtocol:
         twin = self.statements.new_twin()
 
         async def prepare() -> None:
+            await self._running.check_may_run()
             self.statements.check_room(name)
             self._link.send(frame.data, check)
             view = self._running.view
@@ -211,7 +215,7 @@ class ExtendedProtocol:
 
     async def _renew_now(self, portal: Portal) -> None:
         if portal.prepared is not None and portal.result is None and not portal.complete:
-            self._running.check_transaction()
+            await self._running.check_may_run()
             portal.prepared = await self._renewed(portal.prepared)
 
     async def _open_portal(self, name: bytes, statement: bytes, portal: Portal) -> None:
