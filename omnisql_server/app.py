@@ -15,6 +15,7 @@ from connectors.sdk.connector import Connector
 from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.live_settings import LiveSettings
+from omnisql_server.model.custom_settings import DEFAULTS
 from omnisql_server.model.principal import Principal
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
@@ -23,14 +24,6 @@ from omnisql_server.settings import Settings
 from omnisql_server.tenancy import Tenancy
 
 _log = structlog.get_logger(__name__)
-
-SETTING_DEFAULTS: Mapping[str, str] = {
-    "omnisql.engine": "auto",
-    "omnisql.on_source_error": "fail",
-    "omnisql.max_api_calls": "",
-    "omnisql.max_staleness": "0",
-}
-"""Custom settings of every session, in its start-up packet, so that SHOW, RESET and DISCARD ALL know them."""
 
 
 async def serve(settings: Settings, *, ready: Callable[[int], None] | None = None) -> None:
@@ -63,7 +56,7 @@ async def serve_tenants(
                 database=opened.record.database,
                 runner=opened.pipeline,
                 pool=pool,
-                settings=SETTING_DEFAULTS,
+                settings=DEFAULTS,
             )
 
     listener = Listener(

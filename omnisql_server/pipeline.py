@@ -25,6 +25,7 @@ from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery, ParsedQuery
 from omnisql_server.model.relation import RelationKind
@@ -134,6 +135,10 @@ class Pipeline:
 
     async def _refuse(self, statement: Statement, view: SessionView) -> None:
         """Turn away what cannot be run, once PostgreSQL has said that it really reaches an API table."""
+        for name, value in statement.settings:
+            error = refusal(name, value)
+            if error is not None:
+                raise error
         if statement.kind is StatementKind.WRITE and await self._binder.writes_to_api(statement, view.backend):
             raise NotSupported(
                 message="an API table cannot be written to",

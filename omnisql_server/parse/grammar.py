@@ -13,6 +13,7 @@ from typing import Any
 import postgast
 
 from omnisql_server.model.statement import RelationReference, Statement, StatementKind
+from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
 
 _WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt"}
 _DEFINITIONS = {
@@ -67,6 +68,7 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         copy_options=_options(node.options) if kind is StatementKind.COPY_TO else (),
         locking=references.locking,
         named_columns=references.named_columns(),
+        settings=custom_settings(node_name, node),
     )
 
 
@@ -91,6 +93,8 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.WRITE
     if node_name in _DEFINITIONS:
         return StatementKind.DEFINITION
+    if node_name in CARRIERS and custom_settings(node_name, node):
+        return StatementKind.SETTING
     named = {"declare_cursor_stmt": StatementKind.CURSOR, "prepare_stmt": StatementKind.PREPARE}
     return named.get(node_name, StatementKind.OTHER)
 

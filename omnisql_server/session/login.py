@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from omnisql_server.model.custom_settings import PREFIX, refusal
 from wire.startup import parse_options
 
 OWN_PARAMETERS = frozenset({"user", "database", "options", "replication"})
@@ -17,8 +18,14 @@ def backend_parameters(
 
     Raises:
         ProtocolViolation: 42601, the client's `options` are malformed.
+        SettingUnknown, SettingInvalid: 42704, 22023, it sets one of our custom settings wrongly.
     """
-    options = {**settings, **parse_options(asked.get("options", ""))}
+    wanted = parse_options(asked.get("options", ""))
+    for name, value in (*asked.items(), *wanted.items()):
+        error = refusal(name, value) if name.lower().startswith(PREFIX) else None
+        if error is not None:
+            raise error
+    options = {**settings, **wanted}
     parameters = {name: value for name, value in asked.items() if name not in OWN_PARAMETERS}
     if options:
         words = (f"-c {_escaped(f'{name}={value}')}" for name, value in options.items())
