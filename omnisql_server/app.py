@@ -14,9 +14,11 @@ import structlog
 from connectors.sdk.connector import Connector
 from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
-from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.custom_settings import DEFAULTS
 from omnisql_server.model.principal import Principal
+from omnisql_server.observability.logs import configure_logs
+from omnisql_server.policy.rules import load_rules
+from omnisql_server.reload import Reload
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
 from omnisql_server.session.tenant import TenantAccess
@@ -26,10 +28,15 @@ from omnisql_server.tenancy import Tenancy
 _log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, *, ready: Callable[[int], None] | None = None) -> None:
-    """Start everything and serve until SIGINT or SIGTERM; `ready` is told the port once clients are accepted."""
+async def serve(
+    settings: Settings, *, read: Callable[[], Settings], ready: Callable[[int], None] | None = None
+) -> None:
+    """Start everything and serve until SIGINT or SIGTERM; `ready` is told the port once clients are accepted.
+
+    At SIGHUP the settings are asked of `read` again.
+    """
     async with start_services(settings) as services:
-        await serve_tenants(services, ready=ready)
+        await serve_tenants(services, ready=ready, read=read)
 
 
 async def serve_tenants(
@@ -38,10 +45,10 @@ async def serve_tenants(
     ready: Callable[[int], None] | None = None,
     connectors: Mapping[str, Connector] | None = None,
     stop: asyncio.Event | None = None,
+    read: Callable[[], Settings] | None = None,
 ) -> None:
-    """Serve the tenants of running services until `stop`, or a signal where none is given."""
-    settings = services.settings
-    live = LiveSettings(settings)
+    """Serve the tenants of running services until `stop`, or a signal where none is given; `read` as in `serve`."""
+    settings, live = services.settings, services.live
     tenancy = Tenancy(services, connectors)
     pools = BackendPools(live)
     stopping = stop or _signalled()
@@ -64,8 +71,11 @@ async def serve_tenants(
         lookup=tenancy.principal,
         open_tenant=open_tenant,
         tls=_identity(settings),
-        is_trusted=_nobody if settings.listener.tls_required else is_loopback,
+        is_trusted=lambda host: is_loopback(host) and not live.current.listener.tls_required,
     )
+    if read is not None:
+        reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(listener.serve())
@@ -80,9 +90,22 @@ async def serve_tenants(
         await tenancy.close()
 
 
-def _nobody(_host: str) -> bool:
-    """Trust no address to go without TLS."""
-    return False
+def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable[[], None]:
+    """Load what new settings name, and return what puts it in place.
+
+    Raises:
+        ConfigurationInvalid: the policy or the certificate cannot be used.
+    """
+    rules = load_rules(wanted.policy.file)
+    # One that was made for trying things out stays: clients may have pinned it.
+    identity = listener.tls if wanted.listener.tls_certificate_file is None else _identity(wanted)
+
+    def put_in_place() -> None:
+        configure_logs(level=wanted.telemetry.log_level, form=wanted.telemetry.log_format)
+        listener.tls = identity
+        tenancy.reconfigure(rules)
+
+    return put_in_place
 
 
 def _signalled() -> asyncio.Event:

@@ -71,6 +71,11 @@ class Pipeline:
             api_relations=lambda: frozenset(tenant.snapshot.tables),
         )
 
+    def reconfigure(self, *, rules: Rules, bounds: PipelineBounds) -> None:
+        """Have new statements obey other rules and bounds."""
+        self._rules = rules
+        self._bounds = bounds
+
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
         """Split a message into parts to relay and to run; None when all of it is relayed untouched."""
         snapshot = self._tenant.snapshot

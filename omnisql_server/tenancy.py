@@ -24,7 +24,7 @@ from omnisql_server.fetch.sources import Sources
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.model.principal import Principal
 from omnisql_server.pipeline import Pipeline, PipelineBounds
-from omnisql_server.policy.rules import load_rules
+from omnisql_server.policy.rules import Rules, load_rules
 from omnisql_server.provision import EVERYONE
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
@@ -56,6 +56,7 @@ class Tenancy:
     def __init__(self, services: Services, connectors: Mapping[str, Connector] | None = None) -> None:
         self._services = services
         self._connectors = dict(connectors or {})
+        self._rules = load_rules(services.settings.policy.file)
         self._open: dict[str, OpenTenant] = {}
         self._opening = asyncio.Lock()
 
@@ -90,6 +91,12 @@ class Tenancy:
                 record = await control.tenant_named(connection, name)
             opened = self._open[name] = await self._start(record)
             return opened
+
+    def reconfigure(self, rules: Rules) -> None:
+        """Have new statements of all tenants obey new rules and the present settings."""
+        self._rules = rules
+        for held in self._open.values():
+            held.pipeline.reconfigure(rules=rules, bounds=_bounds(self._services.settings))
 
     async def close(self) -> None:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
@@ -131,9 +138,7 @@ class Tenancy:
             pool = InstancePool(_instance_settings(settings))
             stack.push_async_callback(pool.close)
             tenant = Tenant(name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources)
-            pipeline = Pipeline(
-                tenant=tenant, rules=load_rules(settings.policy.file), pool=pool, bounds=_bounds(settings)
-            )
+            pipeline = Pipeline(tenant=tenant, rules=self._rules, pool=pool, bounds=_bounds(settings))
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 
     def _connector(self, name: str) -> Connector:

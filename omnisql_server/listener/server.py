@@ -177,7 +177,9 @@ class Listener:
     async def _greet(self, connection: socket.socket, host: str, deadline: asyncio.Timeout) -> None:
         loop = asyncio.get_running_loop()
         try:
-            greeting = await greet(connection, self._settings, self.tls, trusted=self._is_trusted(host))
+            # One identity for the whole connection: it may be replaced meanwhile.
+            tls = self.tls
+            greeting = await greet(connection, self._settings, tls, trusted=self._is_trusted(host))
         except WireError as error:
             await loop.sock_sendall(connection, error_response(error_fields(error, severity="FATAL")))
             return
@@ -188,7 +190,8 @@ class Listener:
         elif greeting.client is not None:
             self._clients += 1
             try:
-                await self._open(greeting.client, greeting.request, deadline, encrypted=greeting.encrypted)
+                identity = tls if greeting.encrypted else None
+                await self._open(greeting.client, greeting.request, deadline, identity)
             finally:
                 self._clients -= 1
 
@@ -201,13 +204,13 @@ class Listener:
             await client.close(self._live.current.sessions.close_timeout_s)
 
     async def _open(
-        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, *, encrypted: bool
+        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, identity: TlsIdentity | None
     ) -> None:
         """Serve one client; every failure before its session begins is told to it as FATAL."""
         try:
             if self._clients > self._settings.connections_max:
                 raise TooManyConnections(message="sorry, too many clients already")
-            principal = await self._authenticate(client, startup, encrypted=encrypted)
+            principal = await self._authenticate(client, startup, identity)
             with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
                 async with self._open_tenant(principal) as tenant:
                     await self._serve_session(client, startup, principal, tenant, deadline)
@@ -225,8 +228,10 @@ class Listener:
         finally:
             await client.close(self._live.current.sessions.close_timeout_s)
 
-    async def _authenticate(self, client: ClientConnection, startup: StartupMessage, *, encrypted: bool) -> Principal:
-        binding = self.tls.channel_binding if self.tls is not None and encrypted else None
+    async def _authenticate(
+        self, client: ClientConnection, startup: StartupMessage, identity: TlsIdentity | None
+    ) -> Principal:
+        binding = identity.channel_binding if identity is not None else None
         return await authenticate(client, startup, self._lookup, channel_binding=binding, mock_seed=self._mock_seed)
 
     async def _serve_session(
