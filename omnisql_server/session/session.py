@@ -228,6 +228,7 @@ class Session:
             self._park_wanted = False
             if self._is_idle() and self._parking.may_go and await self._parking.park():
                 self._extended.statements.lose_twins()
+                self._simple.forget_last()
 
     async def _handle(self, frame: Frame) -> None:
         kind = frame.kind

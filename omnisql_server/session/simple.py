@@ -48,6 +48,10 @@ class SimpleProtocol:
         """Say whether a relayed query met an API table and is to be tried once more."""
         return self._refused is not None
 
+    def forget_last(self) -> None:
+        """Let go of the last query's text, which is kept to be tried again; the session is idle."""
+        self._last = None
+
     async def query(self, frame: Frame) -> None:
         """Handle one Query message."""
         text = frame.data[5:-1]
