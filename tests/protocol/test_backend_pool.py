@@ -6,9 +6,11 @@ import psycopg
 import pytest
 from idle_sessions import SOON_S, cancel, parked, run, without_backend
 from raw_client import error_of, rows_of
-from world import MakeWorld, eventually
+from world import MakeWorld, World, eventually
 
-from omnisql_server.settings import SessionSettings
+from omnisql_server.live_settings import LiveSettings
+from omnisql_server.session.pool import BackendKey, BackendPool, BackendPools
+from omnisql_server.settings import SessionSettings, Settings
 from wire.frontend import Query
 
 
@@ -145,3 +147,45 @@ async def test_a_full_cluster_is_said_so(make_world: MakeWorld) -> None:
         await world.scalar("ALTER ROLE ana CONNECTION LIMIT -1")
     for client in pinned:
         await client.close()
+
+
+def key_of(world: World, role: str) -> BackendKey:
+    """Return what a session of a role is started with."""
+    return BackendKey(address=world.cluster.address(), parameters=(("user", role), ("database", "acme")))
+
+
+async def test_roles_never_share(world: World) -> None:
+    pool = BackendPool(LiveSettings(Settings()))
+    ana, superuser = key_of(world, "ana"), key_of(world, world.cluster.superuser)
+    kept = await pool.open(superuser, 10)
+    pool.put(superuser, kept)
+    taken = await pool.acquire(ana, 10)
+    assert (len(pool), taken is kept) == (1, False)
+    assert await pool.acquire(superuser, 10) is kept
+    for connection in (kept, taken):
+        await connection.end(10)
+
+
+async def test_the_pool_is_bounded(world: World) -> None:
+    pool = BackendPool(LiveSettings(Settings(sessions=SessionSettings(parked_max=1))))
+    key = key_of(world, "ana")
+    first, second = await pool.open(key, 10), await pool.open(key, 10)
+    pool.put(key, first)
+    pool.put(key, second)
+    assert (len(pool), first.is_open, second.is_open) == (1, True, False)
+    pool.close()
+    assert (len(pool), first.is_open) == (0, False)
+    await without_backend(world)
+
+
+async def test_pools_are_apart_and_end_with_the_last_session_of_their_tenant(world: World) -> None:
+    pools = BackendPools(LiveSettings(Settings()))
+    key = key_of(world, "ana")
+    async with pools.lease("acme") as pool:
+        async with pools.lease("acme") as same, pools.lease("other") as other:
+            assert same is pool
+            assert other is not pool
+            pool.put(key, await pool.open(key, 10))
+        assert len(pool) == 1
+    assert len(pool) == 0
+    await without_backend(world)
