@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -274,7 +275,7 @@ SEEN = [
 async def test_the_backend_sees_each_kind_of_state(world: World, place: int) -> None:
     socket = world.cluster.address().socket_path
     assert socket is not None
-    options = {"host": str(socket.parent), "port": world.cluster.port, "user": world.cluster.superuser}
+    options: dict[str, Any] = {"host": str(socket.parent), "port": world.cluster.port, "user": world.cluster.superuser}
     async with await psycopg.AsyncConnection.connect(**options, dbname="acme", autocommit=True) as connection:
         assert await (await connection.execute(EVIDENCE)).fetchone() == (False,) * len(SEEN)
         await connection.execute(SEEN[place].encode())

@@ -45,7 +45,7 @@ class Served:
 
     def connect(self) -> psycopg.Connection:
         """Log in."""
-        arguments = {"host": "127.0.0.1", "port": self.port, "user": "ana", "password": PASSWORD}
+        arguments: dict[str, Any] = {"host": "127.0.0.1", "port": self.port, "user": "ana", "password": PASSWORD}
         return psycopg.connect(**arguments, dbname=DATABASE, autocommit=True)
 
     def answers(self) -> bool:
