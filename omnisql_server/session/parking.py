@@ -20,7 +20,7 @@ from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.pool import BackendKey, BackendPool, Holder
 from omnisql_server.session.replies import PARSE_ENDS, CheckReply
-from wire.framing import HEADER_BYTES, Frame
+from wire.framing import Frame
 
 EVIDENCE = """
 SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p
@@ -59,7 +59,11 @@ class Home:
 
 
 class Parking:
-    """Gives one session's backend away and gets one again; `active` while the backend works for it alone."""
+    """Gives one session's backend away and gets one again.
+
+    `active` says that the backend works for this alone, `lacks_unnamed` that it does not have the client's unnamed
+    statement.
+    """
 
     def __init__(
         self, *, link: BackendLink, backend: SessionBackend, footprint: Footprint, home: Home, live: LiveSettings
@@ -73,6 +77,7 @@ class Parking:
         self._never = False
         self._holder: Holder | None = None
         self.active = False
+        self.lacks_unnamed = False
 
     @property
     def may_go(self) -> bool:
@@ -132,7 +137,7 @@ class Parking:
         _log.debug("backend_parked", kept=wanted)
         return True
 
-    async def restore(self, first: Frame) -> None:
+    async def restore(self) -> None:
         """Get a backend again for the session's next message, and tell the client what is different there.
 
         Raises:
@@ -145,11 +150,19 @@ class Parking:
         self._link.attach(connection)
         if self._holder is not None:
             self.enter(self._holder)
-        unnamed = self._footprint.unnamed
-        replaced = first.kind == b"Q" or (first.kind == b"P" and first.data[HEADER_BYTES : HEADER_BYTES + 1] == b"\0")
-        if unnamed is not None and not replaced:
-            # The client may still bind it. If it cannot be parsed any more, the client is told as PostgreSQL would.
-            self._link.send(unnamed, CheckReply(PARSE_ENDS))
+        self.lacks_unnamed = self._footprint.unnamed is not None
+
+    def prepare_unnamed(self, frame: Frame) -> None:
+        """Send the last Parse of the unnamed statement again if a message needs it; called while `lacks_unnamed`.
+
+        If it cannot be parsed any more, the client is told as PostgreSQL would.
+        """
+        kind, body = frame.kind, frame.payload
+        needs = kind in b"BD" and (body.split(b"\0", 2)[1:2] == [b""] if kind == b"B" else body == b"S\0")
+        if needs and self._footprint.unnamed is not None:
+            self._link.send(self._footprint.unnamed, CheckReply(PARSE_ENDS))
+        if needs or kind == b"Q" or (kind == b"P" and body.startswith(b"\0")):
+            self.lacks_unnamed = False
 
     async def _holds_state(self) -> bool:
         """Ask the backend."""

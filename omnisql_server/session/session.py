@@ -73,6 +73,7 @@ class Session:
         self._extended = ExtendedProtocol(self._running)
         self._doomed: list[Portal] = []
         self._discarded = False
+        self._handling = False
         self._draining = False
         self._stopping: SessionEnd | None = None
         self._terminated = False
@@ -145,7 +146,7 @@ class Session:
         """Doom the portals that ended with the transaction; believe in DISCARD ALL once nothing else is on its way."""
         if self._discarded:
             self._discarded = False
-            if not self._link.busy:
+            if not self._link.busy and not self._handling:
                 self._running.footprint.clear()
         if status != "T":
             self._doomed.extend(self._extended.portals.take_all())
@@ -186,15 +187,19 @@ class Session:
             if frame is None:
                 continue
             if self._link.parked and frame.kind != b"X":
-                await self._parking.restore(frame)
+                await self._parking.restore()
             if self._link.is_held:
                 await self._link.drain()
             if isinstance(self._link.head, QueryReply) and frame.kind not in b"dcfHX":
                 # The next message may be run, or the query may have to be tried again: one after the other.
                 await self._link.settle()
                 await self._do_chores()
+            if self._parking.lacks_unnamed:
+                self._parking.prepare_unnamed(frame)
             if self._link.copying_in or not self._extended.relay_at_once(frame):
+                self._handling = True
                 await self._handle(frame)
+                self._handling = False
             handled += 1
             if handled % FRAMES_PER_TURN == 0:
                 # A client that sends without end must not keep other sessions waiting.

@@ -149,6 +149,23 @@ async def test_a_full_cluster_is_said_so(make_world: MakeWorld) -> None:
         await client.close()
 
 
+async def test_a_session_that_wakes_up_without_room_ends_in_postgresqls_words(make_world: MakeWorld) -> None:
+    world = await make_world(sessions=SessionSettings(park_after_s=SOON_S, parked_max=0, backend_timeout_s=3))
+    sleeper = await world.raw()
+    await without_backend(world)
+    await world.scalar("ALTER ROLE ana CONNECTION LIMIT 1")
+    try:
+        taker = await world.raw()
+        await run(taker, "SET work_mem = '8MB'")
+        sleeper.send(Query(text=b"SELECT 1"))
+        error = error_of(await sleeper.rest())
+        assert (error["S"], error["C"]) == ("FATAL", "53300")
+        assert await run(taker, "SHOW work_mem") == [(b"8MB",)]
+    finally:
+        await world.scalar("ALTER ROLE ana CONNECTION LIMIT -1")
+    await taker.close()
+
+
 def key_of(world: World, role: str) -> BackendKey:
     """Return what a session of a role is started with."""
     return BackendKey(address=world.cluster.address(), parameters=(("user", role), ("database", "acme")))

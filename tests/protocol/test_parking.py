@@ -174,6 +174,20 @@ async def test_discard_all_does_not_free_what_was_sent_behind_it(parking: World)
     await other.close()
 
 
+async def test_discard_all_does_not_free_what_waits_for_its_answer(parking: World) -> None:
+    client, other = await parking.raw(), await parking.raw()
+    client.send(
+        *(Parse(statement=b"", text=b"DISCARD ALL"), Bind(portal=b"", statement=b""), Execute(portal=b""), Sync()),
+        Query(text=b"SELECT max(number), setseed(0.5) FROM api_issues"),
+    )
+    await client.ready()
+    await client.ready()
+    await without_backend(parking, 1)
+    assert await run(client, "SELECT random()::numeric(9, 6) = 0.985168") == [(b"t",)]
+    await client.close()
+    await other.close()
+
+
 @pytest.mark.parametrize("text", [b"SELECT 7 + $1::int", b"SELECT count(*) + $1::int FROM api_issues"])
 async def test_the_unnamed_statement_outlives_its_backend(parking: World, text: bytes) -> None:
     client = await parking.raw()
@@ -203,6 +217,35 @@ async def test_a_statement_that_means_other_rows_afterwards_is_refused_as_postgr
         await parking.scalar("ALTER FOREIGN TABLE public.api_issues ALTER title TYPE text")
     client.send(Parse(statement=b"", text=b"SELECT max(number) FROM api_issues"), Sync())
     assert kinds(await client.ready()) == "1Z"
+    await client.close()
+
+
+async def test_an_unnamed_statement_that_nobody_binds_disturbs_nobody(parking: World) -> None:
+    client = await parking.raw()
+    client.send(Parse(statement=b"", text=b"SELECT absent"), Sync())
+    assert kinds(await client.ready()) == "EZ"
+    await without_backend(parking)
+    client.send(Close(kind="S", name=b"other"), Sync())
+    assert kinds(await client.ready()) == "3Z"
+    await without_backend(parking)
+    client.send(Bind(portal=b"", statement=b""), Sync())
+    assert error_of(await client.ready())["C"] == "42703"
+    client.send(Parse(statement=b"mine", text=b"SELECT 7"), Bind(portal=b"", statement=b"mine"), Execute(portal=b""))
+    client.send(Sync())
+    assert rows_of(await client.ready()) == [(b"7",)]
+    await client.close()
+
+
+async def test_the_unnamed_statement_is_there_for_a_later_message_too(parking: World) -> None:
+    client = await parking.raw()
+    client.send(Parse(statement=b"", text=b"SELECT 7"), Sync())
+    await client.ready()
+    await without_backend(parking)
+    client.send(Sync(), Parse(statement=b"other", text=b"SELECT 8"), Describe(kind="S", name=b""), Sync())
+    assert kinds(await client.ready()) == "Z"
+    assert kinds(await client.ready()) == "1tTZ"
+    client.send(Bind(portal=b"", statement=b""), Execute(portal=b""), Sync())
+    assert rows_of(await client.ready()) == [(b"7",)]
     await client.close()
 
 
