@@ -49,8 +49,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def postgres(directory: Path) -> Iterator[str]:
-    """Run PostgreSQL with its default settings on loopback TCP and yield a DSN of its superuser."""
+def postgres(directory: Path, *, password: str | None = None) -> Iterator[str]:
+    """Run PostgreSQL with its default settings on loopback TCP and yield a DSN of its superuser.
+
+    With a `password` it asks for it by SCRAM-SHA-256; without one it trusts everybody.
+    """
     account = account_for(None)
     data = directory / "postgres-peer"
     data.mkdir(mode=0o700)
@@ -60,7 +63,13 @@ def postgres(directory: Path) -> Iterator[str]:
         data.chmod(0o777)
     port = free_port()
     cluster = data / "cluster"
-    arguments = ["-D", str(cluster), "--username=peer", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    arguments = ["-D", str(cluster), "--username=peer", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    if password is None:
+        arguments.append("--auth=trust")
+    else:
+        password_file = data / "password"
+        password_file.write_text(password, encoding="utf-8")
+        arguments += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
     initdb = child_command(account, program("initdb"), arguments, death_signal=None)
     subprocess.run(initdb, env=child_environment(), cwd="/", check=True, capture_output=True)
     options = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", "fsync": "off"}
@@ -74,6 +83,7 @@ def postgres(directory: Path) -> Iterator[str]:
     )
     try:
         dsn = f"host=127.0.0.1 port={port} user=peer dbname=postgres sslmode=disable"
+        dsn += f" password={password}" if password is not None else ""
         _wait_for(dsn, process)
         yield dsn
     finally:

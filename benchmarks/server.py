@@ -34,7 +34,14 @@ from omnisql_server.demo import (
 )
 from omnisql_server.provision import foreign_tables, wrapper_shape
 from omnisql_server.services import Services, start_services
-from omnisql_server.settings import DataSettings, ListenerSettings, NetworkSettings, Settings, TelemetrySettings
+from omnisql_server.settings import (
+    DataSettings,
+    ListenerSettings,
+    NetworkSettings,
+    SessionSettings,
+    Settings,
+    TelemetrySettings,
+)
 
 START_TIMEOUT_S = 120.0
 SCHEMA = "memory"
@@ -51,8 +58,10 @@ class Serving:
 
 
 @contextmanager
-def serving(directory: Path, rows_file: Path, *, issues: int = 5000) -> Iterator[Serving]:
-    """Run the server and the simulator until the block ends."""
+def serving(
+    directory: Path, rows_file: Path, *, issues: int = 5000, clients_max: int = 500, park_after_s: float = 30.0
+) -> Iterator[Serving]:
+    """Run the server and the simulator until the block ends; idle sessions park after `park_after_s`."""
     with ExitStack() as stack:
         simulator_ready = directory / "simulator.json"
         command = ["connectors.simulators", "--connector", "github", "--issues", str(issues)]
@@ -61,6 +70,7 @@ def serving(directory: Path, rows_file: Path, *, issues: int = 5000) -> Iterator
         ready_file = directory / "server.json"
         command = ["benchmarks.server", "--data", str(directory / "data"), "--rows-file", str(rows_file)]
         command += ["--github", str(simulator["base_url"]), "--ready-file", str(ready_file)]
+        command += ["--clients-max", str(clients_max), "--park-after-s", str(park_after_s)]
         facts = stack.enter_context(_child(command, ready_file, directory / "server.log"))
         yield Serving(
             dsn=f"host=127.0.0.1 port={facts['port']} dbname={DATABASE} user=ana password={PASSWORD} sslmode=disable",
@@ -97,7 +107,8 @@ def _child(command: list[str], ready_file: Path, log_file: Path) -> Iterator[dic
 
 async def _serve(arguments: argparse.Namespace) -> None:
     settings = Settings(
-        listener=ListenerSettings(port=0),
+        listener=ListenerSettings(port=0, connections_max=arguments.clients_max),
+        sessions=SessionSettings(park_after_s=arguments.park_after_s),
         data=DataSettings(directory=arguments.data),
         network=reaching_simulators(NetworkSettings()),
         telemetry=TelemetrySettings(log_level="warning"),
@@ -150,6 +161,8 @@ def main() -> None:
     line.add_argument("--rows-file", type=Path, required=True)
     line.add_argument("--github", required=True)
     line.add_argument("--ready-file", type=Path, required=True)
+    line.add_argument("--clients-max", type=int, required=True)
+    line.add_argument("--park-after-s", type=float, required=True)
     uvloop.run(_serve(line.parse_args()))
 
 

@@ -15,30 +15,30 @@ from connectors.sdk.connector import Connector
 from omnisql_server.admin.channel import serve_admin
 from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.listener.server import Listener, is_loopback
-from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
+from omnisql_server.model.custom_settings import DEFAULTS
 from omnisql_server.model.principal import Principal
-from omnisql_server.networks import networks_of
+from omnisql_server.observability.logs import configure_logs
+from omnisql_server.policy.rules import load_rules
+from omnisql_server.reload import Reload
 from omnisql_server.services import Services, start_services
+from omnisql_server.session.pool import BackendPools
 from omnisql_server.session.tenant import TenantAccess
 from omnisql_server.settings import Settings
 from omnisql_server.tenancy import Tenancy
 
 _log = structlog.get_logger(__name__)
 
-SETTING_DEFAULTS: Mapping[str, str] = {
-    "omnisql.engine": "auto",
-    "omnisql.on_source_error": "fail",
-    "omnisql.max_api_calls": "",
-    "omnisql.max_staleness": "0",
-}
-"""Custom settings of every session, in its start-up packet, so that SHOW, RESET and DISCARD ALL know them."""
 
+async def serve(
+    settings: Settings, *, read: Callable[[], Settings], ready: Callable[[int], None] | None = None
+) -> None:
+    """Start everything and serve until SIGINT or SIGTERM; `ready` is told the port once clients are accepted.
 
-async def serve(settings: Settings, *, ready: Callable[[int], None] | None = None) -> None:
-    """Start everything and serve until SIGINT or SIGTERM; `ready` is told the port once clients are accepted."""
+    At SIGHUP the settings are asked of `read` again.
+    """
     async with start_services(settings) as services:
-        await serve_tenants(services, ready=ready)
+        await serve_tenants(services, ready=ready, read=read)
 
 
 async def serve_tenants(
@@ -47,30 +47,36 @@ async def serve_tenants(
     ready: Callable[[int], None] | None = None,
     connectors: Mapping[str, Connector] | None = None,
     stop: asyncio.Event | None = None,
+    read: Callable[[], Settings] | None = None,
 ) -> None:
-    """Serve the tenants of running services until `stop`, or a signal where none is given."""
-    settings = services.settings
+    """Serve the tenants of running services until `stop`, or a signal where none is given; `read` as in `serve`."""
+    settings, live = services.settings, services.live
     tenancy = Tenancy(services, connectors)
+    pools = BackendPools(live)
     stopping = stop or _signalled()
 
     @asynccontextmanager
     async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
-        async with tenancy.session(principal.tenant) as opened:
+        async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
             yield TenantAccess(
                 address=opened.cluster.address(),
                 role=principal.name,
                 database=opened.record.database,
                 runner=opened.pipeline,
-                settings=SETTING_DEFAULTS,
+                pool=pool,
+                settings=DEFAULTS,
             )
 
     listener = Listener(
-        _listener_settings(settings),
+        live,
         lookup=tenancy.principal,
         open_tenant=open_tenant,
         tls=_identity(settings),
-        is_trusted=_nobody if settings.listener.tls_required else is_loopback,
+        is_trusted=lambda host: is_loopback(host) and not live.current.listener.tls_required,
     )
+    if read is not None:
+        reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
         administration = TenantAdministration(services=services, tenancy=tenancy, end_sessions=listener.end_tenant)
         directory = settings.data.directory.absolute()
@@ -89,9 +95,22 @@ async def serve_tenants(
         await tenancy.close()
 
 
-def _nobody(_host: str) -> bool:
-    """Trust no address to go without TLS."""
-    return False
+def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable[[], None]:
+    """Load what new settings name, and return what puts it in place.
+
+    Raises:
+        ConfigurationInvalid: the policy or the certificate cannot be used.
+    """
+    rules = load_rules(wanted.policy.file)
+    # One that was made for trying things out stays: clients may have pinned it.
+    identity = listener.tls if wanted.listener.tls_certificate_file is None else _identity(wanted)
+
+    def put_in_place() -> None:
+        configure_logs(level=wanted.telemetry.log_level, form=wanted.telemetry.log_format)
+        listener.tls = identity
+        tenancy.reconfigure(rules)
+
+    return put_in_place
 
 
 def _signalled() -> asyncio.Event:
@@ -100,23 +119,6 @@ def _signalled() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, event.set)
     return event
-
-
-def _listener_settings(settings: Settings) -> ListenerSettings:
-    given = settings.listener
-    return ListenerSettings(
-        host=given.host,
-        port=given.port,
-        connections_max=given.connections_max,
-        startup_timeout_s=given.startup_timeout_s,
-        message_bytes_max=given.message_bytes_max,
-        client_buffer_bytes_max=given.client_buffer_bytes_max,
-        statement_timeout_max_s=given.statement_timeout_max_s,
-        drain_timeout_s=given.drain_timeout_s,
-        tls_certificate_path=given.tls_certificate_file,
-        tls_key_path=given.tls_key_file,
-        proxy_protocol_from=networks_of(given.proxy_protocol_from),
-    )
 
 
 def _identity(settings: Settings) -> TlsIdentity:

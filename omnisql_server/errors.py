@@ -88,6 +88,12 @@ class SettingInvalid(OmniSQLError):
     sqlstate = "22023"
 
 
+class SettingUnknown(OmniSQLError):
+    """There is no custom setting of that name."""
+
+    sqlstate = "42704"
+
+
 class LimitExceeded(OmniSQLError):
     """A configured bound was reached."""
 

@@ -27,6 +27,7 @@ from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engi
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery, ParsedQuery
 from omnisql_server.model.relation import RelationKind
@@ -80,6 +81,11 @@ class Pipeline:
             api_wrappers=lambda: tenant.wrappers,
             api_relations=lambda: frozenset(tenant.snapshot.tables),
         )
+
+    def reconfigure(self, *, rules: Rules, bounds: PipelineBounds) -> None:
+        """Have new statements obey other rules and bounds."""
+        self._rules = rules
+        self._bounds = bounds
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
         """Split a message into parts to relay and to run; None when all of it is relayed untouched."""
@@ -151,6 +157,10 @@ class Pipeline:
 
     async def _refuse(self, statement: Statement, view: SessionView) -> None:
         """Turn away what cannot be run, once PostgreSQL has said that it really reaches an API table."""
+        for name, value in statement.settings:
+            error = refusal(name, value)
+            if error is not None:
+                raise error
         if statement.kind is StatementKind.WRITE and await self._binder.writes_to_api(statement, view.backend):
             raise NotSupported(
                 message="an API table cannot be written to",

@@ -19,6 +19,7 @@ from catalog.control_access import ControlDatabase
 from catalog.credentials import CredentialStore, load_key
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.observability.logs import configure_logs
 from omnisql_server.observability.metrics import configure_metrics
 from omnisql_server.observability.traces import configure_traces
@@ -31,12 +32,17 @@ _log = structlog.get_logger(__name__)
 class Services:
     """What every tenant shares. `control` hands out connections to the control database."""
 
-    settings: Settings
+    live: LiveSettings
     control: ControlDatabase
     clusters: ClusterPool
     buckets: BucketStore
     valkey: ValkeyServer
     credentials: CredentialStore
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings that hold now."""
+        return self.live.current
 
     @asynccontextmanager
     async def control_connection(self) -> AsyncIterator[Connection]:
@@ -80,7 +86,7 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(clusters.aclose)
         yield Services(
-            settings=settings,
+            live=LiveSettings(settings),
             control=control,
             clusters=clusters,
             buckets=BucketStore(valkey.client),

@@ -74,6 +74,35 @@ class ListenerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """Bounds of one session, and what becomes of its PostgreSQL connection while it is idle."""
+
+    park_after_s: float = setting(
+        30.0,
+        "Idle time after which a session gives its backend away; 0: never.",
+        minimum=0,
+        maximum=86_400,
+    )
+    parked_max: int = setting(
+        10, "Backends of one tenant kept for sessions that wake up; more are closed.", minimum=0, maximum=10_000
+    )
+    parked_idle_max_s: float = setting(
+        300.0, "Time a backend is kept that no session takes.", minimum=1, maximum=86_400
+    )
+    statements_max: int = setting(
+        1000, "Prepared statements over API tables of one session.", minimum=1, maximum=100_000
+    )
+    twins_max: int = setting(
+        100, "Of these, how many PostgreSQL keeps parsed; others are parsed again.", minimum=1, maximum=10_000
+    )
+    portals_max: int = setting(100, "Open portals over API tables of one session.", minimum=1, maximum=10_000)
+    backend_timeout_s: float = setting(
+        10.0, "Time for a log-in to PostgreSQL, and for cleaning up after a statement.", minimum=0.1, maximum=600
+    )
+    close_timeout_s: float = setting(5.0, "Time a closed client may take its last bytes in.", minimum=0.1, maximum=600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
     """Where the server keeps what must last."""
 
@@ -196,6 +225,7 @@ class Settings:
     """Everything that can be configured; each part of the server gets its own section."""
 
     listener: ListenerSettings = field(default_factory=ListenerSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
     data: DataSettings = field(default_factory=DataSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)

@@ -32,7 +32,7 @@ from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.model.principal import Principal
 from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
-from omnisql_server.policy.rules import load_rules
+from omnisql_server.policy.rules import Rules, load_rules
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import EVERYONE, update_database
 from omnisql_server.services import Services
@@ -89,6 +89,7 @@ class Tenancy:
         self._services = services
         self._connectors = dict(connectors or {})
         self._transport = transport_settings(services.settings)
+        self._rules = load_rules(services.settings.policy.file)
         self._held: dict[str, _Held] = {}
 
     async def principal(self, database: str, user: str) -> tuple[Principal, str] | None:
@@ -170,6 +171,13 @@ class Tenancy:
         held = self._held.get(name)
         return held.sessions if held is not None else 0
 
+    def reconfigure(self, rules: Rules) -> None:
+        """Have new statements of all tenants obey new rules and the present settings."""
+        self._rules = rules
+        for held in self._held.values():
+            if held.opened is not None:
+                held.opened.pipeline.reconfigure(rules=rules, bounds=_bounds(self._services.settings))
+
     async def close(self) -> None:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
         for held in self._held.values():
@@ -242,13 +250,7 @@ class Tenancy:
             pool = InstancePool(_instance_settings(settings))
             stack.push_async_callback(pool.close)
             tenant = Tenant(name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources)
-            pipeline = Pipeline(
-                tenant=tenant,
-                rules=load_rules(settings.policy.file),
-                pool=pool,
-                bounds=_bounds(settings),
-                managers={},
-            )
+            pipeline = Pipeline(tenant=tenant, rules=self._rules, pool=pool, bounds=_bounds(settings), managers={})
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 
     def _connector(self, name: str) -> Connector:

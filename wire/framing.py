@@ -5,6 +5,7 @@ Used on the relay path in both directions: a chunk that holds whole messages is 
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from wire.errors import MessageTooLarge, ProtocolViolation
@@ -113,10 +114,12 @@ class FrameBuffer:
         )
 
 
+@lru_cache(maxsize=16)
 def _backend_limits(message_bytes_max: int) -> tuple[int, ...]:
     return (message_bytes_max,) * 256
 
 
+@lru_cache(maxsize=16)
 def _frontend_limits(message_bytes_max: int) -> tuple[int, ...]:
     limits = [0] * 256
     for kind in _LARGE_KINDS:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from omnisql_server.errors import InternalError, SettingInvalid
+from omnisql_server.errors import InternalError
 from omnisql_server.model.backend import Answer, Ask, Prepared, Rows
+from omnisql_server.model.custom_settings import checked
 from omnisql_server.model.query import Check, Settings
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 
@@ -134,9 +135,9 @@ def read_state(answer: Answer) -> tuple[int, str, Settings]:
         interval_style=interval or "",
         extra_float_digits=int(digits or 0),
         statement_timeout_ms=_duration_ms(timeout or "0"),
-        engine=_choice("omnisql.engine", engine or "auto", ("auto", "duckdb", "postgres")),
-        on_source_error=_choice("omnisql.on_source_error", on_error or "fail", ("fail", "partial")),
-        max_api_calls=_count("omnisql.max_api_calls", calls),
+        engine=checked("omnisql.engine", engine),
+        on_source_error=checked("omnisql.on_source_error", on_error),
+        max_api_calls=int(count) if (count := checked("omnisql.max_api_calls", calls)) else None,
         current_user=user or "",
     )
     return int(sequence or 0), path or "", settings
@@ -167,25 +168,6 @@ def read_relation(row: tuple[str | None, ...], api_wrappers: frozenset[str]) -> 
         definition=(definition or "").rstrip().rstrip(";"),
         security_invoker=_options(reloptions).get("security_invoker", "false") in ("true", "on", "1", "yes"),
     )
-
-
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
-    """Check a custom setting where it is used: PostgreSQL stores any text under such a name."""
-    if value not in choices:
-        raise SettingInvalid(
-            message=f'invalid value for parameter "{name}": "{value}"', hint=f"available values: {', '.join(choices)}"
-        )
-    return value
-
-
-def _count(name: str, value: str | None) -> int | None:
-    if not value:
-        return None
-    if not value.isascii() or not value.isdigit():
-        raise SettingInvalid(
-            message=f'invalid value for parameter "{name}": "{value}"', hint="a whole number, or empty"
-        )
-    return int(value)
 
 
 def _duration_ms(text: str) -> int:

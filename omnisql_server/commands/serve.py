@@ -9,7 +9,7 @@ from omnisql_server.config import load_settings
 
 
 def serve(*, config: Path | None = None) -> int:
-    """Serve PostgreSQL clients until SIGINT or SIGTERM.
+    """Serve PostgreSQL clients until SIGINT or SIGTERM; SIGHUP reads the settings again.
 
     Parameters
     ----------
@@ -20,5 +20,5 @@ def serve(*, config: Path | None = None) -> int:
     # Loading the engine takes a second, which the other commands need not pay.
     from omnisql_server.app import serve as serve_app
 
-    run(serve_app(settings))
+    run(serve_app(settings, read=lambda: load_settings(config)))
     return 0

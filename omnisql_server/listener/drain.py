@@ -26,6 +26,9 @@ class Drainable(Protocol):
     async def cancel_overdue(self) -> None:
         """Stop that statement."""
 
+    def consider_parking(self, now_s: float) -> None:
+        """Give the backend away if it has not been needed for long enough."""
+
 
 class OpenSessions:
     """The set of open sessions; one that is added while the set drains is drained too."""

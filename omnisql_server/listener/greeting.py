@@ -12,9 +12,9 @@ import socket
 from dataclasses import dataclass
 
 from omnisql_server.errors import error_fields
-from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import ALPN_PROTOCOL, TlsIdentity
 from omnisql_server.session.client import ClientConnection
+from omnisql_server.settings import ListenerSettings
 from wire.backend import error_response
 from wire.errors import AuthorizationInvalid, ProtocolViolation, WireError
 from wire.startup import (
@@ -70,7 +70,7 @@ async def greet(
             case CancelRequest() as request:
                 return Greeting(request=request, client=None, encrypted=False)
             case StartupMessage() as startup:
-                if settings.tls_required and not trusted:
+                if not trusted:
                     raise AuthorizationInvalid(
                         message="connections without TLS are not accepted from this address",
                         hint="Connect with sslmode=require.",

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 
 import structlog
 
@@ -20,16 +19,21 @@ from omnisql_server.errors import StatementCanceled, TooManyConnections, error_f
 from omnisql_server.listener.drain import OpenSessions
 from omnisql_server.listener.greeting import greet
 from omnisql_server.listener.proxied import is_balancer, read_client_address
-from omnisql_server.listener.settings import ListenerSettings
 from omnisql_server.listener.tls import TlsIdentity
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.principal import Principal
+from omnisql_server.networks import networks_of
 from omnisql_server.session.authenticate import PrincipalLookup, authenticate
 from omnisql_server.session.cancel import CancelRegistry
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.ending import SessionEnd, admin_shutdown
-from omnisql_server.session.login import backend_parameters, connect_backend
+from omnisql_server.session.link import BackendLink
+from omnisql_server.session.login import backend_parameters
+from omnisql_server.session.parking import Home
+from omnisql_server.session.pool import BackendKey
 from omnisql_server.session.session import Session
 from omnisql_server.session.tenant import TenantAccess, TenantOpener
+from omnisql_server.settings import ListenerSettings
 from wire.backend import READY_IDLE, backend_key_data, error_response
 from wire.errors import ProtocolViolation, WireError
 from wire.startup import CancelRequest, StartupMessage
@@ -53,13 +57,14 @@ def is_loopback(host: str) -> bool:
 class Listener:
     """Serves PostgreSQL clients until it is drained.
 
-    `lookup` knows principals, `open_tenant` their clusters. `is_trusted` says which addresses may go without TLS.
-    `mock_seed` should be the same in all servers of one address, so that unknown users look the same to everybody.
+    `lookup` knows principals, `open_tenant` their clusters. `tls` may be replaced at any time. `is_trusted` says which
+    addresses may go without TLS. `mock_seed` should be the same in all servers of one address, so that unknown users
+    look the same to everybody.
     """
 
     def __init__(
         self,
-        settings: ListenerSettings,
+        live: LiveSettings,
         *,
         lookup: PrincipalLookup,
         open_tenant: TenantOpener,
@@ -67,13 +72,12 @@ class Listener:
         is_trusted: Callable[[str], bool] = is_loopback,
         mock_seed: bytes | None = None,
     ) -> None:
-        self._settings = settings
+        self._live = live
         self._lookup = lookup
         self._open_tenant = open_tenant
-        self._tls = tls
         self._is_trusted = is_trusted
         self._mock_seed = mock_seed or secrets.token_bytes(MOCK_SEED_BYTES)
-        self._registry = CancelRegistry(settings.connections_max)
+        self._registry = CancelRegistry(lambda: self._settings.connections_max)
         self._sessions = OpenSessions()
         self._connections = 0
         self._clients = 0
@@ -81,7 +85,12 @@ class Listener:
         self._drain_wanted = asyncio.Event()
         self._served = asyncio.Event()
         self.ready = asyncio.Event()
-        self.port = settings.port
+        self.tls = tls
+        self.port = live.current.listener.port
+
+    @property
+    def _settings(self) -> ListenerSettings:
+        return self._live.current.listener
 
     @property
     def session_count(self) -> int:
@@ -140,13 +149,18 @@ class Listener:
             self._starting.add(task)
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
-        """Stop relayed statements that run for longer than any statement may."""
-        limit_s = self._settings.statement_timeout_max_s
-        while limit_s:
-            await asyncio.sleep(min(WATCH_INTERVAL_MAX_S, limit_s / 4))
+        """Stop relayed statements that run for longer than any may, and have idle sessions give their backends away."""
+        while True:
+            await asyncio.sleep(self._watch_interval_s())
+            now_s = time.monotonic()
             for session in self._sessions:
-                if session.is_overdue(time.monotonic()):
+                if session.is_overdue(now_s):
                     group.create_task(session.cancel_overdue())
+                session.consider_parking(now_s)
+
+    def _watch_interval_s(self) -> float:
+        park_after_s = self._live.current.sessions.park_after_s or WATCH_INTERVAL_MAX_S
+        return min(WATCH_INTERVAL_MAX_S, self._settings.statement_timeout_max_s / 4, park_after_s / 4)
 
     async def _attend(self, connection: socket.socket, host: str) -> None:
         """Supervise one connection: whatever happens to it stays its own, the context of its log included."""
@@ -175,7 +189,7 @@ class Listener:
 
     async def _client_address(self, connection: socket.socket, host: str) -> str | None:
         """Return who is at the other end, as told by a load balancer if one is; None where nobody is let in."""
-        if not is_balancer(host, self._settings.proxy_protocol_from):
+        if not is_balancer(host, networks_of(self._settings.proxy_protocol_from)):
             return host
         try:
             return await read_client_address(connection, host)
@@ -187,7 +201,9 @@ class Listener:
     async def _greet(self, connection: socket.socket, deadline: asyncio.Timeout, *, trusted: bool) -> None:
         loop = asyncio.get_running_loop()
         try:
-            greeting = await greet(connection, self._settings, self._tls, trusted=trusted)
+            # One identity for the whole connection: it may be replaced meanwhile.
+            tls = self.tls
+            greeting = await greet(connection, self._settings, tls, trusted=trusted)
         except WireError as error:
             await loop.sock_sendall(connection, error_response(error_fields(error, severity="FATAL")))
             return
@@ -198,7 +214,8 @@ class Listener:
         elif greeting.client is not None:
             self._clients += 1
             try:
-                await self._open(greeting.client, greeting.request, deadline, encrypted=greeting.encrypted)
+                identity = tls if greeting.encrypted else None
+                await self._open(greeting.client, greeting.request, deadline, identity)
             finally:
                 self._clients -= 1
 
@@ -208,16 +225,16 @@ class Listener:
         if session is not None:
             await session.cancel()
         if client is not None:
-            await client.close(self._settings.session.close_timeout_s)
+            await client.close(self._live.current.sessions.close_timeout_s)
 
     async def _open(
-        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, *, encrypted: bool
+        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, identity: TlsIdentity | None
     ) -> None:
         """Serve one client; every failure before its session begins is told to it as FATAL."""
         try:
             if self._clients > self._settings.connections_max:
                 raise TooManyConnections(message="sorry, too many clients already")
-            principal = await self._authenticate(client, startup, encrypted=encrypted)
+            principal = await self._authenticate(client, startup, identity)
             with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
                 async with self._open_tenant(principal) as tenant:
                     await self._serve_session(client, startup, principal, tenant, deadline)
@@ -233,10 +250,12 @@ class Listener:
         except Exception as error:  # noqa: BLE001  the one place where a failed start-up becomes an answer
             _tell(client, error)
         finally:
-            await client.close(self._settings.session.close_timeout_s)
+            await client.close(self._live.current.sessions.close_timeout_s)
 
-    async def _authenticate(self, client: ClientConnection, startup: StartupMessage, *, encrypted: bool) -> Principal:
-        binding = self._tls.channel_binding if self._tls is not None and encrypted else None
+    async def _authenticate(
+        self, client: ClientConnection, startup: StartupMessage, identity: TlsIdentity | None
+    ) -> Principal:
+        binding = identity.channel_binding if identity is not None else None
         return await authenticate(client, startup, self._lookup, channel_binding=binding, mock_seed=self._mock_seed)
 
     async def _serve_session(
@@ -250,9 +269,13 @@ class Listener:
         parameters = backend_parameters(
             startup.parameters, role=tenant.role, database=tenant.database, settings=tenant.settings
         )
-        limits = replace(self._settings.session, statement_timeout_max_s=self._settings.statement_timeout_max_s)
-        link = await connect_backend(client, tenant.address, parameters, timeout_s=limits.backend_timeout_s)
-        session = Session(client=client, link=link, runner=tenant.runner, principal=principal, limits=limits)
+        home = Home(pool=tenant.pool, key=BackendKey(address=tenant.address, parameters=tuple(parameters.items())))
+        connection = await home.pool.open(home.key, self._live.current.sessions.backend_timeout_s)
+        link = BackendLink(client)
+        link.attach(connection)
+        session = Session(
+            client=client, link=link, home=home, runner=tenant.runner, principal=principal, live=self._live
+        )
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
         self._sessions.add(session, principal.tenant)
         task = asyncio.current_task()

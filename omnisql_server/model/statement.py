@@ -17,6 +17,7 @@ class StatementKind(StrEnum):
     MATERIALIZED_VIEW = "materialized view"
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
+    SETTING = "SET of a custom setting"
     DEFINITION = "definition"
     CREDENTIAL = "user mapping"
     IMPORT = "IMPORT FOREIGN SCHEMA"
@@ -63,6 +64,7 @@ class Statement:
     `text` is the client's own; `offset` counts the characters before it in the message it came in. `query` is the part
     of the text that is the query (inside EXPLAIN or COPY), starting at byte `query_position`. `creates` are names
     of relations that it defines. `named_columns` are all column names in the text, `*` for a star or a whole row.
+    `settings` are names below `omnisql.` that it sets, with their values, None for the default.
     """
 
     text: str
@@ -76,6 +78,7 @@ class Statement:
     copy_options: tuple[tuple[str, str], ...] = ()
     locking: bool = False
     named_columns: frozenset[str] = frozenset()
+    settings: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any
 import postgast
 
 from omnisql_server.model.statement import RelationReference, Statement, StatementKind
+from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
 
 _WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt"}
 _NAMED_KINDS = {
@@ -77,6 +78,7 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         copy_options=_options(node.options) if kind is StatementKind.COPY_TO else (),
         locking=references.locking,
         named_columns=references.named_columns(),
+        settings=custom_settings(node_name, node),
     )
 
 
@@ -101,6 +103,8 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.WRITE
     if node_name in _DEFINITIONS:
         return StatementKind.DEFINITION
+    if node_name in CARRIERS and custom_settings(node_name, node):
+        return StatementKind.SETTING
     return _NAMED_KINDS.get(node_name, StatementKind.OTHER)
 
 

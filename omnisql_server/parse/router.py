@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from omnisql_server.model.custom_settings import PREFIX, refusal
 from omnisql_server.model.statement import MANAGED_KINDS, Part, Statement
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
@@ -18,6 +19,7 @@ _MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|call|analy[sz]e|vacuum
 
 _ROLE_WORDS = re.compile(rb"\b(?:role|user|group|password|owned)\b", re.IGNORECASE)
 
+_OURS = PREFIX.rstrip(".").encode()
 _parse = lru_cache(maxsize=4096)(parse_statements)
 
 
@@ -26,10 +28,12 @@ def route(
 ) -> tuple[Part, ...] | None:
     """Split a message into parts to relay and to run; None when all of it is to be relayed untouched.
 
-    `may_reach` is the byte test over the snapshot's names, `reaching` those names, `overlay` the session's own.
+    `may_reach` is the byte test over the snapshot's names, `reaching` those names, `overlay` the session's own. A SET
+    of one of our custom settings that has to be refused is a part to run, too.
     """
-    named = may_reach(text) or any(name.encode().lower() in text.lower() for name in overlay)
-    if not named and _MANAGED_WORDS.search(text) is None:
+    lowered = text.lower()
+    named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
+    if not named and not may_reach(text) and _MANAGED_WORDS.search(text) is None:
         return None
     try:
         statements = _parse(text.decode())
@@ -49,4 +53,13 @@ def may_change_roles(text: bytes) -> bool:
 
 
 def _reaches(statement: Statement, names: frozenset[str]) -> bool:
-    return statement.kind in MANAGED_KINDS or any(reference.name in names for reference in statement.references)
+    return (
+        statement.kind in MANAGED_KINDS
+        or any(reference.name in names for reference in statement.references)
+        or _sets_wrongly(statement)
+    )
+
+
+def _sets_wrongly(statement: Statement) -> bool:
+    """Say whether a statement sets a custom setting as it cannot be: it is run, which refuses it."""
+    return any(refusal(name, value) is not None for name, value in statement.settings)

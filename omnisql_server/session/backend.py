@@ -24,7 +24,7 @@ from omnisql_server.model.backend import (
     Question,
     Rows,
 )
-from omnisql_server.session.link import BackendLink
+from omnisql_server.session.link import SYNC, BackendLink
 from omnisql_server.session.replies import (
     BIND_ENDS,
     CLOSE_ENDS,
@@ -33,6 +33,7 @@ from omnisql_server.session.replies import (
     PARSE_ENDS,
     Exchange,
     IgnoredReply,
+    PrivateSyncReply,
 )
 from wire.backend_decode import (
     decode_command_complete,
@@ -41,7 +42,7 @@ from wire.backend_decode import (
     decode_row_description,
 )
 from wire.framing import Frame
-from wire.frontend import Bind, Close, Describe, Execute, Parse
+from wire.frontend import Bind, Close, Describe, Execute, Parse, Query
 from wire.rows import EncodedRows
 
 CONSTANTS_MAX = 256
@@ -159,6 +160,31 @@ class SessionBackend:
     def rest(self) -> None:
         """Let PostgreSQL's statement timer stand still while a statement is run; nobody waits for the answer."""
         self._send(REST, Exchange(), {})
+
+    async def sync(self) -> None:
+        """End an implicit transaction that is ours alone.
+
+        Raises:
+            BackendLost: the connection is gone.
+        """
+        await self._send_alone(SYNC)
+
+    async def discard_all(self) -> None:
+        """Make the backend as new, between two statements of the client.
+
+        Raises:
+            BackendError: PostgreSQL refuses.
+            BackendLost: the connection is gone.
+        """
+        await self._send_alone(Query(text=b"DISCARD ALL").encode())
+
+    async def _send_alone(self, data: bytes) -> None:
+        reply = PrivateSyncReply()
+        self._link.send(data, reply)
+        self._link.flush()
+        if self._link.lost:
+            raise BackendLost(message="the connection to the tenant's PostgreSQL was lost")
+        await reply.done
 
     def _send(self, question: Question, exchange: Exchange, parsed: dict[str, bytes]) -> _Read:
         """Send one question's messages; the returned function reads the answer once all has arrived."""

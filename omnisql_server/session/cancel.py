@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,12 +33,12 @@ class CancelKey:
 
 
 class CancelRegistry:
-    """Maps cancel keys to sessions; holds at most `sessions_max`.
+    """Maps cancel keys to sessions; holds at most as many as `sessions_max` says at the time.
 
     A process id may stand for several sessions, because every tenant has a cluster of its own.
     """
 
-    def __init__(self, sessions_max: int) -> None:
+    def __init__(self, sessions_max: Callable[[], int]) -> None:
         self._sessions_max = sessions_max
         self._count = 0
         self._sessions: dict[int, dict[bytes, Cancelable]] = {}
@@ -52,8 +53,9 @@ class CancelRegistry:
         Raises:
             TooManyConnections: 53300.
         """
-        if self._count >= self._sessions_max:
-            raise TooManyConnections(message="too many sessions can be canceled", detail=f"limit {self._sessions_max}")
+        limit = self._sessions_max()
+        if self._count >= limit:
+            raise TooManyConnections(message="too many sessions can be canceled", detail=f"limit {limit}")
         of_process = self._sessions.setdefault(process_id, {})
         key = secrets.token_bytes(LONG_KEY_BYTES if long_key else SHORT_KEY_BYTES)
         while key in of_process:

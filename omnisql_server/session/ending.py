@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omnisql_server.errors import OmniSQLError
+from omnisql_server.errors import BackendLost, OmniSQLError
 from wire.errors import WireError
 
 
@@ -24,3 +24,10 @@ class AdminShutdown(OmniSQLError):
 def admin_shutdown() -> SessionEnd:
     """Build the end of a session whose server is stopping."""
     return SessionEnd(AdminShutdown(message="terminating connection due to administrator command"))
+
+
+def lost_session(*, told: bool) -> SessionEnd:
+    """Build the end of a session whose backend is gone; `told` says that PostgreSQL told the client itself."""
+    if told:
+        return SessionEnd()
+    return SessionEnd(BackendLost(message="terminating connection because the tenant's PostgreSQL ended it"))

@@ -52,10 +52,15 @@ class ExtendedProtocol:
     def __init__(self, running: Running) -> None:
         self._running = running
         self._link = running.link
-        self.statements = RunStatements(running.limits.statements_max, running.backend.close_statement)
-        self.portals = Portals(running.limits.portals_max)
+        self.statements = RunStatements(running.live, running.backend.close_statement)
+        self.portals = Portals(running.live)
         self.discarding = False
         self._strays: list[bytes] = []
+
+    @property
+    def holds_open(self) -> bool:
+        """Say whether a portal is open, an error is being slept out, or something waits for the next Sync."""
+        return self.discarding or bool(self.portals) or bool(self._strays)
 
     async def handle(self, frame: Frame) -> None:
         """Handle one message."""
@@ -83,7 +88,13 @@ class ExtendedProtocol:
     def _is_relayed_parse(self, data: bytes) -> bool:
         start = data.find(b"\0", HEADER_BYTES) + 1
         end = data.find(b"\0", start)
-        return start > 0 and end >= 0 and self._running.is_relayed(data[start:end])
+        if start <= 0 or end < 0:
+            return False
+        text = data[start:end]
+        if not self._running.is_relayed(text):
+            return False
+        self._running.footprint.parse(data, data[HEADER_BYTES : start - 1], text)
+        return True
 
     async def _handle_named(self, frame: Frame) -> None:
         try:
@@ -107,6 +118,10 @@ class ExtendedProtocol:
                 self._relay(frame)
 
     async def _parse(self, frame: Frame, message: Parse) -> None:
+        self._running.footprint.parse(frame.data, message.statement, message.text)
+        if not self._running.speaks_utf8 and not await self._settled():
+            self._relay(frame)
+            return
         parts = await self._running.route(message.text)
         if parts is None or len(parts) != 1 or not is_run(parts[0]) or parts[0].statement is None:
             self._relay(frame)
@@ -121,14 +136,18 @@ class ExtendedProtocol:
         name = message.statement
         check = CheckReply(PARSE_ENDS)
 
+        twin = self.statements.new_twin()
+
         async def prepare() -> None:
-            twin = self.statements.new_twin(name)
+            await self._running.check_may_run()
+            self.statements.check_room(name)
             secret = statement.kind in SECRET_KINDS
             self._link.send(Parse(statement=name, text=b"").encode() if secret else frame.data, check)
             view = self._running.view
             try:
                 description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)
             except RelayInstead:
+                self._running.backend.close_statement(twin)
                 # PostgreSQL has the statement under the client's name already.
                 if await self._settled():
                     self._running.client.write(PARSE_COMPLETE)
@@ -141,10 +160,30 @@ class ExtendedProtocol:
         succeeded = await self._running.attempt(prepare(), shift=shift, told=check)
         if not succeeded:
             self.discarding = True
+            # A privilege may have been missing after PostgreSQL had parsed it.
+            self._strays.append(twin.encode())
             if check.passed:
                 # PostgreSQL has taken a statement that the client is told it does not have.
                 self.statements.forget(name)
                 self._strays.append(name)
+
+    async def _renewed(self, prepared: RunStatement) -> RunStatement:
+        """Make sure that a statement's twin is on the backend: parse it again if it was dropped.
+
+        Raises:
+            NotSupported: 0A000, it means other rows now.
+            OmniSQLError: it means nothing any more.
+        """
+        if self.statements.keeps(prepared.twin):
+            return prepared
+        twin = self.statements.new_twin()
+        running, oids = self._running, prepared.description.parameter_oids
+        try:
+            description = await running.runner.describe(prepared.statement, oids, running.view, twin=twin)
+        except BaseException:
+            self._strays.append(twin.encode())
+            raise
+        return self.statements.renew(prepared, description, twin)
 
     async def _bind(self, frame: Frame, message: Bind) -> None:
         statement = self.statements.get(message.statement)
@@ -164,10 +203,21 @@ class ExtendedProtocol:
         portal = Portal(
             statement=statement.statement,
             parameters=parameters,
-            twin=statement.twin,
+            prepared=statement,
             fields=statement.description.fields,
         )
-        await self._open_portal(message.portal, statement.name, portal)
+        if self.statements.keeps(statement.twin) or (await self._ready(frame) and await self._renew(portal)):
+            await self._open_portal(message.portal, statement.name, portal)
+
+    async def _renew(self, portal: Portal) -> bool:
+        """Make sure that a portal's statement has its twin; if it cannot, the client is told."""
+        self.discarding = not await self._running.attempt(self._renew_now(portal))
+        return not self.discarding
+
+    async def _renew_now(self, portal: Portal) -> None:
+        if portal.prepared is not None and portal.result is None and not portal.complete:
+            await self._running.check_may_run()
+            portal.prepared = await self._renewed(portal.prepared)
 
     async def _open_portal(self, name: bytes, statement: bytes, portal: Portal) -> None:
         """Ask PostgreSQL whether the statement still stands, and open a placeholder under the portal's name."""
@@ -201,10 +251,15 @@ class ExtendedProtocol:
         if not await self._settled() or portal is None:
             return
         rows_max = max(message.rows_max, 0)
-        succeeded = await self._running.attempt(self._running.deliver(portal, rows_max, describe=False))
+        succeeded = await self._running.attempt(self._deliver(portal, rows_max))
         self.discarding = not succeeded
         if portal.complete or not succeeded:
             await self._running.release(portal)
+
+    async def _deliver(self, portal: Portal, rows_max: int) -> None:
+        # Dropped since its Bind: by many others, or by a statement of the same name.
+        await self._renew_now(portal)
+        await self._running.deliver(portal, rows_max, describe=False)
 
     async def _close(self, frame: Frame, message: Close) -> None:
         self._relay(frame)

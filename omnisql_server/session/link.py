@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import Protocol, cast
 
 from catalog.clusters import ClusterAddress
 from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
 from omnisql_server.session.cancel import send_cancel
 from omnisql_server.session.client import ClientConnection
-from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.connection import TERMINATE, BackendConnection
+from omnisql_server.session.ending import lost_session
+from omnisql_server.session.link_events import LinkEvents
 from omnisql_server.session.replies import (
     COPY_END,
     CopyEnd,
@@ -32,7 +33,6 @@ from wire.framing import Frame, FrameBuffer
 
 FLUSH = b"H\0\0\0\x04"
 SYNC = b"S\0\0\0\x04"
-TERMINATE = b"X\0\0\0\x04"
 BATCH_BYTES = 65_536
 BACKEND_MESSAGE_BYTES_MAX = 1 << 30
 CANCEL_TIMEOUT_S = 5.0
@@ -41,35 +41,17 @@ _FORGETTING_TAGS = (b"DISCARD ALL", b"DEALLOCATE ALL")
 _OPENING_TAGS = (b"BEGIN", b"START TRANSACTION")
 
 
-class LinkEvents(Protocol):
-    """What a session learns while answers arrive."""
-
-    def on_ready(self, status: str) -> None:
-        """A ReadyForQuery came."""
-
-    def on_forgotten(self) -> None:
-        """All prepared statements of the backend are gone."""
-
-    def on_refusal(self) -> None:
-        """A relayed statement met an API table."""
-
-    def on_idle_error(self, error: BackendError) -> bool:
-        """An error came that no message asked for; say whether it is dealt with, so that the client need not see it."""
-
-    def on_lost(self) -> None:
-        """The connection is gone."""
-
-
 class BackendLink(asyncio.Protocol):
-    """One connection; `status` is the transaction status of the last ReadyForQuery.
+    """One connection at a time; `status` is the transaction status of the last ReadyForQuery.
 
-    `timed_out` says that the next cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL
-    ignores everything up to the next Sync; `copying_in` that it waits for COPY data.
+    `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out` says that the next
+    cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL ignores everything up to the next
+    Sync; `copying_in` that it waits for COPY data.
     """
 
-    def __init__(self, client: ClientConnection, address: ClusterAddress) -> None:
+    def __init__(self, client: ClientConnection) -> None:
         self._client = client
-        self._address = address
+        self._address: ClusterAddress | None = None
         self._frames = FrameBuffer(BACKEND_MESSAGE_BYTES_MAX, from_backend=True)
         self._replies: deque[Reply] = deque()
         self._out: list[bytes] = []
@@ -79,7 +61,7 @@ class BackendLink(asyncio.Protocol):
         self._cancels_running = 0
         self._cancels_over = asyncio.Event()
         self._cancels_over.set()
-        self._blocked = False
+        self._pressed = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
@@ -98,11 +80,23 @@ class BackendLink(asyncio.Protocol):
         self.head_since_s = 0.0
         self.process_id = 0
         self.secret_key = b""
+        self.parameters: dict[bytes, bytes] = {}
 
     @property
     def lost(self) -> bool:
         """Say whether the connection is gone."""
         return self._closed.is_set()
+
+    @property
+    def parked(self) -> bool:
+        """Say whether there is no connection, because it was given away."""
+        return self._transport is None and not self.lost
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether the connection can be given away: nothing is on its way in either direction."""
+        resting = self._transport is not None and self.status == "I" and not (self.lost or self.is_held)
+        return resting and not (self._pressed or self._replies or self._out or self.skipping or self.copying_in)
 
     @property
     def busy(self) -> bool:
@@ -112,7 +106,7 @@ class BackendLink(asyncio.Protocol):
     @property
     def is_held(self) -> bool:
         """Say whether `drain` would wait."""
-        return self._blocked or self._cancels_running > 0
+        return self._cancels_running > 0 or not self._writable.is_set()
 
     @property
     def busy_privately(self) -> bool:
@@ -192,8 +186,35 @@ class BackendLink(asyncio.Protocol):
             await asyncio.shield(self._settled)
         self._check()
 
+    def attach(self, connection: BackendConnection) -> None:
+        """Take a connection that has logged in, and tell the client which parameters are different on it."""
+        self._address = connection.address
+        self.process_id, self.secret_key = connection.process_id, connection.secret_key
+        news = [message for name, message in connection.parameters.items() if self.parameters.get(name) != message]
+        self.parameters = connection.parameters
+        self._client.write(b"".join((*connection.notices, *news)))
+        self.resume_writing()
+        if not connection.is_open:
+            self.connection_lost(None)
+            return
+        self._transport = connection.transport
+        self._transport.set_protocol(self)
+        if self._pressed:
+            self.set_pressure(True)
+        self.head_since_s = time.monotonic()
+
+    def detach(self) -> BackendConnection | None:
+        """Give the connection away; None when it is not settled."""
+        transport, address = self._transport, self._address
+        if transport is None or address is None or not self.is_settled:
+            return None
+        self._transport = None
+        return BackendConnection.taken_over(transport, address, self.process_id, self.secret_key, self.parameters)
+
     async def cancel(self) -> None:
         """Cancel what the backend is doing, and return when the request can hit nothing later any more."""
+        if self._address is None:
+            return
         self._cancels_running += 1
         self._cancels_over.clear()
         try:
@@ -223,16 +244,13 @@ class BackendLink(asyncio.Protocol):
 
     def set_pressure(self, blocked: bool) -> None:
         """Stop or go on reading, as the client's writer is full or not."""
+        self._pressed = blocked
         if self._transport is None or self._transport.is_closing():
             return
         if blocked:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport."""
-        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Dispatch whole messages; what is for the client leaves in one write."""
@@ -260,18 +278,18 @@ class BackendLink(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold back those who send."""
-        self._blocked = True
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """Let them send again."""
-        self._blocked = False
         self._writable.set()
 
     def _dispatch(self, frame: Frame, out: list[bytes]) -> None:
         kind = frame.kind
         head = self._replies[0] if self._replies else None
         if kind in _ASYNCHRONOUS:
+            if kind == b"S":
+                self.parameters[frame.payload.partition(b"\0")[0]] = frame.data
             if kind != b"N" or head is None or not head.is_private:
                 out.append(frame.data)
         elif kind == b"E":
@@ -348,7 +366,7 @@ class BackendLink(asyncio.Protocol):
         elif frame.data.startswith(_OPENING_TAGS, 5):
             self._block_opened = True
         elif frame.data.startswith(_FORGETTING_TAGS, 5) and self.events is not None:
-            self.events.on_forgotten()
+            self.events.on_forgotten(everything=frame.data.startswith(_FORGETTING_TAGS[0], 5))
 
     def _start_copy_in(self) -> None:
         """PostgreSQL ignores a Sync that it reads while it waits for COPY data, so no answer is to be expected."""
@@ -371,7 +389,7 @@ class BackendLink(asyncio.Protocol):
 
     def _check(self) -> None:
         if self.lost:
-            raise lost_session(self)
+            raise lost_session(told=self.fatal_shown)
 
     def _break(self, message: str) -> None:
         """Give up a connection whose answers cannot be told apart any more."""
@@ -380,10 +398,3 @@ class BackendLink(asyncio.Protocol):
         error = BackendLost(message=message)
         while self._replies:
             self._replies.popleft().drop(error)
-
-
-def lost_session(link: BackendLink) -> SessionEnd:
-    """Build the end of a session whose backend is gone; PostgreSQL may have told the client itself."""
-    if link.fatal_shown:
-        return SessionEnd()
-    return SessionEnd(BackendLost(message="terminating connection because the tenant's PostgreSQL ended it"))

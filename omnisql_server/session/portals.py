@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from omnisql_server.errors import LimitExceeded
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.run import BoundParameters, RunResult
 from omnisql_server.model.statement import Statement
+from omnisql_server.session.statements import RunStatement
 from wire.backend import Field
 from wire.rows import EncodedRows
 
@@ -22,11 +24,14 @@ CHUNK_BYTES_MAX = 262_144
 
 @dataclass(slots=True, kw_only=True)
 class Portal:
-    """A portal; `result` is set by its first Execute, `complete` when all rows were read."""
+    """A portal; `result` is set by its first Execute, `complete` when all rows were read.
+
+    `prepared` is the prepared statement it comes from, None in the simple protocol.
+    """
 
     statement: Statement
     parameters: BoundParameters = field(default_factory=BoundParameters)
-    twin: str | None = None
+    prepared: RunStatement | None = None
     fields: tuple[Field, ...] | None = None
     result: RunResult | None = None
     complete: bool = False
@@ -90,10 +95,10 @@ def _stop_by_bytes(rows: EncodedRows, start: int) -> int:
 
 
 class Portals:
-    """Holds at most `portals_max` portals by name."""
+    """Holds at most as many portals as the settings allow, by name."""
 
-    def __init__(self, portals_max: int) -> None:
-        self._portals_max = portals_max
+    def __init__(self, live: LiveSettings) -> None:
+        self._live = live
         self._portals: dict[bytes, Portal] = {}
 
     def __contains__(self, name: object) -> bool:
@@ -114,8 +119,9 @@ class Portals:
         Raises:
             LimitExceeded: 54000.
         """
-        if len(self._portals) >= self._portals_max and name not in self._portals:
-            raise LimitExceeded(message="too many portals over API tables", detail=f"limit {self._portals_max}")
+        limit = self._live.current.sessions.portals_max
+        if len(self._portals) >= limit and name not in self._portals:
+            raise LimitExceeded(message="too many portals over API tables", detail=f"limit {limit}")
 
     def put(self, name: bytes, portal: Portal) -> None:
         """Remember a portal; its name is free."""

@@ -56,6 +56,49 @@ class SyncReply(Reply):
         super().__init__(READY_ENDS)
 
 
+class PrivateSyncReply(SyncReply):
+    """The answer to a Sync, or a simple query, of our own between two statements of the client.
+
+    `done` is set at its ReadyForQuery, or to the error that came before.
+    """
+
+    __slots__ = ("_error", "done")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._error: OmniSQLError | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """The client sent nothing."""
+        return True
+
+    def take(self, frame: Frame, _out: list[bytes]) -> None:
+        """Keep everything from the client."""
+        if frame.kind in self.ends:
+            self._finish()
+
+    def fail(self, frame: Frame, _out: list[bytes]) -> None:
+        """Keep the error until ReadyForQuery, which follows."""
+        self._error = BackendError(decode_report(frame.payload))
+
+    def drop(self, error: OmniSQLError) -> None:
+        """Raise the error where the answer is waited for."""
+        self._error = error
+        self._finish()
+
+    def _finish(self) -> None:
+        if self.done.done():
+            return
+        if self._error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(self._error)
+            # Mark it as seen: whoever waited may have been stopped.
+            self.done.exception()
+
+
 class CopyEnd(Reply):
     """The place of a CopyDone or CopyFail among the messages sent; it has no answer of its own."""
 

@@ -9,31 +9,38 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from omnisql_server.errors import OmniSQLError, RelayInstead, error_fields
+from omnisql_server.errors import NotSupported, OmniSQLError, RelayInstead, error_fields
+from omnisql_server.live_settings import LiveSettings
+from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.run import SessionView, StatementRunner
 from omnisql_server.model.statement import Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
-from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.ending import SessionEnd, lost_session
+from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.interrupts import Interrupts
-from omnisql_server.session.link import BackendLink, lost_session
+from omnisql_server.session.link import BackendLink
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.replies import CheckReply
-from omnisql_server.session.settings import SessionLimits
 from wire.backend import (
     COPY_DONE,
     PORTAL_SUSPENDED,
     command_complete,
     copy_out_response,
     error_response,
+    parameter_status,
     row_description,
 )
 from wire.sqlstate import QUERY_CANCELED
+
+_UTF8 = parameter_status("client_encoding", "UTF8")
+ENCODING = "SELECT pg_catalog.current_setting('client_encoding'::pg_catalog.text)"
+"""What PostgreSQL will report with the next ReadyForQuery."""
 
 _log = structlog.get_logger(__name__)
 
@@ -63,20 +70,29 @@ class Running:
     runner: StatementRunner
     view: SessionView
     interrupts: Interrupts
-    limits: SessionLimits
+    live: LiveSettings
+    footprint: Footprint = field(default_factory=Footprint)
     overlay: frozenset[str] = frozenset()
     relayed: bool = False
     snapshot_stale: bool = False
 
+    @property
+    def speaks_utf8(self) -> bool:
+        """Say whether the client's encoding, as PostgreSQL reported it last, is UTF8."""
+        return self.link.parameters.get(b"client_encoding") == _UTF8
+
     async def route(self, text: bytes) -> tuple[Part, ...] | None:
-        """Decide about a text, after a fresh look at the catalog if the last decision was wrong."""
+        """Decide about a text, after a fresh look at the catalog if the last decision was wrong.
+
+        In another encoding than UTF8 the parts only serve to be refused: their texts are not the client's.
+        """
         if self.snapshot_stale:
             self.snapshot_stale = False
             try:
                 await self.runner.refresh_snapshot()
             except Exception as error:  # noqa: BLE001  the snapshot is a hint: with an old one PostgreSQL still refuses
                 _log.warning("snapshot_refresh_failed", exc_info=error)
-        parts = self.runner.route(text, self.overlay)
+        parts = self.runner.route(self._readable(text), self.overlay)
         for part in parts or ():
             if part.statement is not None and part.statement.creates:
                 self.overlay |= part.statement.creates
@@ -84,7 +100,11 @@ class Running:
 
     def is_relayed(self, text: bytes) -> bool:
         """Say whether all of a text is certainly to be relayed as it is."""
-        return not self.snapshot_stale and self.runner.route(text, self.overlay) is None
+        return not self.snapshot_stale and self.runner.route(self._readable(text), self.overlay) is None
+
+    def _readable(self, text: bytes) -> bytes:
+        """Return a text in UTF8: in other encodings every byte as one character, which keeps ASCII names legible."""
+        return text if self.speaks_utf8 else text.decode("latin-1").encode()
 
     async def attempt(self, work: Awaitable[None], *, shift: int = 0, told: CheckReply | None = None) -> bool:
         """Do a run statement's work; when it fails, tell the client, fail the transaction and return False.
@@ -96,7 +116,7 @@ class Running:
         outcome = "error"
         with structlog.contextvars.bound_contextvars(query_id=uuid.uuid4().hex):
             try:
-                async with self.interrupts.scope(self.limits.statement_timeout_max_s):
+                async with self.interrupts.scope(self.live.current.listener.statement_timeout_max_s):
                     await work
             except (SessionEnd, RelayInstead):
                 raise
@@ -128,23 +148,40 @@ class Running:
     async def stop_exchange(self) -> None:
         """End what a stopped statement left running on the backend."""
         try:
-            async with asyncio.timeout(self.limits.backend_timeout_s):
+            async with asyncio.timeout(self.live.current.sessions.backend_timeout_s):
                 if self.link.busy_privately:
                     await self.link.cancel()
                 await self.link.settle()
         except TimeoutError:
-            raise lost_session(self.link) from None
+            raise lost_session(told=self.link.fatal_shown) from None
 
-    def check_transaction(self) -> None:
-        """Refuse to run anything in a failed transaction block, as PostgreSQL does."""
+    async def check_may_run(self) -> None:
+        """Refuse to run anything in a failed transaction block, as PostgreSQL does, or for a client without UTF8.
+
+        Single-byte encodings could be transcoded here; no client in use needs it, because all can speak UTF8.
+
+        Raises:
+            FailedTransaction: 25P02.
+            NotSupported: 0A000.
+        """
         if self.link.status == "E":
             raise FailedTransaction(
                 message="current transaction is aborted, commands ignored until end of transaction block"
             )
+        utf8 = self.speaks_utf8
+        if self.relayed and not self.link.skipping:
+            # Something before in the same implicit transaction may have changed it.
+            answer = (await self.backend.ask(Ask(sql=ENCODING)))[0]
+            utf8 = isinstance(answer, Rows) and answer.rows == (("UTF8",),)
+        if not utf8:
+            raise NotSupported(
+                message="statements over API tables need the client encoding UTF8",
+                hint="SET client_encoding TO 'UTF8'",
+            )
 
     async def deliver(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         """Run a portal up to `rows_max` rows (0: all) and send what PostgreSQL would send, up to the completion."""
-        self.check_transaction()
+        await self.check_may_run()
         await self.start(portal, describe=describe)
         # What it wrote must be undone if a later statement of the same implicit transaction fails.
         self.relayed = self.relayed or portal.own_tag is not None
@@ -167,7 +204,8 @@ class Running:
             raise PortalFinished(message="the portal cannot be run again")
         if portal.result is not None or portal.complete:
             return
-        result = await self.runner.run(portal.statement, portal.parameters, self.view, twin=portal.twin)
+        twin = portal.prepared.twin if portal.prepared is not None else None
+        result = await self.runner.run(portal.statement, portal.parameters, self.view, twin=twin)
         portal.open(result)
         if result.copy_formats is not None:
             binary = any(result.copy_formats)
@@ -178,7 +216,7 @@ class Running:
     async def release(self, portal: Portal) -> None:
         """Close a portal's result; a failure to do so is logged, because the statement's outcome is settled."""
         try:
-            async with asyncio.timeout(self.limits.backend_timeout_s):
+            async with asyncio.timeout(self.live.current.sessions.backend_timeout_s):
                 await portal.close()
         except Exception as error:  # noqa: BLE001  the statement is over; only the log can still be told
             _log.error("result_close_failed", exc_info=error)

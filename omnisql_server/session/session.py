@@ -1,7 +1,8 @@
 """One client's session from its first ReadyForQuery to its end: takes each message and relays or runs it.
 
-A session has no task but the one that serves it. What happens meanwhile (answers, a lost peer, a cancel, a drain)
-arrives as callbacks, which leave word here or interrupt the run statement.
+While a session is idle its backend may be given away (`parking`). A session has no task but the one that serves it.
+What happens meanwhile (answers, a lost peer, a cancel, a drain) arrives as callbacks, which leave word here or
+interrupt the run statement.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 import asyncio
 
 from omnisql_server.errors import BackendError, error_fields
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.run import SessionView, StatementRunner
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
-from omnisql_server.session.ending import SessionEnd, admin_shutdown
+from omnisql_server.session.ending import SessionEnd, admin_shutdown, lost_session
 from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.interrupts import Interrupts, statement_timeout, user_request
-from omnisql_server.session.link import BackendLink, lost_session
+from omnisql_server.session.link import BackendLink
+from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.replies import RELAYED_FUNCTION_CALL, QueryReply
 from omnisql_server.session.running import Running
-from omnisql_server.session.settings import SessionLimits
 from omnisql_server.session.simple import SimpleProtocol
 from wire.backend import error_response, notice_response
 from wire.framing import Frame
@@ -29,20 +31,24 @@ FRAMES_PER_TURN = 256
 
 
 class Session:
-    """Serves one client over one backend; implements `link.LinkEvents` and `cancel.Cancelable`."""
+    """Serves one client over one backend at a time.
+
+    Implements `link_events.LinkEvents`, `cancel.Cancelable`, `listener.drain.Drainable` and `pool.Holder`.
+    """
 
     def __init__(
         self,
         *,
         client: ClientConnection,
         link: BackendLink,
+        home: Home,
         runner: StatementRunner,
         principal: Principal,
-        limits: SessionLimits,
+        live: LiveSettings,
     ) -> None:
         self._client = client
         self._link = link
-        self._limits = limits
+        self._live = live
         self._interrupts = Interrupts()
         self._backend = SessionBackend(link)
         view = SessionView(
@@ -57,11 +63,17 @@ class Session:
             runner=runner,
             view=view,
             interrupts=self._interrupts,
-            limits=limits,
+            live=live,
         )
+        self._parking = Parking(
+            link=link, backend=self._backend, footprint=self._running.footprint, home=home, live=live
+        )
+        self._park_wanted = False
         self._simple = SimpleProtocol(self._running)
         self._extended = ExtendedProtocol(self._running)
         self._doomed: list[Portal] = []
+        self._discarded = False
+        self._handling = False
         self._draining = False
         self._stopping: SessionEnd | None = None
         self._terminated = False
@@ -73,6 +85,7 @@ class Session:
     async def serve(self) -> None:
         """Handle messages until the client, the backend or the server ends the session; close both connections."""
         self._task = asyncio.current_task()
+        self._parking.enter(self)
         try:
             await self._handle_all()
         except SessionEnd as end:
@@ -87,7 +100,8 @@ class Session:
 
     async def cancel(self) -> None:
         """Stop what runs now: the run statement, or what the backend does for the client; nothing if nothing runs."""
-        if not self._interrupts.interrupt(user_request()) and self._link.busy:
+        # What the backend does for us alone, to be given away, is nothing of the client's.
+        if not self._interrupts.interrupt(user_request()) and self._link.busy and not self._parking.active:
             await self._link.cancel()
 
     async def cancel_overdue(self) -> None:
@@ -97,11 +111,25 @@ class Session:
 
     def is_overdue(self, now_s: float) -> bool:
         """Say whether a relayed statement has run for longer than any may; run statements watch themselves."""
-        limit_s = self._limits.statement_timeout_max_s
+        limit_s = self._live.current.listener.statement_timeout_max_s
         waits = (
             self._link.busy and not self._link.copying_in and not self._link.timed_out and not self._interrupts.armed
         )
-        return bool(limit_s) and waits and now_s - self._link.head_since_s > limit_s
+        return waits and now_s - self._link.head_since_s > limit_s
+
+    def consider_parking(self, now_s: float) -> None:
+        """Give the backend away if it has not been needed for long enough."""
+        if self._parking.is_due(now_s) and self._is_idle():
+            self.give_way()
+
+    def idle_since_s(self) -> float | None:
+        """Say since when the backend has been idle and free to go; None when it cannot go."""
+        return self._link.head_since_s if self._parking.may_go and self._is_idle() else None
+
+    def give_way(self) -> None:
+        """Give the backend away now, if it still can go."""
+        self._park_wanted = True
+        self._client.wake()
 
     def drain(self) -> None:
         """End the session as soon as it is idle, outside any transaction."""
@@ -115,16 +143,23 @@ class Session:
             self._task.cancel()
 
     def on_ready(self, status: str) -> None:
-        """Doom the portals that ended with the transaction."""
+        """Doom the portals that ended with the transaction; believe in DISCARD ALL once nothing else is on its way."""
+        if self._discarded:
+            self._discarded = False
+            if not self._link.busy and not self._handling:
+                self._running.footprint.clear()
         if status != "T":
             self._doomed.extend(self._extended.portals.take_all())
         if self._doomed or self._draining:
             self._client.wake()
 
-    def on_forgotten(self) -> None:
-        """Forget what the backend has forgotten."""
+    def on_forgotten(self, *, everything: bool) -> None:
+        """Forget what the backend has forgotten, unless it did so for another session's sake."""
+        if self._parking.active:
+            return
         self._backend.forget()
         self._extended.statements.clear()
+        self._discarded = everything
 
     def on_refusal(self) -> None:
         """Have the catalog read again before the next statement is routed."""
@@ -137,7 +172,7 @@ class Session:
 
     def on_lost(self) -> None:
         """Stop the run statement and have the loop notice."""
-        self._interrupts.interrupt(lost_session(self._link))
+        self._interrupts.interrupt(lost_session(told=self._link.fatal_shown))
         self._client.wake()
 
     def _on_client_gone(self) -> None:
@@ -151,14 +186,20 @@ class Session:
             frame = await self._next_frame()
             if frame is None:
                 continue
+            if self._link.parked and frame.kind != b"X":
+                await self._parking.restore()
             if self._link.is_held:
                 await self._link.drain()
             if isinstance(self._link.head, QueryReply) and frame.kind not in b"dcfHX":
                 # The next message may be run, or the query may have to be tried again: one after the other.
                 await self._link.settle()
                 await self._do_chores()
+            if self._parking.lacks_unnamed:
+                self._parking.prepare_unnamed(frame)
             if self._link.copying_in or not self._extended.relay_at_once(frame):
+                self._handling = True
                 await self._handle(frame)
+                self._handling = False
             handled += 1
             if handled % FRAMES_PER_TURN == 0:
                 # A client that sends without end must not keep other sessions waiting.
@@ -170,11 +211,17 @@ class Session:
         return await self._client.next_frame()
 
     def _has_chores(self) -> bool:
-        return self._link.lost or self._draining or self._simple.has_refused or bool(self._doomed)
+        waiting = self._draining or self._park_wanted or self._simple.has_refused
+        return self._link.lost or waiting or bool(self._doomed)
+
+    def _is_idle(self) -> bool:
+        """Say whether the client has nothing under way, as far as this side knows."""
+        waiting = self._client.has_frames or self._simple.has_refused or self._draining or bool(self._doomed)
+        return not (waiting or self._running.relayed or self._extended.holds_open)
 
     async def _do_chores(self) -> None:
         if self._link.lost:
-            raise lost_session(self._link)
+            raise lost_session(told=self._link.fatal_shown)
         if self._simple.has_refused:
             await self._simple.retry()
         while self._doomed:
@@ -182,6 +229,11 @@ class Session:
         idle = not self._link.busy and self._link.status == "I" and not self._client.has_frames
         if self._draining and idle and not self._running.relayed:
             raise admin_shutdown()
+        if self._park_wanted:
+            self._park_wanted = False
+            if self._is_idle() and self._parking.may_go and await self._parking.park():
+                self._extended.statements.lose_twins()
+                self._simple.forget_last()
 
     async def _handle(self, frame: Frame) -> None:
         kind = frame.kind
@@ -199,6 +251,7 @@ class Session:
         elif kind == b"Q":
             await self._simple.query(frame)
         elif kind == b"F":
+            self._running.footprint.stateful = True
             self._link.send(frame.data, RELAYED_FUNCTION_CALL)
         elif kind == b"p":
             self._link.send_raw(frame.data)
@@ -223,5 +276,6 @@ class Session:
             await self._running.release(portal)
         if self._link.busy and not self._link.lost and not self._terminated:
             await self._link.cancel()
-        await self._link.terminate(self._limits.backend_timeout_s)
-        await self._client.close(self._limits.close_timeout_s)
+        self._parking.leave()
+        await self._link.terminate(self._live.current.sessions.backend_timeout_s)
+        await self._client.close(self._live.current.sessions.close_timeout_s)

@@ -48,9 +48,18 @@ class SimpleProtocol:
         """Say whether a relayed query met an API table and is to be tried once more."""
         return self._refused is not None
 
+    def forget_last(self) -> None:
+        """Let go of the last query's text, which is kept to be tried again; the session is idle."""
+        self._last = None
+
     async def query(self, frame: Frame) -> None:
         """Handle one Query message."""
-        parts = await self._running.route(frame.data[5:-1])
+        text = frame.data[5:-1]
+        self._running.footprint.query(text)
+        if not self._running.speaks_utf8:
+            # What is under way may change the encoding.
+            await self._running.link.settle()
+        parts = await self._running.route(text)
         if parts is not None and any(is_run(part) for part in parts):
             await self._run(parts)
             return
@@ -85,12 +94,16 @@ class SimpleProtocol:
         # A message of any kind stops PostgreSQL's timer for idle transactions while the statement works.
         link.send_raw(FLUSH)
         link.flush()
-        for part in parts:
+        for part in parts if self._running.speaks_utf8 else self._only_run(parts):
             succeeded = await (self._run_part(part) if is_run(part) else self._relay_part(part))
             if not succeeded:
                 break
         link.send(SYNC, RELAYED_SYNC)
         self._running.relayed = False
+
+    def _only_run(self, parts: Sequence[Part]) -> Sequence[Part]:
+        """Leave the first part to be run, and so to be refused: the others' texts are not in the client's encoding."""
+        return [part for part in parts if is_run(part)][:1]
 
     async def _run_part(self, part: Part) -> bool:
         if part.statement is None:

@@ -1,16 +1,19 @@
 """The client's prepared statements that are run: name to statement and twin. All others are PostgreSQL's alone.
 
 PostgreSQL knows the run ones too: the client's own Parse and Close reach the backend under the client's name, so that
-duplicates, unknown names, DEALLOCATE and the answer to Describe are PostgreSQL's. Pure.
+duplicates, unknown names, DEALLOCATE and the answer to Describe are PostgreSQL's. Twins are bounded apart from
+statements: one that was dropped is made again when it is needed (`extended`). Pure.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from omnisql_server.errors import LimitExceeded
+from omnisql_server.errors import LimitExceeded, NotSupported
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.run import BoundParameters, Description
 from omnisql_server.model.statement import Part, Statement, StatementKind
 from wire.errors import ProtocolViolation
@@ -31,12 +34,16 @@ class RunStatement:
 
 
 class RunStatements:
-    """Holds at most `statements_max` of them; `close_twin` drops a private statement."""
+    """Holds statements and their twins, each up to a bound of the settings; `close_twin` drops a private statement.
 
-    def __init__(self, statements_max: int, close_twin: Callable[[str], None]) -> None:
-        self._statements_max = statements_max
+    Of the twins the one used longest ago goes first.
+    """
+
+    def __init__(self, live: LiveSettings, close_twin: Callable[[str], None]) -> None:
+        self._live = live
         self._close_twin = close_twin
         self._statements: dict[bytes, RunStatement] = {}
+        self._twins: OrderedDict[str, None] = OrderedDict()
         self._numbers = itertools.count(1)
 
     def __contains__(self, name: object) -> bool:
@@ -51,32 +58,75 @@ class RunStatements:
         """Return the statement of a name, None if it is relayed or unknown."""
         return self._statements.get(name)
 
-    def new_twin(self, name: bytes) -> str:
-        """Choose the twin's name.
+    def check_room(self, name: bytes) -> None:
+        """Make sure that one more statement may be prepared.
 
         Raises:
             LimitExceeded: 54000, there are too many statements.
         """
-        if len(self._statements) >= self._statements_max and name not in self._statements:
-            raise LimitExceeded(
-                message="too many prepared statements over API tables", detail=f"limit {self._statements_max}"
-            )
+        limit = self._live.current.sessions.statements_max
+        if len(self._statements) >= limit and name not in self._statements:
+            raise LimitExceeded(message="too many prepared statements over API tables", detail=f"limit {limit}")
+
+    def new_twin(self) -> str:
+        """Choose a twin's name."""
         return f"omnisql_twin_{next(self._numbers)}"
 
     def put(self, statement: RunStatement) -> None:
-        """Remember a statement; one of the same name is replaced."""
+        """Remember a statement whose twin is on the backend; one of the same name is replaced."""
         self.forget(statement.name)
         self._statements[statement.name] = statement
+        self._keep(statement.twin)
+
+    def renew(self, statement: RunStatement, description: Description, twin: str) -> RunStatement:
+        """Give a statement a new twin, which must describe the same rows.
+
+        Raises:
+            NotSupported: 0A000, it does not; the words are PostgreSQL's.
+        """
+        if _shape(description) != _shape(statement.description):
+            self._close_twin(twin)
+            raise NotSupported(message="cached plan must not change result type")
+        renewed = replace(statement, twin=twin)
+        if self._statements.get(statement.name) == statement:
+            self._statements[statement.name] = renewed
+        self._keep(twin)
+        return renewed
+
+    def keeps(self, twin: str) -> bool:
+        """Say whether a twin is still on the backend; it counts as used now."""
+        if twin not in self._twins:
+            return False
+        self._twins.move_to_end(twin)
+        return True
 
     def forget(self, name: bytes) -> None:
         """Forget a statement that was closed or replaced."""
         gone = self._statements.pop(name, None)
-        if gone is not None:
+        if gone is not None and gone.twin in self._twins:
+            del self._twins[gone.twin]
             self._close_twin(gone.twin)
+
+    def lose_twins(self) -> None:
+        """Learn that the backend has none of the twins any more."""
+        self._twins.clear()
 
     def clear(self) -> None:
         """Forget all, because the backend has."""
         self._statements.clear()
+        self._twins.clear()
+
+    def _keep(self, twin: str) -> None:
+        self._twins[twin] = None
+        while len(self._twins) > self._live.current.sessions.twins_max:
+            self._close_twin(self._twins.popitem(last=False)[0])
+
+
+def _shape(description: Description) -> tuple[object, ...] | None:
+    """Return what PostgreSQL compares when a prepared statement is planned again."""
+    if description.fields is None:
+        return None
+    return tuple((field.name, field.type_oid, field.type_modifier) for field in description.fields)
 
 
 def is_run(part: Part) -> bool:

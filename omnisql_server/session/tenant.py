@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 from catalog.clusters import ClusterAddress
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.run import StatementRunner
+from omnisql_server.session.pool import BackendPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAccess:
-    """A running cluster and the way in: the backend logs in as `role` and starts with `settings` as defaults."""
+    """A running cluster and the way in: the backend logs in as `role` and starts with `settings` as defaults.
+
+    `pool` keeps the tenant's backends that no session uses at the moment.
+    """
 
     address: ClusterAddress
     database: str
     role: str
     runner: StatementRunner
+    pool: BackendPool
     settings: Mapping[str, str] = field(default_factory=dict)
 
 

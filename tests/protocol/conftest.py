@@ -17,9 +17,11 @@ from world import PASSWORD, MakeWorld, World
 
 from catalog.clusters import EmbeddedCluster, EmbeddedSettings
 from omnisql_server.listener.server import Listener
-from omnisql_server.listener.settings import ListenerSettings
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.principal import Principal
+from omnisql_server.session.pool import BackendPools
 from omnisql_server.session.tenant import TenantAccess
+from omnisql_server.settings import ListenerSettings, SessionSettings, Settings
 from wire.auth import make_verifier
 
 SETUP = """
@@ -79,26 +81,31 @@ async def make_world(cluster: EmbeddedCluster, runner: RunnerDouble) -> AsyncIte
     async def make(**overrides: Any) -> World:
         listener_options = {name: overrides.pop(name) for name in ("tls", "is_trusted") if name in overrides}
         leases: list[int] = []
+        sessions = overrides.pop("sessions", SessionSettings(park_after_s=0))
+        listening = ListenerSettings(**{"port": 0, "drain_timeout_s": 0.2, **overrides})
+        live = LiveSettings(Settings(listener=listening, sessions=sessions))
+        pools = BackendPools(live)
 
         @contextlib.asynccontextmanager
         async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
             leases.append(1)
             try:
-                yield TenantAccess(
-                    address=cluster.address(),
-                    database="acme",
-                    role=principal.name,
-                    runner=runner,
-                    settings={"omnisql.engine": "auto", "omnisql.note": "two words"},
-                )
+                async with pools.lease(principal.tenant) as pool:
+                    yield TenantAccess(
+                        address=cluster.address(),
+                        database="acme",
+                        role=principal.name,
+                        runner=runner,
+                        pool=pool,
+                        settings={"omnisql.engine": "auto", "omnisql.note": "two words"},
+                    )
             finally:
                 leases.pop()
 
-        settings = ListenerSettings(**{"port": 0, "drain_timeout_s": 0.2, **overrides})
-        listener = Listener(settings, lookup=lookup, open_tenant=open_tenant, **listener_options)
+        listener = Listener(live, lookup=lookup, open_tenant=open_tenant, **listener_options)
         task = asyncio.create_task(listener.serve())
         await listener.ready.wait()
-        world = World(listener=listener, runner=runner, cluster=cluster, leases=leases)
+        world = World(listener=listener, runner=runner, cluster=cluster, leases=leases, live=live)
         serving.append((world, task))
         return world
 

@@ -29,7 +29,8 @@ class SourceBroken(OmniSQLError):
 class RunnerDouble:
     """Knows `api_` tables by their names; `late_known` is whether the snapshot has the one that was made later.
 
-    Reading `api_slow` waits until it is stopped, `api_broken` fails, `api_big` gives a million rows.
+    Reading `api_slow` waits until it is stopped, `api_broken` fails, `api_big` gives a million rows. A text with the
+    word `denied` cannot be prepared.
     """
 
     late_known: bool = False
@@ -80,6 +81,8 @@ class RunnerDouble:
         answers = await view.backend.ask(Prepare(name=twin, sql=statement.text, type_oids=type_oids, keep=True))
         prepared = answers[0]
         assert isinstance(prepared, Prepared)
+        if "denied" in statement.text:
+            raise SourceBroken(message="nobody may read this")
         return Description(parameter_oids=prepared.parameter_oids, fields=prepared.fields)
 
     async def run(

@@ -115,6 +115,21 @@ async def test_tls_binds_the_channel(
     await direct.close()
 
 
+async def test_a_new_certificate_is_for_new_connections(
+    make_world: MakeWorld, identity: TlsIdentity, certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    world = await make_world(tls=identity)
+    dsn = world.dsn.replace("127.0.0.1", "localhost") + " sslmode=verify-full channel_binding=require sslrootcert="
+    renewed = make_self_signed(tmp_path, ["localhost"], now=datetime.datetime.now(datetime.UTC))
+    async with await psycopg.AsyncConnection.connect(f"{dsn}{certificate[0]}") as before:
+        world.listener.tls = load_identity(*renewed)
+        async with await psycopg.AsyncConnection.connect(f"{dsn}{renewed[0]}") as after:
+            assert await (await after.execute("SELECT 1")).fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError, match="certificate"):
+            await psycopg.AsyncConnection.connect(f"{dsn}{certificate[0]}")
+        assert await (await before.execute("SELECT 1")).fetchone() == (1,)
+
+
 async def test_tls_is_asked_of_all_but_loopback(make_world: MakeWorld, identity: TlsIdentity) -> None:
     world = await make_world(tls=identity, is_trusted=lambda _: False)
     client = await connect(world.listener.port)

@@ -7,7 +7,7 @@ from raw_client import RawClient, error_of, kinds, rows_of, shape, status_of, ta
 from runner_double import RunnerDouble
 from world import MakeWorld, World
 
-from omnisql_server.session.settings import SessionLimits
+from omnisql_server.settings import SessionSettings
 from wire.backend_decode import decode_parameter_description, decode_row_description
 from wire.frontend import Bind, Close, Describe, Execute, Flush, Parse, Query, Sync
 
@@ -148,7 +148,7 @@ async def test_a_bad_run_statement_leaves_no_name_behind(world: World) -> None:
 
 
 async def test_run_statements_and_portals_are_bounded(make_world: MakeWorld) -> None:
-    world = await make_world(session=SessionLimits(statements_max=2, portals_max=2))
+    world = await make_world(sessions=SessionSettings(statements_max=2, portals_max=2))
     client = await world.raw()
     for name in (b"a", b"b"):
         assert await exchange(client, Parse(statement=name, text=ISSUES)) == "1Z"
@@ -173,4 +173,49 @@ async def test_results_are_closed_once_they_are_read(world: World, runner: Runne
     await client.ready()
     await client.ready()
     assert runner.closes == 2
+    await client.close()
+
+
+TWINS = b"SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'omnisql_twin%'"
+
+
+async def test_twins_are_bounded_and_made_again(make_world: MakeWorld) -> None:
+    world = await make_world(sessions=SessionSettings(twins_max=2))
+    client = await world.raw()
+    for number in range(5):
+        client.send(Parse(statement=b"s%d" % number, text=b"SELECT max(number) + %d FROM api_issues" % number), Sync())
+        assert kinds(await client.ready()) == "1Z"
+    for number in (0, 4, 0, 1, 2, 3, 4):
+        client.send(Bind(portal=b"", statement=b"s%d" % number), Execute(portal=b""), Sync())
+        frames = await client.ready()
+        assert (kinds(frames), rows_of(frames)) == ("2DCZ", [(b"%d" % (100 + number),)])
+        client.send(Query(text=TWINS))
+        assert rows_of(await client.ready()) == [(b"2",)]
+    await client.close()
+
+
+async def test_a_twin_that_is_dropped_between_bind_and_execute_is_made_again(make_world: MakeWorld) -> None:
+    world = await make_world(sessions=SessionSettings(twins_max=1))
+    client = await world.raw()
+    client.send(
+        Parse(statement=b"", text=b"SELECT max(number) FROM api_issues"),
+        Bind(portal=b"one", statement=b""),
+        Parse(statement=b"", text=b"SELECT min(number) FROM api_issues"),
+        Bind(portal=b"two", statement=b""),
+        Execute(portal=b"one"),
+        Execute(portal=b"two"),
+        Sync(),
+    )
+    frames = await client.ready()
+    assert (kinds(frames), rows_of(frames)) == ("1212DCDCZ", [(b"100",), (b"1",)])
+    await client.close()
+
+
+async def test_statements_that_cannot_be_described_leave_no_twin(world: World) -> None:
+    client = await world.raw()
+    for _ in range(3):
+        client.send(Parse(statement=b"", text=b"SELECT number AS denied FROM api_issues"), Sync())
+        assert kinds(await client.ready()) == "EZ"
+    client.send(Query(text=TWINS))
+    assert rows_of(await client.ready()) == [(b"0",)]
     await client.close()

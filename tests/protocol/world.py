@@ -12,6 +12,7 @@ from runner_double import RunnerDouble
 
 from catalog.clusters import EmbeddedCluster
 from omnisql_server.listener.server import Listener
+from omnisql_server.live_settings import LiveSettings
 
 PASSWORD = "correct horse"
 
@@ -24,6 +25,7 @@ class World:
     runner: RunnerDouble
     cluster: EmbeddedCluster
     leases: list[int]
+    live: LiveSettings
 
     @property
     def dsn(self) -> str:

@@ -31,6 +31,9 @@ class SessionDouble:
     async def cancel_overdue(self) -> None:
         """Do nothing."""
 
+    def consider_parking(self, now_s: float) -> None:
+        """Keep the backend."""
+
     def _end(self, how: str) -> None:
         self.ended = how
         self._sessions.remove(self)

@@ -16,7 +16,7 @@ class Target:
 
 
 def test_keys_find_their_session_even_when_process_ids_collide() -> None:
-    registry = CancelRegistry(10)
+    registry = CancelRegistry(lambda: 10)
     first, second = Target(), Target()
     keys = [registry.add(7, first, long_key=False), registry.add(7, second, long_key=True)]
     assert [len(key.secret_key) for key in keys] == [4, 32]
@@ -32,7 +32,7 @@ def test_keys_find_their_session_even_when_process_ids_collide() -> None:
 
 
 def test_the_registry_is_bounded() -> None:
-    registry = CancelRegistry(1)
+    registry = CancelRegistry(lambda: 1)
     key = registry.add(1, Target(), long_key=False)
     with pytest.raises(TooManyConnections):
         registry.add(2, Target(), long_key=False)
