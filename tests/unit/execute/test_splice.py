@@ -57,7 +57,7 @@ def query_of(text: str, parameter_oids: tuple[int, ...] = ()) -> BoundQuery:
     known = {(r.schema, r.name) for q in (parsed, *VIEWS.values()) for r in q.references}
     closure = Closure(by_name={name: found for name, found in BY_NAME.items() if name in known}, views=VIEWS)
     try:
-        occurrences = qualify_query(parsed, closure, "ana").occurrences
+        occurrences = qualify_query(parsed, closure).occurrences
     except NotQualified:
         occurrences = coarse_occurrences(parsed, closure)
     return BoundQuery(
@@ -70,7 +70,6 @@ def query_of(text: str, parameter_oids: tuple[int, ...] = ()) -> BoundQuery:
         parameter_oids=parameter_oids,
         fields=(),
         settings=SETTINGS,
-        checks=(),
         catalog_sequence=1,
     )
 
