@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.relation import Relation
-from omnisql_server.model.scope import QueryLevel, QueryScopes
+from omnisql_server.model.scope import NO_SCOPES, QueryScopes
 from omnisql_server.model.statement import RelationReference
 from wire.backend import Field
 
@@ -30,7 +30,7 @@ class ParsedQuery:
     reason: str = ""
     tree_text: str = ""
     tree_position: int = 0
-    scopes: QueryScopes = QueryScopes(top=QueryLevel(reads=(), inside=()), uses=())
+    scopes: QueryScopes = NO_SCOPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

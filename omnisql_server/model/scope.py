@@ -66,3 +66,7 @@ class QueryScopes:
 
     top: QueryLevel
     uses: tuple[ColumnUse | NaturalJoin, ...]
+
+
+NO_SCOPES = QueryScopes(top=QueryLevel(reads=(), inside=()), uses=())
+"""Those of a text that names nothing."""

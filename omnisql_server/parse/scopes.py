@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import postgast
 
-from omnisql_server.model.scope import ColumnUse, NaturalJoin, QueryLevel, QueryScopes, Scope, Source
+from omnisql_server.model.scope import ColumnUse, NaturalJoin, QueryScopes, Scope, Source
 from omnisql_server.parse.output_names import output_name
 from omnisql_server.parse.query_levels import CommonTable, Level, freeze
 
@@ -260,7 +260,9 @@ def _use(reference: Any, scopes: tuple[Scope, ...]) -> ColumnUse:
     *qualifiers, last = reference.fields
     star = last.HasField("a_star")
     if not qualifiers:
-        rows = () if star else tuple(s.position for s in _named(last.string.sval, None, scopes) if s.position is not None)
+        rows = (
+            () if star else tuple(s.position for s in _named(last.string.sval, None, scopes) if s.position is not None)
+        )
         return ColumnUse(name=None if star else last.string.sval, scopes=scopes, rows=rows)
     schema = qualifiers[-2].string.sval if len(qualifiers) > 1 else None
     sources = _named(qualifiers[-1].string.sval, schema, scopes)
