@@ -259,11 +259,12 @@ def _children(message: Any) -> Iterable[Any]:
 def _use(reference: Any, scopes: tuple[Scope, ...]) -> ColumnUse:
     *qualifiers, last = reference.fields
     star = last.HasField("a_star")
+    if not qualifiers and star:
+        return ColumnUse(name=None, scopes=scopes)
     if not qualifiers:
-        rows = (
-            () if star else tuple(s.position for s in _named(last.string.sval, None, scopes) if s.position is not None)
-        )
-        return ColumnUse(name=None if star else last.string.sval, scopes=scopes, rows=rows)
+        meant = _named(last.string.sval, None, scopes)
+        rows = tuple(source.position for source in meant if source.position is not None)
+        return ColumnUse(name=last.string.sval, scopes=scopes, rows=rows)
     schema = qualifiers[-2].string.sval if len(qualifiers) > 1 else None
     sources = _named(qualifiers[-1].string.sval, schema, scopes)
     if not sources:

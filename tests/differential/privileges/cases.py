@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+API, LOCAL = "pr_api", "pr_local"
 ROLES = ("pr_a", "pr_b", "pr_c", "pr_group", "pr_owner")
 TABLES = ("p", "r")
 VIEWS = ("v_plain", "v_where", "v_join", "v_nested", "v_total", "v_deep")
@@ -82,15 +83,13 @@ class Cases:
         return self._random.choice(ROLES)
 
     def statement(self) -> str:
-        """Give one statement; without `{s}` it depends on the search_path alone."""
+        """Give one statement that reads."""
         one, two = self._random.choices(RELATIONS, k=2)
         a, b, c = self._random.choices(COLUMNS, k=3)
         # What only PostgreSQL's grammar is trusted with takes another way than what has a tree.
         spliced = self._random.choice(("", " AND 1_000 > 1"))
         text: str = self._random.choice(_TEXTS).format(one=one, two=two, a=a, b=b, c=c, x=spliced)
-        return self._random.choices(
-            ("{}", "EXPLAIN (COSTS OFF) {}", "COPY ({}) TO STDOUT", "CREATE TEMP TABLE made AS {}"), (12, 1, 1, 1)
-        )[0].format(text)
+        return self._random.choices(tuple(_WAYS), tuple(_WAYS.values()))[0].format(text)
 
     def write(self) -> str:
         """Give one statement that writes to the session's own table."""
@@ -100,6 +99,8 @@ class Cases:
         return text.format(one=one, two=two, a=a, b=b, c=c)
 
 
+_CHANGES = {"relation": 9, "columns": 9, "member": 4, "owner": 2, "invoker": 2, "schema": 1}
+_WAYS = {"{}": 12, "EXPLAIN (COSTS OFF) {}": 1, "COPY ({}) TO STDOUT": 1, "CREATE TEMP TABLE made AS {}": 1}
 _TEXTS = (
     "SELECT {a} FROM {one} WHERE true{x}",
     "SELECT {a}, {b} FROM {one} WHERE {c} <> ''{x}",

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from cases import COLUMNS, ROLES, TABLES, VIEW_TEXTS
+from cases import API, COLUMNS, LOCAL, ROLES, TABLES, VIEW_TEXTS
 from demo_server import DATABASE, DemoServer
 
 from catalog.clusters.template import check_data_directory
-
-API, LOCAL = "pr_api", "pr_local"
 
 
 @pytest.fixture(scope="session")

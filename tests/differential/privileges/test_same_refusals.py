@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 import pytest
-from cases import Cases
-from conftest import API, LOCAL
+from cases import API, LOCAL, Cases
 from demo_server import DemoServer
 
 STATEMENTS, WRITES = 400, 100
@@ -76,7 +76,7 @@ def test_privileges_are_those_of_local_tables(
     assert count / 10 < refused < count * 9 / 10
 
 
-def report(different: list[tuple[object, ...]]) -> str:
+def report(different: Sequence[tuple[object, ...]]) -> str:
     """Show the first few differences, and what was granted before the first."""
     lines = [f"{len(different)} statements differ"]
     for number, role, sql, local, api, _ in different[:12]:
