@@ -20,6 +20,7 @@ Outputs: TypeAlias = tuple[str | int, ...] | None
 Tables: TypeAlias = Mapping[str, CommonTable]
 _QUERIES = {"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"}
 _OLD_AND_NEW = (Source(alias="old"), Source(alias="new"), Source(alias="excluded"))
+_NO_COLUMN = ""
 _PULLED_UP = {"EXISTS_SUBLINK", "ANY_SUBLINK"}
 
 
@@ -180,7 +181,7 @@ class _Walk:
             return self._from_item(item.relation, place, left)
         # A function, XMLTABLE or JSON_TABLE: what columns it gives is known to PostgreSQL only.
         self.visit(item, place.seeing(left))
-        return (Source(alias=item.alias.aliasname),)
+        return (Source(alias=item.alias.aliasname or _function_name(item)),)
 
     def _relation(self, item: Any, place: _Place) -> Source:
         table = place.tables.get(item.relname) if not item.schemaname else None
@@ -268,20 +269,25 @@ def _use(reference: Any, scopes: tuple[Scope, ...]) -> ColumnUse:
     schema = qualifiers[-2].string.sval if len(qualifiers) > 1 else None
     sources = _named(qualifiers[-1].string.sval, schema, scopes)
     if not sources:
-        # Perhaps a column's own field, (column).field without parentheses does not exist: not understood.
-        return ColumnUse(name=qualifiers[0].string.sval, scopes=scopes)
+        return ColumnUse(name=_NO_COLUMN, scopes=scopes, rows=_positions(scopes))
     rows = tuple(source.position for source in sources if source.position is not None)
     return ColumnUse(name=None if star else last.string.sval, scopes=(sources,), rows=rows, optional=not rows)
 
 
 def _named(alias: str, schema: str | None, scopes: tuple[Scope, ...]) -> Scope:
-    """Find what an alias means: the items of the innermost scope that has it."""
-    for scope in scopes:
-        found = tuple(source for source in scope if source.alias == alias)
-        exact = tuple(source for source in found if schema is not None and source.schema == schema)
-        if found:
-            return exact or found
-    return ()
+    """Find what an alias means: the items of the innermost scope that has it.
+
+    With a schema only relations are meant; which of those that are named without one it is, PostgreSQL knows: all count.
+    """
+    for scope in scopes if schema is None else ():
+        if found := tuple(source for source in scope if source.alias == alias):
+            return found
+    relations = (source for scope in scopes for source in scope if source.position is not None)
+    return tuple(source for source in relations if source.alias == alias and source.schema in (schema, None))
+
+
+def _positions(scopes: tuple[Scope, ...]) -> tuple[int, ...]:
+    return tuple(source.position for scope in scopes for source in scope if source.position is not None)
 
 
 def _relation_source(item: Any) -> Source:
@@ -305,6 +311,13 @@ def _renamed(names: tuple[str, ...], outputs: Outputs) -> Outputs:
     if outputs is None or any(isinstance(output, int) for output in outputs):
         return None
     return (*names, *outputs[len(names) :])
+
+
+def _function_name(item: Any) -> str:
+    """Name a function in FROM that has no alias."""
+    if item.DESCRIPTOR.name != "RangeFunction":
+        return ""
+    return output_name(item.functions[0].list.items[0]) or ""
 
 
 def _may_be_inlined(expression: Any, *, recursive: bool) -> bool:

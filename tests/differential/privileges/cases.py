@@ -43,9 +43,8 @@ class Cases:
         if self._random.random() < 0.5:
             option = " WITH GRANT OPTION" if role != "PUBLIC" and self._random.random() < 0.2 else ""
             return tuple(f"GRANT SELECT ON {s}.{name} TO {role}{option}" for s in schemas)
-        return tuple(
-            f"REVOKE {self._random.choice(('SELECT', 'ALL'))} ON {s}.{name} FROM {role} CASCADE" for s in schemas
-        )
+        privilege = self._random.choice(("SELECT", "ALL"))
+        return tuple(f"REVOKE {privilege} ON {s}.{name} FROM {role} CASCADE" for s in schemas)
 
     def _columns(self, schemas: tuple[str, str]) -> tuple[str, ...]:
         columns = ", ".join(self._random.sample(COLUMNS, self._random.randint(1, 2)))

@@ -91,6 +91,10 @@ def checks(text: str) -> list[str]:
         ("SELECT rank() OVER w FROM t WINDOW w AS (ORDER BY c)", ["ana t(c)"]),
         ("SELECT count(*) FILTER (WHERE b = '') FROM t GROUP BY GROUPING SETS ((a), ())", ["ana t(a,b)"]),
         ("SELECT nowhere FROM t", ["ana t(a,b,c)"]),
+        ("SELECT 1 FROM app.t WHERE EXISTS (SELECT app.t.b FROM u t)", ["ana t(b)", "ana u()"]),
+        ("SELECT 1 FROM t WHERE EXISTS (SELECT app.t.b FROM other.t, u)", ["ana t(b)", "ana u()"]),
+        ("SELECT other.a FROM t", ["ana t(a,b,c)"]),
+        ("SELECT generate_series.generate_series FROM t, generate_series(1, 2)", ["ana t()"]),
         ("SELECT 1 FROM t TABLESAMPLE system (10) WHERE a = ''", ["ana t(a)"]),
     ],
 )
