@@ -128,13 +128,13 @@ def _expand(parsed: ParsedQuery, expansion: _Expansion, place: tuple[int, ...]) 
     if parsed.tree is None:
         raise NotQualified(parsed.reason)
     tree = parsed.tree.copy()
-    _strip_schemas(tree)
-    tables = [
-        node
-        for scope in traverse_scope(tree)
-        for node, source in scope.selected_sources.values()
-        if isinstance(source, exp.Table) and isinstance(node, exp.Table)
-    ]
+    _strip_schemas(tree, parsed)
+    try:
+        scopes = traverse_scope(tree)
+        sources = [found for scope in scopes for found in scope.selected_sources.values()]
+    except SqlglotError as error:
+        raise NotQualified("relations that only their schemas tell apart") from error
+    tables = [node for node, source in sources if isinstance(source, exp.Table) and isinstance(node, exp.Table)]
     for table in tables:
         _replace(table, expansion, (*place, _byte_position(table, parsed)))
     return tree
@@ -172,12 +172,14 @@ def _replace(table: exp.Table, expansion: _Expansion, place: tuple[int, ...]) ->
     table.replace(replacement)
 
 
-def _strip_schemas(tree: exp.Expr) -> None:
+def _strip_schemas(tree: exp.Expr, parsed: ParsedQuery) -> None:
     """Drop the schema from `schema.table.column`: the relation it names keeps its plain name as alias."""
     for column in tree.find_all(exp.Column):
         if column.args.get("catalog"):
             raise NotQualified("a column with a database name")
         if column.args.get("db"):
+            if parsed.scopes.aliases.count(column.table) > 1:
+                raise NotQualified("a column of a relation that only its schema tells apart")
             column.set("db", None)
 
 

@@ -5,6 +5,7 @@ Names are not resolved here: what a relation's columns are is known only once th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -62,10 +63,19 @@ class QueryLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryScopes:
-    """The levels of a statement, and every use of a column in it."""
+    """The levels of a statement, every use of a column in it, and the alias of every item of its FROM clauses."""
 
     top: QueryLevel
     uses: tuple[ColumnUse | NaturalJoin, ...]
+    aliases: tuple[str, ...] = ()
+
+    def levels(self) -> Iterator[QueryLevel]:
+        """Yield every query of the text."""
+        pending = [self.top]
+        while pending:
+            level = pending.pop()
+            yield level
+            pending += [item for item in level.inside if isinstance(item, QueryLevel)]
 
 
 NO_SCOPES = QueryScopes(top=QueryLevel(reads=(), inside=()), uses=())

@@ -29,7 +29,7 @@ def read_scopes(text: str) -> QueryScopes:
     statement = postgast.parse(text).stmts[0].stmt
     walk, top = _Walk(), Level()
     walk.visit(statement, _Place(scopes=(), tables={}, level=top))
-    return QueryScopes(top=freeze(top), uses=tuple(walk.uses))
+    return QueryScopes(top=freeze(top), uses=tuple(walk.uses), aliases=tuple(walk.aliases))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,7 @@ class _Place:
 @dataclass(slots=True)
 class _Walk:
     uses: list[ColumnUse | NaturalJoin] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)
 
     def visit(self, message: Any, place: _Place) -> None:
         """Visit an expression, or anything that holds some."""
@@ -112,6 +113,7 @@ class _Walk:
         """INSERT, UPDATE, DELETE or MERGE: what they write to is in scope, and PostgreSQL's own to check."""
         kind, level = message.DESCRIPTOR.name, place.level
         target = _relation_source(message.relation)
+        self.aliases.append(target.alias)
         froms = {"UpdateStmt": "from_clause", "DeleteStmt": "using_clause"}
         if kind == "InsertStmt":
             scope: Scope = ()
@@ -120,7 +122,7 @@ class _Walk:
                 level.inside.append(inner)
                 self.query(message.select_stmt.select_stmt, place, inner)
         elif kind == "MergeStmt":
-            scope = self._from_item(message.source_relation, place, ())
+            scope = self._from((message.source_relation,), place)
         else:
             scope = self._from(getattr(message, froms[kind]), place)
         inner_place = place.seeing((target, *scope, *_OLD_AND_NEW))
@@ -160,6 +162,7 @@ class _Walk:
         scope: Scope = ()
         for item in items:
             scope += self._from_item(item, place, scope)
+        self.aliases += [source.alias for source in scope]
         return scope
 
     def _from_item(self, node: Any, place: _Place, left: Scope) -> Scope:

@@ -118,6 +118,8 @@ def test_names_that_postgresql_folds_are_found() -> None:
         "SELECT nowhere FROM t",
         "SELECT g FROM t, generate_series(1, 2) AS g",
         "SELECT 1_000 FROM t",
+        "SELECT app.t.id FROM app.t WHERE EXISTS (SELECT 1 FROM u AS t WHERE t.id = app.t.id)",
+        "SELECT 1 FROM app.t, t",
     ],
 )
 def test_what_could_mean_something_else_is_left_to_postgresql(text: str) -> None:

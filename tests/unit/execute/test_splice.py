@@ -101,6 +101,14 @@ def unnest(*columns: str, first: int = 1) -> str:
         ("SELECT app.t.id FROM app.t", 'SELECT t.id FROM {id} AS "t"'),
         ('SELECT "app" . "t".id FROM app . t', 'SELECT "t".id FROM {id} AS "t"'),
         ("SELECT APP.T.id FROM APP.T", 'SELECT T.id FROM {id} AS "t"'),
+        (
+            "SELECT app.t.id FROM app.t, other.t WHERE app.t.id = other.t.id",
+            'SELECT "app.t".id FROM {id} AS "app.t", other.t WHERE "app.t".id = other.t.id',
+        ),
+        (
+            "SELECT app.t.id FROM app.t WHERE EXISTS (SELECT 1 FROM local AS t WHERE app.t.id = 1)",
+            'SELECT "app.t".id FROM {id} AS "app.t" WHERE EXISTS (SELECT 1 FROM local AS t WHERE "app.t".id = 1)',
+        ),
         ("SELECT id /* t */ FROM -- t\n t -- end", 'SELECT id /* t */ FROM -- t\n {id} AS "t" -- end'),
         ("SELECT 'ü😀 t', id FROM t", "SELECT 'ü😀 t', id FROM {id} AS \"t\""),
         ('SELECT id FROM U&"\\0074"', 'SELECT id FROM {id} AS "t"'),
@@ -181,3 +189,8 @@ def test_a_position_inside_what_was_spliced_in_is_none() -> None:
     assert found.original_position(found.text.index("unnest") + 1) is None
     assert found.original_position(1) == 1
     assert found.original_position(len(found.text)) == len("SELECT id FROM t WHERE id > 0")
+
+
+def test_a_column_that_only_a_schema_would_tell_apart_is_refused() -> None:
+    with pytest.raises(NotSupported, match="told apart by their schemas only"):
+        spliced("SELECT 1 FROM app.t WHERE EXISTS (SELECT 1 FROM local AS t WHERE t.id = app.t.id)")
