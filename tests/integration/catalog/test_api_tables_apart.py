@@ -7,6 +7,8 @@ import pytest
 
 from catalog.connection import OwnConnection
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 SETUP = """
 CREATE TABLE public.ia_parent (number int8);
 CREATE TABLE public.ia_parts (number int8) PARTITION BY LIST (number);
