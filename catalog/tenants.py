@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
+from catalog.api_table_fences import EVENT_TRIGGER_SQL, install_fences
 from catalog.clusters.cluster import Cluster
 from catalog.connection import Connection
 from catalog.errors import RoleRefused
@@ -42,7 +43,6 @@ ROLE_SQL = """
 SELECT r.rolsuper, pg_catalog.shobj_description(r.oid, 'pg_authid') AS mark FROM pg_catalog.pg_roles r
 WHERE r.rolname OPERATOR(pg_catalog.=) $1
 """
-EVENT_TRIGGER_SQL = "SELECT 1 FROM pg_catalog.pg_event_trigger WHERE evtname OPERATOR(pg_catalog.=) $1"
 SEQUENCE_SQL = f"SELECT pg_catalog.to_regclass('{CATALOG_SCHEMA}.ddl_sequence') IS NOT NULL"
 
 # The lock is taken before the sequence moves: whoever sees the new number also sees the lock, or the transaction's end.
@@ -69,34 +69,6 @@ BEGIN
     END IF;
 END
 """
-
-# A foreign table without a handler makes every statement over its parent or child fail, or leaves rows out; seen at the
-# end of each command, so that no way to get there is left, a DO block's included.
-REFUSE_INHERITANCE_BODY = """
-DECLARE
-    refused pg_catalog.text;
-BEGIN
-    SELECT c.oid::pg_catalog.regclass::pg_catalog.text INTO refused
-    FROM pg_catalog.pg_inherits i
-    JOIN pg_catalog.pg_foreign_table t
-        ON t.ftrelid OPERATOR(pg_catalog.=) i.inhrelid OR t.ftrelid OPERATOR(pg_catalog.=) i.inhparent
-    JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.ftrelid
-    JOIN pg_catalog.pg_foreign_server s ON s.oid OPERATOR(pg_catalog.=) t.ftserver
-    JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
-    JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) w.fdwvalidator
-    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
-    WHERE n.nspname OPERATOR(pg_catalog.=) '{schema}' AND w.fdwhandler OPERATOR(pg_catalog.=) 0::pg_catalog.oid
-    LIMIT 1;
-    IF refused IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = '0A000',
-            MESSAGE = pg_catalog.format('API table %s cannot be a partition, or take part in inheritance', refused),
-            DETAIL = 'Statements over its parent or its children could not be answered.',
-            HINT = 'Make a view that combines the tables by UNION ALL.';
-    END IF;
-END
-"""
-INHERITING_TAGS = ("CREATE FOREIGN TABLE", "CREATE TABLE", "ALTER TABLE", "ALTER FOREIGN TABLE", "CREATE SCHEMA")
 
 
 async def create_tenant_database(cluster: Cluster, database: str) -> str:
@@ -191,26 +163,18 @@ async def _create_catalog_schema(connection: Connection, control_role: str) -> N
         await connection.execute(f"SELECT pg_catalog.nextval('{CATALOG_SCHEMA}.ddl_sequence')")
         await connection.execute(f"ALTER SEQUENCE {CATALOG_SCHEMA}.ddl_sequence OWNER TO {owner}")
         await connection.execute(f"GRANT SELECT ON SEQUENCE {CATALOG_SCHEMA}.ddl_sequence TO PUBLIC")
-    note_ddl = NOTE_DDL_BODY.format(schema=CATALOG_SCHEMA, lock_class=DDL_LOCK_CLASS, lock_object=DDL_LOCK_OBJECT)
-    for function, body in (
-        ("note_ddl", note_ddl),
-        ("refuse_inheritance", REFUSE_INHERITANCE_BODY.format(schema=CATALOG_SCHEMA)),
-    ):
-        await connection.execute(
-            f"CREATE OR REPLACE FUNCTION {CATALOG_SCHEMA}.{function}() RETURNS event_trigger LANGUAGE plpgsql"
-            f" SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {literal(body)}"
-        )
-        await connection.execute(f"ALTER FUNCTION {CATALOG_SCHEMA}.{function}() OWNER TO {owner}")
-    tags = f"ddl_command_end WHEN TAG IN ({', '.join(map(literal, INHERITING_TAGS))})"
-    for trigger, event, function in (
-        ("omnisql_ddl_end", "ddl_command_end", "note_ddl"),
-        ("omnisql_ddl_drop", "sql_drop", "note_ddl"),
-        ("omnisql_inheritance", tags, "refuse_inheritance"),
-    ):
+    body = NOTE_DDL_BODY.format(schema=CATALOG_SCHEMA, lock_class=DDL_LOCK_CLASS, lock_object=DDL_LOCK_OBJECT)
+    await connection.execute(
+        f"CREATE OR REPLACE FUNCTION {CATALOG_SCHEMA}.note_ddl() RETURNS event_trigger LANGUAGE plpgsql"
+        f" SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {literal(body)}"
+    )
+    await connection.execute(f"ALTER FUNCTION {CATALOG_SCHEMA}.note_ddl() OWNER TO {owner}")
+    for trigger, event in (("omnisql_ddl_end", "ddl_command_end"), ("omnisql_ddl_drop", "sql_drop")):
         if await connection.fetchval(EVENT_TRIGGER_SQL, trigger) is None:
             await connection.execute(
-                f"CREATE EVENT TRIGGER {trigger} ON {event} EXECUTE FUNCTION {CATALOG_SCHEMA}.{function}()"
+                f"CREATE EVENT TRIGGER {trigger} ON {event} EXECUTE FUNCTION {CATALOG_SCHEMA}.note_ddl()"
             )
+    await install_fences(connection, control_role)
 
 
 async def _create_role(connection: Connection, role: str) -> None:

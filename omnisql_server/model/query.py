@@ -31,6 +31,7 @@ class ParsedQuery:
     tree_text: str = ""
     tree_position: int = 0
     scopes: QueryScopes = NO_SCOPES
+    locking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ class StatementKind(StrEnum):
     MATERIALIZED_VIEW = "materialized view"
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
+    LOCK = "LOCK TABLE"
     DEFINITION = "definition"
     CREDENTIAL = "user mapping"
     IMPORT = "IMPORT FOREIGN SCHEMA"

@@ -18,6 +18,7 @@ _WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_ta
 _NAMED_KINDS = {
     "declare_cursor_stmt": StatementKind.CURSOR,
     "prepare_stmt": StatementKind.PREPARE,
+    "lock_stmt": StatementKind.LOCK,
     "create_user_mapping_stmt": StatementKind.CREDENTIAL,
     "alter_user_mapping_stmt": StatementKind.CREDENTIAL,
     "import_foreign_schema_stmt": StatementKind.IMPORT,

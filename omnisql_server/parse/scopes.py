@@ -280,7 +280,7 @@ def _use(reference: Any, scopes: tuple[Scope, ...]) -> ColumnUse:
 def _named(alias: str, schema: str | None, scopes: tuple[Scope, ...]) -> Scope:
     """Find what an alias means: the items of the innermost scope that has it.
 
-    With a schema only relations are meant; which of those that are named without one it is, PostgreSQL knows: all count.
+    With a schema only relations are meant; which of those named without one it is, PostgreSQL knows: all count.
     """
     for scope in scopes if schema is None else ():
         if found := tuple(source for source in scope if source.alias == alias):

@@ -40,6 +40,7 @@ def parse_query(text: str) -> ParsedQuery:
         reason=reason,
         tree_text=tree_text,
         tree_position=position,
+        locking=statement.locking,
         scopes=read_scopes(statement.text),
     )
 

@@ -46,7 +46,7 @@ async def test_an_api_table_is_never_a_child_or_a_parent(admin: OwnConnection, s
             "CREATE FUNCTION public.ia_never(oid, oid) RETURNS bool LANGUAGE sql AS 'SELECT false';"
             "CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = public.ia_never);"
         )
-        with pytest.raises(asyncpg.FeatureNotSupportedError, match="API table .* cannot be a partition") as refused:
+        with pytest.raises(asyncpg.FeatureNotSupportedError, match=r"API table \S+ cannot be a partition") as refused:
             await admin.execute(sql)
         assert "UNION ALL" in str(refused.value.hint)
     finally:

@@ -15,9 +15,8 @@ Connect = Callable[[], psycopg.Connection]
 
 
 @pytest.fixture(autouse=True)
-def _clean_sources(demo: DemoServer) -> Iterator[None]:
+def _clean_sources(demo: DemoServer) -> None:
     demo.reset()
-    yield
 
 
 @pytest.fixture

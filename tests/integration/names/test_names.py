@@ -94,7 +94,7 @@ CASES: dict[str, tuple[tuple[str, ...], list[object]]] = {
         (
             "SET search_path = {s}",
             'SELECT k FROM U&"\\0070"',
-            'SELECT k FROM U&"!0070" UESCAPE \'!\'',
+            "SELECT k FROM U&\"!0070\" UESCAPE '!'",
             'SELECT U&"\\006b" FROM {s}.U&"\\0070"',
             'SELECT k FROM U&"say ""hi"" \\00fcn\\00ef"',
         ),
@@ -106,7 +106,7 @@ CASES: dict[str, tuple[tuple[str, ...], list[object]]] = {
             f"{K} P",
             f'{K} "P"',
             f'{K} "p"',
-            'SELECT P.K FROM p WHERE "Kind" = \'software\'',
+            "SELECT P.K FROM p WHERE \"Kind\" = 'software'",
             "SELECT Kind FROM p",
             f'{K} "Two Words"',
             'SELECT "Two Words".k FROM "Two Words"',
@@ -127,7 +127,10 @@ CASES: dict[str, tuple[tuple[str, ...], list[object]]] = {
         ),
         [["API", "DATA"], ["DATA"]],
     ),
-    "TABLE": (("SET search_path = {s}", "SELECT count(*) FROM (TABLE p) AS t", "SELECT k FROM (TABLE {s}.p) q"), [[4], ALL]),
+    "TABLE": (
+        ("SET search_path = {s}", "SELECT count(*) FROM (TABLE p) AS t", "SELECT k FROM (TABLE {s}.p) q"),
+        [[4], ALL],
+    ),
     "function of the name in FROM": (
         (
             "CREATE FUNCTION {s}.p(n int) RETURNS TABLE (k text) LANGUAGE sql AS $$ SELECT 'function' || n $$",
@@ -173,7 +176,14 @@ CASES: dict[str, tuple[tuple[str, ...], list[object]]] = {
         [ALL, ALL, ALL, "42P01"],
     ),
     "moved to another schema in the same transaction": (
-        ("BEGIN", "CREATE SCHEMA nm_other", "ALTER TABLE {s}.p SET SCHEMA nm_other", f"{K} nm_other.p", "ROLLBACK", f"{K} {{s}}.p"),
+        (
+            "BEGIN",
+            "CREATE SCHEMA nm_other",
+            "ALTER TABLE {s}.p SET SCHEMA nm_other",
+            f"{K} nm_other.p",
+            "ROLLBACK",
+            f"{K} {{s}}.p",
+        ),
         [ALL, ALL],
     ),
     "schema renamed in the same transaction": (
@@ -181,7 +191,14 @@ CASES: dict[str, tuple[tuple[str, ...], list[object]]] = {
         [ALL, ALL],
     ),
     "view made, read and rolled back": (
-        ("BEGIN", "CREATE VIEW {s}.fresh AS TABLE {s}.p", f"{K} {{s}}.fresh", "ROLLBACK", f"{K} {{s}}.fresh", f"{K} {{s}}.p"),
+        (
+            "BEGIN",
+            "CREATE VIEW {s}.fresh AS TABLE {s}.p",
+            f"{K} {{s}}.fresh",
+            "ROLLBACK",
+            f"{K} {{s}}.fresh",
+            f"{K} {{s}}.p",
+        ),
         [ALL, "42P01", ALL],
     ),
     "view dropped in a transaction that is rolled back": (
@@ -229,7 +246,7 @@ CASES: dict[str, tuple[tuple[str, ...], list[object]]] = {
         ),
         [[1], [1]],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
