@@ -22,7 +22,9 @@ from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.limits.limiter import SourceLimiter
+from omnisql_server.manage.analyze import AnalyzeManager
 from omnisql_server.model.principal import Principal
+from omnisql_server.model.statement import StatementKind
 from omnisql_server.pipeline import Pipeline, PipelineBounds
 from omnisql_server.policy.rules import load_rules
 from omnisql_server.provision import EVERYONE
@@ -136,7 +138,7 @@ class Tenancy:
                 rules=load_rules(settings.policy.file),
                 pool=pool,
                 bounds=_bounds(settings),
-                managers={},
+                managers={StatementKind.ANALYZE: AnalyzeManager(lambda: tenant.wrappers)},
             )
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 

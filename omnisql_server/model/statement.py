@@ -23,7 +23,7 @@ class StatementKind(StrEnum):
     IMPORT = "IMPORT FOREIGN SCHEMA"
     SERVER = "server"
     CALL = "CALL"
-    MAINTENANCE = "ANALYZE or VACUUM"
+    ANALYZE = "ANALYZE"
     OTHER = "other"
 
 
@@ -33,10 +33,13 @@ MANAGED_KINDS = frozenset(
         StatementKind.IMPORT,
         StatementKind.SERVER,
         StatementKind.CALL,
-        StatementKind.MAINTENANCE,
+        StatementKind.ANALYZE,
     }
 )
-"""Kinds that OmniSQL may carry out itself, whatever relations they name; `manage` decides about each statement."""
+"""Kinds that OmniSQL may carry out itself; `manage` decides about each statement."""
+
+NAMING_KINDS = frozenset({StatementKind.ANALYZE})
+"""Managed kinds that are relayed unless they name something that may reach an API table."""
 
 SECRET_KINDS = frozenset({StatementKind.CREDENTIAL})
 """Kinds whose text may hold a secret: it never reaches PostgreSQL as it came."""

@@ -25,7 +25,6 @@ _NAMED_KINDS = {
     "create_foreign_server_stmt": StatementKind.SERVER,
     "alter_foreign_server_stmt": StatementKind.SERVER,
     "call_stmt": StatementKind.CALL,
-    "vacuum_stmt": StatementKind.MAINTENANCE,
 }
 _DEFINITIONS = {
     "view_stmt",
@@ -102,6 +101,8 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.WRITE
     if node_name in _DEFINITIONS:
         return StatementKind.DEFINITION
+    if node_name == "vacuum_stmt" and len(node.rels) and not node.is_vacuumcmd:
+        return StatementKind.ANALYZE
     return _NAMED_KINDS.get(node_name, StatementKind.OTHER)
 
 

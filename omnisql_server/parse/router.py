@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from omnisql_server.model.statement import MANAGED_KINDS, Part, Statement
+from omnisql_server.model.statement import MANAGED_KINDS, NAMING_KINDS, Part, Statement
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
-_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|call|analy[sz]e|vacuum)\b", re.IGNORECASE)
+_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|call)\b", re.IGNORECASE)
 """Key words without which no statement is of a managed kind."""
 
 _parse = lru_cache(maxsize=4096)(parse_statements)
@@ -42,4 +42,6 @@ def route(
 
 
 def _reaches(statement: Statement, names: frozenset[str]) -> bool:
-    return statement.kind in MANAGED_KINDS or any(reference.name in names for reference in statement.references)
+    return statement.kind in MANAGED_KINDS - NAMING_KINDS or any(
+        reference.name in names for reference in statement.references
+    )
