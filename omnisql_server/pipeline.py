@@ -254,6 +254,8 @@ class Pipeline:
 
 _REFUSED = {
     StatementKind.MATERIALIZED_VIEW: ("a materialized view", "use a view or CREATE TABLE .. AS"),
+    StatementKind.COPY_FROM: ("COPY FROM", "copy into a table of your own"),
+    StatementKind.TRUNCATE: ("TRUNCATE", "truncate your own tables, naming each of them"),
     StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
     StatementKind.PREPARE: ("PREPARE", "prepare the statement by the client's protocol"),
     StatementKind.NESTED_WRITE: (

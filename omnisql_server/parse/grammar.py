@@ -19,6 +19,7 @@ _NAMED_KINDS = {
     "declare_cursor_stmt": StatementKind.CURSOR,
     "prepare_stmt": StatementKind.PREPARE,
     "lock_stmt": StatementKind.LOCK,
+    "truncate_stmt": StatementKind.TRUNCATE,
     "create_user_mapping_stmt": StatementKind.CREDENTIAL,
     "alter_user_mapping_stmt": StatementKind.CREDENTIAL,
     "import_foreign_schema_stmt": StatementKind.IMPORT,
@@ -89,7 +90,9 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         inner = node.query.WhichOneof("node")
         return StatementKind.NESTED_WRITE if inner in {*_WRITES, "select_stmt"} else StatementKind.OTHER
     if node_name == "copy_stmt":
-        to_client = node.HasField("query") and not node.is_from and not node.filename
+        if node.is_from:
+            return StatementKind.COPY_FROM
+        to_client = node.HasField("query") and not node.filename
         if not to_client:
             return StatementKind.OTHER
         return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.NESTED_WRITE

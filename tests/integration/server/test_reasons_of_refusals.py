@@ -153,3 +153,24 @@ def test_materialized_views_and_prepare_are_refused_with_a_way_out(admin: psycop
     for sql in ("CREATE MATERIALIZED VIEW rf.m AS SELECT key FROM rf.v", "PREPARE x AS SELECT key FROM rf.v"):
         error = refused(admin, sql)
         assert (error.sqlstate, bool(error.diag.message_hint)) == ("0A000", True)
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"), [("COPY jira.projects FROM STDIN", "COPY FROM"), ("TRUNCATE rf.plain, jira.projects", "TRUNCATE")]
+)
+def test_an_api_table_is_neither_filled_nor_emptied(admin: psycopg.Connection, sql: str, what: str) -> None:
+    error = refused(admin, sql)
+    assert (error.sqlstate, error.diag.message_primary) == ("0A000", f"{what} over API tables is not available")
+    assert admin.info.transaction_status is TransactionStatus.IDLE
+    assert value_of(admin, "SELECT count(*) FROM rf.plain") == 1
+
+
+def test_a_local_table_of_an_api_tables_name_is_filled_and_emptied(admin: psycopg.Connection) -> None:
+    admin.execute("CREATE TABLE rf.projects (a int)")
+    with admin.cursor() as cursor, cursor.copy("COPY rf.projects FROM STDIN") as copy:
+        copy.write("1\n2\n")
+    assert value_of(admin, "SELECT sum(a) FROM rf.projects") == 3
+    admin.execute("TRUNCATE rf.projects")
+    assert value_of(admin, "SELECT count(*) FROM rf.projects") == 0
+    admin.execute("ANALYZE rf.projects")
+    assert admin.execute("VACUUM rf.projects").statusmessage == "VACUUM"
