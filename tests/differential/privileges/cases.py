@@ -124,10 +124,10 @@ _TEXTS = (
     "SELECT {a}, (SELECT max({b}) FROM {two}) FROM {one} WHERE true{x}",
     "SELECT {a} FROM {one} UNION SELECT {b} FROM {two} WHERE true{x}",
     "SELECT s.{a} FROM {one} s, LATERAL (SELECT t.{b} FROM {two} t WHERE t.{c} = s.{c}) l WHERE true{x}",
-    "SELECT DISTINCT ON ({a}) {b} FROM {one} WHERE true{x}",
+    "SELECT DISTINCT ON ({a}) {b} FROM {one} WHERE true{x} ORDER BY {a}, {b}",
     "SELECT row_to_json(s) FROM {one} s WHERE true{x}",
     "SELECT (s).{a} FROM {one} s WHERE true{x}",
-    "SELECT {a} FROM {one} WHERE true{x} ORDER BY {b} LIMIT 2",
+    "SELECT {a} FROM {one} WHERE true{x} ORDER BY {b}, {a} LIMIT 2",
     "SELECT rank() OVER (PARTITION BY {a} ORDER BY {b}) FROM {one} WHERE true{x}",
     "TABLE {one}",
 )

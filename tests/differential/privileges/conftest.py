@@ -55,6 +55,11 @@ def session(demo: DemoServer, superuser: psycopg.Connection) -> Iterator[psycopg
         # A transaction that meets a view which the server has not seen yet fails once: have it look.
         session.execute("SELECT count(*) FROM omnisql.tables")
         yield session
+    for schema in (API, LOCAL):
+        superuser.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+    for role in ROLES:
+        superuser.execute(f"DROP OWNED BY {role} CASCADE".encode())
+        superuser.execute(f"DROP ROLE {role}".encode())
 
 
 def _make_api_tables(superuser: psycopg.Connection) -> None:
