@@ -13,7 +13,7 @@ from demo_server import DATABASE, DemoServer
 from catalog.clusters.template import check_data_directory
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def superuser(demo: DemoServer) -> Iterator[psycopg.Connection]:
     """Open a session of the tenant's superuser on its cluster, past the server."""
     with psycopg.connect(**demo.arguments("ana"), dbname=DATABASE):
@@ -26,7 +26,7 @@ def superuser(demo: DemoServer) -> Iterator[psycopg.Connection]:
         yield session
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session(demo: DemoServer, superuser: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """Open ana's session through the server; she may become any of the roles."""
     for role in ROLES:
