@@ -38,9 +38,9 @@ wrappers AS (
 )
 """
 
-# Views and rules reach a table through their rewrite rule; a parent reaches what inherits from it. A materialized view
-# is named, but what reads it reads its stored rows: the search goes no further there. Other sessions' temporary objects
-# are out of sight.
+# Views and rules reach a table through their rewrite rule; inheritance is refused where it would begin. A materialized
+# view is named, but what reads it reads its stored rows: the search goes no further there. Other sessions' temporary
+# objects are out of sight.
 REACHING_SQL = f"""
 WITH RECURSIVE {WRAPPERS_WITH}, reaching(oid) AS (
     SELECT t.ftrelid FROM pg_catalog.pg_foreign_table t JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
@@ -51,8 +51,6 @@ WITH RECURSIVE {WRAPPERS_WITH}, reaching(oid) AS (
         SELECT w.ev_class AS oid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid
         WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = r.oid
-        UNION ALL
-        SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = r.oid
     ) next
 )
 SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::pg_catalog.text AS kind
@@ -84,7 +82,7 @@ WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReachingRelation:
-    """A relation through which API rows can be read; `kind` is pg_class.relkind (f, v, m, r or p)."""
+    """A relation through which API rows can be read; `kind` is pg_class.relkind (f, v, m, or r for a rule)."""
 
     oid: int
     schema: str

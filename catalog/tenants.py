@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
+from catalog.api_table_fences import EVENT_TRIGGER_SQL, install_fences
 from catalog.clusters.cluster import Cluster
 from catalog.connection import Connection
 from catalog.errors import DatabaseInUse, RoleRefused, RoleUnknown, TenantExists
@@ -49,7 +50,6 @@ ADMIN_SQL = """
 SELECT pg_catalog.pg_has_role($2::pg_catalog.name, r.oid, 'MEMBER WITH ADMIN OPTION')
 FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) $1
 """
-EVENT_TRIGGER_SQL = "SELECT 1 FROM pg_catalog.pg_event_trigger WHERE evtname OPERATOR(pg_catalog.=) $1"
 SEQUENCE_SQL = f"SELECT pg_catalog.to_regclass('{CATALOG_SCHEMA}.ddl_sequence') IS NOT NULL"
 
 # The lock is taken before the sequence moves: whoever sees the new number also sees the lock, or the transaction's end.
@@ -229,6 +229,7 @@ async def _create_catalog_schema(connection: Connection, control_role: str) -> N
             await connection.execute(
                 f"CREATE EVENT TRIGGER {trigger} ON {event} EXECUTE FUNCTION {CATALOG_SCHEMA}.note_ddl()"
             )
+    await install_fences(connection, control_role)
 
 
 async def _create_role(connection: Connection, role: str) -> None:

@@ -70,6 +70,12 @@ class InsufficientPrivilege(OmniSQLError):
     sqlstate = "42501"
 
 
+class UndefinedColumn(OmniSQLError):
+    """A column that a statement names does not exist."""
+
+    sqlstate = "42703"
+
+
 class EntitlementDenied(OmniSQLError):
     """ENTITLEMENT_DENIED: a policy forbids it."""
 

@@ -267,6 +267,9 @@ class Pipeline:
 
 _REFUSED = {
     StatementKind.MATERIALIZED_VIEW: ("a materialized view", "use a view or CREATE TABLE .. AS"),
+    StatementKind.COPY_FROM: ("COPY FROM", "copy into a table of your own"),
+    StatementKind.TRUNCATE: ("TRUNCATE", "truncate your own tables, naming each of them"),
+    StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
     StatementKind.PREPARE: ("PREPARE", "prepare the statement by the client's protocol"),
     StatementKind.NESTED_WRITE: (
         "EXPLAIN or COPY of a statement that writes",
@@ -285,7 +288,7 @@ def _require_api(statement: Statement, bound: BoundQuery) -> None:
     """Leave a statement that only looked like one over API tables to PostgreSQL; refuse to lock rows of an API."""
     if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
         raise RelayInstead
-    if statement.locking:
+    if statement.locking or any(view.locking for view in bound.views.values()):
         raise NotSupported(
             message="rows of an API table cannot be locked",
             hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",

@@ -29,7 +29,9 @@ from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.limits.limiter import SourceLimiter
+from omnisql_server.manage.analyze import AnalyzeManager
 from omnisql_server.model.principal import Principal
+from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
 from omnisql_server.policy.rules import Rules, load_rules
@@ -250,7 +252,13 @@ class Tenancy:
             pool = InstancePool(_instance_settings(settings))
             stack.push_async_callback(pool.close)
             tenant = Tenant(name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources)
-            pipeline = Pipeline(tenant=tenant, rules=self._rules, pool=pool, bounds=_bounds(settings), managers={})
+            pipeline = Pipeline(
+                tenant=tenant,
+                rules=self._rules,
+                pool=pool,
+                bounds=_bounds(settings),
+                managers={StatementKind.ANALYZE: AnalyzeManager(lambda: tenant.wrappers)},
+            )
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 
     def _connector(self, name: str) -> Connector:

@@ -14,12 +14,12 @@ from sqlglot import exp
 
 from omnisql_server.bind import questions
 from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_constants, fill_constants, fold_sql
+from omnisql_server.bind.privileges import privilege_checks
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
-from omnisql_server.bind.tree import NotQualified, coarse_checks, coarse_occurrences, qualify_query
+from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
 from omnisql_server.errors import InsufficientPrivilege
 from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question
 from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
-from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.statement import Statement
 
 PRIVATE_NAME = "omnisql_q"
@@ -162,9 +162,9 @@ class Binder:
     ) -> _Template:
         parsed = request.parsed
         closure = await close_over(names_of(parsed), moment.oids, backend, self._parse_query, self._api_wrappers())
-        role = moment.settings.current_user
+        checks = privilege_checks(parsed, closure, moment.settings.current_user)
         try:
-            qualified = qualify_query(parsed, closure, role)
+            qualified = qualify_query(parsed, closure)
         except NotQualified as reason:
             return _Template(
                 key=key,
@@ -172,7 +172,7 @@ class Binder:
                 folded=None,
                 reason=str(reason),
                 occurrences=coarse_occurrences(parsed, closure),
-                checks=coarse_checks(parsed, closure, role),
+                checks=checks,
                 has_parameters=False,
             )
         folded = extract_constants(qualified.tree)
@@ -182,7 +182,7 @@ class Binder:
             folded=folded,
             reason="",
             occurrences=qualified.occurrences,
-            checks=qualified.checks,
+            checks=checks,
             has_parameters=any(tree.find(exp.Parameter) for tree in (folded.tree, *folded.constants)),
         )
 
@@ -208,7 +208,6 @@ class Binder:
             parameter_oids=moment.prepared.parameter_oids,
             fields=moment.prepared.fields or (),
             settings=moment.settings,
-            checks=template.checks,
             catalog_sequence=moment.sequence,
             returns_rows=moment.prepared.fields is not None,
             derived=template.derived if template.folded is None or tree is template.folded.tree else {},
@@ -245,7 +244,11 @@ def _constants(answer: Answer) -> tuple[Constant, ...]:
     return tuple((row[index] or "text", row[index + 1]) for index in range(0, len(row), 2))
 
 
+_KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
+
+
 def _privilege_error(denied: Check, closure: Closure) -> InsufficientPrivilege:
     relation = next(relation for relation in closure.relations if relation.oid == denied.relation_oid)
-    kind = {RelationKind.VIEW: "view", RelationKind.API: "foreign table"}.get(relation.kind, "table")
-    return InsufficientPrivilege(message=f"permission denied for {kind} {relation.name}")
+    return InsufficientPrivilege(
+        message=f"permission denied for {_KINDS.get(relation.relkind, 'table')} {relation.name}"
+    )

@@ -38,11 +38,22 @@ SELECT c.oid, c.relkind
 """The user's relations that this backend holds locks on: after Parse, those that the statement really touches."""
 
 RESOLVE = """
-SELECT pg_catalog.to_regclass(u.name)::pg_catalog.oid
-  FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS u(name, place)
+SELECT CASE WHEN u.schema IS NULL THEN pg_catalog.to_regclass(pg_catalog.quote_ident(u.name))::pg_catalog.oid
+            ELSE (SELECT c.oid FROM pg_catalog.pg_class AS c
+                   WHERE c.relname OPERATOR(pg_catalog.=) u.name::pg_catalog.name
+                     AND c.relnamespace OPERATOR(pg_catalog.=)
+                         CASE WHEN u.schema OPERATOR(pg_catalog.=) 'pg_temp' THEN pg_catalog.pg_my_temp_schema()
+                              ELSE (SELECT n.oid FROM pg_catalog.pg_namespace AS n
+                                     WHERE n.nspname OPERATOR(pg_catalog.=) u.schema::pg_catalog.name) END) END
+  FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]))
+       WITH ORDINALITY AS u(schema, name, place)
  ORDER BY u.place
 """
-"""What each name means to this session, in order; null where it means nothing."""
+"""What each name means to this session, in order; null where it means nothing.
+
+A name with a schema is looked up without asking for USAGE of the schema: it may come from a view's definition, and for
+the statement's own text PostgreSQL has asked already.
+"""
 
 DETAIL = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.pg_get_userbyid(c.relowner),
@@ -82,7 +93,8 @@ CONSTANTS = {"STATE": STATE, "LOCKED": LOCKED, "RESOLVE": RESOLVE, "DETAIL": DET
 
 def ask_resolve(names: Iterable[tuple[str | None, str]]) -> Ask:
     """Ask what names mean; the answer's rows are in the same order."""
-    return Ask(sql=RESOLVE, parameters=(text_array(_quoted(schema, name) for schema, name in names),))
+    pairs = tuple(names)
+    return Ask(sql=RESOLVE, parameters=(text_array(s for s, _ in pairs), text_array(name for _, name in pairs)))
 
 
 def ask_detail(oids: Iterable[int]) -> Ask:
@@ -160,6 +172,7 @@ def read_relation(row: tuple[str | None, ...], api_wrappers: frozenset[str]) -> 
         name=name or "",
         kind=RelationKind.API if is_api else kinds.get(relkind or "", RelationKind.LOCAL),
         owner=owner or "",
+        relkind=relkind or "",
         attributes=tuple(_attribute(fields, is_api) for fields in json.loads(attributes or "[]")),
         server=server or "",
         wrapper=wrapper or "",
@@ -196,11 +209,10 @@ def _options(text: str | None) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs or ())
 
 
-def _quoted(schema: str | None, name: str) -> str:
-    parts = [name] if schema is None else [schema, name]
-    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
-
-
-def text_array(items: Iterable[str]) -> str:
+def text_array(items: Iterable[str | None]) -> str:
     """Write a one-dimensional array literal of text."""
-    return "{" + ",".join('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items) + "}"
+    return "{" + ",".join(_element(item) for item in items) + "}"
+
+
+def _element(item: str | None) -> str:
+    return "NULL" if item is None else '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'

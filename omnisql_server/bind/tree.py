@@ -16,7 +16,7 @@ from sqlglot.schema import MappingSchema
 
 from catalog.types import BY_OID
 from omnisql_server.bind.resolve import Closure, Name
-from omnisql_server.model.query import Check, Occurrence, ParsedQuery
+from omnisql_server.model.query import Occurrence, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 
 
@@ -26,34 +26,32 @@ class NotQualified(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualifiedTree:
-    """A resolved tree, its occurrences in order, and the privileges it needs."""
+    """A resolved tree and its occurrences in order."""
 
     tree: exp.Expr
     occurrences: tuple[Occurrence, ...]
-    checks: tuple[Check, ...]
 
 
 @dataclass(slots=True)
 class _Expansion:
-    """State of one expansion: relations by scan name, and whose privileges count where."""
+    """State of one expansion: relations and their places by scan name."""
 
     closure: Closure
-    scans: dict[str, tuple[Relation, str]] = field(default_factory=dict)
+    scans: dict[str, Relation] = field(default_factory=dict)
     places: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    view_checks: list[tuple[str, Relation]] = field(default_factory=list)
 
 
-def qualify_query(parsed: ParsedQuery, closure: Closure, current_user: str) -> QualifiedTree:
+def qualify_query(parsed: ParsedQuery, closure: Closure) -> QualifiedTree:
     """Expand and qualify a parsed query.
 
     Raises:
         NotQualified: the tree, or a view's, cannot be trusted or resolved.
     """
     expansion = _Expansion(closure=closure)
-    tree = _expand(parsed, expansion, current_user, ())
+    tree = _expand(parsed, expansion, ())
     columns: dict[str, object] = {
         name: {attribute.name: _type_name(attribute) for attribute in relation.attributes}
-        for name, (relation, _) in expansion.scans.items()
+        for name, relation in expansion.scans.items()
     }
     try:
         _name_scalar_subqueries(tree)
@@ -72,9 +70,9 @@ def qualify_query(parsed: ParsedQuery, closure: Closure, current_user: str) -> Q
             columns=tuple(a.name for a in relation.attributes if a.name in used[name]),
             place=expansion.places[name],
         )
-        for name, (relation, _) in expansion.scans.items()
+        for name, relation in expansion.scans.items()
     )
-    return QualifiedTree(tree=tree, occurrences=occurrences, checks=_checks(expansion, occurrences, tree))
+    return QualifiedTree(tree=tree, occurrences=occurrences)
 
 
 def _type_name(attribute: Attribute) -> str:
@@ -126,19 +124,19 @@ def _name_scalar_subqueries(tree: exp.Expr) -> None:
                 output.replace(exp.Alias(this=inner, alias=exp.to_identifier(name, quoted=True)))
 
 
-def _expand(parsed: ParsedQuery, expansion: _Expansion, role: str, place: tuple[int, ...]) -> exp.Expr:
+def _expand(parsed: ParsedQuery, expansion: _Expansion, place: tuple[int, ...]) -> exp.Expr:
     if parsed.tree is None:
         raise NotQualified(parsed.reason)
     tree = parsed.tree.copy()
-    _strip_schemas(tree)
-    tables = [
-        node
-        for scope in traverse_scope(tree)
-        for node, source in scope.selected_sources.values()
-        if isinstance(source, exp.Table) and isinstance(node, exp.Table)
-    ]
+    _strip_schemas(tree, parsed)
+    try:
+        scopes = traverse_scope(tree)
+        sources = [found for scope in scopes for found in scope.selected_sources.values()]
+    except SqlglotError as error:
+        raise NotQualified("relations that only their schemas tell apart") from error
+    tables = [node for node, source in sources if isinstance(source, exp.Table) and isinstance(node, exp.Table)]
     for table in tables:
-        _replace(table, expansion, role, (*place, _byte_position(table, parsed)))
+        _replace(table, expansion, (*place, _byte_position(table, parsed)))
     return tree
 
 
@@ -150,7 +148,7 @@ def _byte_position(table: exp.Table, parsed: ParsedQuery) -> int:
     return parsed.tree_position + len(parsed.tree_text[:start].encode())
 
 
-def _replace(table: exp.Table, expansion: _Expansion, role: str, place: tuple[int, ...]) -> None:
+def _replace(table: exp.Table, expansion: _Expansion, place: tuple[int, ...]) -> None:
     if not isinstance(table.this, exp.Identifier):
         return
     name: Name = (table.text("db") or None, table.name)
@@ -161,15 +159,11 @@ def _replace(table: exp.Table, expansion: _Expansion, role: str, place: tuple[in
     if alias.columns:
         raise NotQualified("an alias that renames the columns of a relation")
     if relation.kind is RelationKind.VIEW:
-        inner_role = role if relation.security_invoker else relation.owner
-        mark = len(expansion.view_checks)
-        expansion.view_checks.append((role, relation))
-        definition = _expand(expansion.closure.views[relation.oid], expansion, inner_role, place)
+        definition = _expand(expansion.closure.views[relation.oid], expansion, place)
         replacement: exp.Expr = exp.Subquery(this=definition, alias=alias.copy())
-        replacement.meta[_VIEW_MARK] = mark
     else:
         scan_name = f"scan_{len(expansion.scans)}"
-        expansion.scans[scan_name] = (relation, role)
+        expansion.scans[scan_name] = relation
         expansion.places[scan_name] = place
         replacement = exp.Table(this=exp.to_identifier(scan_name, quoted=True), alias=alias.copy())
     for key in ("joins", "laterals", "pivots"):
@@ -178,12 +172,14 @@ def _replace(table: exp.Table, expansion: _Expansion, role: str, place: tuple[in
     table.replace(replacement)
 
 
-def _strip_schemas(tree: exp.Expr) -> None:
+def _strip_schemas(tree: exp.Expr, parsed: ParsedQuery) -> None:
     """Drop the schema from `schema.table.column`: the relation it names keeps its plain name as alias."""
     for column in tree.find_all(exp.Column):
         if column.args.get("catalog"):
             raise NotQualified("a column with a database name")
         if column.args.get("db"):
+            if parsed.scopes.aliases.count(column.table) > 1:
+                raise NotQualified("a column of a relation that only its schema tells apart")
             column.set("db", None)
 
 
@@ -201,46 +197,6 @@ def _source_columns(scope: Scope, alias: str) -> list[exp.Column]:
     return [column for column in scope.columns if column.table == alias]
 
 
-def _checks(expansion: _Expansion, occurrences: tuple[Occurrence, ...], tree: exp.Expr) -> tuple[Check, ...]:
-    checks = []
-    for occurrence in occurrences:
-        relation, role = expansion.scans[occurrence.scan_name]
-        checks.append(_check(role, relation, frozenset(occurrence.columns)))
-    view_columns = _view_columns(tree)
-    for index, (role, view) in enumerate(expansion.view_checks):
-        checks.append(_check(role, view, frozenset(view_columns.get(index, ()))))
-    return tuple(dict.fromkeys(checks))
-
-
-def _check(role: str, relation: Relation, columns: frozenset[str]) -> Check:
-    numbers = tuple(attribute.number for attribute in relation.attributes if attribute.name in columns)
-    return Check(role=role, relation_oid=relation.oid, attributes=numbers)
-
-
-def _view_columns(tree: exp.Expr) -> dict[int, set[str]]:
-    used: dict[int, set[str]] = {}
-    for scope in traverse_scope(tree):
-        for alias, (node, source) in scope.selected_sources.items():
-            index = _view_index(node)
-            if index is not None and not isinstance(source, exp.Table):
-                used.setdefault(index, set()).update(column.name for column in _source_columns(scope, alias))
-    return used
-
-
-def _view_index(node: exp.Expr) -> int | None:
-    """Find the mark of a view on a derived relation: on the subquery that holds the query which is its source."""
-    holder: exp.Expr | None = node
-    while holder is node or isinstance(holder, exp.Subquery):
-        if _VIEW_MARK in holder.meta:
-            return int(holder.meta[_VIEW_MARK])
-        holder = holder.parent
-    return None
-
-
-_VIEW_MARK = "omnisql_view"
-"""Metadata key on the subquery that stands for a view: its place in the expansion's checks."""
-
-
 def coarse_occurrences(parsed: ParsedQuery, closure: Closure) -> tuple[Occurrence, ...]:
     """List what a query without a tree reads: one scan per relation, with every column that any of its texts names."""
     words = frozenset[str]().union(*(_words(query, closure) for query in (parsed, *closure.views.values())))
@@ -249,23 +205,6 @@ def coarse_occurrences(parsed: ParsedQuery, closure: Closure) -> tuple[Occurrenc
         Occurrence(scan_name=f"scan_{index}", relation=relation, columns=_named(relation, words))
         for index, relation in enumerate(relations)
     )
-
-
-def coarse_checks(parsed: ParsedQuery, closure: Closure, current_user: str) -> tuple[Check, ...]:
-    """List the privileges that a query without a tree needs, each relation for everyone through whom it is reached."""
-    checks: list[Check] = []
-
-    def visit(query: ParsedQuery, role: str) -> None:
-        for reference in query.references:
-            relation = closure.by_name.get((reference.schema, reference.name))
-            if relation is None or reference.target or relation.kind is RelationKind.LOCAL:
-                continue
-            checks.append(_check(role, relation, frozenset(_named(relation, _words(query, closure)))))
-            if relation.kind is RelationKind.VIEW:
-                visit(closure.views[relation.oid], role if relation.security_invoker else relation.owner)
-
-    visit(parsed, current_user)
-    return tuple(dict.fromkeys(checks))
 
 
 def _words(query: ParsedQuery, closure: Closure) -> frozenset[str]:

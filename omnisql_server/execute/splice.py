@@ -64,19 +64,20 @@ class _Splicer:
     def edits(self, parsed: ParsedQuery, place: Place) -> tuple[Edit, ...]:
         encoded = parsed.text.encode()
         tokens = _tokens(encoded)
+        alike = _alike(parsed, encoded, tokens)
         edits: list[Edit] = []
         for reference in parsed.references:
             relation = self.query.relations.get((reference.schema, reference.name))
             if relation is None or reference.target:
                 continue
             if relation.kind is RelationKind.API or _reaches_api(relation, self.query):
-                edits.extend(self._edit(encoded, tokens, reference, relation, place))
+                edits.extend(self._edit(encoded, tokens, reference, relation, place, alike))
             elif place and reference.schema is None:
                 # In a view's definition, a name must not be taken for a WITH query of the statement around it.
                 start, end = _name_extent(encoded, tokens, reference)
                 whole = _quoted(relation.schema) + b"." + _quoted(relation.name)
                 edits.append(Edit(start=start, length=end - start, replacement=whole))
-        edits.extend(_column_edits(encoded, tokens, self.query))
+        edits.extend(_column_edits(encoded, tokens, self.query, alike))
         return tuple(sorted(edits, key=lambda edit: edit.start))
 
     def _edit(
@@ -86,6 +87,7 @@ class _Splicer:
         reference: RelationReference,
         relation: Relation,
         place: Place,
+        alike: frozenset[str],
     ) -> list[Edit]:
         start, end = _name_extent(encoded, tokens, reference)
         before = [encoded[a:b].lower() for a, b in tokens if b <= start][-2:]
@@ -93,7 +95,8 @@ class _Splicer:
         if b"only" in (before[-1:], before)[before[-1:] == [b"("]] or after == [b"*"]:
             raise NotSupported(message=f"ONLY and * have no meaning for API table {relation.qualified_name}")
         body = self._derived(relation, (*place, reference.position))
-        name = b"" if reference.alias is not None else b" AS " + _quoted(relation.name)
+        shown = f"{reference.schema}.{relation.name}" if reference.schema and relation.name in alike else relation.name
+        name = b"" if reference.alias is not None else b" AS " + _quoted(shown)
         if before[-1:] == [b"table"]:
             keyword = max(a for a, b in tokens if b <= start)
             return [Edit(start=keyword, length=end - keyword, replacement=b"SELECT * FROM " + body + name)]
@@ -186,7 +189,36 @@ def _tokens(encoded: bytes) -> list[tuple[int, int]]:
     return [(start, end) for start, end in found if encoded[start : start + 2] not in (b"--", b"/*")]
 
 
-def _column_edits(encoded: bytes, tokens: Sequence[tuple[int, int]], query: BoundQuery) -> list[Edit]:
+def _alike(parsed: ParsedQuery, encoded: bytes, tokens: Sequence[tuple[int, int]]) -> frozenset[str]:
+    """Find names of relations that a text tells apart by their schemas: what replaces those cannot keep the name.
+
+    Raises:
+        NotSupported: a column is named by such a name alone, which may mean any of them.
+    """
+    words = [encoded[start:end] for start, end in tokens]
+    qualified, plain = set[str](), set[str]()
+    for index in range(len(words) - 2):
+        if words[index + 1] == b"." and (index == 0 or words[index - 1] != b"."):
+            longer = words[index + 3 : index + 4] == [b"."]
+            (qualified if longer else plain).add(_folded(words[index + 2 if longer else index]).decode())
+    beside = set[str]()
+    plain_names = {r.position: r.name for r in parsed.references if r.alias is None}
+    for level in parsed.scopes.levels():
+        named = [plain_names[position] for position in level.reads if position in plain_names]
+        beside |= {name for name in named if named.count(name) > 1}
+    aliases = parsed.scopes.aliases
+    alike = frozenset(name for name in qualified | beside if aliases.count(name) > 1)
+    if alike & plain:
+        raise NotSupported(
+            message=f"relations named {min(alike & plain)} are told apart by their schemas only",
+            hint="give each of them an alias, and name their columns by it",
+        )
+    return alike
+
+
+def _column_edits(
+    encoded: bytes, tokens: Sequence[tuple[int, int]], query: BoundQuery, alike: frozenset[str]
+) -> list[Edit]:
     """Drop the schema from `schema.relation.column` where the relation is one that is replaced."""
     words = [encoded[start:end] for start, end in tokens]
     replaced = {
@@ -198,8 +230,12 @@ def _column_edits(encoded: bytes, tokens: Sequence[tuple[int, int]], query: Boun
     for index in range(len(words) - 4):
         dotted = words[index + 1] == b"." == words[index + 3] and (index == 0 or words[index - 1] != b".")
         if dotted and (_folded(words[index]), _folded(words[index + 2])) in replaced:
-            start = tokens[index][0]
-            edits.append(Edit(start=start, length=tokens[index + 2][0] - start, replacement=b""))
+            start, (name_start, name_end) = tokens[index][0], tokens[index + 2]
+            schema, name = _folded(words[index]).decode(), _folded(words[index + 2]).decode()
+            if name in alike:
+                edits.append(Edit(start=start, length=name_end - start, replacement=_quoted(f"{schema}.{name}")))
+            else:
+                edits.append(Edit(start=start, length=name_start - start, replacement=b""))
     return edits
 
 

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.relation import Relation
+from omnisql_server.model.scope import NO_SCOPES, QueryScopes
 from omnisql_server.model.statement import RelationReference
 from wire.backend import Field
 
@@ -29,6 +30,8 @@ class ParsedQuery:
     reason: str = ""
     tree_text: str = ""
     tree_position: int = 0
+    scopes: QueryScopes = NO_SCOPES
+    locking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,6 @@ class BoundQuery:
     parameter_oids: tuple[int, ...]
     fields: tuple[Field, ...]
     settings: Settings
-    checks: tuple[Check, ...]
     catalog_sequence: int
     returns_rows: bool = True
     derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)

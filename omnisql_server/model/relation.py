@@ -31,7 +31,7 @@ class Relation:
     """A relation with everything that later stages need to know of it.
 
     `server`, `wrapper` and `api_table` are set for API tables; `definition`, `owner` and `security_invoker` matter for
-    views.
+    views. `relkind` is pg_class's.
     """
 
     oid: int
@@ -46,6 +46,7 @@ class Relation:
     options: Mapping[str, str] = field(default_factory=dict)
     definition: str = ""
     security_invoker: bool = False
+    relkind: str = "r"
 
     @property
     def qualified_name(self) -> str:

@@ -12,18 +12,21 @@ class StatementKind(StrEnum):
     SELECT = "SELECT"
     EXPLAIN = "EXPLAIN"
     COPY_TO = "COPY TO"
+    COPY_FROM = "COPY FROM"
     WRITE = "write"
     NESTED_WRITE = "write inside EXPLAIN or COPY"
     MATERIALIZED_VIEW = "materialized view"
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
     SETTING = "SET of a custom setting"
+    LOCK = "LOCK TABLE"
+    TRUNCATE = "TRUNCATE"
     DEFINITION = "definition"
     CREDENTIAL = "user mapping"
     IMPORT = "IMPORT FOREIGN SCHEMA"
     SERVER = "server"
     CALL = "CALL"
-    MAINTENANCE = "ANALYZE or VACUUM"
+    ANALYZE = "ANALYZE"
     OTHER = "other"
 
 
@@ -33,10 +36,13 @@ MANAGED_KINDS = frozenset(
         StatementKind.IMPORT,
         StatementKind.SERVER,
         StatementKind.CALL,
-        StatementKind.MAINTENANCE,
+        StatementKind.ANALYZE,
     }
 )
-"""Kinds that OmniSQL may carry out itself, whatever relations they name; `manage` decides about each statement."""
+"""Kinds that OmniSQL may carry out itself; `manage` decides about each statement."""
+
+NAMING_KINDS = frozenset({StatementKind.ANALYZE})
+"""Managed kinds that are relayed unless they name something that may reach an API table."""
 
 SECRET_KINDS = frozenset({StatementKind.CREDENTIAL})
 """Kinds whose text may hold a secret: it never reaches PostgreSQL as it came."""

@@ -19,13 +19,14 @@ _WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_ta
 _NAMED_KINDS = {
     "declare_cursor_stmt": StatementKind.CURSOR,
     "prepare_stmt": StatementKind.PREPARE,
+    "lock_stmt": StatementKind.LOCK,
+    "truncate_stmt": StatementKind.TRUNCATE,
     "create_user_mapping_stmt": StatementKind.CREDENTIAL,
     "alter_user_mapping_stmt": StatementKind.CREDENTIAL,
     "import_foreign_schema_stmt": StatementKind.IMPORT,
     "create_foreign_server_stmt": StatementKind.SERVER,
     "alter_foreign_server_stmt": StatementKind.SERVER,
     "call_stmt": StatementKind.CALL,
-    "vacuum_stmt": StatementKind.MAINTENANCE,
 }
 _DEFINITIONS = {
     "view_stmt",
@@ -91,7 +92,9 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         inner = node.query.WhichOneof("node")
         return StatementKind.NESTED_WRITE if inner in {*_WRITES, "select_stmt"} else StatementKind.OTHER
     if node_name == "copy_stmt":
-        to_client = node.HasField("query") and not node.is_from and not node.filename
+        if node.is_from:
+            return StatementKind.COPY_FROM
+        to_client = node.HasField("query") and not node.filename
         if not to_client:
             return StatementKind.OTHER
         return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.NESTED_WRITE
@@ -105,6 +108,8 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.DEFINITION
     if node_name in CARRIERS and custom_settings(node_name, node):
         return StatementKind.SETTING
+    if node_name == "vacuum_stmt" and len(node.rels) and not node.is_vacuumcmd:
+        return StatementKind.ANALYZE
     return _NAMED_KINDS.get(node_name, StatementKind.OTHER)
 
 

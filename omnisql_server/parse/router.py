@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from omnisql_server.model.custom_settings import PREFIX, refusal
-from omnisql_server.model.statement import MANAGED_KINDS, Part, Statement
+from omnisql_server.model.statement import MANAGED_KINDS, NAMING_KINDS, Part, Statement
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
-_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|call|analy[sz]e|vacuum)\b", re.IGNORECASE)
+_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|call)\b", re.IGNORECASE)
 """Key words without which no statement is of a managed kind."""
 
 _ROLE_WORDS = re.compile(rb"\b(?:role|user|group|password|owned)\b", re.IGNORECASE)
@@ -54,7 +54,7 @@ def may_change_roles(text: bytes) -> bool:
 
 def _reaches(statement: Statement, names: frozenset[str]) -> bool:
     return (
-        statement.kind in MANAGED_KINDS
+        statement.kind in MANAGED_KINDS - NAMING_KINDS
         or any(reference.name in names for reference in statement.references)
         or _sets_wrongly(statement)
     )

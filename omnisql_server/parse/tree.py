@@ -15,6 +15,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 from omnisql_server.model.query import ParsedQuery
 from omnisql_server.parse.canonical import canonical
 from omnisql_server.parse.grammar import NotParsed, parse_statements
+from omnisql_server.parse.scopes import read_scopes
 from omnisql_server.parse.within import query_within
 
 
@@ -39,6 +40,8 @@ def parse_query(text: str) -> ParsedQuery:
         reason=reason,
         tree_text=tree_text,
         tree_position=position,
+        locking=statement.locking,
+        scopes=read_scopes(statement.text),
     )
 
 

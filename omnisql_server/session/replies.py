@@ -10,13 +10,12 @@ import asyncio
 from collections.abc import Callable
 
 from omnisql_server.errors import BackendError, OmniSQLError
+from omnisql_server.session.refusals import explained, is_final, is_refusal_report
 from wire.backend import error_response
 from wire.backend_decode import decode_report
 from wire.framing import Frame
 
-REFUSAL_SQLSTATE = b"C55000\0"
-REFUSAL_ENDING = "has no handler"
-REFUSAL_HINT = "The statement reaches an API table in a way that was not known when it was prepared: send it again."
+_REFUSAL_SQLSTATE = b"C55000\0"
 
 PARSE_ENDS, BIND_ENDS, CLOSE_ENDS, READY_ENDS = b"1", b"2", b"3", b"Z"
 DESCRIBE_ENDS, EXECUTE_ENDS = b"Tn", b"CsI"
@@ -137,7 +136,7 @@ class QueryReply(Reply):
 
     def fail(self, frame: Frame, out: list[bytes]) -> None:
         """Hold back the one error that may be mended."""
-        if self._retryable and not self._started and is_refusal(frame):
+        if self._retryable and not self._started and is_refusal(frame) and not is_final(decode_report(frame.payload)):
             self._held = frame
         else:
             out.append(with_hint(frame))
@@ -299,9 +298,7 @@ COPY_END = CopyEnd()
 
 def is_refusal(frame: Frame) -> bool:
     """Say whether an error is PostgreSQL's refusal to read a foreign table that has no handler."""
-    if REFUSAL_SQLSTATE not in frame.data:
-        return False
-    return decode_report(frame.payload).get("M", "").endswith(REFUSAL_ENDING)
+    return _REFUSAL_SQLSTATE in frame.data and is_refusal_report(decode_report(frame.payload))
 
 
 def is_fatal(frame: Frame) -> bool:
@@ -317,14 +314,15 @@ def as_timeout(frame: Frame) -> Frame:
     return Frame(frame.kind, error_response(fields))
 
 
-def with_hint(frame: Frame, shift: int = 0) -> bytes:
-    """Return an error for the client: with a hint if an API table was met, and with its position moved by `shift`."""
+def with_hint(frame: Frame, shift: int = 0, *, final: bool = False) -> bytes:
+    """Return an error for the client: explained if an API table was met, and with its position moved by `shift`.
+
+    `final` says that the statement has been looked at again since.
+    """
     refused = is_refusal(frame)
     if not refused and not shift:
         return frame.data
-    fields = decode_report(frame.payload)
-    if refused:
-        fields.setdefault("H", REFUSAL_HINT)
+    fields = explained(decode_report(frame.payload), final=final)
     if shift and "P" in fields:
         fields["P"] = str(int(fields["P"]) + shift)
     return error_response(fields)

@@ -26,6 +26,7 @@ from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.interrupts import Interrupts
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.portals import Portal
+from omnisql_server.session.refusals import explained
 from omnisql_server.session.replies import CheckReply
 from wire.backend import (
     COPY_DONE,
@@ -135,7 +136,7 @@ class Running:
         """Report a failed run statement and bring the backend's transaction to the same state."""
         await self.stop_exchange()
         if told is None or not told.failed:
-            fields = dict(error_fields(error))
+            fields = explained(error_fields(error), final=True)
             if shift and "P" in fields:
                 fields["P"] = str(int(fields["P"]) + shift)
             self.client.write(error_response(fields))

@@ -78,7 +78,7 @@ class SimpleProtocol:
         if parts is not None and any(is_run(part) for part in parts):
             await self._run(parts)
         else:
-            self._running.client.write(with_hint(error) + READY_IDLE)
+            self._running.client.write(with_hint(error, final=True) + READY_IDLE)
 
     def _refuse(self, error: Frame) -> None:
         if self._last is not None:

@@ -26,7 +26,7 @@ from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, execute
 from omnisql_server.model.backend import Answer, Question
-from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
+from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import ROW_NUMBER, Relation, RelationKind
 from omnisql_server.parse.tree import parse_query
 from wire.backend import Field, data_row
@@ -116,9 +116,8 @@ class Arena:
         parsed = parse_query(sql)
         closure = self.closure(parsed)
         tree, reason, occurrences = None, "", coarse_occurrences(parsed, closure)
-        checks: tuple[Check, ...] = ()
         try:
-            qualified = qualify_query(parsed, closure, "ana")
+            qualified = qualify_query(parsed, closure)
         except NotQualified as error:
             reason = str(error)
         else:
@@ -127,7 +126,7 @@ class Arena:
             if folded.constants:
                 row = self.rows(fold_sql(folded.constants, parameters))[0]
                 tree = fill_constants(tree, [(row[i] or "text", row[i + 1]) for i in range(0, len(row), 2)])
-            occurrences, checks = qualified.occurrences, qualified.checks
+            occurrences = qualified.occurrences
         return BoundQuery(
             parsed=parsed,
             tree=tree,
@@ -138,7 +137,6 @@ class Arena:
             parameter_oids=parameter_oids,
             fields=fields,
             settings=self.settings(),
-            checks=checks,
             catalog_sequence=0,
         )
 
@@ -175,7 +173,7 @@ class Arena:
 
     def _relation(self, name: Name) -> Relation | None:
         if name not in self._relations:
-            oid = self.rows(RESOLVE, [str(ask_resolve([name]).parameters[0])])[0][0]
+            oid = self.rows(RESOLVE, ask_resolve([name]).parameters)[0][0]
             row = self.rows(DETAIL, [text_array([oid])])[0] if oid else None
             found = read_relation(row, frozenset()) if row else None
             if found is not None and found.name in self.tables:

@@ -88,7 +88,7 @@ async def test_a_client_behind_a_balancer_logs_in_encrypted_and_is_known_by_its_
 
 
 async def test_the_header_may_come_byte_by_byte(make_world: MakeWorld) -> None:
-    world = await make_world(proxy_protocol_from=HERE, tls_required=False)
+    world = await make_world(proxy_protocol_from=HERE, is_trusted=lambda _host: True)
     client = await connect(world.listener.port)
     for byte in proxied(CLIENT, extensions=extension(0x04, b"\0\0")) + encode_ssl_request():
         client.send(bytes([byte]))

@@ -9,7 +9,7 @@ from raw_client import error_of, kinds, rows_of, shape, status_of, tags_of
 from runner_double import RunnerDouble
 from world import World
 
-from omnisql_server.session.replies import REFUSAL_HINT
+from omnisql_server.session.refusals import AGAIN_HINT
 from wire.backend_decode import decode_row_description
 from wire.frontend import Bind, Close, Describe, Execute, Flush, Parse, Query, Sync
 
@@ -219,7 +219,7 @@ async def test_a_refusal_that_stands_comes_with_a_hint(world: World, runner: Run
     await client.ready()
     frames = await client.ready()
     assert (kinds(frames), error_of(frames)["C"], status_of(frames)) == ("EZ", "55000", "E")
-    assert error_of(frames)["H"] == REFUSAL_HINT
+    assert error_of(frames)["H"] == AGAIN_HINT
     assert runner.refreshes == 0
     client.send(Query(text=b"ROLLBACK"))
     await client.ready()
@@ -237,7 +237,7 @@ async def test_a_refusal_in_the_extended_protocol_is_mended_next_time(world: Wor
     )
     client.send(*messages)
     frames = await client.ready()
-    assert (kinds(frames), error_of(frames)["H"]) == ("1EZ", REFUSAL_HINT)
+    assert (kinds(frames), error_of(frames)["H"]) == ("1EZ", AGAIN_HINT)
     client.send(*messages)
     frames = await client.ready()
     assert (kinds(frames), rows_of(frames)) == ("12DCZ", [(b"7",)])

@@ -101,7 +101,7 @@ async def test_making_the_database_and_its_users_again_changes_nothing(
     await create_user(acme, "acme", "admin")
     await make_owner(acme, "acme", "admin")
     assert await superuser.fetchval(roles) == earlier
-    assert await superuser.fetchval("SELECT count(*)::int FROM pg_event_trigger") == 2
+    assert await superuser.fetchval("SELECT count(*)::int FROM pg_event_trigger") == 4
 
 
 @pytest.mark.parametrize("role", ["postgres", "public", "pg_monitor", "omnisql_x"])

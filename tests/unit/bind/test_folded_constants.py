@@ -26,7 +26,7 @@ RELATION = Relation(
 
 
 def tree_of(text: str) -> exp.Expr:
-    return qualify_query(parse_query(text), Closure(by_name={(None, "r"): RELATION}), "ana").tree
+    return qualify_query(parse_query(text), Closure(by_name={(None, "r"): RELATION})).tree
 
 
 def constants_of(text: str) -> list[str]:

@@ -36,7 +36,7 @@ def query_of(text: str, kind: RelationKind = RelationKind.API, *type_oids: int) 
     )
     relation = Relation(oid=1, schema="app", name="t", kind=kind, owner="o", attributes=attributes)
     parsed = parse_query(text)
-    qualified = qualify_query(parsed, Closure(by_name={(None, "t"): relation}), "ana")
+    qualified = qualify_query(parsed, Closure(by_name={(None, "t"): relation}))
     return BoundQuery(
         parsed=parsed,
         tree=qualified.tree,
@@ -47,7 +47,6 @@ def query_of(text: str, kind: RelationKind = RelationKind.API, *type_oids: int) 
         parameter_oids=(),
         fields=tuple(Field(name="x", type_oid=oid) for oid in type_oids),
         settings=SETTINGS,
-        checks=(),
         catalog_sequence=1,
     )
 

@@ -37,7 +37,6 @@ QUERY = BoundQuery(
     parameter_oids=(),
     fields=(),
     settings=SETTINGS,
-    checks=(),
     catalog_sequence=1,
 )
 

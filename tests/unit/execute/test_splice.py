@@ -57,7 +57,7 @@ def query_of(text: str, parameter_oids: tuple[int, ...] = ()) -> BoundQuery:
     known = {(r.schema, r.name) for q in (parsed, *VIEWS.values()) for r in q.references}
     closure = Closure(by_name={name: found for name, found in BY_NAME.items() if name in known}, views=VIEWS)
     try:
-        occurrences = qualify_query(parsed, closure, "ana").occurrences
+        occurrences = qualify_query(parsed, closure).occurrences
     except NotQualified:
         occurrences = coarse_occurrences(parsed, closure)
     return BoundQuery(
@@ -70,7 +70,6 @@ def query_of(text: str, parameter_oids: tuple[int, ...] = ()) -> BoundQuery:
         parameter_oids=parameter_oids,
         fields=(),
         settings=SETTINGS,
-        checks=(),
         catalog_sequence=1,
     )
 
@@ -102,6 +101,14 @@ def unnest(*columns: str, first: int = 1) -> str:
         ("SELECT app.t.id FROM app.t", 'SELECT t.id FROM {id} AS "t"'),
         ('SELECT "app" . "t".id FROM app . t', 'SELECT "t".id FROM {id} AS "t"'),
         ("SELECT APP.T.id FROM APP.T", 'SELECT T.id FROM {id} AS "t"'),
+        (
+            "SELECT app.t.id FROM app.t, other.t WHERE app.t.id = other.t.id",
+            'SELECT "app.t".id FROM {id} AS "app.t", other.t WHERE "app.t".id = other.t.id',
+        ),
+        (
+            "SELECT app.t.id FROM app.t WHERE EXISTS (SELECT 1 FROM local AS t WHERE app.t.id = 1)",
+            'SELECT "app.t".id FROM {id} AS "app.t" WHERE EXISTS (SELECT 1 FROM local AS t WHERE "app.t".id = 1)',
+        ),
         ("SELECT id /* t */ FROM -- t\n t -- end", 'SELECT id /* t */ FROM -- t\n {id} AS "t" -- end'),
         ("SELECT 'ü😀 t', id FROM t", "SELECT 'ü😀 t', id FROM {id} AS \"t\""),
         ('SELECT id FROM U&"\\0074"', 'SELECT id FROM {id} AS "t"'),
@@ -182,3 +189,8 @@ def test_a_position_inside_what_was_spliced_in_is_none() -> None:
     assert found.original_position(found.text.index("unnest") + 1) is None
     assert found.original_position(1) == 1
     assert found.original_position(len(found.text)) == len("SELECT id FROM t WHERE id > 0")
+
+
+def test_a_column_that_only_a_schema_would_tell_apart_is_refused() -> None:
+    with pytest.raises(NotSupported, match="told apart by their schemas only"):
+        spliced("SELECT 1 FROM app.t WHERE EXISTS (SELECT 1 FROM local AS t WHERE t.id = app.t.id)")

@@ -36,7 +36,7 @@ def only(text: str) -> Statement:
         ("COPY (SELECT * FROM t) TO STDOUT", StatementKind.COPY_TO),
         ("COPY (INSERT INTO l TABLE t RETURNING *) TO STDOUT", StatementKind.NESTED_WRITE),
         ("COPY t TO STDOUT", StatementKind.OTHER),
-        ("COPY t FROM STDIN", StatementKind.OTHER),
+        ("COPY t FROM STDIN", StatementKind.COPY_FROM),
         ("COPY (SELECT 1) TO '/tmp/x'", StatementKind.OTHER),
         ("DECLARE c CURSOR FOR SELECT * FROM t", StatementKind.CURSOR),
         ("PREPARE p AS SELECT * FROM t", StatementKind.PREPARE),

@@ -86,7 +86,7 @@ def bound(text: str, constants: Mapping[str, tuple[str, str | None]] | None = No
     """Bind a statement; `constants` answers for PostgreSQL what each constant expression is."""
     parsed = parse_query(text)
     closure = Closure(by_name={(schema, n): r for n, r in RELATIONS.items() for schema in (None, "app")})
-    qualified = qualify_query(parsed, closure, "ana")
+    qualified = qualify_query(parsed, closure)
     folded = extract_constants(qualified.tree)
     asked = [constant.sql("postgres") for constant in folded.constants]
     tree = fill_constants(folded.tree, [(constants or {})[sql] for sql in asked])
@@ -100,6 +100,5 @@ def bound(text: str, constants: Mapping[str, tuple[str, str | None]] | None = No
         parameter_oids=(),
         fields=(),
         settings=SETTINGS,
-        checks=qualified.checks,
         catalog_sequence=1,
     )

@@ -97,7 +97,6 @@ def query_plan(
         parameter_oids=(),
         fields=(),
         settings=SETTINGS,
-        checks=(),
         catalog_sequence=1,
     )
     authorized = AuthorizedQuery(query=query, principal=Principal(tenant="acme", name="ana"))

@@ -67,7 +67,6 @@ def query_over(table: str, kind: RelationKind = RelationKind.API) -> BoundQuery:
         parameter_oids=(),
         fields=(),
         settings=SETTINGS,
-        checks=(),
         catalog_sequence=1,
     )
 
