@@ -24,6 +24,7 @@ from catalog.clusters import Cluster
 from catalog.clusters.processes import Account, child_command
 from catalog.connection import Connection
 from catalog.errors import TenantUnknown
+from catalog.procedures import install_procedures
 from catalog.quoting import identifier
 from catalog.shape import ForeignServer, ForeignTable, install
 from catalog.tenants import create_tenant_database, create_user, make_owner
@@ -161,6 +162,7 @@ async def _install(
             grants=list(USERS),
             owner=OWNER,
         )
+        await install_procedures(tenant_connection)
         await tenant_connection.execute(f"GRANT CREATE ON SCHEMA public TO {', '.join(map(identifier, USERS))}")
         for source in sources:
             await put_credential(

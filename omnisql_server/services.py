@@ -15,7 +15,8 @@ import structlog
 from catalog.clusters import Cluster, ClusterPool, EmbeddedCluster, EmbeddedSettings, ExternalCluster
 from catalog.connection import Connection
 from catalog.control import CONTROL_DATABASE, all_tenants, prepare_control_database
-from catalog.credentials import CredentialStore, load_key
+from catalog.credentials import CredentialStore
+from catalog.key_ring import FileKeyRing, load_key
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
 from omnisql_server.observability.logs import configure_logs
@@ -82,7 +83,7 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
             clusters=clusters,
             buckets=BucketStore(valkey.client),
             valkey=valkey,
-            credentials=CredentialStore(load_key(directory / "credentials.key")),
+            credentials=CredentialStore(FileKeyRing(load_key(directory / "credentials.key"))),
         )
 
 

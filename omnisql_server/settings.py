@@ -101,6 +101,21 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialSettings:
+    """Sealed credentials that no user mapping refers to any more."""
+
+    sweep_interval_s: float = setting(
+        600.0, "Time between two sweeps for unused credentials.", minimum=0.1, maximum=86_400
+    )
+    sweep_age_s: float = setting(
+        3600.0,
+        "Age from which an unused credential is deleted; longer than any transaction.",
+        minimum=0,
+        maximum=604_800,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchSettings:
     """Bounds of reading one source."""
 
@@ -158,6 +173,7 @@ class Settings:
     data: DataSettings = field(default_factory=DataSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    credentials: CredentialSettings = field(default_factory=CredentialSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

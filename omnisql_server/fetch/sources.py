@@ -7,16 +7,17 @@ options change.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from connectors.sdk.connector import Connection, Connector, Limiter, Source
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.run import SessionView
 
-ResolveSource = Callable[[str, str, str], Awaitable[Source]]
-"""Gives the source of (server, wrapper, principal's name), its secrets unsealed."""
+ResolveSource = Callable[[str, SessionView], Awaitable[Source]]
+"""Gives the source that a session's user has under a server's name, its secrets unsealed."""
 
 
 class TableGone(OmniSQLError):
@@ -40,22 +41,25 @@ class Sources:
         self._limiter_for = limiter_for
         self._open: dict[tuple[str, str], tuple[Source, Connection, Limiter]] = {}
         self._tables: dict[str, dict[str, Table]] = {}
+        self._asked: dict[str, tuple[str, Mapping[str, str]]] = {}
         self._lock = asyncio.Lock()
 
-    async def prepare(self, relations: Iterable[Relation], principal: str) -> None:
-        """Discover the tables of every source that some relations belong to.
+    async def prepare(self, relations: Iterable[Relation], view: SessionView) -> None:
+        """Discover the tables of every source that some relations belong to, once for its options.
 
         Raises:
             ConnectorError: a source could not be asked.
         """
         wanted = {r.server: r.wrapper for r in relations if r.kind is RelationKind.API}
         for server, wrapper in wanted.items():
-            if server in self._tables:
+            source = await self._resolve(server, view)
+            identity = (wrapper, dict(source.options))
+            if self._asked.get(server) == identity:
                 continue
-            connector = self._connector_named(wrapper)
-            opened = await self.open(server, wrapper, principal)
-            tables = await connector.discover(opened.connection)
+            opened = await self._connect(source)
+            tables = await self._connector_named(wrapper).discover(opened.connection)
             self._tables[server] = {table.name: table for table in tables}
+            self._asked[server] = identity
 
     def table_of(self, relation: Relation) -> Table:
         """Return the API table behind a foreign table of a prepared source.
@@ -85,17 +89,19 @@ class Sources:
             return discovered.get(name)
         return next((table for table in self._connector_named(wrapper).tables if table.name == name), None)
 
-    async def open(self, server: str, wrapper: str, principal: str) -> OpenSource:
-        """Return the open connection that a principal uses for a server, opening it on first use."""
-        source = await self._resolve(server, wrapper, principal)
-        key = (server, source.credential_id)
+    async def open(self, server: str, view: SessionView) -> OpenSource:
+        """Return the open connection that a session's user has to a server, opening it on first use."""
+        return await self._connect(await self._resolve(server, view))
+
+    async def _connect(self, source: Source) -> OpenSource:
+        key = (source.server, source.credential_id)
         async with self._lock:
             held = self._open.get(key)
             if held is not None and held[0] == source:
                 return OpenSource(connection=held[1], limiter=held[2])
             if held is not None:
                 await held[1].disconnect()
-            connection = await self._connector_named(wrapper).connect(source)
+            connection = await self._connector_named(source.connector).connect(source)
             limiter = self._limiter_for(source)
             self._open[key] = (source, connection, limiter)
             return OpenSource(connection=connection, limiter=limiter)
@@ -106,3 +112,4 @@ class Sources:
             await connection.disconnect()
         self._open.clear()
         self._tables.clear()
+        self._asked.clear()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from omnisql_server.model.definition import Definition
+
 
 class StatementKind(StrEnum):
     """What a statement asks for, as far as running it over API tables is concerned."""
@@ -21,6 +23,9 @@ class StatementKind(StrEnum):
     CREDENTIAL = "user mapping"
     IMPORT = "IMPORT FOREIGN SCHEMA"
     SERVER = "server"
+    FOREIGN_TABLE = "foreign table"
+    CREDENTIAL_DROP = "DROP USER MAPPING or SERVER"
+    NOT_GRAMMATICAL = "not grammatical, perhaps with a secret"
     CALL = "CALL"
     MAINTENANCE = "ANALYZE or VACUUM"
     OTHER = "other"
@@ -31,14 +36,25 @@ MANAGED_KINDS = frozenset(
         StatementKind.CREDENTIAL,
         StatementKind.IMPORT,
         StatementKind.SERVER,
+        StatementKind.FOREIGN_TABLE,
+        StatementKind.CREDENTIAL_DROP,
+        StatementKind.NOT_GRAMMATICAL,
         StatementKind.CALL,
         StatementKind.MAINTENANCE,
     }
 )
 """Kinds that OmniSQL may carry out itself, whatever relations they name; `manage` decides about each statement."""
 
-SECRET_KINDS = frozenset({StatementKind.CREDENTIAL})
-"""Kinds whose text may hold a secret: it never reaches PostgreSQL as it came."""
+SECRET_KINDS = frozenset(
+    {
+        StatementKind.CREDENTIAL,
+        StatementKind.IMPORT,
+        StatementKind.SERVER,
+        StatementKind.FOREIGN_TABLE,
+        StatementKind.NOT_GRAMMATICAL,
+    }
+)
+"""Kinds whose text may hold a secret, in its place or by mistake: PostgreSQL gets it only once `manage` lets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +79,7 @@ class Statement:
     `text` is the client's own; `offset` counts the characters before it in the message it came in. `query` is the part
     of the text that is the query (inside EXPLAIN or COPY), starting at byte `query_position`. `creates` are names
     of relations that it defines. `named_columns` are all column names in the text, `*` for a star or a whole row.
+    `definition` is what a managed statement asks for.
     """
 
     text: str
@@ -76,6 +93,7 @@ class Statement:
     copy_options: tuple[tuple[str, str], ...] = ()
     locking: bool = False
     named_columns: frozenset[str] = frozenset()
+    definition: Definition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import structlog
 
 from omnisql_server.errors import OmniSQLError, RelayInstead, error_fields
 from omnisql_server.model.run import SessionView, StatementRunner
-from omnisql_server.model.statement import Part
+from omnisql_server.model.statement import MANAGED_KINDS, Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
@@ -82,6 +82,10 @@ class Running:
                 self.overlay |= part.statement.creates
         return parts
 
+    def remember(self, names: frozenset[str]) -> None:
+        """Learn that relations of these names reach API tables by this session's doing."""
+        self.overlay |= names
+
     def is_relayed(self, text: bytes) -> bool:
         """Say whether all of a text is certainly to be relayed as it is."""
         return not self.snapshot_stale and self.runner.route(text, self.overlay) is None
@@ -145,6 +149,8 @@ class Running:
     async def deliver(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         """Run a portal up to `rows_max` rows (0: all) and send what PostgreSQL would send, up to the completion."""
         self.check_transaction()
+        # If it fails after PostgreSQL has done a part of it, that part must be undone.
+        self.relayed = self.relayed or portal.statement.kind in MANAGED_KINDS
         await self.start(portal, describe=describe)
         # What it wrote must be undone if a later statement of the same implicit transaction fails.
         self.relayed = self.relayed or portal.own_tag is not None

@@ -49,6 +49,7 @@ class Session:
             principal=principal,
             backend=self._backend,
             notice=lambda fields: client.write(notice_response(fields)),
+            remember=self._remember,
         )
         self._running = Running(
             client=client,
@@ -139,6 +140,9 @@ class Session:
         """Stop the run statement and have the loop notice."""
         self._interrupts.interrupt(lost_session(self._link))
         self._client.wake()
+
+    def _remember(self, names: frozenset[str]) -> None:
+        self._running.remember(names)
 
     def _on_client_gone(self) -> None:
         self._interrupts.interrupt(SessionEnd())
