@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import asyncpg
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.text import Text
 
 from catalog.quoting import identifier, literal, option_list, options_from_array
@@ -20,8 +22,10 @@ EVERYBODY = "public"
 MAPPED_SQL = "SELECT m.umuser, m.usename FROM pg_catalog.pg_user_mappings m WHERE m.srvname = $1 ORDER BY m.umuser"
 SOURCES_SQL = """
 SELECT s.srvname, w.fdwname, s.srvoptions,
-       (SELECT pg_catalog.array_agg(m.usename::text ORDER BY m.umuser)
-          FROM pg_catalog.pg_user_mappings m WHERE m.srvid = s.oid) AS roles,
+       (SELECT pg_catalog.array_agg(m.usename || CASE
+                 WHEN m.umoptions IS NULL OR pg_catalog.array_to_string(m.umoptions, ',') LIKE '%=secret:%'
+                 THEN ': given' ELSE ': missing' END ORDER BY m.umuser)
+          FROM pg_catalog.pg_user_mappings m WHERE m.srvid = s.oid) AS credentials,
        (SELECT pg_catalog.array_agg(pg_catalog.format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname)
           FROM pg_catalog.pg_foreign_table t JOIN pg_catalog.pg_class c ON c.oid = t.ftrelid
           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE t.ftserver = s.oid) AS tables
@@ -30,6 +34,8 @@ SELECT s.srvname, w.fdwname, s.srvoptions,
  WHERE v.nspname = 'omnisql_catalog' AND w.fdwhandler = 0 AND w.fdwname <> 'omnisql'
  ORDER BY s.srvname
 """
+
+_Repeated = Annotated[tuple[str, ...], Parameter(negative="")]
 
 source = App(name="source", help="Add, check, list and remove sources of a tenant.")
 
@@ -40,8 +46,8 @@ def add(
     /,
     *,
     connector: str,
-    option: tuple[str, ...] = (),
-    secret_file: tuple[str, ...] = (),
+    option: _Repeated = (),
+    secret_file: _Repeated = (),
     role: str = EVERYBODY,
     schema: str | None = None,
     limit_to: str | None = None,
@@ -166,12 +172,11 @@ async def _in_one_transaction(connection: ClientConnection, statements: tuple[st
 
 def _shown(row: asyncpg.Record) -> tuple[str, ...]:
     options = options_from_array(row["srvoptions"])
-    given = [f"{role}: given" for role in row["roles"] or []]
     return (
         row["srvname"],
         row["fdwname"],
         ", ".join(f"{key}={value}" for key, value in options.items()),
-        ", ".join(given) or "missing",
+        ", ".join(row["credentials"] or ["missing"]),
         ", ".join(row["tables"] or []),
     )
 
