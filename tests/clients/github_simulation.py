@@ -68,17 +68,11 @@ def _installed() -> Path:
     partial = cache / f"github-api-simulator-{VERSION}.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    packages = [f"{PACKAGE}@{VERSION}"]
+    if _node_version() < NODE_OLDEST:
+        packages.append(f"{_node_package()}@{NODE_VERSION}")
     done = subprocess.run(
-        [
-            "npm",
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-            "--prefix",
-            str(partial),
-            f"{PACKAGE}@{VERSION}",
-        ],
+        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(partial), *packages],
         capture_output=True,
         text=True,
         timeout=INSTALL_TIMEOUT_S,
