@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from demo_server import DemoServer
-from source_world import GOOD_TOKEN, Said, options_of, refusal, superuser, value
+from source_world import CONTROL, GOOD_TOKEN, Said, options_of, refusal, superuser, value
 
 COUNT = "SELECT count(*) FROM s.issues WHERE owner = 'acme' AND repo = 'web'"
 GIVE = f"CREATE USER MAPPING FOR admin SERVER gh OPTIONS (token '{GOOD_TOKEN}')"
@@ -306,3 +306,56 @@ def test_a_procedure_that_may_not_be_called_is_not(demo: DemoServer, owner: psyc
             assert refusal(owner, "CALL omnisql.check_source('gh')").sqlstate == "42501"
         finally:
             connection.execute("GRANT EXECUTE ON PROCEDURE omnisql.check_source(text) TO PUBLIC")
+
+
+def test_a_credential_that_cannot_be_sealed_is_not_recorded(
+    demo: DemoServer, owner: psycopg.Connection, server: str
+) -> None:
+    with superuser(demo, CONTROL) as control:
+        control.execute("ALTER TABLE control.secrets RENAME TO elsewhere")
+        try:
+            assert refusal(owner, GIVE.replace(GOOD_TOKEN, "ghp_unsealed")).sqlstate == "XX000"
+        finally:
+            control.execute("ALTER TABLE control.elsewhere RENAME TO secrets")
+    assert owner.execute("SELECT 1 FROM pg_user_mappings WHERE srvname = 'gh'").fetchall() == []
+    assert "ghp_unsealed" not in (demo.directory / "log").read_text(errors="replace")
+
+
+@pytest.fixture
+def plain(demo: DemoServer) -> Iterator[str]:
+    """Make a wrapper that is not one of OmniSQL's."""
+    with superuser(demo) as connection:
+        connection.execute("CREATE FOREIGN DATA WRAPPER plain NO HANDLER NO VALIDATOR")
+        connection.execute("GRANT USAGE ON FOREIGN DATA WRAPPER plain TO admin")
+        yield "plain"
+        connection.execute("DROP FOREIGN DATA WRAPPER plain CASCADE")
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_other_wrappers_are_postgresqls_alone(owner: psycopg.Connection, plain: str, prepare: bool) -> None:
+    for sql in (
+        "CREATE SERVER p FOREIGN DATA WRAPPER plain OPTIONS (host 'x')",
+        "ALTER SERVER p OPTIONS (SET host 'y', ADD token 'z')",
+        "CREATE USER MAPPING FOR USER SERVER p OPTIONS (password 'it''s', \"Name\" E'a\\\\b')",
+        "ALTER USER MAPPING FOR admin SERVER p OPTIONS (SET password 'q', DROP \"Name\")",
+        "CREATE FOREIGN TABLE s.p (a int OPTIONS (b 'c')) SERVER p OPTIONS (d 'e')",
+        "ALTER FOREIGN TABLE s.p OPTIONS (ADD f 'g')",
+    ):
+        owner.execute(sql.encode(), prepare=prepare)
+    assert options_of(owner, "p") == {"password": "q"}
+    assert value(owner, "SELECT srvoptions FROM pg_foreign_server WHERE srvname = 'p'") == ["host=y", "token=z"]
+    assert value(owner, "SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 's.p'::regclass") == ["d=e", "f=g"]
+    assert refusal(owner, "IMPORT FOREIGN SCHEMA x FROM SERVER p INTO s").sqlstate == "55000"
+    assert refusal(owner, "CALL omnisql.check_source('p')").sqlstate == "0A000"
+    owner.execute(b"DROP SERVER p CASCADE", prepare=prepare)
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_other_procedures_are_postgresqls_alone(owner: psycopg.Connection, prepare: bool) -> None:
+    owner.execute("CREATE TABLE s.made (x int)")
+    owner.execute(
+        "CREATE PROCEDURE s.twice(INOUT x int) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO s.made VALUES (x); COMMIT;"
+        " x := 2 * x; END $$"
+    )
+    assert owner.execute(b"CALL s.twice(21)", prepare=prepare).fetchall() == [(42,)]
+    assert value(owner, "SELECT x FROM s.made") == 21
