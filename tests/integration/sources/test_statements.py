@@ -45,6 +45,19 @@ def test_everything_in_one_transaction(demo: DemoServer, owner: psycopg.Connecti
     assert inside == value(owner, COUNT) > 0
 
 
+def test_names_that_only_an_import_has_made_known(demo: DemoServer, owner: psycopg.Connection, server: str) -> None:
+    counted = "SELECT count(*) FROM {} WHERE owner = 'acme' AND repo = 'web'"
+    tag(owner, GIVE)
+    tag(owner, "ALTER FOREIGN TABLE github.labels RENAME TO tags")
+    try:
+        expected = value(owner, counted.format("github.tags"))
+        with owner.transaction():
+            tag(owner, "IMPORT FOREIGN SCHEMA github LIMIT TO (labels) FROM SERVER gh INTO s")
+            assert value(owner, counted.format("s.labels")) == expected > 0
+    finally:
+        tag(owner, "ALTER FOREIGN TABLE github.tags RENAME TO labels")
+
+
 def test_a_transaction_that_is_rolled_back_leaves_nothing(demo: DemoServer, owner: psycopg.Connection) -> None:
     with owner.transaction(force_rollback=True):
         address = demo.github.base_url

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import psycopg
 import pytest
-from demo_server import DATABASE, DemoServer
+from demo_server import DATABASE, DemoServer, demo_directory, start_demo
 from source_world import (
     CONTROL,
     GOOD_TOKEN,
@@ -24,6 +26,8 @@ from source_world import (
 
 from catalog.credentials import handle_id
 from omnisql_server.manage.sweep import sweep
+
+SECRETS = (("github", "token"), ("jira", "api_token"))
 
 
 async def swept(demo: DemoServer, age_s: float = 0.0) -> tuple[UUID, ...]:
@@ -95,3 +99,24 @@ async def test_what_postgresql_refuses_is_never_sealed(
     assert refusal(owner, give.format("")).sqlstate == "42710"
     owner.execute(give.format(" IF NOT EXISTS").encode())
     assert await swept(demo) == ()
+
+
+def test_the_server_sweeps_by_itself() -> None:
+    settings = {"OMNISQL_CREDENTIALS_SWEEP_INTERVAL_S": "0.2", "OMNISQL_CREDENTIALS_SWEEP_AGE_S": "0"}
+    with demo_directory() as directory:
+        demo = start_demo(directory, settings=settings)
+        try:
+            known: dict[str, Any] = {**demo.arguments("admin"), "dbname": DATABASE, "autocommit": True}
+            with psycopg.connect(**known) as owner, superuser(demo, CONTROL) as control:
+                owner.execute(
+                    f"ALTER USER MAPPING FOR PUBLIC SERVER github OPTIONS (SET token '{GOOD_TOKEN}')".encode()
+                )
+                kept = {handle_id(options_of(owner, name, "public")[key]) for name, key in SECRETS}
+                give_up_s = time.monotonic() + 20
+                while time.monotonic() < give_up_s:
+                    if {handle for (handle,) in control.execute("SELECT handle FROM control.secrets")} == kept:
+                        break
+                assert {handle for (handle,) in control.execute("SELECT handle FROM control.secrets")} == kept
+                owner.execute("CALL omnisql.check_source('github')")
+        finally:
+            assert demo.stop() == 0
