@@ -140,6 +140,12 @@ def test_imported_tables_are_those_of_the_connector(owner: psycopg.Connection, s
     assert value(owner, description.format("s.issues")) == value(owner, description.format("github.issues"))
 
 
+def test_the_servers_own_tables_are_imported_too(owner: psycopg.Connection) -> None:
+    tag(owner, "IMPORT FOREIGN SCHEMA omnisql LIMIT TO (sources) FROM SERVER omnisql INTO s")
+    assert value(owner, "SELECT count(*) FROM s.sources") == value(owner, "SELECT count(*) FROM omnisql.sources")
+    tag(owner, "DROP FOREIGN TABLE s.sources")
+
+
 def test_import_is_all_or_nothing(owner: psycopg.Connection, server: str) -> None:
     tag(owner, GIVE)
     tag(owner, "CREATE TABLE s.releases (x int)")
