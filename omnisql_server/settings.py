@@ -123,6 +123,9 @@ class FetchSettings:
     request_timeout_s: float = setting(60.0, "Time for one API request.", minimum=0.1, maximum=3600)
     scan_timeout_s: float = setting(300.0, "Time for one scan with all its requests.", minimum=0.1, maximum=86_400)
     scan_rows_max: int = setting(1_000_000, "Rows one scan may fetch.", minimum=1, maximum=1_000_000_000)
+    open_sources_max: int = setting(
+        1000, "Connections of a tenant kept open, one for each server and credential.", minimum=1, maximum=100_000
+    )
     key_combinations_max: int = setting(
         50, "Combinations of key values one scan may be asked for.", minimum=1, maximum=100_000
     )

@@ -129,6 +129,7 @@ class Tenancy:
                     wait_max_s=settings.limits.wait_max_s,
                     fail_open=settings.limits.fail_open,
                 ),
+                open_max=settings.fetch.open_sources_max,
             )
             stack.push_async_callback(sources.close)
             pool = InstancePool(_instance_settings(settings))

@@ -1,13 +1,13 @@
 """Open sources: one connection per server and credential, their tables as discovered, and their rate limits.
 
-Tables are discovered once per server and kept until the server changes; a connection is closed when its credential or
-options change.
+Tables are discovered once for a server's address. A connection is closed when its options change, and the one used
+longest ago when there are too many.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 from connectors.sdk.connector import Connection, Connector, Limiter, Source
 from connectors.sdk.table import Table
@@ -35,17 +35,19 @@ class Sources:
         connector_named: Callable[[str], Connector],
         resolve: ResolveSource,
         limiter_for: Callable[[Source], Limiter],
+        open_max: int,
     ) -> None:
         self._connector_named = connector_named
         self._resolve = resolve
         self._limiter_for = limiter_for
+        self._open_max = open_max
         self._open: dict[tuple[str, str], tuple[Source, Connection, Limiter]] = {}
         self._tables: dict[str, dict[str, Table]] = {}
-        self._asked: dict[str, tuple[str, Mapping[str, str]]] = {}
+        self._asked: dict[str, tuple[str, tuple[str | None, ...]]] = {}
         self._lock = asyncio.Lock()
 
     async def prepare(self, relations: Iterable[Relation], view: SessionView) -> None:
-        """Discover the tables of every source that some relations belong to, once for its options.
+        """Discover the tables of every source that some relations belong to, once for its address.
 
         Raises:
             ConnectorError: a source could not be asked.
@@ -53,13 +55,14 @@ class Sources:
         wanted = {r.server: r.wrapper for r in relations if r.kind is RelationKind.API}
         for server, wrapper in wanted.items():
             source = await self._resolve(server, view)
-            identity = (wrapper, dict(source.options))
-            if self._asked.get(server) == identity:
+            connector = self._connector_named(wrapper)
+            address = tuple(source.options.get(option.name) for option in connector.options if option.audience)
+            if self._asked.get(server) == (wrapper, address):
                 continue
             opened = await self._connect(source)
-            tables = await self._connector_named(wrapper).discover(opened.connection)
+            tables = await connector.discover(opened.connection)
             self._tables[server] = {table.name: table for table in tables}
-            self._asked[server] = identity
+            self._asked[server] = (wrapper, address)
 
     def table_of(self, relation: Relation) -> Table:
         """Return the API table behind a foreign table of a prepared source.
@@ -98,12 +101,18 @@ class Sources:
         async with self._lock:
             held = self._open.get(key)
             if held is not None and held[0] == source:
+                self._open[key] = self._open.pop(key)
                 return OpenSource(connection=held[1], limiter=held[2])
             if held is not None:
+                del self._open[key]
                 await held[1].disconnect()
             connection = await self._connector_named(source.connector).connect(source)
             limiter = self._limiter_for(source)
             self._open[key] = (source, connection, limiter)
+            while len(self._open) > self._open_max:
+                # The one used longest ago: a replaced credential's, as a rule.
+                _, idle, _ = self._open.pop(next(iter(self._open)))
+                await idle.disconnect()
             return OpenSource(connection=connection, limiter=limiter)
 
     async def close(self) -> None:
