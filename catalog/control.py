@@ -1,4 +1,4 @@
-"""The control database: tenants, principals, sources and sealed secrets, in a cluster that no tenant's role can reach.
+"""The control database: tenants, principals and sealed secrets, in a cluster that no tenant's role can reach.
 
 Functions over a control connection; each is one statement, so that each is atomic.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
@@ -23,7 +23,6 @@ from catalog.errors import (
     MigrationFailed,
     PrincipalUnknown,
     SecretUnknown,
-    ShapeInvalid,
     TenantExists,
     TenantUnknown,
 )
@@ -55,17 +54,17 @@ PRINCIPAL_SQL = """
 SELECT CASE WHEN valid_until OPERATOR(pg_catalog.<=) pg_catalog.now() THEN NULL ELSE verifier END AS verifier,
     attributes, roles FROM control.principals WHERE tenant = $1 AND name = $2
 """
-PUT_SOURCE_SQL = """
-INSERT INTO control.sources (tenant, server, connector, options) VALUES ($1, $2, $3, $4::jsonb)
-ON CONFLICT (tenant, server) DO UPDATE SET connector = EXCLUDED.connector, options = EXCLUDED.options
-"""
-SOURCES_SQL = "SELECT server, connector, options FROM control.sources WHERE tenant = $1 ORDER BY server"
 PUT_SEALED_SQL = """
-INSERT INTO control.secrets (handle, tenant, server, role, audience, sealed) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO control.secrets (handle, tenant, server_oid, role_oid, audience, sealed) VALUES ($1, $2, $3, $4, $5, $6)
 """
-SEALED_SQL = "SELECT handle, tenant, server, role, audience, sealed FROM control.secrets WHERE handle = $1"
-HANDLES_SQL = "SELECT handle FROM control.secrets WHERE tenant = $1 AND server = $2 AND role = $3 ORDER BY handle"
-FORGET_SQL = "DELETE FROM control.secrets WHERE handle = $1"
+SEALED_SQL = """
+SELECT handle, tenant, server_oid, role_oid, audience, sealed FROM control.secrets WHERE handle = $1
+"""
+AGED_SQL = """
+SELECT handle FROM control.secrets
+WHERE tenant = $1 AND created_at < pg_catalog.now() - pg_catalog.make_interval(secs => $2) ORDER BY created_at LIMIT $3
+"""
+FORGET_SQL = "DELETE FROM control.secrets WHERE tenant = $1 AND handle = ANY ($2::uuid[])"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,23 +97,16 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One configured account of an API: the foreign server's name, its connector, its options without secrets."""
-
-    tenant: UUID
-    server: str
-    connector: str
-    options: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSecret:
-    """One secret as stored: readable with the key and all four of what it is bound to."""
+    """One secret as stored: readable with the tenant's key and all four of what it is bound to.
+
+    `role_oid` is that of the user mapping, 0 for PUBLIC.
+    """
 
     handle: UUID
     tenant: UUID
-    server: str
-    role: str
+    server_oid: int
+    role_oid: int
     audience: str
     sealed: bytes
 
@@ -225,35 +217,12 @@ async def principals_of(connection: Connection, tenant: UUID) -> tuple[Principal
     return tuple(_principal(tenant, row["name"], row) for row in rows)
 
 
-async def put_source(connection: Connection, source: Source, *, secret_options: Sequence[str] = ()) -> None:
-    """Record a source, or replace what is recorded.
-
-    Raises: ShapeInvalid (HV000) when an option is one of the connector's `secret_options`; TenantUnknown (3D000).
-    """
-    given = sorted(set(source.options) & set(secret_options))
-    if given:
-        raise ShapeInvalid("a source's options may not hold secrets", detail=", ".join(given))
-    options = json.dumps(dict(source.options))
-    try:
-        await connection.execute(PUT_SOURCE_SQL, source.tenant, source.server, source.connector, options)
-    except asyncpg.ForeignKeyViolationError as error:
-        raise TenantUnknown("the tenant does not exist", detail=str(source.tenant)) from error
-
-
-async def sources_of(connection: Connection, tenant: UUID) -> tuple[Source, ...]:
-    """List a tenant's sources by server name."""
-    return tuple(
-        Source(tenant=tenant, server=row["server"], connector=row["connector"], options=json.loads(row["options"]))
-        for row in await connection.fetch(SOURCES_SQL, tenant)
-    )
-
-
 async def put_secret(connection: Connection, secret: SealedSecret) -> None:
     """Store a sealed secret under its handle.
 
     Raises: TenantUnknown (3D000).
     """
-    values = (secret.handle, secret.tenant, secret.server, secret.role, secret.audience, secret.sealed)
+    values = (secret.handle, secret.tenant, secret.server_oid, secret.role_oid, secret.audience, secret.sealed)
     try:
         await connection.execute(PUT_SEALED_SQL, *values)
     except asyncpg.ForeignKeyViolationError as error:
@@ -271,14 +240,14 @@ async def get_secret(connection: Connection, handle: UUID) -> SealedSecret:
     return SealedSecret(**dict(row))
 
 
-async def secret_handles(connection: Connection, *, tenant: UUID, server: str, role: str) -> tuple[UUID, ...]:
-    """List the handles of the secrets of one role at one server."""
-    return tuple(row["handle"] for row in await connection.fetch(HANDLES_SQL, tenant, server, role))
+async def aged_secrets(connection: Connection, *, tenant: UUID, age_s: float, count_max: int) -> tuple[UUID, ...]:
+    """List the handles of a tenant's secrets that are older than `age_s` seconds, the oldest first."""
+    return tuple(row["handle"] for row in await connection.fetch(AGED_SQL, tenant, age_s, count_max))
 
 
-async def delete_secret(connection: Connection, handle: UUID) -> None:
-    """Forget a secret; forgetting one that does not exist does nothing."""
-    await connection.execute(FORGET_SQL, handle)
+async def delete_secrets(connection: Connection, *, tenant: UUID, handles: Iterable[UUID]) -> None:
+    """Forget secrets of a tenant; forgetting one that does not exist does nothing."""
+    await connection.execute(FORGET_SQL, tenant, list(handles))
 
 
 def _new_cluster_name(name: str) -> str:

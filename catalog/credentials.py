@@ -8,70 +8,100 @@ server, or a server pointed at another host, opens nothing.
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import stat
-from pathlib import Path
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from catalog.connection import Connection
 from catalog.control import SealedSecret, get_secret, put_secret
-from catalog.errors import InvalidName, KeyFileInvalid, SecretRefused, SecretUnknown
+from catalog.errors import InvalidName, SecretRefused, SecretUnknown
+from catalog.key_ring import KeyRing, seal, unseal
 
 HANDLE_PREFIX = "secret:"
-KEY_BYTES = 32
-NONCE_BYTES = 12
-# The first byte of a sealed value names its format.
-FORMAT = b"\x01"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What a credential is given for; `role_oid` is that of the user mapping, 0 for PUBLIC.
+
+    OIDs and not names: whoever renames a server or a role keeps its credentials, and a server made anew has none.
+    """
+
+    tenant: UUID
+    server_oid: int
+    role_oid: int
+    audience: str
+
+
 class CredentialStore:
-    """Stores and opens credentials; holds the key and nothing else."""
+    """Stores and opens credentials under their tenants' data keys, which a key ring holds."""
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != KEY_BYTES:
-            raise KeyFileInvalid("the key does not have 32 bytes")
-        self._cipher = AESGCM(key)
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
 
-    async def put(
-        self, connection: Connection, secret: bytes, *, tenant: UUID, server: str, role: str, audience: str
-    ) -> str:
+    async def put(self, connection: Connection, secret: bytes, use: Use, handle: str | None = None) -> str:
         """Seal and store a secret and return its handle, which is what an option in PostgreSQL may hold."""
-        handle = uuid4()
-        bound = _bound_to(tenant, server, role, audience)
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = FORMAT + nonce + self._cipher.encrypt(nonce, secret, bound)
+        handle = handle or new_handle()
+        key = await self._keys.data_key(connection, use.tenant)
         await put_secret(
             connection,
-            SealedSecret(handle=handle, tenant=tenant, server=server, role=role, audience=audience, sealed=sealed),
+            SealedSecret(
+                handle=handle_id(handle),
+                tenant=use.tenant,
+                server_oid=use.server_oid,
+                role_oid=use.role_oid,
+                audience=use.audience,
+                sealed=seal(key, secret, _bound_to(use)),
+            ),
         )
-        return f"{HANDLE_PREFIX}{handle}"
+        return handle
 
-    async def get(
-        self, connection: Connection, handle: str, *, tenant: UUID, server: str, role: str, audience: str
-    ) -> bytes:
+    async def get(self, connection: Connection, handle: str, use: Use) -> bytes:
         """Open a secret for exactly the use it was given for.
 
         Raises: SecretUnknown (28000), SecretRefused (28000) under another tenant, server, role, audience or key.
         """
         stored = await get_secret(connection, handle_id(handle))
-        bound = _bound_to(tenant, server, role, audience)
-        body = stored.sealed[len(FORMAT) :]
+        given = Use(
+            tenant=stored.tenant, server_oid=stored.server_oid, role_oid=stored.role_oid, audience=stored.audience
+        )
+        if given != replace(use, audience=stored.audience):
+            raise SecretRefused(
+                "the credential was given for another server or role",
+                hint="Give the credential again with ALTER USER MAPPING.",
+            )
+        if stored.audience != use.audience:
+            raise SecretRefused(
+                "the credential was given for another address",
+                detail=f"It was given for {stored.audience}, and the server now leads to {use.audience}.",
+                hint="Give the credential again with ALTER USER MAPPING.",
+            )
+        # The columns say what to tell; the seal, which holds the same, decides.
+        key = await self._keys.data_key(connection, use.tenant)
         try:
-            if stored.sealed[: len(FORMAT)] != FORMAT:
-                raise InvalidTag
-            return self._cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], bound)
+            return unseal(key, stored.sealed, _bound_to(use))
         except InvalidTag as error:
             raise SecretRefused(
-                "the credential was given for another use",
-                detail=f"server {server}, role {role}, audience {audience}",
-                hint="Give the credential again for this server.",
+                "the credential cannot be opened",
+                detail="Its record was changed, or it was sealed under another key.",
+                hint="Give the credential again with ALTER USER MAPPING.",
             ) from error
+
+    async def verify(self, connection: Connection, handle: str, use: Use) -> None:
+        """Check that a handle is one of this tenant, server and role; the audience is for `get` to judge.
+
+        Raises: SecretUnknown (28000), SecretRefused (28000).
+        """
+        stored = await get_secret(connection, handle_id(handle))
+        await self.get(connection, handle, replace(use, audience=stored.audience))
+
+
+def new_handle() -> str:
+    """Make up the handle of a secret that is still to be stored."""
+    return f"{HANDLE_PREFIX}{uuid4()}"
 
 
 def handle_id(handle: str) -> UUID:
@@ -103,29 +133,6 @@ def audience_of(base_url: str) -> str:
     return f"{parts.scheme}://{host}:{DEFAULT_PORTS[parts.scheme] if port is None else port}"
 
 
-def load_key(path: Path) -> bytes:
-    """Read the key file, making it with 32 random bytes and mode 0600 if there is none.
-
-    Raises: KeyFileInvalid (F0000) when it has another length, or group or others may read it.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise KeyFileInvalid(
-                "the key file is open to others", detail=str(path), hint="Set its mode to 0600."
-            ) from None
-    else:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise KeyFileInvalid("the key file does not have 32 bytes", detail=str(path))
-    return key
-
-
-def _bound_to(tenant: UUID, server: str, role: str, audience: str) -> bytes:
-    """Encode the four facts without ambiguity: a plain separator could be part of a name."""
-    return json.dumps([str(tenant), server, role, audience], ensure_ascii=True).encode()
+def _bound_to(use: Use) -> bytes:
+    """Encode the four facts without ambiguity: a plain separator could be part of an audience."""
+    return json.dumps([str(use.tenant), use.server_oid, use.role_oid, use.audience], ensure_ascii=True).encode()

@@ -139,7 +139,7 @@ class Pipeline:
             with stage_span("policy"):
                 authorized = authorize(bound, view.principal, self._rules)
             with stage_span("plan"):
-                await self._tenant.prepare(bound.relations.values(), view.principal.name)
+                await self._tenant.prepare(bound.relations.values(), view)
                 query_plan = plan(authorized, self._tenant.table_of, self._bounds.key_combinations_max)
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:

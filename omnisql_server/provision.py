@@ -7,8 +7,8 @@ from uuid import UUID
 
 from catalog.clusters import Cluster
 from catalog.connection import Connection
-from catalog.control import delete_secret, secret_handles
-from catalog.credentials import CredentialStore, audience_of
+from catalog.credentials import CredentialStore, Use, audience_of
+from catalog.procedures import install_procedures
 from catalog.quoting import identifier, option_list
 from catalog.shape import ForeignColumn, ForeignServer, ForeignTable, WrapperShape, install
 from catalog.tenants import create_tenant_database
@@ -16,20 +16,21 @@ from connectors.registry import all_connectors
 from connectors.sdk.connector import Connector
 from connectors.sdk.table import Table
 from omnisql_server.introspection.connector import INTROSPECTION
+from omnisql_server.manage.options import mapping_options, secret_options, server_options
 
-EVERYONE = "public"
+EVERYONE_OID = 0
 """The role in a credential's seal when the mapping is for PUBLIC."""
+
+SERVER_OID_SQL = "SELECT s.oid FROM pg_catalog.pg_foreign_server s WHERE s.srvname OPERATOR(pg_catalog.=) $1"
 
 
 def wrapper_shape(connector: Connector) -> WrapperShape:
     """Describe a connector's foreign-data wrapper: its options, and which of them are secrets."""
-    secret = tuple(option.name for option in connector.options if option.secret)
-    mapped = (*secret, *(option.name for option in connector.options if not option.secret and not option.audience))
     return WrapperShape(
         name=connector.name,
-        server_options=tuple(option.name for option in connector.options if not option.secret),
-        mapping_options=mapped,
-        secret_options=secret,
+        server_options=server_options(connector),
+        mapping_options=mapping_options(connector),
+        secret_options=secret_options(connector),
     )
 
 
@@ -77,6 +78,7 @@ async def install_builtin(connection: Connection, *, control_role: str, owner: s
         grants=["public"],
         owner=control_role,
     )
+    await install_procedures(connection)
 
 
 async def update_database(cluster: Cluster, database: str, owner: str) -> None:
@@ -101,15 +103,11 @@ async def put_credential(
 ) -> None:
     """Seal a source's secrets for every role of the tenant and leave only handles in the user mapping.
 
-    Earlier secrets of the same server and mapping are forgotten.
+    Earlier secrets of the mapping are left to the tenant's sweep.
     """
-    audience = audience_of(base_url)
-    for handle in await secret_handles(control, tenant=tenant, server=server, role=EVERYONE):
-        await delete_secret(control, handle)
-    handles = {
-        name: await store.put(control, value.encode(), tenant=tenant, server=server, role=EVERYONE, audience=audience)
-        for name, value in secrets.items()
-    }
+    server_oid = await tenant_connection.fetchval(SERVER_OID_SQL, server)
+    use = Use(tenant=tenant, server_oid=server_oid, role_oid=EVERYONE_OID, audience=audience_of(base_url))
+    handles = {name: await store.put(control, value.encode(), use) for name, value in secrets.items()}
     async with tenant_connection.transaction():
         await tenant_connection.execute(f"DROP USER MAPPING IF EXISTS FOR PUBLIC SERVER {identifier(server)}")
         await tenant_connection.execute(

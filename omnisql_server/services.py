@@ -16,7 +16,8 @@ from catalog.clusters import Cluster, ClusterPool, EmbeddedCluster, EmbeddedSett
 from catalog.connection import Connection
 from catalog.control import prepare_control_database
 from catalog.control_access import ControlDatabase
-from catalog.credentials import CredentialStore, load_key
+from catalog.credentials import CredentialStore
+from catalog.key_ring import FileKeyRing, load_key
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
 from omnisql_server.live_settings import LiveSettings
@@ -91,7 +92,7 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
             clusters=clusters,
             buckets=BucketStore(valkey.client),
             valkey=valkey,
-            credentials=CredentialStore(load_key(directory / "credentials.key")),
+            credentials=CredentialStore(FileKeyRing(load_key(directory / "credentials.key"))),
         )
 
 

@@ -154,6 +154,21 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialSettings:
+    """Sealed credentials that no user mapping refers to any more."""
+
+    sweep_interval_s: float = setting(
+        600.0, "Time between two sweeps for unused credentials.", minimum=0.1, maximum=86_400
+    )
+    sweep_age_s: float = setting(
+        3600.0,
+        "Age from which an unused credential is deleted; longer than any transaction.",
+        minimum=0,
+        maximum=604_800,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchSettings:
     """Bounds of reading one source."""
 
@@ -161,6 +176,9 @@ class FetchSettings:
     request_timeout_s: float = setting(60.0, "Time for one API request.", minimum=0.1, maximum=3600)
     scan_timeout_s: float = setting(300.0, "Time for one scan with all its requests.", minimum=0.1, maximum=86_400)
     scan_rows_max: int = setting(1_000_000, "Rows one scan may fetch.", minimum=1, maximum=1_000_000_000)
+    open_sources_max: int = setting(
+        1000, "Connections of a tenant kept open, one for each server and credential.", minimum=1, maximum=100_000
+    )
     key_combinations_max: int = setting(
         50, "Combinations of key values one scan may be asked for.", minimum=1, maximum=100_000
     )
@@ -229,6 +247,7 @@ class Settings:
     data: DataSettings = field(default_factory=DataSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    credentials: CredentialSettings = field(default_factory=CredentialSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)

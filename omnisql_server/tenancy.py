@@ -18,25 +18,25 @@ import structlog
 
 from catalog import control
 from catalog.clusters import Cluster
-from catalog.credentials import audience_of
+from catalog.connection import Connection
 from catalog.errors import CatalogError, ClusterUnavailable, PrincipalUnknown, TenantUnknown
-from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
-from connectors.sdk.connector import Connector, Source
+from connectors.sdk.connector import Connector
 from omnisql_server.errors import TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.manage.analyze import AnalyzeManager
+from omnisql_server.manage.managers import SourceBounds, manage_sources
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
 from omnisql_server.policy.rules import Rules, load_rules
 from omnisql_server.principals import copy_roles
-from omnisql_server.provision import EVERYONE, update_database
+from omnisql_server.provision import update_database
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
 from omnisql_server.tenant import Tenant
@@ -47,14 +47,6 @@ ROLES_TOUCHED_FOR_S = 60.0
 """How long after a statement that may have changed roles every log-in looks at them first."""
 
 _log = structlog.get_logger(__name__)
-
-MAPPING_SQL = """
-SELECT m.usename, m.umoptions FROM pg_catalog.pg_user_mappings m
-WHERE m.srvname OPERATOR(pg_catalog.=) $1
-  AND (m.umuser OPERATOR(pg_catalog.=) 0::pg_catalog.oid OR m.usename OPERATOR(pg_catalog.=) $2)
-ORDER BY m.umuser DESC LIMIT 1
-"""
-"""A role's own mapping of a server, else the one for PUBLIC."""
 
 
 @dataclass(slots=True)
@@ -227,18 +219,33 @@ class Tenancy:
             await update_database(cluster, record.database, record.owner)
         async with AsyncExitStack() as stack:
 
+            @asynccontextmanager
+            async def tenant_connection() -> AsyncIterator[Connection]:
+                # Of a cluster that runs: without sessions it may have made room for another.
+                async with self._services.clusters.lease(record.cluster, record.dsn) as running:
+                    connection = await running.connect(running.superuser, record.database)
+                    try:
+                        yield connection
+                    finally:
+                        await connection.close()
+
             async def load() -> Snapshot:
-                connection = await cluster.connect(cluster.superuser, record.database)
-                try:
+                async with tenant_connection() as connection:
                     return await load_snapshot(connection)
-                finally:
-                    await connection.close()
 
             snapshot = await load()
-            resolver = _Resolver(services=self._services, record=record, cluster=cluster)
+            management = manage_sources(
+                tenant=record.name,
+                tenant_id=record.id,
+                tenant_connection=tenant_connection,
+                control_connection=self._services.control_connection,
+                credentials=self._services.credentials,
+                connector_named=self._connector,
+                bounds=_source_bounds(settings),
+            )
             sources = Sources(
                 connector_named=self._connector,
-                resolve=lambda server, wrapper, user: resolver.resolve(server, wrapper, user, tenant.snapshot),
+                resolve=lambda server, view: management.resolver.resolve(server, view, tenant.snapshot),
                 limiter_for=lambda source: SourceLimiter(
                     self._services.buckets,
                     tenant=record.name,
@@ -247,6 +254,7 @@ class Tenancy:
                     wait_max_s=settings.limits.wait_max_s,
                     fail_open=settings.limits.fail_open,
                 ),
+                open_max=settings.fetch.open_sources_max,
             )
             stack.push_async_callback(sources.close)
             pool = InstancePool(_instance_settings(settings))
@@ -257,8 +265,10 @@ class Tenancy:
                 rules=self._rules,
                 pool=pool,
                 bounds=_bounds(settings),
-                managers={StatementKind.ANALYZE: AnalyzeManager(lambda: tenant.wrappers)},
+                managers={**management.managers, StatementKind.ANALYZE: AnalyzeManager(lambda: tenant.wrappers)},
             )
+            sweeping = asyncio.create_task(management.sweeper.serve())
+            stack.push_async_callback(_end, sweeping)
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 
     def _connector(self, name: str) -> Connector:
@@ -268,59 +278,17 @@ class Tenancy:
         return known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Resolver:
-    """Finds a source's options in the tenant's catalog and unseals its secrets; kept until the catalog changes."""
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
-    services: Services
-    record: control.Tenant
-    cluster: Cluster
-    _known: dict[tuple[str, str], tuple[int, Source]] = field(default_factory=dict)
 
-    async def resolve(self, server: str, wrapper: str, principal: str, snapshot: Snapshot) -> Source:
-        """Return the source a principal uses under a server's name."""
-        sequence, known = self._known.get((server, principal), (-1, None))
-        if known is None or sequence != snapshot.sequence:
-            known = await self._look_up(server, wrapper, principal, snapshot.servers[server].options)
-            self._known[server, principal] = (snapshot.sequence, known)
-        return known
-
-    async def _look_up(self, server: str, wrapper: str, principal: str, options: Mapping[str, str]) -> Source:
-        connection = await self.cluster.connect(self.cluster.superuser, self.record.database)
-        try:
-            mapping = await connection.fetchrow(MAPPING_SQL, server, principal)
-        finally:
-            await connection.close()
-        role = EVERYONE if mapping is None or mapping["usename"] == "public" else principal
-        held = options_from_array(mapping["umoptions"]) if mapping is not None else {}
-        secrets = await self._unseal(held, server, role, options.get("base_url"))
-        plain = {name: value for name, value in held.items() if name not in secrets}
-        return Source(
-            tenant=self.record.name,
-            server=server,
-            connector=wrapper,
-            options={**options, **plain},
-            secrets=secrets,
-            credential_id=f"{role}:{','.join(sorted(held.values()))}",
-        )
-
-    async def _unseal(self, held: Mapping[str, str], server: str, role: str, base_url: str | None) -> dict[str, str]:
-        handles = {name: value for name, value in held.items() if value.startswith("secret:")}
-        if not handles:
-            return {}
-        opened = {}
-        async with self.services.control_connection() as connection:
-            for name, handle in handles.items():
-                secret = await self.services.credentials.get(
-                    connection,
-                    handle,
-                    tenant=self.record.id,
-                    server=server,
-                    role=role,
-                    audience=audience_of(base_url or ""),
-                )
-                opened[name] = secret.decode()
-        return opened
+def _source_bounds(settings: Settings) -> SourceBounds:
+    return SourceBounds(
+        ask_timeout_s=settings.fetch.scan_timeout_s,
+        sweep_interval_s=settings.credentials.sweep_interval_s,
+        sweep_age_s=settings.credentials.sweep_age_s,
+    )
 
 
 def _touched(held: _Held) -> bool:

@@ -71,10 +71,10 @@ class Tenant:
             self.snapshot = await self._load()
             self._loaded_s = time.monotonic()
 
-    async def prepare(self, relations: Iterable[Relation], principal: str) -> None:
+    async def prepare(self, relations: Iterable[Relation], view: SessionView) -> None:
         """Discover the tables of the sources behind some relations."""
         await self.sources.prepare(
-            (r for r in relations if r.kind is RelationKind.API and r.wrapper != INTROSPECTION.name), principal
+            (r for r in relations if r.kind is RelationKind.API and r.wrapper != INTROSPECTION.name), view
         )
 
     def table_of(self, relation: Relation) -> Table:
@@ -87,7 +87,7 @@ class Tenant:
         """Open the source of a scan for a session."""
         relation = plan.relation
         if relation.wrapper != INTROSPECTION.name:
-            return await self.sources.open(relation.server, relation.wrapper, view.principal.name)
+            return await self.sources.open(relation.server, view)
         state = await self._introspection(view)
         return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
 

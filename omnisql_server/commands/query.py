@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import asyncpg
 from rich.table import Table
 from rich.text import Text
 
-from omnisql_server.commands.terminal import ExitCode, output, run, show
+from omnisql_server.commands.client import ClientConnection, as_client, notices_shown
+from omnisql_server.commands.terminal import ExitCode, output, run
 from omnisql_server.config import client_dsn
-
-CONNECT_TIMEOUT_S = 15.0
 
 _NUMBERS = frozenset({"int2", "int4", "int8", "float4", "float8", "numeric", "oid"})
 
@@ -32,32 +29,16 @@ def query(sql: str, /, *, dsn: str | None = None) -> int:
 
 
 async def _query(sql: str, dsn: str) -> ExitCode:
-    try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-    except asyncpg.PostgresError as error:
-        _show_error(error)
-        return ExitCode.FAILED
-    except (OSError, TimeoutError, ValueError, asyncpg.InterfaceError) as error:
-        # No message of these is shown whole: it may quote the DSN with its password.
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        show(sqlstate="08001", message=f"cannot connect: {reason}", hint="Is the server running? See --dsn.")
-        return ExitCode.UNREACHABLE
-    try:
-        connection.add_log_listener(_show_notice)
+    async def ask(connection: ClientConnection) -> None:
         statement = await connection.prepare(sql)
         columns = [(each.name, each.type.name in _NUMBERS) for each in statement.get_attributes()]
         rows = await statement.fetch()
-        # Notices of the last message are delivered by callbacks that are only scheduled yet.
-        await asyncio.sleep(0)
+        await notices_shown()
         if columns:
             output().print(as_table(columns, [tuple(row.values()) for row in rows]))
         output().print(Text(statement.get_statusmsg() or ""), style="dim")
-    except asyncpg.PostgresError as error:
-        _show_error(error)
-        return ExitCode.FAILED
-    finally:
-        await connection.close(timeout=CONNECT_TIMEOUT_S)
-    return ExitCode.OK
+
+    return await as_client(dsn, ask)
 
 
 def as_table(columns: Sequence[tuple[str, bool]], rows: Sequence[tuple[object, ...]]) -> Table:
@@ -77,21 +58,3 @@ def _cell(value: object) -> Text:
     if isinstance(value, bool):
         return Text("t" if value else "f")
     return Text(str(value))
-
-
-def _show_error(error: asyncpg.PostgresError) -> None:
-    _show_fields(error.as_dict())
-
-
-def _show_notice(_connection: object, notice: asyncpg.PostgresLogMessage) -> None:
-    _show_fields(notice.as_dict())
-
-
-def _show_fields(fields: Mapping[str, str]) -> None:
-    show(
-        severity=fields.get("severity", "ERROR"),
-        sqlstate=fields.get("sqlstate", "XX000"),
-        message=fields.get("message", ""),
-        detail=fields.get("detail"),
-        hint=fields.get("hint"),
-    )

@@ -1,7 +1,7 @@
 """Open sources: one connection per server and credential, their tables as discovered, and their rate limits.
 
-Tables are discovered once per server and kept until the server changes; a connection is closed when its credential or
-options change.
+Tables are discovered once for a server's address. A connection is closed when its options change, and the one used
+longest ago when there are too many.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.run import SessionView
 
-ResolveSource = Callable[[str, str, str], Awaitable[Source]]
-"""Gives the source of (server, wrapper, principal's name), its secrets unsealed."""
+ResolveSource = Callable[[str, SessionView], Awaitable[Source]]
+"""Gives the source that a session's user has under a server's name, its secrets unsealed."""
 
 
 class TableGone(OmniSQLError):
@@ -34,28 +35,34 @@ class Sources:
         connector_named: Callable[[str], Connector],
         resolve: ResolveSource,
         limiter_for: Callable[[Source], Limiter],
+        open_max: int,
     ) -> None:
         self._connector_named = connector_named
         self._resolve = resolve
         self._limiter_for = limiter_for
+        self._open_max = open_max
         self._open: dict[tuple[str, str], tuple[Source, Connection, Limiter]] = {}
         self._tables: dict[str, dict[str, Table]] = {}
+        self._asked: dict[str, tuple[str, tuple[str | None, ...]]] = {}
         self._lock = asyncio.Lock()
 
-    async def prepare(self, relations: Iterable[Relation], principal: str) -> None:
-        """Discover the tables of every source that some relations belong to.
+    async def prepare(self, relations: Iterable[Relation], view: SessionView) -> None:
+        """Discover the tables of every source that some relations belong to, once for its address.
 
         Raises:
             ConnectorError: a source could not be asked.
         """
         wanted = {r.server: r.wrapper for r in relations if r.kind is RelationKind.API}
         for server, wrapper in wanted.items():
-            if server in self._tables:
-                continue
+            source = await self._resolve(server, view)
             connector = self._connector_named(wrapper)
-            opened = await self.open(server, wrapper, principal)
+            address = tuple(source.options.get(option.name) for option in connector.options if option.audience)
+            if self._asked.get(server) == (wrapper, address):
+                continue
+            opened = await self._connect(source)
             tables = await connector.discover(opened.connection)
             self._tables[server] = {table.name: table for table in tables}
+            self._asked[server] = (wrapper, address)
 
     def table_of(self, relation: Relation) -> Table:
         """Return the API table behind a foreign table of a prepared source.
@@ -85,19 +92,27 @@ class Sources:
             return discovered.get(name)
         return next((table for table in self._connector_named(wrapper).tables if table.name == name), None)
 
-    async def open(self, server: str, wrapper: str, principal: str) -> OpenSource:
-        """Return the open connection that a principal uses for a server, opening it on first use."""
-        source = await self._resolve(server, wrapper, principal)
-        key = (server, source.credential_id)
+    async def open(self, server: str, view: SessionView) -> OpenSource:
+        """Return the open connection that a session's user has to a server, opening it on first use."""
+        return await self._connect(await self._resolve(server, view))
+
+    async def _connect(self, source: Source) -> OpenSource:
+        key = (source.server, source.credential_id)
         async with self._lock:
             held = self._open.get(key)
             if held is not None and held[0] == source:
+                self._open[key] = self._open.pop(key)
                 return OpenSource(connection=held[1], limiter=held[2])
             if held is not None:
+                del self._open[key]
                 await held[1].disconnect()
-            connection = await self._connector_named(wrapper).connect(source)
+            connection = await self._connector_named(source.connector).connect(source)
             limiter = self._limiter_for(source)
             self._open[key] = (source, connection, limiter)
+            while len(self._open) > self._open_max:
+                # The one used longest ago: a replaced credential's, as a rule.
+                _, idle, _ = self._open.pop(next(iter(self._open)))
+                await idle.disconnect()
             return OpenSource(connection=connection, limiter=limiter)
 
     async def close(self) -> None:
@@ -106,3 +121,4 @@ class Sources:
             await connection.disconnect()
         self._open.clear()
         self._tables.clear()
+        self._asked.clear()

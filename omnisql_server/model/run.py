@@ -17,13 +17,15 @@ from wire.rows import EncodedRows
 class SessionView:
     """What the pipeline sees of a session.
 
-    `notice` sends a NoticeResponse to the client. `state` is the session's own place for what must outlive a statement
-    (the sources of the last one); the pipeline owns its content.
+    `notice` sends a NoticeResponse to the client. `remember` tells the session of relations that reach API tables by
+    its doing, whose names it did not read in a statement. `state` is the session's own place for what must outlive a
+    statement (the sources of the last one); the pipeline owns its content.
     """
 
     principal: Principal
     backend: Backend
     notice: Callable[[Mapping[str, str]], None]
+    remember: Callable[[frozenset[str]], None]
     state: dict[str, object] = field(default_factory=dict)
 
 

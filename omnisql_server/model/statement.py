@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from omnisql_server.model.definition import Definition
+
 
 class StatementKind(StrEnum):
     """What a statement asks for, as far as running it over API tables is concerned."""
@@ -25,6 +27,9 @@ class StatementKind(StrEnum):
     CREDENTIAL = "user mapping"
     IMPORT = "IMPORT FOREIGN SCHEMA"
     SERVER = "server"
+    FOREIGN_TABLE = "foreign table"
+    CREDENTIAL_DROP = "DROP USER MAPPING or SERVER"
+    NOT_GRAMMATICAL = "not grammatical, perhaps with a secret"
     CALL = "CALL"
     ANALYZE = "ANALYZE"
     OTHER = "other"
@@ -35,6 +40,9 @@ MANAGED_KINDS = frozenset(
         StatementKind.CREDENTIAL,
         StatementKind.IMPORT,
         StatementKind.SERVER,
+        StatementKind.FOREIGN_TABLE,
+        StatementKind.CREDENTIAL_DROP,
+        StatementKind.NOT_GRAMMATICAL,
         StatementKind.CALL,
         StatementKind.ANALYZE,
     }
@@ -44,8 +52,16 @@ MANAGED_KINDS = frozenset(
 NAMING_KINDS = frozenset({StatementKind.ANALYZE})
 """Managed kinds that are relayed unless they name something that may reach an API table."""
 
-SECRET_KINDS = frozenset({StatementKind.CREDENTIAL})
-"""Kinds whose text may hold a secret: it never reaches PostgreSQL as it came."""
+SECRET_KINDS = frozenset(
+    {
+        StatementKind.CREDENTIAL,
+        StatementKind.IMPORT,
+        StatementKind.SERVER,
+        StatementKind.FOREIGN_TABLE,
+        StatementKind.NOT_GRAMMATICAL,
+    }
+)
+"""Kinds whose text may hold a secret, in its place or by mistake: PostgreSQL gets it only once `manage` lets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +86,8 @@ class Statement:
     `text` is the client's own; `offset` counts the characters before it in the message it came in. `query` is the part
     of the text that is the query (inside EXPLAIN or COPY), starting at byte `query_position`. `creates` are names
     of relations that it defines. `named_columns` are all column names in the text, `*` for a star or a whole row.
-    `settings` are names below `omnisql.` that it sets, with their values, None for the default.
+    `settings` are names below `omnisql.` that it sets, with their values, None for the default. `definition` is what a
+    managed statement asks for.
     """
 
     text: str
@@ -85,6 +102,7 @@ class Statement:
     locking: bool = False
     named_columns: frozenset[str] = frozenset()
     settings: tuple[tuple[str, str | None], ...] = ()
+    definition: Definition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def canonical(text: str) -> tuple[Any, ...]:
     try:
         tree = postgast.parse(text)
     except postgast.PgQueryError as error:
-        raise NotParsed from error
+        raise NotParsed(error.message, error.cursorpos or None) from error
     return tuple(canonical_node(raw.stmt) for raw in tree.stmts)
 
 

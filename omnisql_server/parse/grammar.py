@@ -13,6 +13,7 @@ from typing import Any
 import postgast
 
 from omnisql_server.model.statement import RelationReference, Statement, StatementKind
+from omnisql_server.parse.definitions import definition_of, drops_servers, is_foreign_table_change
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
 
 _WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt"}
@@ -26,19 +27,25 @@ _NAMED_KINDS = {
     "import_foreign_schema_stmt": StatementKind.IMPORT,
     "create_foreign_server_stmt": StatementKind.SERVER,
     "alter_foreign_server_stmt": StatementKind.SERVER,
+    "create_foreign_table_stmt": StatementKind.FOREIGN_TABLE,
+    "drop_user_mapping_stmt": StatementKind.CREDENTIAL_DROP,
     "call_stmt": StatementKind.CALL,
 }
 _DEFINITIONS = {
     "view_stmt",
     "rename_stmt",
-    "create_foreign_table_stmt",
     "rule_stmt",
     "alter_object_schema_stmt",
 }
 
 
 class NotParsed(Exception):
-    """PostgreSQL's grammar does not accept the text: PostgreSQL itself will say where and why."""
+    """PostgreSQL's grammar does not accept the text; `position` counts characters from 1."""
+
+    def __init__(self, message: str, position: int | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.position = position
 
 
 def parse_statements(text: str) -> tuple[Statement, ...]:
@@ -50,7 +57,7 @@ def parse_statements(text: str) -> tuple[Statement, ...]:
     try:
         tree = postgast.parse(text)
     except postgast.PgQueryError as error:
-        raise NotParsed from error
+        raise NotParsed(error.message, error.cursorpos or None) from error
     encoded = text.encode()
     return tuple(_statement(raw, encoded) for raw in tree.stmts)
 
@@ -80,6 +87,7 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         locking=references.locking,
         named_columns=references.named_columns(),
         settings=custom_settings(node_name, node),
+        definition=definition_of(node_name, node),
     )
 
 
@@ -104,6 +112,10 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.MATERIALIZED_VIEW
     if node_name in _WRITES:
         return StatementKind.WRITE
+    if node_name == "alter_table_stmt" and is_foreign_table_change(node):
+        return StatementKind.FOREIGN_TABLE
+    if node_name == "drop_stmt" and drops_servers(node):
+        return StatementKind.CREDENTIAL_DROP
     if node_name in _DEFINITIONS:
         return StatementKind.DEFINITION
     if node_name in CARRIERS and custom_settings(node_name, node):

@@ -11,12 +11,16 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from omnisql_server.model.custom_settings import PREFIX, refusal
-from omnisql_server.model.statement import MANAGED_KINDS, NAMING_KINDS, Part, Statement
+from omnisql_server.model.definition import NotGrammatical
+from omnisql_server.model.statement import MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
-_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|call)\b", re.IGNORECASE)
+_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|foreign|call)\b", re.IGNORECASE)
 """Key words without which no statement is of a managed kind."""
 
+_MAPPING, _SERVER, _OPTIONS = (
+    re.compile(rb"\b" + word + rb"\b", re.IGNORECASE) for word in (b"mapping", b"server", b"options")
+)
 _ROLE_WORDS = re.compile(rb"\b(?:role|user|group|password|owned)\b", re.IGNORECASE)
 
 _OURS = PREFIX.rstrip(".").encode()
@@ -35,10 +39,11 @@ def route(
     named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
     if not named and not may_reach(text) and _MANAGED_WORDS.search(text) is None:
         return None
+    secret = _may_hold_secret(text)
     try:
-        statements = _parse(text.decode())
-    except (NotParsed, UnicodeDecodeError):
-        return None
+        statements = parse_statements(text.decode()) if secret else _parse(text.decode())
+    except (NotParsed, UnicodeDecodeError) as error:
+        return (_not_grammatical(text, error),) if secret else None
     names = reaching | overlay
     parts = tuple(
         Part(text=statement.text, offset=statement.offset, statement=statement if _reaches(statement, names) else None)
@@ -63,3 +68,23 @@ def _reaches(statement: Statement, names: frozenset[str]) -> bool:
 def _sets_wrongly(statement: Statement) -> bool:
     """Say whether a statement sets a custom setting as it cannot be: it is run, which refuses it."""
     return any(refusal(name, value) is not None for name, value in statement.settings)
+
+
+def _may_hold_secret(text: bytes) -> bool:
+    """Say whether a text has the key words of statements whose options may be secrets.
+
+    Such a text is not kept in the cache, nor relayed to PostgreSQL as long as it is not understood.
+    """
+    if _MAPPING.search(text) is not None:
+        return True
+    return _SERVER.search(text) is not None and _OPTIONS.search(text) is not None
+
+
+def _not_grammatical(text: bytes, error: NotParsed | UnicodeDecodeError) -> Part:
+    """Keep a text from PostgreSQL that it would refuse, but not before showing it in its activity."""
+    fault = NotGrammatical(message="the statement is not encoded in UTF-8", sqlstate="22021", position=None)
+    if isinstance(error, NotParsed):
+        fault = NotGrammatical(message=error.message, sqlstate="42601", position=error.position)
+    whole = text.decode(errors="replace")
+    statement = Statement(text=whole, kind=StatementKind.NOT_GRAMMATICAL, references=(), definition=fault)
+    return Part(text=whole, offset=0, statement=statement)

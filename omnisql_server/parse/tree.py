@@ -28,7 +28,7 @@ def parse_query(text: str) -> ParsedQuery:
     """
     statements = parse_statements(text)
     if len(statements) != 1:
-        raise NotParsed
+        raise NotParsed("not one statement", None)
     statement = statements[0]
     tree_text, position = query_within(statement)
     tree, reason = _tree(tree_text) if tree_text else (None, "its query cannot be told apart from what it writes")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
-from omnisql_server.model.statement import SECRET_KINDS, Statement
+from omnisql_server.model.statement import SECRET_KINDS, Part, Statement
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.portals import Portal, Portals
 from omnisql_server.session.replies import (
@@ -33,6 +33,9 @@ from wire.framing import HEADER_BYTES, Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
 
 _PLACEHOLDER = b"omnisql_placeholder"
+_SEVERAL = b"SELECT; SELECT"
+"""Two statements in one Parse: PostgreSQL has its own words for that."""
+
 _REPLIES = {
     b"P": RELAYED_PARSE,
     b"B": RELAYED_BIND,
@@ -123,6 +126,10 @@ class ExtendedProtocol:
             self._relay(frame)
             return
         parts = await self._running.route(message.text)
+        if parts is not None and len(parts) > 1 and any(_may_hold_secret(part) for part in parts):
+            # PostgreSQL refuses more than one statement, but not before showing the text in its activity.
+            self._relay(Frame(kind=frame.kind, data=replace(message, text=_SEVERAL).encode()))
+            return
         if parts is None or len(parts) != 1 or not is_run(parts[0]) or parts[0].statement is None:
             self._relay(frame)
             if message.statement in self.statements and await self._settled():
@@ -148,8 +155,12 @@ class ExtendedProtocol:
                 description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)
             except RelayInstead:
                 self._running.backend.close_statement(twin)
-                # PostgreSQL has the statement under the client's name already.
-                if await self._settled():
+                if secret:
+                    self._link.send(Close(kind="S", name=name).encode(), IgnoredReply(CLOSE_ENDS))
+                    self.statements.forget(name)
+                    self._relay(frame)
+                elif await self._settled():
+                    # PostgreSQL has the statement under the client's name already.
                     self._running.client.write(PARSE_COMPLETE)
                 return
             if await self._settled():
@@ -303,3 +314,7 @@ class ExtendedProtocol:
         portal = self.portals.take(name)
         if portal is not None:
             await self._running.release(portal)
+
+
+def _may_hold_secret(part: Part) -> bool:
+    return part.statement is not None and part.statement.kind in SECRET_KINDS

@@ -17,7 +17,7 @@ from omnisql_server.errors import NotSupported, OmniSQLError, RelayInstead, erro
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.run import SessionView, StatementRunner
-from omnisql_server.model.statement import Part
+from omnisql_server.model.statement import MANAGED_KINDS, Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
@@ -98,6 +98,10 @@ class Running:
             if part.statement is not None and part.statement.creates:
                 self.overlay |= part.statement.creates
         return parts
+
+    def remember(self, names: frozenset[str]) -> None:
+        """Learn that relations of these names reach API tables by this session's doing."""
+        self.overlay |= names
 
     def is_relayed(self, text: bytes) -> bool:
         """Say whether all of a text is certainly to be relayed as it is."""
@@ -183,6 +187,8 @@ class Running:
     async def deliver(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         """Run a portal up to `rows_max` rows (0: all) and send what PostgreSQL would send, up to the completion."""
         await self.check_may_run()
+        # If it fails after PostgreSQL has done a part of it, that part must be undone.
+        self.relayed = self.relayed or portal.statement.kind in MANAGED_KINDS
         await self.start(portal, describe=describe)
         # What it wrote must be undone if a later statement of the same implicit transaction fails.
         self.relayed = self.relayed or portal.own_tag is not None

@@ -55,6 +55,7 @@ class Session:
             principal=principal,
             backend=self._backend,
             notice=lambda fields: client.write(notice_response(fields)),
+            remember=self._remember,
         )
         self._running = Running(
             client=client,
@@ -174,6 +175,9 @@ class Session:
         """Stop the run statement and have the loop notice."""
         self._interrupts.interrupt(lost_session(told=self._link.fatal_shown))
         self._client.wake()
+
+    def _remember(self, names: frozenset[str]) -> None:
+        self._running.remember(names)
 
     def _on_client_gone(self) -> None:
         self._interrupts.interrupt(SessionEnd())

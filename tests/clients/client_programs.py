@@ -16,7 +16,7 @@ DOWNLOAD_TIMEOUT_S = 120.0
 def require_program(name: str) -> None:
     """Skip the test if a program is not installed; in CI that is a failure."""
     if shutil.which(name) is None:
-        _missing(f"{name} is not installed")
+        missing(f"{name} is not installed")
 
 
 def pgjdbc_jar() -> Path:
@@ -36,11 +36,12 @@ def pgjdbc_jar() -> Path:
             check=False,
         )
         if not jar.exists():
-            _missing(f"pgjdbc {PGJDBC_VERSION} could not be downloaded: {done.stdout[-500:]}{done.stderr[-500:]}")
+            missing(f"pgjdbc {PGJDBC_VERSION} could not be downloaded: {done.stdout[-500:]}{done.stderr[-500:]}")
     return jar
 
 
-def _missing(reason: str) -> None:
+def missing(reason: str) -> None:
+    """Skip the test for want of a program; in CI that is a failure."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

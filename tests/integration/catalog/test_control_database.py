@@ -1,7 +1,8 @@
-"""The control database: migrations are applied once and verified; tenants, principals, sources and secrets are kept."""
+"""The control database: migrations are applied once and verified; tenants, principals and secrets are kept."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,31 +12,28 @@ from catalog.clusters import EmbeddedCluster
 from catalog.connection import OwnConnection
 from catalog.control import (
     Principal,
-    Source,
     Tenant,
+    aged_secrets,
     all_tenants,
     create_tenant,
-    delete_secret,
+    delete_secrets,
     get_secret,
     prepare_control_database,
     principal_named,
     put_principal,
-    put_source,
-    secret_handles,
-    sources_of,
     tenant_named,
 )
-from catalog.credentials import CredentialStore, handle_id
+from catalog.credentials import CredentialStore, Use, handle_id
 from catalog.errors import (
     InvalidName,
     MigrationFailed,
     PrincipalUnknown,
     SecretRefused,
     SecretUnknown,
-    ShapeInvalid,
     TenantExists,
     TenantUnknown,
 )
+from catalog.key_ring import FileKeyRing
 from catalog.migrations import Migration, migrate, read_migrations
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -76,7 +74,7 @@ async def test_a_failing_migration_leaves_nothing_behind_and_a_good_one_is_appli
 
 
 async def test_the_packages_migrations_are_numbered_without_gaps() -> None:
-    assert [migration.version for migration in read_migrations()] == [1, 2]
+    assert [migration.version for migration in read_migrations()] == [1, 2, 3]
 
 
 async def test_a_tenant_is_found_by_name_and_exists_once(control_connection: OwnConnection, tenant: Tenant) -> None:
@@ -124,52 +122,120 @@ async def test_a_principal_is_replaced_and_found_with_attributes(
         )
 
 
-async def test_sources_are_listed_by_server_and_hold_no_secrets(
-    control_connection: OwnConnection, tenant: Tenant
+@pytest.fixture
+def store() -> CredentialStore:
+    return CredentialStore(FileKeyRing(KEY))
+
+
+def use_of(tenant: Tenant) -> Use:
+    """Return what the test's credential is given for."""
+    return Use(tenant=tenant.id, server_oid=16_500, role_oid=0, audience=AUDIENCE)
+
+
+async def test_a_credential_opens_for_its_own_use_only(
+    control_connection: OwnConnection, tenant: Tenant, store: CredentialStore
 ) -> None:
-    for server in ("jira", "hub"):
-        source = Source(tenant=tenant.id, server=server, connector="github", options={"base_url": AUDIENCE})
-        await put_source(control_connection, source, secret_options=("token",))
-    assert [source.server for source in await sources_of(control_connection, tenant.id)] == ["hub", "jira"]
-    leaking = Source(tenant=tenant.id, server="hub", connector="github", options={"token": "ghp"})
-    with pytest.raises(ShapeInvalid):
-        await put_source(control_connection, leaking, secret_options=("token",))
-    assert (await sources_of(control_connection, tenant.id))[0].options == {"base_url": AUDIENCE}
-
-
-async def test_a_credential_opens_for_its_own_use_only(control_connection: OwnConnection, tenant: Tenant) -> None:
-    store = CredentialStore(KEY)
-    use: dict[str, object] = {"tenant": tenant.id, "server": "hub", "role": "ana", "audience": AUDIENCE}
-    handle = await store.put(control_connection, b"ghp_token", **use)  # type: ignore[arg-type]
-    assert await store.get(control_connection, handle, **use) == b"ghp_token"  # type: ignore[arg-type]
-    sealed = await get_secret(control_connection, handle_id(handle))
-    assert b"ghp_token" not in sealed.sealed
-    assert await secret_handles(control_connection, tenant=tenant.id, server="hub", role="ana") == (handle_id(handle),)
-    others: dict[str, object] = {
-        "tenant": uuid4(),
-        "server": "jira",
-        "role": "bob",
-        "audience": "https://evil.test:443",
-    }
-    for name, value in others.items():
-        with pytest.raises(SecretRefused) as caught:
-            await store.get(control_connection, handle, **{**use, name: value})  # type: ignore[arg-type]
-        assert caught.value.sqlstate == "28000"
-    with pytest.raises(SecretRefused):
-        await CredentialStore(bytes(32)).get(control_connection, handle, **use)  # type: ignore[arg-type]
-    await delete_secret(control_connection, handle_id(handle))
-    with pytest.raises(SecretUnknown):
-        await store.get(control_connection, handle, **use)  # type: ignore[arg-type]
-
-
-async def test_a_stored_secret_moved_to_another_row_stays_shut(
-    control_connection: OwnConnection, tenant: Tenant
-) -> None:
-    store = CredentialStore(KEY)
-    handle = await store.put(
-        control_connection, b"ghp_token", tenant=tenant.id, server="hub", role="ana", audience=AUDIENCE
+    use = use_of(tenant)
+    handle = await store.put(control_connection, b"ghp_token", use)
+    assert await store.get(control_connection, handle, use) == b"ghp_token"
+    assert b"ghp_token" not in (await get_secret(control_connection, handle_id(handle))).sealed
+    others = (
+        replace(use, tenant=uuid4()),
+        replace(use, server_oid=16_501),
+        replace(use, role_oid=10),
+        replace(use, audience="https://evil.test:443"),
     )
-    await control_connection.execute("UPDATE control.secrets SET role = 'bob' WHERE handle = $1", handle_id(handle))
-    assert isinstance(handle_id(handle), UUID)
+    for other in others:
+        with pytest.raises(SecretRefused) as caught:
+            await store.get(control_connection, handle, other)
+        assert caught.value.sqlstate == "28000"
+    with pytest.raises(SecretRefused, match="the tenant's key cannot be opened"):
+        await CredentialStore(FileKeyRing(bytes(32))).get(control_connection, handle, use)
+    await delete_secrets(control_connection, tenant=tenant.id, handles=[handle_id(handle)])
+    with pytest.raises(SecretUnknown):
+        await store.get(control_connection, handle, use)
+
+
+async def test_a_handle_is_verified_without_its_address(
+    control_connection: OwnConnection, tenant: Tenant, store: CredentialStore
+) -> None:
+    use = use_of(tenant)
+    handle = await store.put(control_connection, b"ghp_token", use)
+    await store.verify(control_connection, handle, replace(use, audience="https://elsewhere.test:443"))
+    for other in (replace(use, server_oid=16_501), replace(use, role_oid=10), replace(use, tenant=uuid4())):
+        with pytest.raises(SecretRefused):
+            await store.verify(control_connection, handle, other)
+
+
+@pytest.mark.parametrize("change", ["role_oid = 10", "server_oid = 16501", "audience = 'https://evil.test:443'"])
+async def test_a_stored_secret_moved_to_another_row_stays_shut(
+    control_connection: OwnConnection, tenant: Tenant, store: CredentialStore, change: str
+) -> None:
+    handle = await store.put(control_connection, b"ghp_token", use_of(tenant))
+    await control_connection.execute(f"UPDATE control.secrets SET {change} WHERE handle = $1", handle_id(handle))
+    moved = await get_secret(control_connection, handle_id(handle))
+    use = Use(tenant=tenant.id, server_oid=moved.server_oid, role_oid=moved.role_oid, audience=moved.audience)
+    with pytest.raises(SecretRefused, match="the credential cannot be opened"):
+        await store.get(control_connection, handle, use)
+
+
+async def test_every_tenant_has_a_key_of_its_own(control_connection: OwnConnection, tenant: Tenant) -> None:
+    other = await create_tenant(control_connection, name=f"t-{uuid4().hex}", database="acme")
+    ring = FileKeyRing(KEY)
+    keys = [await ring.data_key(control_connection, each.id) for each in (tenant, other)]
+    assert [len(key) for key in keys] == [32, 32]
+    assert keys[0] != keys[1]
+    assert await FileKeyRing(KEY).data_key(control_connection, tenant.id) == keys[0]
+    stored = await control_connection.fetch("SELECT sealed FROM control.data_keys")
+    assert not any(key in row["sealed"] for row in stored for key in keys)
+
+
+async def test_a_tenants_key_cannot_be_put_in_anothers_place(control_connection: OwnConnection, tenant: Tenant) -> None:
+    other = await create_tenant(control_connection, name=f"t-{uuid4().hex}", database="acme")
+    for each in (tenant, other):
+        await FileKeyRing(KEY).data_key(control_connection, each.id)
+    await control_connection.execute(
+        "UPDATE control.data_keys SET sealed = (SELECT sealed FROM control.data_keys WHERE tenant = $1)"
+        " WHERE tenant = $2",
+        tenant.id,
+        other.id,
+    )
     with pytest.raises(SecretRefused):
-        await store.get(control_connection, handle, tenant=tenant.id, server="hub", role="bob", audience=AUDIENCE)
+        await FileKeyRing(KEY).data_key(control_connection, other.id)
+
+
+async def test_secrets_are_listed_by_their_age(
+    control_connection: OwnConnection, tenant: Tenant, store: CredentialStore
+) -> None:
+    handles = [handle_id(await store.put(control_connection, b"ghp_token", use_of(tenant))) for _ in range(3)]
+    for hours, handle in enumerate(handles):
+        await control_connection.execute(
+            "UPDATE control.secrets SET created_at = now() - make_interval(hours => $1) WHERE handle = $2",
+            hours,
+            handle,
+        )
+
+    async def aged(age_s: float, count_max: int = 10) -> tuple[UUID, ...]:
+        return await aged_secrets(control_connection, tenant=tenant.id, age_s=age_s, count_max=count_max)
+
+    assert await aged(5_400) == (handles[2],)
+    assert await aged(1_800) == (handles[2], handles[1])
+    assert await aged(1_800, count_max=1) == (handles[2],)
+
+
+async def test_the_migration_to_identities_deletes_what_names_sealed(control: EmbeddedCluster) -> None:
+    connection = await control.connect(control.superuser, "template1")
+    first, *rest = read_migrations()
+    try:
+        await migrate(connection, [first])
+        await connection.execute(
+            "WITH made AS (INSERT INTO control.tenants (name, database) VALUES ('old', 'old') RETURNING id)"
+            " INSERT INTO control.secrets SELECT gen_random_uuid(), id, 'hub', 'public', 'https://a:443', 'x' FROM made"
+        )
+        await migrate(connection, [first, *rest])
+        assert await connection.fetchval("SELECT count(*)::int FROM control.secrets") == 0
+        assert await connection.fetchval("SELECT count(*)::int FROM control.tenants") == 1
+        assert await connection.fetchval("SELECT to_regclass('control.sources')") is None
+    finally:
+        await connection.execute("DROP SCHEMA control CASCADE")
+        await connection.close()

@@ -6,9 +6,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
 
-from catalog.credentials import CredentialStore, audience_of, handle_id, load_key
+from catalog.credentials import audience_of, handle_id
 from catalog.errors import InvalidName, KeyFileInvalid, SecretUnknown
+from catalog.key_ring import FileKeyRing, load_key, seal, unseal
 
 
 def test_a_key_is_made_once_and_read_again(tmp_path: Path) -> None:
@@ -30,7 +32,18 @@ def test_an_open_or_short_key_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyFileInvalid, match="32 bytes"):
         load_key(path)
     with pytest.raises(KeyFileInvalid):
-        CredentialStore(b"short")
+        FileKeyRing(b"short")
+
+
+def test_what_was_sealed_opens_with_its_key_and_label_only() -> None:
+    key = bytes(range(32))
+    sealed = seal(key, b"ghp_token", b"label")
+    assert unseal(key, sealed, b"label") == b"ghp_token"
+    assert b"ghp_token" not in sealed
+    assert seal(key, b"ghp_token", b"label") != sealed
+    for other in ((bytes(32), sealed, b"label"), (key, sealed, b"other"), (key, b"\x01" + sealed[1:], b"label")):
+        with pytest.raises(InvalidTag):
+            unseal(*other)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from omnisql_server.model.statement import Part
+import pytest
+
+from omnisql_server.model.definition import NotGrammatical
+from omnisql_server.model.statement import SECRET_KINDS, Part, StatementKind
+from omnisql_server.parse import router
 from omnisql_server.parse.router import route
 
 REACHING = frozenset({"issues", "Open Issues"})
@@ -40,3 +44,48 @@ def test_names_of_the_session_count_whatever_their_case() -> None:
 def test_what_cannot_be_read_is_relayed() -> None:
     assert parts_of("SELEC * FROM issues") is None
     assert route(b"SELECT '\xff' FROM issues", lambda text: True, REACHING, frozenset()) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE USER MAPPING FOR a SERVER gh OPTIONS (token 'ghp_hidden'",
+        "CREATE USER MAPING FOR a SERVER gh OPTIONS (token 'ghp_hidden')",
+        "create user mapping for a servr gh options (token 'ghp_hidden')",
+        "SELECT 1; CREATE SERVER gh FOREIGN DATA WRAPPR github OPTIONS (token 'ghp_hidden')",
+    ],
+)
+def test_what_cannot_be_read_and_may_hold_a_secret_is_kept_from_postgresql(text: str) -> None:
+    parts = parts_of(text)
+    assert parts is not None
+    (part,) = parts
+    assert part.statement is not None
+    assert part.statement.kind is StatementKind.NOT_GRAMMATICAL
+    assert part.statement.kind in SECRET_KINDS
+    assert isinstance(part.statement.definition, NotGrammatical)
+    assert part.statement.definition.sqlstate == "42601"
+    position = part.statement.definition.position or 0
+    assert 0 < position <= len(text) + 1
+
+
+def test_a_position_counts_characters() -> None:
+    parts = parts_of("SELECT 'äöü'; DROP USER MAPPING IF x")
+    assert parts is not None
+    assert parts[0].statement is not None
+    assert parts[0].statement.definition == NotGrammatical(
+        message='syntax error at or near "x"', sqlstate="42601", position=36
+    )
+
+
+def test_what_is_not_utf_8_and_may_hold_a_secret_is_kept_from_postgresql() -> None:
+    parts = route(b"CREATE USER MAPPING FOR a SERVER b OPTIONS (c '\xff')", lambda text: False, REACHING, frozenset())
+    assert parts is not None
+    assert parts[0].statement is not None
+    assert isinstance(parts[0].statement.definition, NotGrammatical)
+    assert parts[0].statement.definition.sqlstate == "22021"
+
+
+def test_a_text_that_may_hold_a_secret_is_not_cached() -> None:
+    before = router._parse.cache_info().currsize
+    assert parts_of("CREATE USER MAPPING FOR a SERVER gh OPTIONS (token 'ghp_uncached')") is not None
+    assert router._parse.cache_info().currsize == before

@@ -1,0 +1,70 @@
+"""How commands are told secrets: a hidden prompt, stdin or a file, never an argument. Errors never repeat a value."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from connectors.sdk.connector import Connector, Option
+from omnisql_server.errors import ConfigurationInvalid
+
+
+def given_options(pairs: Iterable[str], secrets: tuple[str, ...]) -> dict[str, str]:
+    """Read `name=value` arguments.
+
+    Raises:
+        ConfigurationInvalid: one has another form, or is a secret.
+    """
+    options = _pairs(pairs, "--option")
+    for name in options:
+        if name in secrets:
+            raise ConfigurationInvalid(
+                message=f"option {name} is a secret and is not taken from the command line",
+                hint=f"Leave it out and be asked for it, or use --secret-file {name}=FILE.",
+            )
+    return options
+
+
+def read_secrets(connector: Connector, files: Iterable[str]) -> dict[str, str]:
+    """Read every secret of a connector: from its file, else by asking; one that is not required may stay empty.
+
+    Raises:
+        ConfigurationInvalid: a required one is missing, or a file is for no secret. OSError: a file cannot be read.
+    """
+    wanted = {option.name: option for option in connector.options if option.secret}
+    found = {
+        name: Path(file).read_text(encoding="utf-8").rstrip("\r\n") for name, file in _files(files, wanted).items()
+    }
+    for name, option in wanted.items():
+        if name not in found:
+            found[name] = _asked(option)
+        if option.required and not found[name]:
+            raise ConfigurationInvalid(message=f"secret {name} is missing", detail=option.description)
+    return {name: value for name, value in found.items() if value}
+
+
+def _files(files: Iterable[str], wanted: Mapping[str, Option]) -> dict[str, str]:
+    pairs = _pairs(files, "--secret-file")
+    for name in pairs:
+        if name not in wanted:
+            raise ConfigurationInvalid(message=f"there is no secret {name}", hint=f"There are {', '.join(wanted)}.")
+    return pairs
+
+
+def _asked(option: Option) -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{option.name} ({option.description}): ")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _pairs(texts: Iterable[str], argument: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            # The text is not repeated: it may be a secret.
+            raise ConfigurationInvalid(message=f"{argument} is to be written name=value")
+        pairs[name] = value
+    return pairs

@@ -1,0 +1,78 @@
+"""IMPORT FOREIGN SCHEMA: the API's tables become foreign tables, made on the backend in the user's transaction.
+
+As in PostgreSQL's own wrappers, tables of LIMIT TO and EXCEPT that do not exist are passed over; a NOTICE names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from catalog.foreign_ddl import create_statements
+from connectors.sdk.table import Table
+from omnisql_server.errors import InternalError
+from omnisql_server.manage.asking import Asking, require_usage
+from omnisql_server.manage.errors import RemoteSchemaUnknown
+from omnisql_server.manage.execution import execute_all
+from omnisql_server.manage.facts import find_server, require_server
+from omnisql_server.manage.options import refuse_unknown
+from omnisql_server.model.definition import ImportDefinition, ImportRule
+from omnisql_server.model.run import SessionView
+from omnisql_server.model.statement import Statement
+from omnisql_server.provision import foreign_tables
+
+
+class ManageImport:
+    """Carries out IMPORT FOREIGN SCHEMA; implements `manage.managed.Manage`."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    async def claims(self, statement: Statement, view: SessionView) -> bool:
+        """Claim imports from servers of OmniSQL's wrappers, and from those that do not exist."""
+        server = await find_server(view.backend, _definition(statement).server, view.principal.name)
+        return server is None or server.ours
+
+    async def run(self, statement: Statement, view: SessionView) -> str:
+        """Prove the user's credential, then make the tables, all or none.
+
+        Raises:
+            RemoteSchemaUnknown: HV00Q. SourceOptionInvalid: HV00D. CredentialMissing: 28000. BackendError: PostgreSQL
+            refuses to make a table. ConnectorError: the source cannot be asked.
+        """
+        definition = _definition(statement)
+        server = await require_server(view.backend, definition.server, view.principal.name)
+        require_usage(server)
+        if definition.remote_schema != server.wrapper:
+            raise RemoteSchemaUnknown(
+                message=f'schema "{definition.remote_schema}" is not present on foreign server "{server.name}"',
+                hint=f"IMPORT FOREIGN SCHEMA {server.wrapper} FROM SERVER {server.name} INTO {definition.local_schema}",
+            )
+        refuse_unknown(definition.options, ())
+        found = await self._asking.tables(server, prove=True)
+        _tell_of_absent(definition, found, view)
+        wanted = foreign_tables(definition.local_schema, server.name, _chosen(definition, found))
+        await execute_all(view.backend, [text for table in wanted for text in create_statements(table)])
+        view.remember(frozenset(table.name for table in wanted))
+        return "IMPORT FOREIGN SCHEMA"
+
+
+def _chosen(definition: ImportDefinition, found: Sequence[Table]) -> list[Table]:
+    if definition.rule is ImportRule.ALL:
+        return list(found)
+    limited = definition.rule is ImportRule.LIMIT_TO
+    return [table for table in found if (table.name in definition.tables) is limited]
+
+
+def _tell_of_absent(definition: ImportDefinition, found: Sequence[Table], view: SessionView) -> None:
+    names = {table.name for table in found}
+    for name in definition.tables:
+        if name not in names:
+            message = f'server "{definition.server}" has no table "{name}"'
+            detail = f"It has {', '.join(sorted(names))}."
+            view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message, "D": detail})
+
+
+def _definition(statement: Statement) -> ImportDefinition:
+    if not isinstance(statement.definition, ImportDefinition):
+        raise InternalError(message="a statement is not the import it was taken for")
+    return statement.definition

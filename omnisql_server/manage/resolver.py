@@ -1,0 +1,170 @@
+"""Finds the source that a user has under a server's name: its options, and its secrets unsealed.
+
+What is settled in the catalog is read once, by OmniSQL's own connection, and kept until the catalog changes. While a
+transaction with DDL is open somewhere, the session's own backend is asked: it knows what its transaction has made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from uuid import UUID
+
+import asyncpg
+
+from catalog.connection import Connection
+from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
+from catalog.quoting import options_from_array
+from catalog.snapshot import Snapshot
+from connectors.sdk.connector import Connector, Source
+from omnisql_server.manage.errors import CredentialMissing
+from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
+from omnisql_server.manage.options import audience, secret_options
+from omnisql_server.model.run import SessionView
+
+KEPT_MAX = 4096
+
+HELD_SQL = "SELECT umoptions FROM pg_catalog.pg_user_mappings WHERE umid OPERATOR(pg_catalog.=) $1::pg_catalog.oid"
+"""The options of a user mapping that its user may not see."""
+
+Connect = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Opens a connection of OmniSQL's own for a moment."""
+
+
+class Resolver:
+    """Resolves the sources of one tenant; `tenant_connection` is to its database, `control_connection` to control."""
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        tenant_id: UUID,
+        tenant_connection: Connect,
+        control_connection: Connect,
+        credentials: CredentialStore,
+        connector_of: Callable[[str], Connector],
+    ) -> None:
+        self._tenant = tenant
+        self._tenant_id = tenant_id
+        self._tenant_connection = tenant_connection
+        self._control_connection = control_connection
+        self._credentials = credentials
+        self._connector_of = connector_of
+        self._kept: dict[tuple[str, str], tuple[int, Source]] = {}
+
+    async def resolve(self, server: str, view: SessionView, snapshot: Snapshot) -> Source:
+        """Return the source that a session's user has under a server's name.
+
+        Raises:
+            ServerUnknown: 42704. CredentialMissing, CatalogError: 28000, there is no credential that may be used.
+        """
+        if not snapshot.settled or server not in snapshot.servers:
+            return await self.source_of(await self.look_up(server, view))
+        key = (server, view.principal.name)
+        sequence, known = self._kept.get(key, (-1, None))
+        if known is None or sequence != snapshot.sequence:
+            known = await self.source_of(await self._read(server, view))
+            if len(self._kept) >= KEPT_MAX:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = (snapshot.sequence, known)
+        return known
+
+    async def look_up(self, server: str, view: SessionView) -> ServerFacts:
+        """Read a server and its user's mapping through the session's backend.
+
+        Raises:
+            ServerUnknown: 42704.
+        """
+        return await require_server(view.backend, server, view.principal.name)
+
+    async def source_of(self, facts: ServerFacts) -> Source:
+        """Put a source together and unseal its secrets.
+
+        Raises:
+            CredentialMissing: 28000. CatalogError: 28000, a secret was given for another use.
+        """
+        connector = self._connector_of(facts.wrapper)
+        mapping = facts.mapping
+        held = await self._held(mapping) if mapping is not None else {}
+        secrets = secret_options(connector)
+        options = {**facts.options, **{name: value for name, value in held.items() if name not in secrets}}
+        role_oid = mapping.role_oid if mapping is not None else 0
+        handles = {name: value for name, value in held.items() if name in secrets and value}
+        unsealed = await self._unseal(handles, facts, connector, role_oid, options)
+        _require_secrets(connector, facts, unsealed)
+        return Source(
+            tenant=self._tenant,
+            server=facts.name,
+            connector=facts.wrapper,
+            options=options,
+            secrets=unsealed,
+            credential_id=f"{facts.oid}:{role_oid}:{','.join(sorted(handles.values()))}",
+        )
+
+    async def _read(self, server: str, view: SessionView) -> ServerFacts:
+        async with self._tenant_connection() as connection:
+            row = await connection.fetchrow(SERVER, server, view.principal.name)
+        # The snapshot may be older than a DROP SERVER: then the session's backend has the last word.
+        return server_facts(_texts(row)) if row is not None else await self.look_up(server, view)
+
+    async def _held(self, mapping: MappingFacts) -> Mapping[str, str]:
+        if mapping.options is not None:
+            return mapping.options
+        async with self._tenant_connection() as connection:
+            return options_from_array(await connection.fetchval(HELD_SQL, mapping.oid))
+
+    async def _unseal(
+        self,
+        handles: Mapping[str, str],
+        facts: ServerFacts,
+        connector: Connector,
+        role_oid: int,
+        options: Mapping[str, str],
+    ) -> dict[str, str]:
+        if not handles:
+            return {}
+        use = Use(
+            tenant=self._tenant_id,
+            server_oid=facts.oid,
+            role_oid=role_oid,
+            audience=audience(connector, facts.name, options),
+        )
+        opened = {}
+        async with self._control_connection() as connection:
+            for name, handle in handles.items():
+                opened[name] = (await self._credentials.get(connection, handle, use)).decode()
+        return opened
+
+
+def is_handle(value: str) -> bool:
+    """Say whether an option's value is the handle of a secret rather than a secret."""
+    return value.startswith(HANDLE_PREFIX)
+
+
+def _require_secrets(connector: Connector, facts: ServerFacts, unsealed: Mapping[str, str]) -> None:
+    missing = [
+        option.name
+        for option in connector.options
+        if option.secret and option.required and not unsealed.get(option.name)
+    ]
+    if not missing:
+        return
+    if facts.mapping is None:
+        given = ", ".join(f"{name} '...'" for name in missing)
+        hint = f"CREATE USER MAPPING FOR CURRENT_USER SERVER {facts.name} OPTIONS ({given})"
+    else:
+        role = "PUBLIC" if facts.mapping.role_oid == 0 else "CURRENT_USER"
+        given = ", ".join(f"ADD {name} '...'" for name in missing)
+        hint = f"ALTER USER MAPPING FOR {role} SERVER {facts.name} OPTIONS ({given})"
+    raise CredentialMissing(message=f'there is no credential for server "{facts.name}"', hint=hint)
+
+
+def _texts(row: asyncpg.Record) -> Sequence[str | None]:
+    """Write a row as a backend's text format would."""
+    return [_text(value) for value in row.values()]
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    return ("t" if value else "f") if isinstance(value, bool) else str(value)
