@@ -30,6 +30,10 @@ CONTROL_SETTINGS: Mapping[str, str] = {
 COMMAND_TIMEOUT_S = 60.0
 
 
+# What a server that is absent, starting, stopping or speaking something else is met with.
+UNREACHABLE = (OSError, TimeoutError, tls.SSLError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError)
+
+
 async def connect_control(*, timeout_s: float, **where: Any) -> OwnConnection:
     """Open a control connection; `where` are asyncpg's own arguments for host, port, user, database, dsn or password.
 
@@ -39,5 +43,5 @@ async def connect_control(*, timeout_s: float, **where: Any) -> OwnConnection:
         return await asyncpg.connect(
             timeout=timeout_s, command_timeout=COMMAND_TIMEOUT_S, server_settings=dict(CONTROL_SETTINGS), **where
         )
-    except (OSError, TimeoutError, tls.SSLError, asyncpg.CannotConnectNowError) as error:
+    except UNREACHABLE as error:
         raise ClusterUnavailable("the cluster does not accept connections", detail=str(error) or None) from error

@@ -40,6 +40,9 @@ INSERT INTO control.tenants (name, database, dsn, cluster, owner) VALUES ($1, $2
 """
 TENANT_BY_NAME_SQL = f"SELECT {TENANT_COLUMNS} FROM control.tenants WHERE name = $1"
 ALL_TENANTS_SQL = f"SELECT {TENANT_COLUMNS} FROM control.tenants ORDER BY name"
+CORRECT_TENANT_SQL = f"""
+UPDATE control.tenants SET dsn = $2, owner = $3 WHERE id = $1 AND NOT ready RETURNING {TENANT_COLUMNS}
+"""
 MARK_READY_SQL = "UPDATE control.tenants SET ready = true, owner = $2 WHERE id = $1"
 ALL_PRINCIPALS_SQL = """
 SELECT name, verifier, attributes, roles FROM control.principals WHERE tenant = $1 ORDER BY name
@@ -137,8 +140,7 @@ async def create_tenant(
     password.
     """
     check_tenant_name(name)
-    if dsn is not None and (urlsplit(dsn).password or "password" in parse_qs(urlsplit(dsn).query)):
-        raise InvalidName("a DSN may not hold a password", hint="Use a client certificate or a password file.")
+    _check_dsn(dsn)
     try:
         row = await connection.fetchrow(CREATE_TENANT_SQL, name, database, dsn, _new_cluster_name(name), owner)
     except asyncpg.UniqueViolationError as error:
@@ -161,6 +163,15 @@ def check_tenant_name(name: str) -> None:
     """
     if not TENANT_NAME.fullmatch(name):
         raise InvalidName("a tenant's name has lower-case letters, digits, _ and - only", detail=name[:80])
+
+
+async def correct_tenant(connection: Connection, tenant: UUID, *, dsn: str | None, owner: str) -> Tenant:
+    """Replace DSN and owner on record of a tenant that was not made to its end.
+
+    Raises: InvalidName (42602) for a DSN that holds a password, TenantUnknown (3D000).
+    """
+    _check_dsn(dsn)
+    return _tenant(await connection.fetchrow(CORRECT_TENANT_SQL, tenant, dsn, owner), str(tenant))
 
 
 async def mark_ready(connection: Connection, tenant: UUID, owner: str) -> None:
@@ -248,6 +259,11 @@ async def aged_secrets(connection: Connection, *, tenant: UUID, age_s: float, co
 async def delete_secrets(connection: Connection, *, tenant: UUID, handles: Iterable[UUID]) -> None:
     """Forget secrets of a tenant; forgetting one that does not exist does nothing."""
     await connection.execute(FORGET_SQL, tenant, list(handles))
+
+
+def _check_dsn(dsn: str | None) -> None:
+    if dsn is not None and (urlsplit(dsn).password or "password" in parse_qs(urlsplit(dsn).query)):
+        raise InvalidName("a DSN may not hold a password", hint="Use a client certificate.")
 
 
 def _new_cluster_name(name: str) -> str:

@@ -16,7 +16,7 @@ from catalog.clusters.cluster import Cluster
 from catalog.connection import Connection
 from catalog.errors import DatabaseInUse, RoleRefused, RoleUnknown, TenantExists
 from catalog.information_schema import mend_information_schema
-from catalog.quoting import identifier, literal
+from catalog.quoting import identifier, literal, options_from_array
 from catalog.validators import CATALOG_SCHEMA
 
 MAINTENANCE_DATABASE = "postgres"
@@ -37,6 +37,11 @@ CUSTOM_SETTINGS = (
 DDL_LOCK_CLASS = 0x6F6D6E69
 DDL_LOCK_OBJECT = 0x64646C
 
+DATABASE_SETTINGS_SQL = """
+SELECT s.setconfig FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d
+ON d.oid OPERATOR(pg_catalog.=) s.setdatabase
+WHERE s.setrole OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND d.datname OPERATOR(pg_catalog.=) $1
+"""
 CONTROL_ROLE_SQL = """
 SELECT r.rolname FROM pg_catalog.pg_roles r
 WHERE pg_catalog.shobj_description(r.oid, 'pg_authid') OPERATOR(pg_catalog.=) $1 ORDER BY r.oid LIMIT 1
@@ -78,8 +83,12 @@ END
 """
 
 
-async def create_tenant_database(cluster: Cluster, database: str) -> str:
-    """Make the database with its control role and catalog schema; return the control role's name."""
+async def create_tenant_database(cluster: Cluster, database: str, *, settings: Mapping[str, str] | None = None) -> str:
+    """Make the database with its control role and catalog schema; return the control role's name.
+
+    `settings` are what sessions start with unless a role or the client says otherwise; they belong to the database, so
+    that SHOW, RESET and DISCARD ALL know them and ALTER ROLE .. SET prevails over them.
+    """
     connection = await cluster.connect(cluster.superuser, MAINTENANCE_DATABASE)
     try:
         control_role = await _control_role(connection)
@@ -92,6 +101,7 @@ async def create_tenant_database(cluster: Cluster, database: str) -> str:
         # As PostgreSQL has it, so that a role which the owner makes can use the database: there is no other to use.
         await connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {identifier(database)} TO PUBLIC")
         await connection.execute(f"GRANT SET ON PARAMETER {', '.join(CUSTOM_SETTINGS)} TO PUBLIC")
+        await _set_defaults(connection, database, settings or {})
     finally:
         await connection.close()
     connection = await cluster.connect(cluster.superuser, database)
@@ -230,6 +240,14 @@ async def _create_catalog_schema(connection: Connection, control_role: str) -> N
                 f"CREATE EVENT TRIGGER {trigger} ON {event} EXECUTE FUNCTION {CATALOG_SCHEMA}.note_ddl()"
             )
     await install_fences(connection, control_role)
+
+
+async def _set_defaults(connection: Connection, database: str, settings: Mapping[str, str]) -> None:
+    present = options_from_array(await connection.fetchval(DATABASE_SETTINGS_SQL, database))
+    for name, value in settings.items():
+        if present.get(name) != value:
+            setting = ".".join(identifier(part) for part in name.split("."))
+            await connection.execute(f"ALTER DATABASE {identifier(database)} SET {setting} = {literal(value)}")
 
 
 async def _create_role(connection: Connection, role: str) -> None:

@@ -16,7 +16,6 @@ from omnisql_server.admin.channel import serve_admin
 from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
-from omnisql_server.model.custom_settings import DEFAULTS
 from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
 from omnisql_server.policy.rules import load_rules
@@ -64,7 +63,6 @@ async def serve_tenants(
                 database=opened.record.database,
                 runner=opened.pipeline,
                 pool=pool,
-                settings=DEFAULTS,
             )
 
     listener = Listener(

@@ -17,6 +17,7 @@ from connectors.sdk.connector import Connector
 from connectors.sdk.table import Table
 from omnisql_server.introspection.connector import INTROSPECTION
 from omnisql_server.manage.options import mapping_options, secret_options, server_options
+from omnisql_server.model.custom_settings import DEFAULTS
 
 EVERYONE_OID = 0
 """The role in a credential's seal when the mapping is for PUBLIC."""
@@ -83,7 +84,7 @@ async def install_builtin(connection: Connection, *, control_role: str, owner: s
 
 async def update_database(cluster: Cluster, database: str, owner: str) -> None:
     """Bring a tenant's database to what this version of OmniSQL keeps in it; an unchanged one is not touched."""
-    control_role = await create_tenant_database(cluster, database)
+    control_role = await create_tenant_database(cluster, database, settings=DEFAULTS)
     connection = await cluster.connect(cluster.superuser, database)
     try:
         await install_builtin(connection, control_role=control_role, owner=owner)

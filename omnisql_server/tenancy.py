@@ -7,6 +7,7 @@ closed and its cluster is stopped, and the next log-in opens it again.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,9 +19,9 @@ import structlog
 
 from catalog import control
 from catalog.clusters import Cluster
-from catalog.connection import Connection
+from catalog.connection import Connection, OwnConnection
 from catalog.errors import CatalogError, ClusterUnavailable, PrincipalUnknown, TenantUnknown
-from catalog.snapshot import Snapshot, load_snapshot
+from catalog.snapshot import Snapshot, load_snapshot, read_sequence
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector
 from omnisql_server.errors import TooManyConnections
@@ -41,7 +42,8 @@ from omnisql_server.services import Services
 from omnisql_server.settings import Settings
 from omnisql_server.tenant import Tenant
 
-HOUSEKEEPING_INTERVAL_S = 2.0
+HOUSEKEEPING_INTERVAL_S = 1.0
+ROLES_INTERVAL_S = 10.0
 SESSIONS_POLL_S = 0.02
 ROLES_TOUCHED_FOR_S = 60.0
 """How long after a statement that may have changed roles every log-in looks at them first."""
@@ -62,7 +64,11 @@ class OpenTenant:
 
 @dataclass(slots=True, kw_only=True)
 class _Held:
-    """A tenant as this server holds it; `closed` says that it takes no sessions until further notice."""
+    """A tenant as this server holds it.
+
+    `closed` says that it takes no sessions until further notice. `watch` is the connection that asks once a second
+    whether the catalog has changed. Times are of the monotonic clock.
+    """
 
     opened: OpenTenant | None = None
     sessions: int = 0
@@ -70,6 +76,8 @@ class _Held:
     closed: bool = False
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     mirroring: asyncio.Lock = field(default_factory=asyncio.Lock)
+    mirrored_s: float = -math.inf
+    watch: OwnConnection | None = None
 
 
 class Tenancy:
@@ -179,16 +187,34 @@ class Tenancy:
         self._held.clear()
 
     async def _housekeep_once(self, idle_s: float) -> None:
+        now_s = time.monotonic()
         for name, held in list(self._held.items()):
-            if held.sessions or _touched(held):
+            if _touched(held) or (held.sessions and now_s - held.mirrored_s >= ROLES_INTERVAL_S):
                 await self._mirror(name, held)
-            elif time.monotonic() - held.idle_since_s >= idle_s:
+            if held.sessions:
+                await self._follow(held)
+            elif now_s - held.idle_since_s >= idle_s:
                 await self._close(held)
         await self._services.clusters.stop_idle(idle_s)
+
+    async def _follow(self, held: _Held) -> None:
+        """Have a tenant's snapshot follow its catalog, so that what one session makes others soon route right."""
+        opened = held.opened
+        if opened is None:
+            return
+        try:
+            if held.watch is None or held.watch.is_closed():
+                held.watch = await opened.cluster.connect(opened.cluster.superuser, opened.record.database)
+            await opened.tenant.follow(await read_sequence(held.watch))
+        except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            # The cluster went away; its sessions are told, and the next log-in starts it.
+            _log.debug("catalog_not_followed", reason=str(error))
+            _forget_watch(held)
 
     async def _close(self, held: _Held) -> None:
         async with held.changing:
             opened, held.opened = held.opened, None
+            _forget_watch(held)
             if opened is not None:
                 await opened.stack.aclose()
 
@@ -206,6 +232,7 @@ class Tenancy:
             try:
                 async with self._services.clusters.lease(opened.record.cluster, opened.record.dsn) as cluster:
                     await copy_roles(self._services, opened.record, cluster)
+                    held.mirrored_s = time.monotonic()
             except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 _log.warning("roles_not_mirrored", tenant=name, reason=str(error))
 
@@ -289,6 +316,12 @@ def _source_bounds(settings: Settings) -> SourceBounds:
         sweep_interval_s=settings.credentials.sweep_interval_s,
         sweep_age_s=settings.credentials.sweep_age_s,
     )
+
+
+def _forget_watch(held: _Held) -> None:
+    watch, held.watch = held.watch, None
+    if watch is not None:
+        watch.terminate()
 
 
 def _touched(held: _Held) -> bool:

@@ -72,7 +72,8 @@ class ClusterPool:
         if self._closed:
             raise ClusterUnavailable("the server is shutting down")
         entry = self._entries.get(name)
-        if entry is None:
+        if entry is None or (dsn is not None and not entry.running and not entry.users):
+            # An external cluster may have another DSN by now.
             entry = self._entries[name] = _Entry(cluster=self._make(name, dsn))
         entry.users += 1
         try:

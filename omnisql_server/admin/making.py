@@ -31,8 +31,10 @@ async def make_tenant(
             record = await control.tenant_named(connection, name)
         except TenantUnknown:
             record = await control.create_tenant(connection, name=name, database=name, dsn=dsn, owner=owner)
-    if record.ready and record.owner is not None:
-        raise TenantExists("the tenant exists already", detail=name)
+        if record.ready and record.owner is not None:
+            raise TenantExists("the tenant exists already", detail=name)
+        if not record.ready:
+            record = await control.correct_tenant(connection, record.id, dsn=dsn, owner=owner)
     async with services.clusters.lease(record.cluster, record.dsn) as cluster:
         await create_tenant_database(cluster, record.database)
         await put_user(services, record, cluster, owner, verifier=verifier)

@@ -151,6 +151,7 @@ def read_state(answer: Answer) -> tuple[int, str, Settings]:
         on_source_error=checked("omnisql.on_source_error", on_error),
         max_api_calls=int(count) if (count := checked("omnisql.max_api_calls", calls)) else None,
         current_user=user or "",
+        catalog_first=_is_catalog_first(path or ""),
     )
     return int(sequence or 0), path or "", settings
 
@@ -181,6 +182,12 @@ def read_relation(row: tuple[str | None, ...], api_wrappers: frozenset[str]) -> 
         definition=(definition or "").rstrip().rstrip(";"),
         security_invoker=_options(reloptions).get("security_invoker", "false") in ("true", "on", "1", "yes"),
     )
+
+
+def _is_catalog_first(search_path: str) -> bool:
+    """Say whether pg_catalog is searched first: by its place, or because the path does not name it."""
+    schemas = [schema.strip().strip('"') for schema in search_path.split(",")]
+    return "pg_catalog" not in schemas[1:]
 
 
 def _duration_ms(text: str) -> int:

@@ -77,6 +77,8 @@ def choose_engine(query: BoundQuery) -> Engine:
     reason = derive(query, _Refusal, lambda: _Refusal(reason=refusal(query)), f"refusal {query.settings}").reason
     if query.settings.engine == POSTGRES:
         return Engine(name=POSTGRES, reason="omnisql.engine is postgres")
+    if not query.settings.catalog_first:
+        reason = reason or "search_path has other schemas before pg_catalog: functions and operators may be theirs"
     if reason is None:
         return Engine(name=DUCKDB, reason="every part of the statement is proved to mean the same")
     if query.settings.engine == DUCKDB:

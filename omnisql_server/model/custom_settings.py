@@ -51,7 +51,7 @@ CUSTOM_SETTINGS: Mapping[str, CustomSetting] = {
 }
 
 DEFAULTS: Mapping[str, str] = {setting.name: setting.default for setting in CUSTOM_SETTINGS.values()}
-"""What every session starts with, in its start-up packet, so that SHOW, RESET and DISCARD ALL know it."""
+"""What every session starts with, by its database, so that SHOW, RESET and DISCARD ALL know it."""
 
 
 def refusal(name: str, value: str | None) -> OmniSQLError | None:

@@ -36,7 +36,10 @@ class ParsedQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the backend's settings were when the statement was bound."""
+    """What the backend's settings were when the statement was bound.
+
+    `catalog_first` says that PostgreSQL's own functions and operators are found before those of users.
+    """
 
     time_zone: str
     date_style: str
@@ -47,6 +50,7 @@ class Settings:
     on_source_error: str
     max_api_calls: int | None
     current_user: str
+    catalog_first: bool = True
 
     @property
     def plain_output(self) -> bool:

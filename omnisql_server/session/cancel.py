@@ -7,10 +7,11 @@ import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from catalog.clusters import ClusterAddress
 from omnisql_server.errors import TooManyConnections
+from omnisql_server.session.dial import dial
 from wire.startup import encode_cancel_request
 
 SHORT_KEY_BYTES = 4
@@ -83,12 +84,24 @@ class CancelRegistry:
 
 async def send_cancel(address: ClusterAddress, process_id: int, secret_key: bytes) -> None:
     """Send a cancel request and wait for the end of its connection, which comes after the signal was sent."""
-    if address.socket_path is not None:
-        reader, writer = await asyncio.open_unix_connection(str(address.socket_path))
-    else:
-        reader, writer = await asyncio.open_connection(address.host, address.port)
+    request = await dial(address, _CancelRequest)
     try:
-        writer.write(encode_cancel_request(process_id, secret_key))
-        await reader.read()
+        request.transport.write(encode_cancel_request(process_id, secret_key))
+        await request.over.wait()
     finally:
-        writer.close()
+        request.transport.close()
+
+
+class _CancelRequest(asyncio.Protocol):
+    """The connection of one cancel request; PostgreSQL answers nothing and ends it."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport."""
+        self.transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Note the end."""
+        self.over.set()

@@ -12,6 +12,7 @@ from typing import Self, cast
 
 from catalog.clusters import ClusterAddress
 from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
+from omnisql_server.session.dial import dial
 from wire.backend_decode import decode_authentication, decode_backend_key_data, decode_report
 from wire.errors import WireError
 from wire.framing import Frame, FrameBuffer
@@ -169,14 +170,10 @@ async def log_in(address: ClusterAddress, parameters: Mapping[str, str], timeout
         ClusterRefused: 57P03, it cannot be reached or asks for a password.
     """
     connection = BackendConnection(address)
-    loop = asyncio.get_running_loop()
     logged_in = False
     try:
         async with asyncio.timeout(timeout_s):
-            if address.socket_path is not None:
-                await loop.create_unix_connection(lambda: connection, str(address.socket_path))
-            else:
-                await loop.create_connection(lambda: connection, address.host or "localhost", address.port)
+            await dial(address, lambda: connection)
             await connection.start_up(parameters)
             logged_in = True
     except (OSError, TimeoutError) as error:

@@ -22,6 +22,7 @@ CREATE FUNCTION trap.never(oid, oid) RETURNS boolean LANGUAGE sql AS $$ SELECT f
 CREATE FUNCTION trap.never(integer, integer) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$;
 CREATE OPERATOR trap.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = trap.never);
 CREATE OPERATOR trap.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = trap.never);
+CREATE FUNCTION trap.length(text) RETURNS integer LANGUAGE sql AS $$ SELECT -1 $$;
 CREATE DOMAIN trap.oid AS pg_catalog.int4 CHECK (false);
 CREATE DOMAIN trap.text AS pg_catalog.text CHECK (false);
 CREATE FOREIGN TABLE trap.labels (name text OPTIONS ("column" 'name')) SERVER github OPTIONS ("table" 'labels');
@@ -52,6 +53,15 @@ def test_answers_and_policies_stay_what_they_are(trapped: psycopg.Connection, ev
     assert value_of(trapped, COUNT) == WEB_COUNT
     repositories = "SELECT DISTINCT repo FROM github.issues WHERE owner = 'acme' ORDER BY repo"
     assert rows_of(trapped, repositories) == rows_of(eve, repositories)
+
+
+def test_the_user_s_own_functions_are_found_where_the_search_path_has_them_first(
+    trapped: psycopg.Connection, eve: psycopg.Connection
+) -> None:
+    first = f"SELECT length(title) FROM github.issues WHERE {WEB} ORDER BY number LIMIT 1"
+    assert value_of(trapped, first) == -1
+    assert value_of(eve, first) > 0
+    assert "search_path has other schemas before pg_catalog" in str(rows_of(trapped, f"EXPLAIN {first}"))
 
 
 def test_privileges_stay_what_they_are(trapped: psycopg.Connection) -> None:
