@@ -22,6 +22,7 @@ from omnisql_server.model.custom_settings import DEFAULTS
 EVERYONE_OID = 0
 """The role in a credential's seal when the mapping is for PUBLIC."""
 
+SERVER_OPEN_SQL = "SELECT pg_catalog.has_server_privilege('public', $1, 'USAGE')"
 SERVER_OID_SQL = "SELECT s.oid FROM pg_catalog.pg_foreign_server s WHERE s.srvname OPERATOR(pg_catalog.=) $1"
 
 
@@ -79,6 +80,8 @@ async def install_builtin(connection: Connection, *, control_role: str, owner: s
         grants=["public"],
         owner=control_role,
     )
+    if not await connection.fetchval(SERVER_OPEN_SQL, INTROSPECTION.name):
+        await connection.execute(f"GRANT USAGE ON FOREIGN SERVER {identifier(INTROSPECTION.name)} TO PUBLIC")
     await install_procedures(connection)
 
 

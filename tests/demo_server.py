@@ -81,6 +81,11 @@ class DemoServer:
     jira: Simulator
     _limits: list[redis.Redis] = field(default_factory=list, repr=False)
 
+    @property
+    def cluster(self) -> Path:
+        """Return the data directory of the tenant's cluster."""
+        return next((self.directory / "data" / "postgres" / "clusters").glob(f"{DATABASE}-*/"))
+
     def arguments(self, user: str) -> dict[str, Any]:
         """Return how psycopg and asyncpg connect as a user."""
         return {"host": "127.0.0.1", "port": self.port, "user": user, "password": PASSWORD}

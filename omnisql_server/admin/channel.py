@@ -43,9 +43,10 @@ class AdminRequestInvalid(OmniSQLError):
 @asynccontextmanager
 async def serve_admin(directory: Path, administration: TenantAdministration) -> AsyncIterator[None]:
     """Answer administrative requests for the time of the block; `directory` is the data directory."""
+    record = directory / RECORD_NAME
+    _remove_left_over(record)
     folder = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX))
     path = folder / "s"
-    record = directory / RECORD_NAME
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -111,6 +112,16 @@ async def carry_out(
         raise AdminRequestInvalid(message=f"operation {operation} does not take these arguments") from error
     outcome = await pending
     return outcome if isinstance(outcome, tuple) else (outcome,)
+
+
+def _remove_left_over(record: Path) -> None:
+    """Remove the folder that a server left which was killed."""
+    try:
+        folder = Path(record.read_text(encoding="utf-8")).parent
+    except FileNotFoundError:
+        return
+    if folder.name.startswith(SOCKET_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _answer(reader: asyncio.StreamReader, administration: TenantAdministration) -> bytes:

@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from catalog.clusters.external import ExternalCluster, dba_script
+from catalog.errors import CatalogError, ClusterUnavailable
 from omnisql_server.commands.terminal import output, run
 from omnisql_server.config import load_settings
-from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.errors import ConfigurationInvalid, OmniSQLError
 from wire.auth import make_verifier
 
 if TYPE_CHECKING:
@@ -45,12 +46,18 @@ def create(name: str, /, *, owner: str = "admin", dsn: str | None = None, config
         User who makes schemas, sources and other users.
     dsn
         External cluster, as its superuser: postgresql://omnisql@host/postgres?sslcert=..&sslkey=..&sslrootcert=..
-        See `omnisql tenant dba-script`. Without it the cluster is embedded.
+        Where it cannot be used yet, what its administrator has to run once is printed. Without a DSN the cluster is
+        embedded.
     config
         YAML file of settings, as for `serve`.
     """
     arguments = {"name": name, "owner": owner, "dsn": dsn, "verifier": _ask_verifier(owner)}
-    _show_tenants(_perform(config, "create", arguments))
+    try:
+        _show_tenants(_perform(config, "create", arguments))
+    except (OmniSQLError, CatalogError) as error:
+        if dsn is not None and error.sqlstate == ClusterUnavailable.sqlstate:
+            print_dba_script(dsn)
+        raise
     return 0
 
 

@@ -18,7 +18,7 @@ def superuser(demo: DemoServer) -> Iterator[psycopg.Connection]:
     """Open a session of the tenant's superuser on its cluster, past the server."""
     with psycopg.connect(**demo.arguments("ana"), dbname=DATABASE):
         pass  # The server has started the cluster.
-    data = demo.directory / "data" / "postgres" / "clusters" / "acme"
+    data = demo.cluster
     socket = (data / "omnisql-socket-directory").read_text(encoding="utf-8")
     with psycopg.connect(
         host=str(Path(socket)), user=check_data_directory(data), dbname=DATABASE, autocommit=True

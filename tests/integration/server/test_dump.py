@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -70,7 +71,8 @@ def dump(demo: DemoServer, admin: psycopg.Connection) -> Iterator[tuple[str, str
         admin.execute(sql.encode())
     address = ["-h", "127.0.0.1", "-p", str(demo.port), "-U", "admin"]
     roles = ["pg_dumpall", *address, "--roles-only", "--no-role-passwords", "-l", DATABASE]
-    yield run(*roles, PGPASSWORD=PASSWORD), run("pg_dump", *address, DATABASE, PGPASSWORD=PASSWORD)
+    memberships = re.sub(r" GRANTED BY [^;]*;", ";", run(*roles, PGPASSWORD=PASSWORD))
+    yield memberships, run("pg_dump", *address, DATABASE, PGPASSWORD=PASSWORD)
     admin.execute("DROP SCHEMA du CASCADE")
 
 

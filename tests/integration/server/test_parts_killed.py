@@ -20,8 +20,7 @@ PATIENT = {"OMNISQL_FETCH_SCAN_TIMEOUT_S": "30"}
 
 
 def _postmaster(server: DemoServer) -> psutil.Process:
-    paths = (server.directory / "data" / "postgres" / "clusters").glob("acme-*/postmaster.pid")
-    return psutil.Process(int(next(paths).read_text().splitlines()[0]))
+    return psutil.Process(int((server.cluster / "postmaster.pid").read_text().splitlines()[0]))
 
 
 def _valkey(server: DemoServer) -> psutil.Process:

@@ -22,8 +22,11 @@ GOOD_TOKEN = "simulated-token"
 
 
 def cluster_of(demo: DemoServer, name: str) -> EmbeddedCluster:
-    """Describe a cluster that the server runs; it is not started or stopped from here."""
-    return EmbeddedCluster(name, EmbeddedSettings(data_root=demo.directory / "data" / "postgres"))
+    """Describe a cluster that the server runs, the tenant's by its database; it is not started or stopped from here."""
+    return EmbeddedCluster(
+        demo.cluster.name if name == DATABASE else name,
+        EmbeddedSettings(data_root=demo.directory / "data" / "postgres"),
+    )
 
 
 def data_directory(demo: DemoServer, cluster: str) -> Path:

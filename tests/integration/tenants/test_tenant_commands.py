@@ -119,8 +119,9 @@ def _serve_external(directory: Path, dsn: str) -> None:
     assert (code, f'CREATE ROLE "{dsn.partition("//")[2].partition("@")[0]}" LOGIN SUPERUSER' in out) == (0, True)
     assert f"omnisql  {pwd.getpwuid(os.geteuid()).pw_name}  all" in out
     assert _run(directory, "create", "far", "--dsn", dsn, typed=f"{PASSWORD}\n")[0] == 0
-    code, _, err = _run(directory, "create", "lost", "--dsn", "postgresql://u@/d?host=/nonexistent", typed="x\n")
+    code, out, err = _run(directory, "create", "lost", "--dsn", "postgresql://u@/d?host=/nonexistent", typed="x\n")
     assert (code, err.startswith("ERROR:  57P03: ")) == (1, True)
+    assert 'CREATE ROLE "u" LOGIN SUPERUSER' in out
     server = start_served(directory)
     try:
         with server.connect("far") as session:
