@@ -124,15 +124,23 @@ def _own_bytes(pid: int) -> int:
 def _wait_until_parked(serving_at: Serving) -> int:
     """Wait until the number of backends falls no more, and return it."""
     deadline_s = time.monotonic() + PARK_TIMEOUT_S
-    counts: list[int] = []
-    with psycopg.connect(serving_at.backend_dsn, autocommit=True) as connection:
-        while len(counts) < 4 or counts[-4] != counts[-1]:
-            if time.monotonic() > deadline_s:
-                raise RuntimeError(f"sessions do not park: {counts[-1]} backends")
-            time.sleep(PARK_AFTER_S)
-            ((count,),) = connection.execute(BACKENDS).fetchall()
-            counts.append(count)
+    counts: list[int | None] = []
+    while len(counts) < 4 or counts[-1] is None or counts[-4] != counts[-1]:
+        if time.monotonic() > deadline_s:
+            raise RuntimeError(f"sessions do not park: {counts[-1]} backends")
+        time.sleep(PARK_AFTER_S)
+        counts.append(_backends(serving_at))
     return counts[-1]
+
+
+def _backends(serving_at: Serving) -> int | None:
+    """Count the backends of sessions; None while they leave no room to ask."""
+    try:
+        with psycopg.connect(serving_at.backend_dsn, autocommit=True) as connection:
+            ((count,),) = connection.execute(BACKENDS).fetchall()
+            return int(count)
+    except psycopg.OperationalError:
+        return None
 
 
 if __name__ == "__main__":

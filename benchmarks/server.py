@@ -19,6 +19,8 @@ import pyarrow as pa
 import uvloop
 
 from benchmarks import connector
+from catalog.clusters import Cluster
+from catalog.control import tenant_named
 from catalog.shape import ForeignServer, install
 from omnisql_server.app import serve_tenants
 from omnisql_server.demo import (
@@ -33,8 +35,9 @@ from omnisql_server.demo import (
     reaching_simulators,
 )
 from omnisql_server.provision import foreign_tables, wrapper_shape
-from omnisql_server.services import Services, start_services
+from omnisql_server.services import start_services
 from omnisql_server.settings import (
+    ClusterSettings,
     DataSettings,
     ListenerSettings,
     NetworkSettings,
@@ -108,6 +111,7 @@ def _child(command: list[str], ready_file: Path, log_file: Path) -> Iterator[dic
 async def _serve(arguments: argparse.Namespace) -> None:
     settings = Settings(
         listener=ListenerSettings(port=0, connections_max=arguments.clients_max),
+        clusters=ClusterSettings(sessions_max=arguments.clients_max),
         sessions=SessionSettings(park_after_s=arguments.park_after_s),
         data=DataSettings(directory=arguments.data),
         network=reaching_simulators(NetworkSettings()),
@@ -122,8 +126,10 @@ async def _serve(arguments: argparse.Namespace) -> None:
     memory = connector.MemoryConnector(arguments.rows_file)
     async with start_services(settings) as services:
         await prepare_demo(services, (source,))
-        async with services.clusters.lease(TENANT) as cluster:
-            await _install(services, memory)
+        async with services.control_connection() as control_connection:
+            tenant = await tenant_named(control_connection, TENANT)
+        async with services.clusters.lease(tenant.cluster) as cluster:
+            await _install(cluster, memory)
 
             def ready(port: int) -> None:
                 facts = {
@@ -138,20 +144,19 @@ async def _serve(arguments: argparse.Namespace) -> None:
             await serve_tenants(services, ready=ready, connectors={memory.name: memory})
 
 
-async def _install(services: Services, memory: connector.MemoryConnector) -> None:
-    async with services.clusters.lease(TENANT) as cluster:
-        connection = await cluster.connect(cluster.superuser, DATABASE)
-        try:
-            await install(
-                connection,
-                wrappers=[wrapper_shape(memory)],
-                servers=[ForeignServer(name=memory.name, wrapper=memory.name)],
-                tables=foreign_tables(SCHEMA, memory.name, memory.tables),
-                grants=list(USERS),
-                owner=OWNER,
-            )
-        finally:
-            await connection.close()
+async def _install(cluster: Cluster, memory: connector.MemoryConnector) -> None:
+    connection = await cluster.connect(cluster.superuser, DATABASE)
+    try:
+        await install(
+            connection,
+            wrappers=[wrapper_shape(memory)],
+            servers=[ForeignServer(name=memory.name, wrapper=memory.name)],
+            tables=foreign_tables(SCHEMA, memory.name, memory.tables),
+            grants=list(USERS),
+            owner=OWNER,
+        )
+    finally:
+        await connection.close()
 
 
 def main() -> None:
