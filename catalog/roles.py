@@ -16,31 +16,41 @@ from catalog.connection import Connection
 
 # Roles of the system and of OmniSQL itself are nobody's log-in.
 ROLES_SQL = """
-SELECT r.rolname, r.rolvaliduntil,
+SELECT r.oid, r.rolname, r.rolvaliduntil,
     CASE WHEN r.rolcanlogin AND r.rolpassword OPERATOR(pg_catalog.~) '^SCRAM-SHA-256[$]' THEN r.rolpassword END
         AS verifier
 FROM pg_catalog.pg_authid r
 WHERE NOT r.rolsuper AND r.rolname OPERATOR(pg_catalog.!~) '^(pg_|omnisql_)' ORDER BY r.rolname
 """
-MIRROR_SQL = """
+FOUND_WITH = """
 WITH found AS (
-    SELECT * FROM ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[]),
-        pg_catalog.unnest($4::pg_catalog.timestamptz[])) AS f(name, verifier, valid_until)
-), gone AS (
-    DELETE FROM control.principals p WHERE p.tenant OPERATOR(pg_catalog.=) $1
-        AND NOT EXISTS (SELECT FROM found f WHERE f.name OPERATOR(pg_catalog.=) p.name)
+    SELECT * FROM ROWS FROM (pg_catalog.unnest($2::pg_catalog.oid[]), pg_catalog.unnest($3::pg_catalog.text[]),
+        pg_catalog.unnest($4::pg_catalog.text[]), pg_catalog.unnest($5::pg_catalog.timestamptz[]))
+        AS f(role_oid, name, verifier, valid_until)
 )
-INSERT INTO control.principals (tenant, name, verifier, valid_until)
-SELECT $1, f.name, f.verifier, f.valid_until FROM found f
-ON CONFLICT (tenant, name) DO UPDATE SET verifier = EXCLUDED.verifier, valid_until = EXCLUDED.valid_until
-WHERE (principals.verifier, principals.valid_until) IS DISTINCT FROM (EXCLUDED.verifier, EXCLUDED.valid_until)
 """
+SAME_ROLE = "(p.role_oid = f.role_oid OR (p.role_oid IS NULL AND p.name = f.name))"
+# In this order: names that are exchanged must not meet, and a new role may have the name of one that is gone.
+MIRROR_SQL = (
+    f"{FOUND_WITH} DELETE FROM control.principals p WHERE p.tenant = $1"
+    f" AND NOT EXISTS (SELECT FROM found f WHERE {SAME_ROLE})",
+    f"{FOUND_WITH} UPDATE control.principals p SET name = 'omnisql_' || f.role_oid, role_oid = f.role_oid FROM found f"
+    f" WHERE p.tenant = $1 AND {SAME_ROLE} AND p.name <> f.name",
+    f"{FOUND_WITH} UPDATE control.principals p SET name = f.name, role_oid = f.role_oid, verifier = f.verifier,"
+    f" valid_until = f.valid_until FROM found f WHERE p.tenant = $1 AND {SAME_ROLE}"
+    " AND (p.name, p.role_oid, p.verifier, p.valid_until)"
+    " IS DISTINCT FROM (f.name, f.role_oid, f.verifier, f.valid_until)",
+    f"{FOUND_WITH} INSERT INTO control.principals (tenant, name, role_oid, verifier, valid_until)"
+    " SELECT $1, f.name, f.role_oid, f.verifier, f.valid_until FROM found f"
+    f" WHERE NOT EXISTS (SELECT FROM control.principals p WHERE p.tenant = $1 AND {SAME_ROLE})",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleState:
     """A role as PostgreSQL has it; `verifier` is None where it may not log in by password."""
 
+    oid: int
     name: str
     verifier: str | None
     valid_until: datetime | None
@@ -51,20 +61,23 @@ async def read_roles(connection: Connection) -> tuple[RoleState, ...]:
     rows = await connection.fetch(ROLES_SQL)
     # PostgreSQL's infinity comes as the last or first moment Python knows, which compares as it should.
     return tuple(
-        RoleState(name=row["rolname"], verifier=row["verifier"], valid_until=row["rolvaliduntil"]) for row in rows
+        RoleState(oid=row["oid"], name=row["rolname"], verifier=row["verifier"], valid_until=row["rolvaliduntil"])
+        for row in rows
     )
 
 
 async def mirror_roles(control: Connection, tenant: UUID, roles: Sequence[RoleState]) -> None:
     """Make a tenant's principals those roles: new ones are added, changed ones changed, others forgotten.
 
-    Attributes and groups of principals that stay are kept; those of a dropped role go with it, so that another role of
-    the same name does not inherit them.
+    A role is known by its OID: attributes and groups follow it to another name, and go with it when it is dropped, so
+    that another role of the same name does not inherit them.
     """
-    await control.execute(
-        MIRROR_SQL,
-        tenant,
+    values = (
+        [role.oid for role in roles],
         [role.name for role in roles],
         [role.verifier for role in roles],
         [role.valid_until for role in roles],
     )
+    async with control.transaction():
+        for statement in MIRROR_SQL:
+            await control.execute(statement, tenant, *values)

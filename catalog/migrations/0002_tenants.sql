@@ -9,5 +9,8 @@ ALTER TABLE control.tenants
     ALTER COLUMN cluster SET NOT NULL,
     ADD CONSTRAINT tenants_cluster_key UNIQUE (cluster);
 
--- A password ends when the role's does (VALID UNTIL).
-ALTER TABLE control.principals ADD COLUMN valid_until timestamptz;
+-- A password ends when the role's does (VALID UNTIL). A principal is its role, whatever that is called: the OID is null
+-- until the role was first seen.
+ALTER TABLE control.principals
+    ADD COLUMN valid_until timestamptz,
+    ADD COLUMN role_oid oid;

@@ -63,7 +63,7 @@ def _allowed(column: pa.ChunkedArray, row_filter: RowFilter) -> pa.ChunkedArray:
     allowed = pc.fill_null(pc.starts_with(column, pattern=row_filter.values[0]), False) if row_filter.values else None
     for value in row_filter.values[1:]:
         allowed = pc.or_(allowed, pc.fill_null(pc.starts_with(column, pattern=value), False))
-    return allowed if allowed is not None else pa.chunked_array([pa.array([False] * len(column))])
+    return allowed if allowed is not None else pa.chunked_array([pa.array([False] * len(column), pa.bool_())])
 
 
 def _column(table: pa.Table, column: Column, mask: Mask | None) -> pa.ChunkedArray:

@@ -146,6 +146,19 @@ def test_a_new_role_of_a_dropped_role_s_name_has_none_of_its_attributes(
     admin.execute("DROP ROLE carl")
 
 
+def test_attributes_follow_a_role_to_another_name(served: Served, admin: psycopg.Connection) -> None:
+    verifier = make_verifier("first")
+    for user, team in (("carl", "web"), ("dora", "ops")):
+        served.administer("add_user", name=ACME, user=user, verifier=verifier, attributes={"teams": [team]})
+    # An exchange of names, in one transaction.
+    admin.execute("ALTER ROLE carl RENAME TO x; ALTER ROLE dora RENAME TO carl; ALTER ROLE x RENAME TO dora")
+    assert _logs_in(served, "carl", "first")
+    (state,) = served.administer("show", name=ACME)
+    attributes = {user.name: user.attributes for user in state.users}
+    assert (attributes["dora"], attributes["carl"]) == ({"teams": ["web"]}, {"teams": ["ops"]})
+    admin.execute("DROP ROLE carl; DROP ROLE dora")
+
+
 def test_an_administrator_s_new_password_counts(served: Served) -> None:
     served.administer("set_password", name=ACME, user="ana", verifier=make_verifier("another"))
     assert _logs_in(served, "ana", "another")

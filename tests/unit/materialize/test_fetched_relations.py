@@ -91,6 +91,13 @@ def test_rows_that_policy_hides_are_gone_and_null_is_hidden(filters: tuple[RowFi
     assert rows_of(("id", "repo"), filters=filters, used=("id",)).column("My id").to_pylist() == ids
 
 
+@pytest.mark.parametrize("filters", [(only(),), (only(prefix=True),), (only("web", prefix=True), only(prefix=True))])
+def test_no_row_may_be_hidden_from_somebody_who_may_see_none(filters: tuple[RowFilter, ...]) -> None:
+    none = (ROWS.select(["id", "repo"]).slice(0, 0),)
+    assert rows_of(("id", "repo"), filters=filters, used=("id",), batches=none).column("My id").to_pylist() == []
+    assert rows_of(("id", "repo"), filters=filters, used=("id",), batches=()).column("My id").to_pylist() == []
+
+
 def test_masks_hide_values_and_keep_types() -> None:
     found = rows_of(("id", "repo", "doc", "labels"), masks={"repo": "redact", "doc": "redact", "labels": "redact"})
     assert found.column("My repo").to_pylist() == ["***", "***", None, "***"]
