@@ -97,3 +97,20 @@ def test_a_users_limit_tightens_and_never_widens_the_operators(ana: psycopg.Conn
     assert refused(ana, COUNT).sqlstate == "54000"
     ana.execute("SET omnisql.max_api_calls = 999999999")
     assert value_of(ana, COUNT) == WEB_COUNT
+
+
+def test_what_a_role_is_set_to_prevails_over_the_default_and_not_over_the_client(
+    admin: psycopg.Connection, connect: Connect
+) -> None:
+    admin.execute("ALTER ROLE eve SET omnisql.engine = 'postgres'")
+    try:
+        session = connect("eve")
+        assert value_of(session, "SHOW omnisql.engine") == "postgres"
+        session.execute("SET omnisql.engine = 'duckdb'")
+        session.execute("DISCARD ALL")
+        assert value_of(session, "SHOW omnisql.engine") == "postgres"
+        asked = connect("eve", options="-c omnisql.engine=duckdb")
+        assert value_of(asked, "SHOW omnisql.engine") == "duckdb"
+    finally:
+        admin.execute("ALTER ROLE eve RESET omnisql.engine")
+    assert value_of(connect("eve"), "SHOW omnisql.engine") == "auto"
