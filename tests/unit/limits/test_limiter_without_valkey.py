@@ -36,6 +36,19 @@ async def test_without_valkey_a_request_passes_when_configured_so(tmp_path: Path
     assert [(entry["event"], entry["fail_open"]) for entry in logs] == [("rate_limit_unchecked", True)]
 
 
+async def test_valkey_that_did_not_answer_is_not_asked_by_every_request(tmp_path: Path) -> None:
+    now_s = 0.0
+    store = BucketStore(ValkeyExternal(f"unix://{tmp_path}/absent.sock").client)
+    patient = SourceLimiter(
+        store, tenant="acme", source="hub", limits={}, wait_max_s=1, fail_open=True, clock=lambda: now_s
+    )
+    with capture_logs() as logs:
+        for now_s in (0.0, 0.1, 0.9, 1.1, 1.2):
+            await patient.acquire("core")
+            await patient.observe(QuotaObserved(bucket="core", limit=10, remaining=0, reset_s=5.0))
+    assert [entry["event"] for entry in logs] == ["rate_limit_unchecked"] * 2
+
+
 async def test_a_lost_observation_does_not_lose_the_answer(tmp_path: Path) -> None:
     with capture_logs() as logs:
         await limiter(tmp_path, fail_open=False).observe(
