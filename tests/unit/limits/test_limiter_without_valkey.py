@@ -37,13 +37,14 @@ async def test_without_valkey_a_request_passes_when_configured_so(tmp_path: Path
 
 
 async def test_valkey_that_did_not_answer_is_not_asked_by_every_request(tmp_path: Path) -> None:
-    now_s = 0.0
+    moments = [0.0]
     store = BucketStore(ValkeyExternal(f"unix://{tmp_path}/absent.sock").client)
     patient = SourceLimiter(
-        store, tenant="acme", source="hub", limits={}, wait_max_s=1, fail_open=True, clock=lambda: now_s
+        store, tenant="acme", source="hub", limits={}, wait_max_s=1, fail_open=True, clock=lambda: moments[-1]
     )
     with capture_logs() as logs:
         for now_s in (0.0, 0.1, 0.9, 1.1, 1.2):
+            moments.append(now_s)
             await patient.acquire("core")
             await patient.observe(QuotaObserved(bucket="core", limit=10, remaining=0, reset_s=5.0))
     assert [entry["event"] for entry in logs] == ["rate_limit_unchecked"] * 2
