@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -49,8 +50,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def postgres(directory: Path, *, password: str | None = None) -> Iterator[str]:
-    """Run PostgreSQL with its default settings on loopback TCP and yield a DSN of its superuser.
+def postgres(
+    directory: Path, *, password: str | None = None, options: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Run PostgreSQL with its default settings and `options` on loopback TCP and yield a DSN of its superuser.
 
     With a `password` it asks for it by SCRAM-SHA-256; without one it trusts everybody.
     """
@@ -72,8 +75,9 @@ def postgres(directory: Path, *, password: str | None = None) -> Iterator[str]:
         arguments += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
     initdb = child_command(account, program("initdb"), arguments, death_signal=None)
     subprocess.run(initdb, env=child_environment(), cwd="/", check=True, capture_output=True)
-    options = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", "fsync": "off"}
-    serve = ["-D", str(cluster)] + [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+    chosen = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", "fsync": "off"}
+    chosen.update(options or {})
+    serve = ["-D", str(cluster)] + [part for key, value in chosen.items() for part in ("-c", f"{key}={value}")]
     process = subprocess.Popen(
         child_command(account, program("postgres"), serve, death_signal=None),
         env=child_environment(),
@@ -103,6 +107,38 @@ def load_postgres(dsn: str, batches: list[pa.RecordBatch]) -> None:
                 pa_csv.write_csv(batch, sink, pa_csv.WriteOptions(include_header=False))
                 copy.write(sink.getvalue().to_pybytes())
         connection.execute("VACUUM (FREEZE, ANALYZE) facts")
+
+
+@contextmanager
+def pgbouncer(directory: Path, *, backend: str) -> Iterator[str]:
+    """Run PgBouncer in session mode before the cluster that `backend` (a keyword DSN) leads to, and yield a DSN.
+
+    Raises:
+        PeerUnavailable: it is not installed or did not start.
+    """
+    executable = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
+    if executable is None:
+        raise PeerUnavailable("pgbouncer is not installed")
+    port = free_port()
+    configuration = directory / "pgbouncer.ini"
+    configuration.write_text(
+        f"[databases]\npostgres = {backend}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+        "unix_socket_dir =\nauth_type = any\npool_mode = session\nmax_client_conn = 100\n"
+        "ignore_startup_parameters = extra_float_digits\nlogfile =\npidfile =\n",
+        encoding="utf-8",
+    )
+    account = account_for(None)
+    make_reachable(configuration, account)
+    command = child_command(account, Path(executable), ["--quiet", str(configuration)], death_signal=None)
+    with (directory / "pgbouncer.log").open("wb") as log:
+        process = subprocess.Popen(command, env=child_environment(), cwd="/", stdout=log, stderr=log)
+    try:
+        dsn = f"host=127.0.0.1 port={port} user=peer dbname=postgres sslmode=disable"
+        _wait_for(dsn, process)
+        yield dsn
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @contextmanager
