@@ -76,6 +76,12 @@ class UndefinedColumn(OmniSQLError):
     sqlstate = "42703"
 
 
+class UndefinedParameter(OmniSQLError):
+    """A statement names a parameter that its message does not bring."""
+
+    sqlstate = "42P02"
+
+
 class EntitlementDenied(OmniSQLError):
     """ENTITLEMENT_DENIED: a policy forbids it."""
 

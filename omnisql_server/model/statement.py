@@ -87,7 +87,7 @@ class Statement:
     of the text that is the query (inside EXPLAIN or COPY), starting at byte `query_position`. `creates` are names
     of relations that it defines. `named_columns` are all column names in the text, `*` for a star or a whole row.
     `settings` are names below `omnisql.` that it sets, with their values, None for the default. `definition` is what a
-    managed statement asks for.
+    managed statement asks for. `parameter` is the first parameter of a query: its byte offset and its number.
     """
 
     text: str
@@ -103,12 +103,17 @@ class Statement:
     named_columns: frozenset[str] = frozenset()
     settings: tuple[tuple[str, str | None], ...] = ()
     definition: Definition | None = None
+    parameter: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One statement of a message: relayed when `statement` is None, or its kind is not one that is run."""
+    """One statement of a message: relayed when `statement` is None, or its kind is not one that is run.
+
+    `parameter` is its first parameter, as in Statement.
+    """
 
     text: str
     offset: int
     statement: Statement | None
+    parameter: tuple[int, int] | None = None

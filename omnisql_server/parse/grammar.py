@@ -31,6 +31,18 @@ _NAMED_KINDS = {
     "drop_user_mapping_stmt": StatementKind.CREDENTIAL_DROP,
     "call_stmt": StatementKind.CALL,
 }
+_QUERY_KINDS = frozenset(
+    {
+        StatementKind.SELECT,
+        StatementKind.EXPLAIN,
+        StatementKind.COPY_TO,
+        StatementKind.WRITE,
+        StatementKind.NESTED_WRITE,
+        StatementKind.CURSOR,
+    }
+)
+"""Kinds whose parameters are the message's own; a function's body and PREPARE have theirs."""
+
 _DEFINITIONS = {
     "view_stmt",
     "rename_stmt",
@@ -88,6 +100,7 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         named_columns=references.named_columns(),
         settings=custom_settings(node_name, node),
         definition=definition_of(node_name, node),
+        parameter=references.parameter if kind in _QUERY_KINDS else None,
     )
 
 
@@ -239,11 +252,16 @@ class _Walk:
     rows: set[str] = field(default_factory=set)
     qualified: set[tuple[str, str]] = field(default_factory=set)
     locking: bool = False
+    parameter: tuple[int, int] | None = None
 
     def visit(self, message: Any, names: frozenset[str]) -> None:
         kind = message.DESCRIPTOR.name
         if kind == "RangeVar":
             self._reference(message, names)
+            return
+        if kind == "ParamRef":
+            place = (message.location - self.start, message.number)
+            self.parameter = min(place, self.parameter or place)
             return
         if kind == "LockingClause":
             self.locking = True

@@ -46,7 +46,12 @@ def route(
         return (_not_grammatical(text, error),) if secret else None
     names = reaching | overlay
     parts = tuple(
-        Part(text=statement.text, offset=statement.offset, statement=statement if _reaches(statement, names) else None)
+        Part(
+            text=statement.text,
+            offset=statement.offset,
+            statement=statement if _reaches(statement, names) else None,
+            parameter=statement.parameter,
+        )
         for statement in statements
     )
     return parts if any(part.statement for part in parts) else None

@@ -244,6 +244,7 @@ class SessionBackend:
         self._link.send(data, IgnoredReply(ends))
 
     async def _finish(self, exchange: Exchange) -> None:
+        self._link.executed_privately = True
         self._link.send_flush()
         if self._link.lost:
             raise BackendLost(message="the connection to the tenant's PostgreSQL was lost")

@@ -65,6 +65,12 @@ class ExtendedProtocol:
         """Say whether a portal is open, an error is being slept out, or something waits for the next Sync."""
         return self.discarding or bool(self.portals) or bool(self._strays)
 
+    async def drop_unnamed(self) -> None:
+        """Forget the unnamed statement and portal, as PostgreSQL does when it reads a Query."""
+        if (b"" in self.statements or b"" in self.portals) and await self._settled():
+            self.statements.forget(b"")
+            await self._drop_portal(b"")
+
     async def handle(self, frame: Frame) -> None:
         """Handle one message."""
         if frame.kind == b"S":
@@ -86,6 +92,7 @@ class ExtendedProtocol:
             return False
         self._link.send(frame.data, reply)
         self._running.relayed = reply is not RELAYED_SYNC
+        self._running.executed = self._running.relayed and (self._running.executed or reply is RELAYED_EXECUTE)
         return True
 
     def _is_relayed_parse(self, data: bytes) -> bool:
@@ -218,7 +225,7 @@ class ExtendedProtocol:
             fields=statement.description.fields,
         )
         if self.statements.keeps(statement.twin) or (await self._ready(frame) and await self._renew(portal)):
-            await self._open_portal(message.portal, statement.name, portal)
+            await self._open_portal(message, portal)
 
     async def _renew(self, portal: Portal) -> bool:
         """Make sure that a portal's statement has its twin; if it cannot, the client is told."""
@@ -230,13 +237,19 @@ class ExtendedProtocol:
             await self._running.check_may_run()
             portal.prepared = await self._renewed(portal.prepared)
 
-    async def _open_portal(self, name: bytes, statement: bytes, portal: Portal) -> None:
-        """Ask PostgreSQL whether the statement still stands, and open a placeholder under the portal's name."""
-        link = self._link
-        link.send(Describe(kind="S", name=statement).encode(), CheckReply(DESCRIBE_ENDS))
+    async def _open_portal(self, message: Bind, portal: Portal) -> None:
+        """Ask PostgreSQL whether the statement still stands, and open a placeholder under the portal's name.
+
+        The placeholder takes the same parameters, so that PostgreSQL judges their values.
+        """
+        link, name = self._link, message.portal
+        oids = portal.prepared.description.parameter_oids if portal.prepared is not None else ()
+        text = b"SELECT " + b", ".join(b"$%d" % number for number in range(1, len(oids) + 1)) if oids else b""
+        link.send(Describe(kind="S", name=message.statement).encode(), CheckReply(DESCRIBE_ENDS))
         link.send(Close(kind="S", name=_PLACEHOLDER).encode(), IgnoredReply(CLOSE_ENDS))
-        link.send(Parse(statement=_PLACEHOLDER, text=b"").encode(), IgnoredReply(PARSE_ENDS))
-        link.send(Bind(portal=name, statement=_PLACEHOLDER).encode(), RELAYED_BIND)
+        link.send(Parse(statement=_PLACEHOLDER, text=text, type_oids=oids).encode(), CheckReply(PARSE_ENDS))
+        placeholder = replace(message, statement=_PLACEHOLDER, result_formats=())
+        link.send(placeholder.encode(), RELAYED_BIND)
         if name in self.portals:
             if not await self._settled():
                 return
@@ -261,6 +274,7 @@ class ExtendedProtocol:
         portal = self.portals.get(message.portal)
         if not await self._settled() or portal is None:
             return
+        self._running.executed = True
         rows_max = max(message.rows_max, 0)
         succeeded = await self._running.attempt(self._deliver(portal, rows_max))
         self.discarding = not succeeded
@@ -284,7 +298,7 @@ class ExtendedProtocol:
 
     async def _sync(self) -> None:
         self._link.send(SYNC, RELAYED_SYNC)
-        self._running.relayed = False
+        self._running.relayed = self._running.executed = False
         self.discarding = False
         for name in self._strays:
             self._link.send(Close(kind="S", name=name).encode(), IgnoredReply(CLOSE_ENDS))
@@ -296,6 +310,7 @@ class ExtendedProtocol:
     def _relay(self, frame: Frame) -> None:
         self._link.send(frame.data, _REPLIES[frame.kind])
         self._running.relayed = True
+        self._running.executed = self._running.executed or frame.kind == b"E"
 
     async def _settled(self) -> bool:
         """Bring in all answers; say whether PostgreSQL goes on."""

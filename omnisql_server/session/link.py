@@ -46,7 +46,8 @@ class BackendLink(asyncio.Protocol):
 
     `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out` says that the next
     cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL ignores everything up to the next
-    Sync; `copying_in` that it waits for COPY data.
+    Sync; `copying_in` that it waits for COPY data; `executed_privately` that the pipeline executed something since the
+    last ReadyForQuery.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -77,6 +78,7 @@ class BackendLink(asyncio.Protocol):
         self.copying_in = False
         self.fatal_shown = False
         self.timed_out = False
+        self.executed_privately = False
         self.head_since_s = 0.0
         self.process_id = 0
         self.secret_key = b""
@@ -359,6 +361,7 @@ class BackendLink(asyncio.Protocol):
             self.status = frame.data[5:6].decode()
             self._block_opened = False
             self.timed_out = False
+            self.executed_privately = False
             if self.events is not None:
                 self.events.on_ready(self.status)
         elif frame.kind == b"G":

@@ -62,7 +62,8 @@ class PortalFinished(OmniSQLError):
 class Running:
     """What both protocols share. `overlay` are names that this session made reach API tables.
 
-    `relayed` says that the client's own work since the last ReadyForQuery is part of the open implicit transaction.
+    `relayed` says that the client's own work since the last ReadyForQuery is part of the open implicit transaction,
+    `executed` that an Execute message of the client's is.
     """
 
     client: ClientConnection
@@ -75,6 +76,7 @@ class Running:
     footprint: Footprint = field(default_factory=Footprint)
     overlay: frozenset[str] = frozenset()
     relayed: bool = False
+    executed: bool = False
     snapshot_stale: bool = False
 
     @property

@@ -253,6 +253,7 @@ class Session:
                 # PostgreSQL, which waits for COPY data, says what it thinks of it.
                 self._link.send_raw(frame.data)
         elif kind == b"Q":
+            await self._extended.drop_unnamed()
             await self._simple.query(frame)
         elif kind == b"F":
             self._running.footprint.stateful = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omnisql_server.errors import RelayInstead
+from omnisql_server.errors import RelayInstead, UndefinedParameter
 from omnisql_server.model.statement import Part
 from omnisql_server.session.ending import SessionEnd
 from omnisql_server.session.link import FLUSH, SYNC
@@ -21,6 +21,7 @@ from omnisql_server.session.replies import (
     EXECUTE_ENDS,
     PARSE_ENDS,
     RELAYED_SYNC,
+    IgnoredReply,
     PartReply,
     QueryReply,
     with_hint,
@@ -61,13 +62,22 @@ class SimpleProtocol:
             await self._running.link.settle()
         parts = await self._running.route(text)
         if parts is not None and any(is_run(part) for part in parts):
-            await self._run(parts)
+            await self._run(frame, parts)
             return
+        if self._running.link.executed_privately and not self._running.executed:
+            await self._end_ours()
         self._last = frame
         # Trying again would hide that the refusal undid what the client sent before in the same implicit transaction.
         reply = QueryReply(self._refuse, retryable=not self._running.relayed)
         self._running.link.send(frame.data, reply)
-        self._running.relayed = False
+        self._running.relayed = self._running.executed = False
+
+    async def _end_ours(self) -> None:
+        """End an implicit transaction that only our own statements ran in: PostgreSQL would not commit it by a Query."""
+        link = self._running.link
+        await link.settle()
+        if not link.skipping and not link.copying_in and link.executed_privately:
+            await self._running.backend.sync()
 
     async def retry(self) -> None:
         """Try the refused query once more with a fresh snapshot; if it is still to be relayed, the refusal stands."""
@@ -76,7 +86,7 @@ class SimpleProtocol:
         (frame, error), self._refused = self._refused, None
         parts = await self._running.route(frame.data[5:-1])
         if parts is not None and any(is_run(part) for part in parts):
-            await self._run(parts)
+            await self._run(frame, parts)
         else:
             self._running.client.write(with_hint(error, final=True) + READY_IDLE)
 
@@ -85,25 +95,41 @@ class SimpleProtocol:
             self._refused = (self._last, error)
             self._running.client.wake()
 
-    async def _run(self, parts: Sequence[Part]) -> None:
+    async def _run(self, frame: Frame, parts: Sequence[Part]) -> None:
         """Run or relay each part in order up to the first error; one ReadyForQuery ends it all."""
         link = self._running.link
         await link.settle()
-        if link.skipping:
+        if link.copying_in:
+            # PostgreSQL, which waits for COPY data, says what it thinks of it.
+            link.send_raw(frame.data)
+        if link.skipping or link.copying_in:
             return
+        # PostgreSQL's own Query would drop the unnamed statement and replace the unnamed portal.
+        for kind in "S" if link.status == "E" else "PS":
+            link.send(Close(kind=kind, name=b"").encode(), IgnoredReply(CLOSE_ENDS))
         # A message of any kind stops PostgreSQL's timer for idle transactions while the statement works.
         link.send_raw(FLUSH)
         link.flush()
         for part in parts if self._running.speaks_utf8 else self._only_run(parts):
-            succeeded = await (self._run_part(part) if is_run(part) else self._relay_part(part))
-            if not succeeded:
+            if not await self._part(part):
                 break
         link.send(SYNC, RELAYED_SYNC)
-        self._running.relayed = False
+        self._running.relayed = self._running.executed = False
 
     def _only_run(self, parts: Sequence[Part]) -> Sequence[Part]:
         """Leave the first part to be run, and so to be refused: the others' texts are not in the client's encoding."""
         return [part for part in parts if is_run(part)][:1]
+
+    async def _part(self, part: Part) -> bool:
+        if part.parameter is not None:
+            return await self._running.attempt(self._refuse_parameter(part.text, *part.parameter), shift=part.offset)
+        return await (self._run_part(part) if is_run(part) else self._relay_part(part))
+
+    async def _refuse_parameter(self, text: str, position: int, number: int) -> None:
+        """Refuse a parameter, as PostgreSQL does: a Query message brings no values."""
+        await self._running.check_may_run()
+        characters = len(text.encode()[:position].decode())
+        raise UndefinedParameter(message=f"there is no parameter ${number}", position=characters + 1)
 
     async def _run_part(self, part: Part) -> bool:
         if part.statement is None:

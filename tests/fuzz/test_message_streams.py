@@ -1,0 +1,50 @@
+"""Whatever order messages come in, the server answers as PostgreSQL does; whatever bytes, nothing but a session ends."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import pytest
+from conftest import Target, say
+from hypothesis import given
+from profiles import as_profiled
+from sockets import compared, errors, kinds
+from streams import Stream, mutilated, streams
+
+pytestmark = pytest.mark.slow
+
+SQLSTATE = re.compile(r"[0-9A-Z]{5}\Z")
+
+
+@as_profiled
+@given(stream=streams())
+def test_messages_of_any_order_are_answered_as_postgresql_answers_them(
+    target: Target, bystander: psycopg.Connection, stream: Stream
+) -> None:
+    ours, theirs = target.pair()
+    target.count(len(stream.ours))
+    answered, lives = say(ours, b"".join(stream.ours))
+    expected, is_left = say(theirs, b"".join(stream.theirs))
+    assert compared(answered) == compared(expected)
+    assert lives == is_left
+
+
+@as_profiled
+@given(stream=mutilated())
+def test_mutilated_messages_end_their_own_session_at_most(
+    target: Target, bystander: psycopg.Connection, stream: tuple[bytes, int]
+) -> None:
+    data, messages = stream
+    session = target.session()
+    target.count(messages)
+    session.send(data)
+    answered = session.rest()
+    session.close()
+    for error in errors(answered):
+        assert SQLSTATE.match(error["C"])
+        assert error["C"] != "XX000", error
+    assert target.demo.process.poll() is None
+    if "E" not in kinds(answered):
+        return
+    assert bystander.execute("SELECT n FROM mine").fetchone() == (42,)
