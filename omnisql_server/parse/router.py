@@ -45,16 +45,20 @@ def route(
     except (NotParsed, UnicodeDecodeError) as error:
         return (_not_grammatical(text, error),) if secret else None
     names = reaching | overlay
-    parts = tuple(
-        Part(
-            text=statement.text,
-            offset=statement.offset,
-            statement=statement if _reaches(statement, names) else None,
-            parameter=statement.parameter,
+    parts: list[Part] = []
+    for statement in statements:
+        reaches = _reaches(statement, names)
+        parts.append(
+            Part(
+                text=statement.text,
+                offset=statement.offset,
+                statement=statement if reaches else None,
+                parameter=statement.parameter,
+            )
         )
-        for statement in statements
-    )
-    return parts if any(part.statement for part in parts) else None
+        if reaches:
+            names |= statement.creates
+    return tuple(parts) if any(part.statement for part in parts) else None
 
 
 def may_change_roles(text: bytes) -> bool:

@@ -66,10 +66,9 @@ class ExtendedProtocol:
         return self.discarding or bool(self.portals) or bool(self._strays)
 
     async def drop_unnamed(self) -> None:
-        """Forget the unnamed statement and portal, as PostgreSQL does when it reads a Query."""
-        if (b"" in self.statements or b"" in self.portals) and await self._settled():
+        """Forget the unnamed statement, as PostgreSQL does when it reads a Query or another such Parse."""
+        if b"" in self.statements and await self._settled():
             self.statements.forget(b"")
-            await self._drop_portal(b"")
 
     async def handle(self, frame: Frame) -> None:
         """Handle one message."""
@@ -138,6 +137,8 @@ class ExtendedProtocol:
             self._relay(Frame(kind=frame.kind, data=replace(message, text=_SEVERAL).encode()))
             return
         if parts is None or len(parts) != 1 or not is_run(parts[0]) or parts[0].statement is None:
+            if not message.statement:
+                await self.drop_unnamed()
             self._relay(frame)
             if message.statement in self.statements and await self._settled():
                 self.statements.forget(message.statement)
@@ -182,8 +183,10 @@ class ExtendedProtocol:
             self._strays.append(twin.encode())
             if check.passed:
                 # PostgreSQL has taken a statement that the client is told it does not have.
-                self.statements.forget(name)
                 self._strays.append(name)
+            if check.passed or not name:
+                # A Parse drops the unnamed statement whether it succeeds or not.
+                self.statements.forget(name)
 
     async def _renewed(self, prepared: RunStatement) -> RunStatement:
         """Make sure that a statement's twin is on the backend: parse it again if it was dropped.

@@ -74,11 +74,8 @@ class BackendLink(asyncio.Protocol):
         self._block_opened = False
         self.events: LinkEvents | None = None
         self.status = "I"
-        self.skipping = False
-        self.copying_in = False
-        self.fatal_shown = False
-        self.timed_out = False
-        self.executed_privately = False
+        self.skipping = self.copying_in = False
+        self.fatal_shown = self.timed_out = self.executed_privately = False
         self.head_since_s = 0.0
         self.process_id = 0
         self.secret_key = b""

@@ -61,7 +61,9 @@ class SimpleProtocol:
             # What is under way may change the encoding.
             await self._running.link.settle()
         parts = await self._running.route(text)
-        if parts is not None and any(is_run(part) for part in parts):
+        # A statement with a parameter fails before PostgreSQL plans it, and by its own words.
+        hopeless = parts is not None and len(parts) == 1 and parts[0].parameter is not None
+        if parts is not None and any(is_run(part) for part in parts) and not hopeless:
             await self._run(frame, parts)
             return
         if self._running.link.executed_privately and not self._running.executed:
@@ -73,7 +75,7 @@ class SimpleProtocol:
         self._running.relayed = self._running.executed = False
 
     async def _end_ours(self) -> None:
-        """End an implicit transaction that only our own statements ran in: PostgreSQL would not commit it by a Query."""
+        """End an implicit transaction that only we executed in: PostgreSQL would not commit it by a Query."""
         link = self._running.link
         await link.settle()
         if not link.skipping and not link.copying_in and link.executed_privately:

@@ -23,7 +23,7 @@ USER = "ana"
 MEMORY_GROWTH_MAX_BYTES = 64 * 1024 * 1024
 WARM_UP_STREAMS = 40
 
-settings.register_profile("fuzz", max_examples=6000, print_blob=True)
+settings.register_profile("fuzz", max_examples=25_000, print_blob=True)
 
 
 @dataclass(kw_only=True, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from wire.startup import encode_startup
 
 READ_TIMEOUT_S = 60.0
 MESSAGE_BYTES_MAX = 1 << 26
+USER_TYPE_OID = 16_384
+"""From here on OIDs are those of types that users made, such as the tables' own row types."""
+
 COMPARED = b"TtDCEZ123nsIGHWcd"
 """Kinds that two servers must send alike; notices, parameter reports and keys are their own."""
 
@@ -56,10 +60,8 @@ class RawSession:
 
     def rest(self) -> list[Frame]:
         """Say that nothing more comes, and read to the end of the stream."""
-        try:
+        with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
         found = []
         while (frame := self.frame()) is not None:
             found.append(frame)
@@ -67,10 +69,8 @@ class RawSession:
 
     def send(self, data: bytes) -> None:
         """Send bytes; a server that has closed the connection does not want them."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def run(self, text: str) -> list[Frame]:
         """Run one simple query."""
@@ -130,7 +130,10 @@ def _essence(frame: Frame) -> object:
     if frame.kind == b"T":
         # A column's table is the foreign table here and its copy there.
         columns = decode_row_description(frame.payload)
-        return "T", [(each.name, each.type_oid, each.type_length, each.type_modifier, each.format) for each in columns]
+        return "T", [
+            (each.name, min(each.type_oid, USER_TYPE_OID), each.type_length, each.type_modifier, each.format)
+            for each in columns
+        ]
     if frame.kind == b"D":
         return "D", decode_data_row(frame.payload)
     return frame.kind.decode(), frame.payload

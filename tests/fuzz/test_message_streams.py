@@ -1,4 +1,4 @@
-"""Whatever order messages come in, the server answers as PostgreSQL does; whatever bytes, nothing but a session ends."""
+"""Messages in any order are answered as PostgreSQL answers them; whatever bytes come, nothing but a session ends."""
 
 from __future__ import annotations
 
