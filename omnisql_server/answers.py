@@ -9,11 +9,13 @@ from contextlib import aclosing, contextmanager
 import numpy as np
 
 from catalog.types import BY_OID
-from omnisql_server.errors import BackendError, NotSupported
+from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.run import Engine
+from omnisql_server.model.backend import Answer, Done
 from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
-from omnisql_server.model.run import BoundParameters
+from omnisql_server.model.run import BoundParameters, RunResult
 from omnisql_server.model.statement import Statement
 from omnisql_server.plan.explain import explain_json, explain_text
 from wire.backend import Field, data_row
@@ -117,6 +119,35 @@ async def copy_stream(
             yield EncodedRows(data=memoryview(data), ends=np.full(chunk.row_count, len(data), dtype=np.int64))
     if tail := encoder.finish():
         yield _uncounted(tail)
+
+
+def read_only(target: Relation, api: Relation) -> NotSupported:
+    """Say which API table a statement tries to write to, by its own name or through a view."""
+    through = f" through view {target.qualified_name}" if target.kind is RelationKind.VIEW else ""
+    return NotSupported(
+        message=f"API table {api.qualified_name} is read-only",
+        detail=f"The statement would write to it{through}.",
+        hint="write to a table of your own: INSERT INTO it, or CREATE TABLE .. AS, from the API table",
+    )
+
+
+def tag_alone(done: Answer) -> RunResult:
+    """Answer with the command tag of what PostgreSQL has done, and no rows.
+
+    Raises:
+        InternalError: it was asked for something else.
+    """
+    if not isinstance(done, Done):
+        raise InternalError(message="the backend answered out of order")
+    rows = _no_rows()
+    return RunResult(
+        fields=None, rows=rows, command=done.tag, close=rows.aclose, counts_rows=False, tag=lambda: done.tag
+    )
+
+
+async def _no_rows() -> AsyncGenerator[EncodedRows, None]:
+    return
+    yield  # pragma: no cover
 
 
 def _uncounted(message: bytes) -> EncodedRows:

@@ -17,7 +17,9 @@ from omnisql_server.answers import (
     explained,
     own_position,
     parameter_constants,
+    read_only,
     result_formats,
+    tag_alone,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
@@ -27,6 +29,7 @@ from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engi
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.model.backend import Command
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery, ParsedQuery
@@ -128,6 +131,9 @@ class Pipeline:
         if statement.kind in MANAGED_KINDS:
             return await managed_result(self._managers, statement, view)
         await self._refuse(statement, view)
+        if statement.makes is not None and not parameters.values and await self._has_been_made(statement, view):
+            (done,) = await view.backend.ask(Command(sql=statement.text))
+            return tag_alone(done)
         deadline = Deadline()
         with stage_span("bind"), own_position(statement):
             bound = await self._bind(statement, parameters, view, twin)
@@ -161,17 +167,19 @@ class Pipeline:
             error = refusal(name, value)
             if error is not None:
                 raise error
-        if statement.kind is StatementKind.WRITE and await self._binder.writes_to_api(statement, view.backend):
-            raise NotSupported(
-                message="an API table cannot be written to",
-                hint="write to a table of your own: INSERT INTO it, or CREATE TABLE .. AS, from the API table",
-            )
+        if statement.kind in _WRITING and (found := await self._binder.api_target(statement, view.backend)):
+            raise read_only(*found)
         if statement.kind not in _REFUSED:
             return
         if not await self._binder.reaches_api(statement, view.backend):
             raise RelayInstead
         what, hint = _REFUSED[statement.kind]
         raise NotSupported(message=f"{what} over API tables is not available", hint=hint)
+
+    async def _has_been_made(self, statement: Statement, view: SessionView) -> bool:
+        """Say whether a statement makes nothing, because what it would make exists and that is to be left alone."""
+        made = statement.makes
+        return made is not None and made.if_not_exists and await self._binder.exists(made, view.backend)
 
     async def _bind(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, twin: str | None
@@ -276,6 +284,7 @@ _REFUSED = {
         "EXPLAIN the query in it, or run the statement by itself",
     ),
 }
+_WRITING = frozenset({StatementKind.WRITE, StatementKind.NESTED_WRITE, StatementKind.COPY_FROM, StatementKind.TRUNCATE})
 _BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}
 
 

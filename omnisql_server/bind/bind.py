@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
@@ -18,11 +18,13 @@ from omnisql_server.bind.privileges import privilege_checks
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
 from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
 from omnisql_server.errors import InsufficientPrivilege
-from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question
+from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question, Rows
 from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
-from omnisql_server.model.statement import Statement
+from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.statement import NewRelation, Statement
 
 PRIVATE_NAME = "omnisql_q"
+FOUND = Rows(rows=(("t",),))
 Constant = tuple[str, str | None]
 
 
@@ -111,20 +113,31 @@ class Binder:
             raise _privilege_error(denied, template.closure)
         return await self._bound(request, template, moment, backend, template is guess)
 
-    async def writes_to_api(self, statement: Statement, backend: Backend) -> bool:
-        """Say whether a statement writes to a relation through which an API table is reached."""
-        targets = [reference for reference in statement.references if reference.target]
-        if statement.creates or not targets:
-            return False
-        return await self.reaches_api(replace(statement, references=tuple(targets)), backend)
+    async def api_target(self, statement: Statement, backend: Backend) -> tuple[Relation, Relation] | None:
+        """Return the first relation written to through which an API table is reached, and that table."""
+        names = tuple((each.schema, each.name) for each in statement.references if each.target)
+        if statement.creates or not names:
+            return None
+        for name in dict.fromkeys(names):
+            closure = await self._close_over((name,), backend)
+            api = next((each for each in closure.relations if each.kind is RelationKind.API), None)
+            if api is not None:
+                return closure.by_name[name], api
+        return None
+
+    async def exists(self, made: NewRelation, backend: Backend) -> bool:
+        """Say whether there is a relation already where a statement would make one."""
+        return (await backend.ask(questions.ask_exists(made.schema, made.name, temporary=made.temporary)))[0] == FOUND
 
     async def reaches_api(self, statement: Statement, backend: Backend) -> bool:
         """Say whether a statement that is not a query names a relation through which an API table is reached."""
         names = tuple(dict.fromkeys((reference.schema, reference.name) for reference in statement.references))
+        return (await self._close_over(names, backend)).reaches_api
+
+    async def _close_over(self, names: tuple[tuple[str | None, str], ...], backend: Backend) -> Closure:
         answer = (await backend.ask(questions.ask_resolve(names)))[0]
         oids = tuple(int(row[0]) if row[0] else None for row in questions.rows_of(answer))
-        closure = await close_over(names, oids, backend, self._parse_query, self._api_wrappers())
-        return closure.reaches_api
+        return await close_over(names, oids, backend, self._parse_query, self._api_wrappers())
 
     async def _flush(self, request: BindRequest, guess: _Template | None, backend: Backend) -> _Moment:
         parsed = request.parsed

@@ -87,7 +87,24 @@ SELECT CASE WHEN u.attribute OPERATOR(pg_catalog.=) 0
 """
 """Whether a role may SELECT an attribute of a relation (0: any one of them), in order."""
 
-CONSTANTS = {"STATE": STATE, "LOCKED": LOCKED, "RESOLVE": RESOLVE, "DETAIL": DETAIL, "PRIVILEGES": PRIVILEGES}
+EXISTS = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n
+                   ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+                WHERE c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name
+                  AND CASE WHEN $3::pg_catalog.bool THEN n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+                           ELSE n.nspname OPERATOR(pg_catalog.=)
+                                COALESCE($1::pg_catalog.name, pg_catalog.current_schema()) END)
+"""
+"""Whether there is a relation of a name where PostgreSQL would make one."""
+
+CONSTANTS = {
+    "STATE": STATE,
+    "LOCKED": LOCKED,
+    "RESOLVE": RESOLVE,
+    "DETAIL": DETAIL,
+    "PRIVILEGES": PRIVILEGES,
+    "EXISTS": EXISTS,
+}
 """All of the above by name, for the test that parses them."""
 
 
@@ -95,6 +112,11 @@ def ask_resolve(names: Iterable[tuple[str | None, str]]) -> Ask:
     """Ask what names mean; the answer's rows are in the same order."""
     pairs = tuple(names)
     return Ask(sql=RESOLVE, parameters=(text_array(s for s, _ in pairs), text_array(name for _, name in pairs)))
+
+
+def ask_exists(schema: str | None, name: str, *, temporary: bool) -> Ask:
+    """Ask whether a relation exists; the answer is one row of `t` or `f`."""
+    return Ask(sql=EXISTS, parameters=(schema, name, "t" if temporary else "f"))
 
 
 def ask_detail(oids: Iterable[int]) -> Ask:

@@ -80,6 +80,17 @@ class RelationReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewRelation:
+    """What a statement makes: its name as written, whether it is temporary, whether one that exists is left alone."""
+
+    schema: str | None
+    name: str
+    temporary: bool
+    if_not_exists: bool = False
+    with_data: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """One statement that may reach an API table.
 
@@ -88,6 +99,8 @@ class Statement:
     of relations that it defines. `named_columns` are all column names in the text, `*` for a star or a whole row.
     `settings` are names below `omnisql.` that it sets, with their values, None for the default. `definition` is what a
     managed statement asks for. `parameter` is the first parameter of a query: its byte offset and its number.
+    `makes` is the relation that CREATE .. AS makes, `executes` the name of the prepared statement that is executed.
+    `needs_block` says that PostgreSQL refuses it outside a transaction block.
     """
 
     text: str
@@ -104,6 +117,9 @@ class Statement:
     settings: tuple[tuple[str, str | None], ...] = ()
     definition: Definition | None = None
     parameter: tuple[int, int] | None = None
+    makes: NewRelation | None = None
+    executes: str | None = None
+    needs_block: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

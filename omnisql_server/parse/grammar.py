@@ -12,11 +12,12 @@ from typing import Any
 
 import postgast
 
-from omnisql_server.model.statement import RelationReference, Statement, StatementKind
+from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind
 from omnisql_server.parse.definitions import definition_of, drops_servers, is_foreign_table_change
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
 
-_WRITES = {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt"}
+_CHANGES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
+_WRITES = {*_CHANGES, "create_table_as_stmt"}
 _NAMED_KINDS = {
     "declare_cursor_stmt": StatementKind.CURSOR,
     "prepare_stmt": StatementKind.PREPARE,
@@ -43,6 +44,8 @@ _QUERY_KINDS = frozenset(
 )
 """Kinds whose parameters are the message's own; a function's body and PREPARE have theirs."""
 
+_HOLD = 0x20
+"""CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h."""
 _DEFINITIONS = {
     "view_stmt",
     "rename_stmt",
@@ -101,6 +104,8 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         settings=custom_settings(node_name, node),
         definition=definition_of(node_name, node),
         parameter=references.parameter if kind in _QUERY_KINDS else None,
+        makes=_made(node_name, node),
+        needs_block=node_name == "declare_cursor_stmt" and not node.options & _HOLD,
     )
 
 
@@ -157,14 +162,39 @@ def _makes_view(node: Any) -> bool:
 
 
 def _targets(node_name: str, node: Any) -> frozenset[int]:
-    """Return where the statement names what it writes to or makes."""
-    if node_name in ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"):
-        return frozenset({node.relation.location})
-    if node_name == "create_table_as_stmt":
-        return frozenset({node.into.rel.location})
-    if node_name == "select_stmt" and node.HasField("into_clause"):
-        return frozenset({node.into_clause.rel.location})
-    return frozenset({node.view.location}) if node_name == "view_stmt" else frozenset()
+    """Return where the statement names what it writes to or makes, in its WITH queries too."""
+    if node_name in ("explain_stmt", "copy_stmt") and node.HasField("query"):
+        inner = node.query.WhichOneof("node")
+        return _targets(inner, getattr(node.query, inner))
+    found: set[int] = set()
+    if node_name in _CHANGES or node_name == "copy_stmt":
+        found.add(node.relation.location)
+    elif node_name == "create_table_as_stmt":
+        found.add(node.into.rel.location)
+    elif node_name == "truncate_stmt":
+        found |= {relation.range_var.location for relation in node.relations}
+    elif node_name == "select_stmt" and node.HasField("into_clause"):
+        found.add(node.into_clause.rel.location)
+    elif node_name == "view_stmt":
+        found.add(node.view.location)
+    if node_name in (*_CHANGES, "select_stmt"):
+        for query in (cte.common_table_expr.ctequery for cte in node.with_clause.ctes):
+            inner = query.WhichOneof("node")
+            found |= _targets(inner, getattr(query, inner)) if inner in _CHANGES else set()
+    return frozenset(found)
+
+
+def _made(node_name: str, node: Any) -> NewRelation | None:
+    if node_name != "create_table_as_stmt":
+        return None
+    relation = node.into.rel
+    return NewRelation(
+        schema=relation.schemaname or None,
+        name=relation.relname,
+        temporary=relation.relpersistence == "t" or relation.schemaname == "pg_temp",
+        if_not_exists=node.if_not_exists,
+        with_data=not node.into.skip_data,
+    )
 
 
 def _created(node_name: str, node: Any) -> Iterator[str]:

@@ -277,6 +277,7 @@ class ExtendedProtocol:
         portal = self.portals.get(message.portal)
         if not await self._settled() or portal is None:
             return
+        portal.among_others = self._running.executed
         self._running.executed = True
         rows_max = max(message.rows_max, 0)
         succeeded = await self._running.attempt(self._deliver(portal, rows_max))

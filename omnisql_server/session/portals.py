@@ -26,7 +26,8 @@ CHUNK_BYTES_MAX = 262_144
 class Portal:
     """A portal; `result` is set by its first Execute, `complete` when all rows were read.
 
-    `prepared` is the prepared statement it comes from, None in the simple protocol.
+    `prepared` is the prepared statement it comes from, None in the simple protocol. `among_others` says that there are
+    other statements in its message or pipeline, which makes an implicit transaction block.
     """
 
     statement: Statement
@@ -38,6 +39,7 @@ class Portal:
     command: str = ""
     counts_rows: bool = True
     copies: bool = False
+    among_others: bool = False
     own_tag: Callable[[], str] | None = None
     _rows: AsyncIterator[EncodedRows] | None = None
     _kept: EncodedRows | None = None

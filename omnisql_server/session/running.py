@@ -52,6 +52,12 @@ class FailedTransaction(OmniSQLError):
     sqlstate = "25P02"
 
 
+class NoTransactionBlock(OmniSQLError):
+    """The statement needs a transaction block and there is none."""
+
+    sqlstate = "25P01"
+
+
 class PortalFinished(OmniSQLError):
     """The portal's command has run and cannot run again."""
 
@@ -189,6 +195,8 @@ class Running:
     async def deliver(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         """Run a portal up to `rows_max` rows (0: all) and send what PostgreSQL would send, up to the completion."""
         await self.check_may_run()
+        if portal.statement.needs_block and not (self.link.in_block or portal.among_others):
+            raise NoTransactionBlock(message="DECLARE CURSOR can only be used in transaction blocks")
         # If it fails after PostgreSQL has done a part of it, that part must be undone.
         self.relayed = self.relayed or portal.statement.kind in MANAGED_KINDS
         await self.start(portal, describe=describe)

@@ -113,7 +113,7 @@ class SimpleProtocol:
         link.send_raw(FLUSH)
         link.flush()
         for part in parts if self._running.speaks_utf8 else self._only_run(parts):
-            if not await self._part(part):
+            if not await self._part(part, among_others=len(parts) > 1):
                 break
         link.send(SYNC, RELAYED_SYNC)
         self._running.relayed = self._running.executed = False
@@ -122,10 +122,12 @@ class SimpleProtocol:
         """Leave the first part to be run, and so to be refused: the others' texts are not in the client's encoding."""
         return [part for part in parts if is_run(part)][:1]
 
-    async def _part(self, part: Part) -> bool:
+    async def _part(self, part: Part, *, among_others: bool) -> bool:
         if part.parameter is not None:
             return await self._running.attempt(self._refuse_parameter(part.text, *part.parameter), shift=part.offset)
-        return await (self._run_part(part) if is_run(part) else self._relay_part(part))
+        if is_run(part):
+            return await self._run_part(part, among_others=among_others)
+        return await self._relay_part(part)
 
     async def _refuse_parameter(self, text: str, position: int, number: int) -> None:
         """Refuse a parameter, as PostgreSQL does: a Query message brings no values."""
@@ -133,10 +135,10 @@ class SimpleProtocol:
         characters = len(text.encode()[:position].decode())
         raise UndefinedParameter(message=f"there is no parameter ${number}", position=characters + 1)
 
-    async def _run_part(self, part: Part) -> bool:
+    async def _run_part(self, part: Part, *, among_others: bool) -> bool:
         if part.statement is None:
             return True
-        portal = Portal(statement=part.statement)
+        portal = Portal(statement=part.statement, among_others=among_others)
         try:
             return await self._running.attempt(self._running.deliver(portal, 0, describe=True), shift=part.offset)
         except RelayInstead:

@@ -25,7 +25,7 @@ VOCABULARY = {
     "CREDENTIALS_REJECTED",
 }
 # Words that are written this way wherever they stand.
-PROPER_WORDS = {"PostgreSQL", "DuckDB", "Valkey", "EXPLAIN", "COPY", "CSV", "ONLY", "SCRAM", "SASL"}
+PROPER_WORDS = {"PostgreSQL", "DuckDB", "Valkey", "API", "DECLARE", "EXPLAIN", "COPY", "CSV", "ONLY", "SCRAM", "SASL"}
 ROOTS = (OmniSQLError, CatalogError, ConnectorError, WireError)
 SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 

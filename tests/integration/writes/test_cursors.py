@@ -45,6 +45,27 @@ def test_a_cursor_that_may_not_scroll_does_not(ana: psycopg.Connection) -> None:
     ana.execute("ROLLBACK")
 
 
+@pytest.mark.parametrize("prepare", [False, True])
+def test_a_cursor_needs_a_transaction_block_unless_it_is_held(
+    demo: DemoServer, ana: psycopg.Connection, prepare: bool
+) -> None:
+    with pytest.raises(psycopg.errors.NoActiveSqlTransaction) as raised:
+        ana.execute(f"DECLARE k CURSOR FOR {NUMBERS}".encode(), prepare=prepare)
+    assert raised.value.diag.message_primary == "DECLARE CURSOR can only be used in transaction blocks"
+    assert paths(demo.github) == []
+    ana.execute(f"DECLARE k CURSOR WITH HOLD FOR {NUMBERS}".encode(), prepare=prepare)
+    assert fetched(ana, "FETCH 2 FROM k") == [1, 2]
+    ana.execute("CLOSE k")
+
+
+def test_a_binary_cursor_gives_binary_values(ana: psycopg.Connection) -> None:
+    ana.execute("BEGIN")
+    ana.execute(f"DECLARE k BINARY CURSOR FOR {NUMBERS}".encode())
+    given = ana.pgconn.exec_(b"FETCH 1 FROM k")
+    assert (given.fformat(0), given.get_value(0, 0)) == (1, b"\x00\x00\x00\x01")
+    ana.execute("ROLLBACK")
+
+
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
 def test_a_cursor_dies_with_its_transaction(ana: psycopg.Connection, end: str) -> None:
     ana.execute("BEGIN")

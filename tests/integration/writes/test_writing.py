@@ -131,11 +131,20 @@ def test_a_failing_statement_leaves_nothing(ana: psycopg.Connection) -> None:
         "UPDATE jira.boards SET name = 'x'",
         "DELETE FROM jira.boards USING jira.sprints WHERE false",
         "MERGE INTO jira.boards AS b USING copied ON b.id = copied.number WHEN MATCHED THEN DELETE",
+        "WITH gone AS (DELETE FROM jira.boards RETURNING id) SELECT id FROM gone",
+        "WITH new AS (INSERT INTO jira.boards (id) VALUES (1)) INSERT INTO copied VALUES (1, 'x')",
+        "EXPLAIN INSERT INTO jira.boards (id) VALUES (1)",
+        "COPY (DELETE FROM jira.boards RETURNING id) TO STDOUT",
+        "COPY jira.boards FROM STDIN",
+        "TRUNCATE copied, jira.boards",
+        "INSERT INTO pg_temp.shown (id) VALUES (1)",
+        "UPDATE pg_temp.shown SET id = 1",
     ],
 )
 def test_an_api_table_is_not_written_to(demo: DemoServer, ana: psycopg.Connection, statement: str) -> None:
+    ana.execute("CREATE TEMP VIEW shown AS SELECT id FROM jira.boards")
     said = refused(ana, statement)
-    assert (said.sqlstate, said.message_primary) == ("0A000", "an API table cannot be written to")
+    assert (said.sqlstate, said.message_primary) == ("0A000", "API table jira.boards is read-only")
     assert said.message_hint is not None
     assert said.message_hint.startswith("write to a table of your own")
     assert paths(demo.jira) == []
@@ -171,6 +180,21 @@ def test_a_table_may_have_the_name_of_an_api_table_in_another_schema(
         assert tag(ana, "DELETE FROM boards WHERE id > 10") == "DELETE 4"
     finally:
         ana.execute("DROP TABLE boards")
+
+
+def test_a_table_that_exists_is_left_alone_and_nobody_is_asked(demo: DemoServer, ana: psycopg.Connection) -> None:
+    notices: list[str | None] = []
+    ana.add_notice_handler(lambda said: notices.append(said.message_primary))
+    again = f"CREATE TEMP TABLE IF NOT EXISTS copied AS {FIRST}"
+    assert tag(ana, again) == "CREATE TABLE AS"
+    assert ana.execute(again.encode(), prepare=True).statusmessage == "CREATE TABLE AS"
+    assert notices == ['relation "copied" already exists, skipping'] * 2
+    assert paths(demo.github) == []
+    assert rows(ana, "SELECT number FROM copied") == []
+    # A temporary table hides none that would be made in a schema.
+    assert tag(ana, f"CREATE TABLE IF NOT EXISTS public.copied AS {FIRST}") == "SELECT 5"
+    ana.execute("DROP TABLE public.copied")
+    assert tag(ana, f"CREATE TEMP TABLE IF NOT EXISTS other AS {FIRST}") == "SELECT 5"
 
 
 def test_with_no_data_asks_nobody(demo: DemoServer, ana: psycopg.Connection) -> None:
