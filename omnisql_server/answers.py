@@ -11,7 +11,7 @@ import numpy as np
 from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.run import Engine
-from omnisql_server.model.backend import Answer, Done
+from omnisql_server.model.backend import Backend, Command, Done
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
@@ -131,18 +131,33 @@ def read_only(target: Relation, api: Relation) -> NotSupported:
     )
 
 
-def tag_alone(done: Answer) -> RunResult:
-    """Answer with the command tag of what PostgreSQL has done, and no rows.
-
-    Raises:
-        InternalError: it was asked for something else.
-    """
+async def done_alone(text: str, backend: Backend) -> RunResult:
+    """Have PostgreSQL carry out a statement that takes no parameters, and answer with its command tag and notices."""
+    (done,) = await backend.ask(Command(sql=text))
     if not isinstance(done, Done):
         raise InternalError(message="the backend answered out of order")
-    rows = _no_rows()
-    return RunResult(
-        fields=None, rows=rows, command=done.tag, close=rows.aclose, counts_rows=False, tag=lambda: done.tag
+    return _tag_alone(done.tag)
+
+
+async def made_empty(text: str, parameters: BoundParameters, backend: Backend) -> RunResult:
+    """Have PostgreSQL carry out a statement that gives no rows, and answer with its command tag."""
+    tags: list[str] = []
+    chunks = backend.stream(
+        text,
+        type_oids=parameters.type_oids,
+        parameters=parameters.values,
+        parameter_formats=parameters.formats,
+        result_formats=(),
+        completed=tags.append,
     )
+    async for _ in chunks:
+        continue
+    return _tag_alone(tags[-1])
+
+
+def _tag_alone(tag: str) -> RunResult:
+    rows = _no_rows()
+    return RunResult(fields=None, rows=rows, command=tag, close=rows.aclose, counts_rows=False, tag=lambda: tag)
 
 
 async def _no_rows() -> AsyncGenerator[EncodedRows, None]:

@@ -94,6 +94,18 @@ class KeyColumnRequired(OmniSQLError):
     sqlstate = "HV00L"
 
 
+class InvalidStatementName(OmniSQLError):
+    """There is no prepared statement of that name."""
+
+    sqlstate = "26000"
+
+
+class WrongArguments(OmniSQLError):
+    """EXECUTE gives a prepared statement more or fewer arguments than it has parameters."""
+
+    sqlstate = "42601"
+
+
 class SettingInvalid(OmniSQLError):
     """A custom setting of the session has a value that it cannot have."""
 

@@ -12,24 +12,24 @@ from dataclasses import dataclass, replace
 
 from omnisql_server.answers import (
     copy_stream,
+    done_alone,
     explain_fields,
     explain_wants,
     explained,
+    made_empty,
     own_position,
     parameter_constants,
     read_only,
     result_formats,
-    tag_alone,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
-from omnisql_server.errors import NotSupported, RelayInstead
+from omnisql_server.errors import BackendError, NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
-from omnisql_server.model.backend import Command
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery, ParsedQuery
@@ -44,6 +44,7 @@ from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import check_calls, plan
 from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules
+from omnisql_server.prepared import arguments, look_up, unplaced, without_position
 from omnisql_server.tenant import Tenant, remember_reports
 from wire.backend import Field
 from wire.copy import parse_copy_options
@@ -112,6 +113,14 @@ class Pipeline:
         """
         if statement.kind in MANAGED_KINDS:
             return await managed_description(self._managers, statement, view)
+        if statement.executes is not None:
+            executed = await look_up(statement, view.backend, relayable=True)
+            await self._require_reach(executed.statement, view)
+            try:
+                described = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
+            except BackendError as error:
+                raise without_position(error) from error
+            return replace(described, parameter_oids=())
         await self._refuse(statement, view)
         query = _query_of(statement)
         with stage_span("bind"), own_position(statement):
@@ -130,10 +139,11 @@ class Pipeline:
         """
         if statement.kind in MANAGED_KINDS:
             return await managed_result(self._managers, statement, view)
+        if statement.executes is not None:
+            return await self._run_executed(statement, parameters, view, relayable=twin is None)
         await self._refuse(statement, view)
         if statement.makes is not None and not parameters.values and await self._has_been_made(statement, view):
-            (done,) = await view.backend.ask(Command(sql=statement.text))
-            return tag_alone(done)
+            return await done_alone(statement.text, view.backend)
         deadline = Deadline()
         with stage_span("bind"), own_position(statement):
             bound = await self._bind(statement, parameters, view, twin)
@@ -161,6 +171,36 @@ class Pipeline:
         result = _result(statement, bound, rows)
         return replace(result, tag=lambda: tags[-1]) if statement.kind in _BY_POSTGRES else result
 
+    async def _run_executed(
+        self, statement: Statement, parameters: BoundParameters, view: SessionView, *, relayable: bool
+    ) -> RunResult:
+        """Run what a prepared statement stands for; PostgreSQL's own statement of that name is its twin."""
+        executed = await look_up(statement, view.backend, relayable=relayable)
+        try:
+            await self._require_reach(executed.statement, view)
+        except RelayInstead as error:
+            if relayable:
+                raise
+            raise NotSupported(
+                message=f'prepared statement "{executed.name}" reaches no API table any more',
+                hint="prepare the statement that executes it again",
+            ) from error
+        if await self._has_been_made(statement, view):
+            return await done_alone(statement.text, view.backend)
+        given = await arguments(executed, view.backend, parameters.result_formats)
+        if statement.makes is not None and not statement.makes.with_data:
+            return await made_empty(executed.statement.text, given, view.backend)
+        try:
+            return unplaced(await self.run(executed.statement, given, view, twin=executed.name))
+        except BackendError as error:
+            raise without_position(error) from error
+
+    async def _require_reach(self, statement: Statement, view: SessionView) -> None:
+        if not await self._binder.reaches_api(statement, view.backend):
+            raise RelayInstead
+        if statement.locking:
+            raise _no_locking()
+
     async def _refuse(self, statement: Statement, view: SessionView) -> None:
         """Turn away what cannot be run, once PostgreSQL has said that it really reaches an API table."""
         for name, value in statement.settings:
@@ -169,6 +209,8 @@ class Pipeline:
                 raise error
         if statement.kind in _WRITING and (found := await self._binder.api_target(statement, view.backend)):
             raise read_only(*found)
+        if statement.kind in (StatementKind.PREPARE, StatementKind.COPY_FROM, StatementKind.TRUNCATE):
+            raise RelayInstead
         if statement.kind not in _REFUSED:
             return
         if not await self._binder.reaches_api(statement, view.backend):
@@ -275,10 +317,7 @@ class Pipeline:
 
 _REFUSED = {
     StatementKind.MATERIALIZED_VIEW: ("a materialized view", "use a view or CREATE TABLE .. AS"),
-    StatementKind.COPY_FROM: ("COPY FROM", "copy into a table of your own"),
-    StatementKind.TRUNCATE: ("TRUNCATE", "truncate your own tables, naming each of them"),
     StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
-    StatementKind.PREPARE: ("PREPARE", "prepare the statement by the client's protocol"),
     StatementKind.NESTED_WRITE: (
         "EXPLAIN or COPY of a statement that writes",
         "EXPLAIN the query in it, or run the statement by itself",
@@ -298,10 +337,14 @@ def _require_api(statement: Statement, bound: BoundQuery) -> None:
     if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
         raise RelayInstead
     if statement.locking or any(view.locking for view in bound.views.values()):
-        raise NotSupported(
-            message="rows of an API table cannot be locked",
-            hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",
-        )
+        raise _no_locking()
+
+
+def _no_locking() -> NotSupported:
+    return NotSupported(
+        message="rows of an API table cannot be locked",
+        hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",
+    )
 
 
 def _query_of(statement: Statement) -> ParsedQuery:

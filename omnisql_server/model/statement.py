@@ -20,6 +20,7 @@ class StatementKind(StrEnum):
     MATERIALIZED_VIEW = "materialized view"
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
+    EXECUTE = "EXECUTE"
     SETTING = "SET of a custom setting"
     LOCK = "LOCK TABLE"
     TRUNCATE = "TRUNCATE"

@@ -105,11 +105,14 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         definition=definition_of(node_name, node),
         parameter=references.parameter if kind in _QUERY_KINDS else None,
         makes=_made(node_name, node),
+        executes=_executed(node_name, node),
         needs_block=node_name == "declare_cursor_stmt" and not node.options & _HOLD,
     )
 
 
 def _kind(node_name: str, node: Any) -> StatementKind:
+    if _executed(node_name, node) is not None:
+        return StatementKind.EXECUTE
     if node_name == "select_stmt":
         return StatementKind.WRITE if _writes(node) else StatementKind.SELECT
     if node_name == "explain_stmt":
@@ -197,11 +200,20 @@ def _made(node_name: str, node: Any) -> NewRelation | None:
     )
 
 
+def _executed(node_name: str, node: Any) -> str | None:
+    """Return the name of the prepared statement that EXECUTE, also in EXPLAIN and CREATE TABLE AS, is about."""
+    if node_name in ("explain_stmt", "create_table_as_stmt") and node.query.HasField("execute_stmt"):
+        node_name, node = "execute_stmt", node.query.execute_stmt
+    return str(node.name) if node_name == "execute_stmt" else None
+
+
 def _created(node_name: str, node: Any) -> Iterator[str]:
     if node_name == "view_stmt":
         yield node.view.relname
     elif node_name == "rename_stmt":
         yield node.newname
+    elif node_name == "prepare_stmt":
+        yield node.name
     elif node_name == "create_foreign_table_stmt":
         yield node.base_stmt.relation.relname
     elif node_name == "create_table_as_stmt":
@@ -238,11 +250,11 @@ def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
     tokens = tokens_of(body)
     if kind is StatementKind.COPY_TO:
         opening = next(index for index, token in enumerate(tokens) if token[0] == b"(")
-        start, closing = tokens[opening][2], tokens[_closing(tokens, opening)][1]
+        start, closing = tokens[opening][2], tokens[closing_of(tokens, opening)][1]
         return body[start:closing].decode(), start
     index = 1
     if tokens[index][0] == b"(" and tokens[index + 1][0] not in (b"select", b"with", b"values", b"table", b"("):
-        index = _closing(tokens, index) + 1
+        index = closing_of(tokens, index) + 1
     while tokens[index][0] in (b"analyze", b"analyse", b"verbose"):
         index += 1
     return body[tokens[index][1] :].decode(), tokens[index][1]
@@ -258,7 +270,7 @@ def _scan(body: bytes) -> Any:
     return postgast.scan(body.decode()).tokens
 
 
-def _closing(tokens: list[tuple[bytes, int, int]], opening: int) -> int:
+def closing_of(tokens: list[tuple[bytes, int, int]], opening: int) -> int:
     depth = 0
     for index in range(opening, len(tokens)):
         depth += {b"(": 1, b")": -1}.get(tokens[index][0], 0)

@@ -70,6 +70,7 @@ def _reaches(statement: Statement, names: frozenset[str]) -> bool:
     return (
         statement.kind in MANAGED_KINDS - NAMING_KINDS
         or any(reference.name in names for reference in statement.references)
+        or statement.executes in names
         or _sets_wrongly(statement)
     )
 
