@@ -22,7 +22,8 @@ SELECT (SELECT s.last_value FROM omnisql_catalog.ddl_sequence AS s),
        pg_catalog.current_setting('statement_timeout'),
        pg_catalog.current_setting('omnisql.engine', true), pg_catalog.current_setting('omnisql.on_source_error', true),
        pg_catalog.current_setting('omnisql.max_api_calls', true), current_user,
-       pg_catalog.current_setting('search_path')
+       pg_catalog.current_setting('search_path'), pg_catalog.current_setting('standard_conforming_strings'),
+       pg_catalog.current_setting('transform_null_equals'), pg_catalog.current_setting('array_nulls')
 """
 """One row: the catalog's sequence and every setting that a run statement depends on."""
 
@@ -162,7 +163,7 @@ def prepared_of(answer: Answer) -> Prepared:
 
 def read_state(answer: Answer) -> tuple[int, str, Settings]:
     """Read the catalog's sequence, the search_path and the settings."""
-    sequence, zone, date, interval, digits, timeout, engine, on_error, calls, user, path = rows_of(answer)[0]
+    sequence, zone, date, interval, digits, timeout, engine, on_error, calls, user, path, *reading = rows_of(answer)[0]
     settings = Settings(
         time_zone=zone or "UTC",
         date_style=date or "",
@@ -174,6 +175,8 @@ def read_state(answer: Answer) -> tuple[int, str, Settings]:
         max_api_calls=int(count) if (count := checked("omnisql.max_api_calls", calls)) else None,
         current_user=user or "",
         catalog_first=_is_catalog_first(path or ""),
+        plain_input=reading[:2] == ["on", "off"],
+        array_nulls=reading[2] == "on",
     )
     return int(sequence or 0), path or "", settings
 

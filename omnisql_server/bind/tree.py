@@ -128,6 +128,7 @@ def _expand(parsed: ParsedQuery, expansion: _Expansion, place: tuple[int, ...]) 
     if parsed.tree is None:
         raise NotQualified(parsed.reason)
     tree = parsed.tree.copy()
+    _check_shapes(tree)
     _strip_schemas(tree, parsed)
     try:
         scopes = traverse_scope(tree)
@@ -136,21 +137,31 @@ def _expand(parsed: ParsedQuery, expansion: _Expansion, place: tuple[int, ...]) 
         raise NotQualified("relations that only their schemas tell apart") from error
     tables = [node for node, source in sources if isinstance(source, exp.Table) and isinstance(node, exp.Table)]
     for table in tables:
+        if table.this is not None and not isinstance(table.this, exp.Identifier):
+            continue
         _replace(table, expansion, (*place, _byte_position(table, parsed)))
     return tree
 
 
+def _check_shapes(tree: exp.Expr) -> None:
+    """Refuse what sqlglot reads as something else: a row's star as a value, and `->` between arguments as a lambda."""
+    for star in tree.find_all(exp.Star):
+        place = star.parent if isinstance(star.parent, exp.Column) else star
+        if not isinstance(place.parent, exp.Select) and not (place is star and isinstance(star.parent, exp.Count)):
+            raise NotQualified("a whole row is used as a value")
+    if tree.find(exp.Lambda):
+        raise NotQualified("an operator -> among the arguments of a function")
+
+
 def _byte_position(table: exp.Table, parsed: ParsedQuery) -> int:
     identifier = table.args.get("catalog") or table.args.get("db") or table.this
-    start = identifier.meta.get("start")
+    start = identifier.meta.get("start") if identifier is not None else None
     if start is None:
         raise NotQualified("a relation whose place in the text is unknown")
     return parsed.tree_position + len(parsed.tree_text[:start].encode())
 
 
 def _replace(table: exp.Table, expansion: _Expansion, place: tuple[int, ...]) -> None:
-    if not isinstance(table.this, exp.Identifier):
-        return
     name: Name = (table.text("db") or None, table.name)
     relation = expansion.closure.by_name.get(name)
     if relation is None or table.args.get("only") or table.args.get("sample"):

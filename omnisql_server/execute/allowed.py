@@ -6,6 +6,7 @@ engines run it over the same rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sqlglot import exp
@@ -19,6 +20,8 @@ TYPES = frozenset(
     {"bool", "int2", "int4", "int8", "float8", "text", "varchar", "date", "timestamptz", "timestamp", "_text"}
 )
 """Column types that DuckDB holds and shows without change."""
+
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 
 NODES: tuple[type[exp.Expr], ...] = (
     exp.Select,
@@ -107,6 +110,10 @@ def refusal(query: BoundQuery) -> str | None:
         return query.reason
     if not query.settings.plain_output:
         return "the session shows values in another style than this server's own"
+    if not query.settings.plain_input:
+        return "the session reads backslashes or = NULL in another way than the standard"
+    if _ZONE.fullmatch(query.settings.time_zone) is None:
+        return "the session's time zone has no name"
     outputs = {BY_OID[field.type_oid].name if field.type_oid in BY_OID else "" for field in query.fields}
     if not outputs <= TYPES | {"numeric"}:
         return "the result has a type that DuckDB shows differently"

@@ -5,6 +5,7 @@ A check returns the reason against the node, or None. Types are those that `bind
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from sqlglot import exp
@@ -162,7 +163,12 @@ def _cast(node: exp.Expr) -> str | None:
     to = node.args["to"]
     if not constant or not to.is_type(*_CAST_TYPES) or to.expressions:
         return "a cast whose text or rounding differs in DuckDB"
-    return None
+    moment = to.is_type(_Type.DATE, _Type.TIMESTAMP, _Type.TIMESTAMPTZ) and isinstance(node.this, exp.Literal)
+    return "a moment far off" if moment and _NEAR.fullmatch(node.this.name) is None else None
+
+
+_NEAR = re.compile(r"\d{4}-[-0-9 :.+]*")
+"""Moments as PostgreSQL writes those of the years 1 to 9999; of others the engines have not the same."""
 
 
 def _distinct(node: exp.Expr) -> str | None:
@@ -212,6 +218,10 @@ def _texts(*nodes: exp.Expr) -> bool:
 
 def _concatenation(node: exp.Expr) -> str | None:
     return None if _texts(node.this, node.expression) else "|| of other types than text"
+
+
+def _select(node: exp.Expr) -> str | None:
+    return None if node.expressions else "a SELECT of nothing"
 
 
 def _positive(node: exp.Expr | None) -> bool:
@@ -302,6 +312,7 @@ CONDITIONS: Mapping[type[exp.Expr], Callable[[exp.Expr], str | None]] = {
     **dict.fromkeys((exp.Sum, exp.Abs), _integer_argument),
     **dict.fromkeys((exp.Min, exp.Max), _extreme),
     **dict.fromkeys((exp.Limit, exp.Offset), _limit),
+    exp.Select: _select,
     exp.In: _membership,
     exp.Between: _between,
     exp.Is: _is,

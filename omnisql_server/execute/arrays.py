@@ -45,9 +45,18 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_binary(flat.type):
         flat = pa.array([None if v is None else "\\x" + v.hex() for v in flat.to_pylist()], pa.string())
+    if pa.types.is_interval(flat.type):
+        flat = pa.array([None if v is None else _interval(v) for v in flat.to_pylist()], pa.string())
     if not pa.types.is_string(flat.type):
         return pc.fill_null(pc.cast(flat, pa.string()), "NULL")
     return pc.fill_null(_quoted(flat), "NULL")
+
+
+def _interval(value: pa.MonthDayNano) -> str:
+    """Write an interval as ISO 8601, whose signs mean the same under every IntervalStyle."""
+    sign = "-" if value.nanoseconds < 0 else ""
+    seconds, rest = divmod(abs(value.nanoseconds) // 1000, 1_000_000)
+    return f"P{value.months}M{value.days}DT{sign}{seconds}.{rest:06}S"
 
 
 def _quoted(texts: pa.Array) -> pa.Array:

@@ -141,8 +141,13 @@ def splice(query: BoundQuery, relations: Mapping[str, pa.Table], bytes_max: int)
 
     Raises:
         LimitExceeded: the rows are more than `bytes_max` bytes as parameters (54000).
-        NotSupported: a reference has a form that has no meaning over an API table.
+        NotSupported: a reference has a form that has no meaning over an API table, or array_nulls is off.
     """
+    if not query.settings.array_nulls:
+        raise NotSupported(
+            message="rows of an API table cannot be handed to PostgreSQL while array_nulls is off",
+            hint="SET array_nulls = on",
+        )
     splicer = _Splicer(query=query, relations=relations, first_parameter=len(query.parameter_oids) + 1)
     edits = splicer.edits(query.parsed, ())
     size = sum(len(array.value) for array in splicer.arrays)

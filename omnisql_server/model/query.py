@@ -38,7 +38,8 @@ class ParsedQuery:
 class Settings:
     """What the backend's settings were when the statement was bound.
 
-    `catalog_first` says that PostgreSQL's own functions and operators are found before those of users.
+    `catalog_first` says that PostgreSQL's own functions and operators are found before those of users, `plain_input`
+    that backslashes in strings and `= NULL` mean what the standard says, `array_nulls` that NULL in an array is null.
     """
 
     time_zone: str
@@ -51,6 +52,8 @@ class Settings:
     max_api_calls: int | None
     current_user: str
     catalog_first: bool = True
+    plain_input: bool = True
+    array_nulls: bool = True
 
     @property
     def plain_output(self) -> bool:

@@ -37,21 +37,48 @@ Parameter = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """An answer in text format with the columns as Describe gives them, or the SQLSTATE of an error."""
+class Failure:
+    """What a client is told of an error; `position` counts characters of its own text."""
 
-    columns: tuple[tuple[str, int], ...] = ()
+    sqlstate: str
+    message: str
+    detail: str | None = None
+    hint: str | None = None
+    position: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer in text format with the columns (name, type, modifier) as Describe gives them, or an error."""
+
+    columns: tuple[tuple[str, int, int], ...] = ()
     rows: tuple[Row, ...] = ()
-    error: str | None = None
+    error: Failure | None = None
 
 
 class Refused(Exception):
     """PostgreSQL answered with an error."""
 
-    def __init__(self, sqlstate: str, position: str | None) -> None:
-        super().__init__(sqlstate)
-        self.sqlstate = sqlstate
-        self.position = position
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+def failure_of(result: PGresult) -> Failure:
+    """Read what a failed result says."""
+    kinds = psycopg.pq.DiagnosticField
+    said = [
+        result.error_field(kind)
+        for kind in (
+            kinds.SQLSTATE,
+            kinds.MESSAGE_PRIMARY,
+            kinds.MESSAGE_DETAIL,
+            kinds.MESSAGE_HINT,
+            kinds.STATEMENT_POSITION,
+        )
+    ]
+    state, message, detail, hint, position = (None if text is None else text.decode() for text in said)
+    return Failure(sqlstate=state or "", message=message or "", detail=detail, hint=hint, position=position)
 
 
 class Arena:
@@ -60,7 +87,6 @@ class Arena:
     def __init__(self, connection: psycopg.Connection[Any], tables: Mapping[str, pa.Table]) -> None:
         self.connection = connection
         self.tables = tables
-        self.time_zone = "UTC"
         self.pool = InstancePool(InstanceSettings(workers=1, threads=1))
         self._runner = asyncio.Runner()
         self._relations: dict[Name, Relation | None] = {}
@@ -76,16 +102,13 @@ class Arena:
 
     def set_time_zone(self, time_zone: str) -> None:
         """Change the session's time zone."""
-        self.time_zone = time_zone
         self.run(f"SET TimeZone = '{time_zone}'")
 
     def run(self, sql: str, parameters: Sequence[bytes | None] = (), type_oids: Sequence[int] = ()) -> PGresult:
         """Run one statement by the extended protocol, everything in text format."""
         result = self.connection.pgconn.exec_params(sql.encode(), list(parameters), list(type_oids) or None)
         if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
-            position = result.error_field(psycopg.pq.DiagnosticField.STATEMENT_POSITION)
-            state = result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b""
-            raise Refused(state.decode(), position.decode() if position else None)
+            raise Refused(failure_of(result))
         return result
 
     def rows(self, sql: str, parameters: Sequence[str | None] = ()) -> list[tuple[str | None, ...]]:
@@ -98,7 +121,7 @@ class Arena:
         connection = self.connection.pgconn
         for result in (connection.prepare(b"", sql.encode()), connection.describe_prepared(b"")):
             if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
-                raise Refused((result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b"").decode(), None)
+                raise Refused(failure_of(result))
         fields = tuple(
             Field(
                 name=(result.fname(i) or b"").decode(),
@@ -142,16 +165,24 @@ class Arena:
 
     def settings(self) -> Settings:
         """Return the session's settings as bind would read them."""
+        names = ("TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits")
+        more = ("standard_conforming_strings", "transform_null_equals", "array_nulls")
+        shown = self.rows("SELECT " + ", ".join(f"current_setting('{name}')" for name in (*names, *more)))[0]
+        time_zone, date_style, interval_style, digits, strings, null_equals, array_nulls = (
+            text or "" for text in shown
+        )
         return Settings(
-            time_zone=self.time_zone,
-            date_style="ISO, MDY",
-            interval_style="postgres",
-            extra_float_digits=1,
+            time_zone=time_zone,
+            date_style=date_style,
+            interval_style=interval_style,
+            extra_float_digits=int(digits),
             statement_timeout_ms=0,
             engine="auto",
             on_source_error="fail",
             max_api_calls=None,
             current_user="ana",
+            plain_input=(strings, null_equals) == ("on", "off"),
+            array_nulls=array_nulls == "on",
         )
 
     def closure(self, parsed: ParsedQuery) -> Closure:
@@ -195,7 +226,7 @@ class Arena:
             _, fields = self.describe(sql)
             result = self.run(sql, [None if text is None else text.encode() for _, text in parameters])
         except Refused as refused:
-            return Answered(error=refused.sqlstate)
+            return Answered(error=refused.failure)
         return Answered(columns=_columns(fields), rows=tuple(_rows(result)))
 
     def by_engine(
@@ -235,7 +266,12 @@ class Arena:
         try:
             chunks = self.wait(_collect(work))
         except BackendError as error:
-            return Answered(error=error.sqlstate)
+            said = [error.fields.get(key) for key in "CMDHP"]
+            return Answered(
+                error=Failure(
+                    sqlstate=said[0] or "", message=said[1] or "", detail=said[2], hint=said[3], position=said[4]
+                )
+            )
         rows = tuple(row for chunk in chunks for row in decode_rows(bytes(chunk.data)))
         return Answered(columns=_columns(query.fields), rows=rows)
 
@@ -278,8 +314,9 @@ class ArenaBackend:
         try:
             result = self._arena.run(sql, parameters, type_oids)
         except Refused as refused:
-            fields = {"C": refused.sqlstate, "M": "refused"}
-            raise BackendError(fields | ({"P": refused.position} if refused.position else {})) from refused
+            said = refused.failure
+            fields = {"C": said.sqlstate, "M": said.message, "D": said.detail, "H": said.hint, "P": said.position}
+            raise BackendError({key: text for key, text in fields.items() if text is not None}) from refused
         messages = [data_row(row) for row in _rows(result)]
         yield EncodedRows(
             data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64)
@@ -316,8 +353,8 @@ async def _collect(chunks: AsyncIterator[EncodedRows]) -> list[EncodedRows]:
     return [chunk async for chunk in chunks]
 
 
-def _columns(fields: Sequence[Field]) -> tuple[tuple[str, int], ...]:
-    return tuple((field.name, field.type_oid) for field in fields)
+def _columns(fields: Sequence[Field]) -> tuple[tuple[str, int, int], ...]:
+    return tuple((field.name, field.type_oid, field.type_modifier) for field in fields)
 
 
 def _rows(result: PGresult) -> list[Row]:

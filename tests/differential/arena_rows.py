@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pyarrow as pa
@@ -39,6 +39,23 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "Odd Name": {"k": "int4", "Mixed": "text", "mixed": "text", "select": "text"},
 }
+MORE_COLUMNS: dict[str, dict[str, str]] = {
+    "m": {
+        "id": "int4",
+        "f4": "float4",
+        "tm": "time",
+        "iv": "interval",
+        "uu": "uuid",
+        "by": "bytea",
+        "js": "json",
+        "c": "bpchar",
+        "num": "numeric",
+        "nums": "numeric[]",
+        "ints": "int4[]",
+        "j": "jsonb",
+    },
+}
+ALL_COLUMNS = COLUMNS | MORE_COLUMNS
 
 TEXTS = (
     *("", " ", "a", "A", "a ", "abc", "Abc", "ABC", "z", "Z", "ß", "ẞ", "İ", "i̇", "ı", "é", "e\u0301", "\u00ff"),
@@ -78,15 +95,42 @@ POOLS: dict[str, Sequence[Any]] = {
     "timestamp": tuple(instant.replace(tzinfo=None) for instant in INSTANTS),
     "text[]": ([], ["a"], ["a", None], [None], ["bug", "web/app"], ["x,y", '"q"', "{}", "NULL", "back\\slash", ""]),
     "jsonb": ('{"a": 1}', '{"a": null, "b": [1, 2]}', "[]", '"x"', "null", '{"a": {"b": "ü"}}', "7"),
+    "float4": (0.0, -0.0, 1.5, 0.1, 3.4e38, float("nan"), float("-inf"), 16777217.0),
+    "time": tuple(map(time.fromisoformat, ("00:00", "10:30", "23:59:59.999999", "12:00:00.5"))),
+    "interval": tuple(
+        pa.scalar(parts, pa.month_day_nano_interval()).as_py()
+        for parts in ((0, 0, 0), (14, 3, 4_005_006_000_000), (0, -1, 7_380_000_000_000), (0, 1, 0), (-1, 40, -1_000))
+    ),
+    "uuid": (
+        "11111111-2222-3333-4444-555555555555",
+        "00000000-0000-0000-0000-000000000000",
+        "f" * 8 + "-ffff" * 3 + "-" + "a" * 12,
+    ),
+    "bytea": (b"", b"\x00\xff", b"abc", b"back\\slash", bytes(range(120, 140))),
+    "json": ('{"b": 2, "a" : 1}', "[1,  2]", '"x"', "null", '{"a": 1, "a": 2}'),
+    "bpchar": ("ab", "ab   ", "", "z", "é "),
+    "numeric[]": (["1.50", "2"], [], ["NaN", None], ["0.000"]),
+    "int4[]": ([1, 2, 3], [], [None, 3], [5], [3, 1, 2]),
     "numeric": ("0", "1.50", "-3.14159", "100000000000000000000", "0.000", "NaN", "42"),
 }
 NULL_SHARE = 0.15
+DOCUMENTS = (
+    '{"tags": ["x", "y"], "items": [{"name": "pen", "price": 1.50}, {"name": "ink"}], "n": 3}',
+    '{"tags": [], "items": [{"name": "é", "price": 2e1}], "a": {"deep": [1, [2, 3]]}}',
+    '[1, "two", null, true, {"k": "v"}]',
+    '{"n": -0.0010, "a": null, "tags": "none"}',
+    None,
+    '"text"',
+)
 
 
 def arrow_tables(row_count: int = 45, seed: int = 20260308) -> dict[str, pa.Table]:
     """Make every table; ids count from 1, so that an order by id is total."""
     chance = random.Random(seed)
-    return {name: _table(columns, row_count, chance) for name, columns in COLUMNS.items()}
+    tables = {name: _table(columns, row_count, chance) for name, columns in ALL_COLUMNS.items()}
+    documents = pa.array([DOCUMENTS[place % len(DOCUMENTS)] for place in range(row_count)], pa.string())
+    more = tables["m"]
+    return {**tables, "m": more.set_column(more.schema.get_field_index("j"), "j", documents)}
 
 
 def _table(columns: dict[str, str], row_count: int, chance: random.Random) -> pa.Table:
@@ -109,3 +153,10 @@ def _values(pool: Sequence[Any], row_count: int, chance: random.Random) -> list[
     values = [None if index in nulls else value for index, value in enumerate(values)]
     chance.shuffle(values)
     return values
+
+
+def sql_text(value: Any) -> Any:
+    """Give a value in a form that psycopg can send: an interval as text."""
+    if isinstance(value, pa.MonthDayNano):
+        return f"{value.months} months {value.days} days {value.nanoseconds // 1000} microseconds"
+    return value

@@ -13,16 +13,10 @@ import psycopg
 import pyarrow as pa
 import pytest
 from arena import Arena
-from arena_rows import COLUMNS, arrow_tables
+from arena_objects import LOCAL_OBJECTS, VIEWS, local_tables
+from arena_rows import ALL_COLUMNS, arrow_tables, sql_text
 
 from catalog.clusters import EmbeddedCluster, EmbeddedSettings
-
-VIEWS = (
-    "CREATE VIEW app.small AS SELECT id, n4 AS number, t, labels FROM app.t WHERE n4 < 100",
-    "CREATE VIEW app.nested AS SELECT s.id, s.number, u.name FROM app.small s LEFT JOIN app.u ON u.tid = s.id",
-    'CREATE VIEW app.renamed("a b", "C") AS SELECT k, "Mixed" FROM app."Odd Name"',
-    "CREATE VIEW app.with_local AS SELECT t.id, lookup.word FROM app.t JOIN app.lookup ON lookup.id = t.id",
-)
 
 
 @pytest.fixture(scope="session")
@@ -52,19 +46,20 @@ def connection(arrow_rows: Mapping[str, pa.Table]) -> Iterator[psycopg.Connectio
 
 
 def _fill(connection: psycopg.Connection[Any], tables: Mapping[str, pa.Table]) -> None:
-    connection.execute("CREATE SCHEMA app")
-    connection.execute("SET search_path = app, public")
-    connection.execute("SET TimeZone = 'UTC'")
-    for name, columns in COLUMNS.items():
-        declared = ", ".join(f'"{column}" {type_name}' for column, type_name in columns.items())
-        connection.execute(f'CREATE TABLE app."{name}" ({declared})')
+    for statement in ("CREATE SCHEMA app", "SET search_path = app, public", "SET TimeZone = 'UTC'", *local_tables()):
+        connection.execute(statement.encode())
+    fill(connection, tables)
+    for statement in (*LOCAL_OBJECTS, *VIEWS):
+        connection.execute(statement.encode())
+
+
+def fill(connection: psycopg.Connection[Any], tables: Mapping[str, pa.Table]) -> None:
+    """Put the rows into the local tables."""
+    for name, columns in ALL_COLUMNS.items():
         places = ", ".join(f"%s::{type_name}" for type_name in columns.values())
-        rows = list(zip(*(column.to_pylist() for column in tables[name].columns), strict=True))
+        rows = [tuple(map(sql_text, row)) for row in zip(*(c.to_pylist() for c in tables[name].columns), strict=True)]
         with connection.cursor() as cursor:
-            cursor.executemany(f'INSERT INTO app."{name}" VALUES ({places})', rows)
-    connection.execute("CREATE TABLE app.lookup AS SELECT i AS id, 'w' || i AS word FROM generate_series(1, 9) i")
-    for view in VIEWS:
-        connection.execute(view)
+            cursor.executemany(f'INSERT INTO app."{name}" VALUES ({places})'.encode(), rows)
 
 
 @pytest.fixture(scope="session")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from arena import DUCKDB, POSTGRES, Arena, same_rows
-from corpus import BY_SPLICE, FAILING, ON_DUCKDB
+import sqlglot
+from arena import DUCKDB, POSTGRES, Answered, Arena, Refused, same_rows
+from corpus import AREAS, CASES, Case, cases, is_ordered, share_on_duckdb
 
 from omnisql_server.execute import inline_values
 from omnisql_server.execute.allowed import NODES
+from omnisql_server.parse.canonical import canonical
+from omnisql_server.parse.tree import _plain, parse_query
 
 # Small relations are written into DuckDB's text, others are registered: both ways are taken.
 VARIANTS = (("UTC", 400), ("America/New_York", -1), ("Asia/Kolkata", -1))
+STATEMENTS_MIN = 600
+SHARE_MIN = 0.35
 
 
 @pytest.fixture(params=VARIANTS, ids=[zone for zone, _ in VARIANTS])
@@ -25,53 +31,108 @@ def zoned(arena: Arena, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     arena.set_time_zone("UTC")
 
 
-def is_ordered(sql: str) -> bool:
-    """Say whether the statement's own ORDER BY fixes the order of its rows."""
-    depth, found = 0, False
-    for place, letter in enumerate(sql.upper()):
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        found = found or (depth == 0 and sql.upper().startswith("ORDER BY", place))
+def readable(area: str, *sections: str) -> list[Case]:
+    """Return the statements without effects: those with one are run by a served session."""
+    return [] if area == "volatile" else cases(area, *sections)
+
+
+@contextmanager
+def setting(arena: Arena, case: Case) -> Iterator[None]:
+    """Run under the setting that a statement asks for."""
+    if case.setting is None:
+        yield
+        return
+    name = case.setting.partition(" = ")[0]
+    before = arena.rows(f"SELECT current_setting('{name}')")[0][0]
+    arena.run(f"SET {case.setting}")
+    try:
+        yield
+    finally:
+        arena.rows("SELECT set_config($1, $2, false)", [name, before])
+
+
+def by_engine(arena: Arena, case: Case, engine: str) -> Answered:
+    """Answer by an engine; a statement that PostgreSQL refuses to describe has that error."""
+    try:
+        query = arena.bind(case.sql)
+    except Refused as refused:
+        return Answered(error=refused.failure)
+    return arena.by_engine(query, engine, fallback=case.section == "fails")
+
+
+def differences(arena: Arena, area: str, engine: str, *sections: str) -> list[str]:
+    found = []
+    for case in readable(area, *sections):
+        with setting(arena, case):
+            truth, answer = arena.by_postgres(case.sql), by_engine(arena, case, engine)
+        assert (truth.error is not None) == (case.section == "fails"), f"{case.sql}: {truth.error}"
+        if not same_rows(truth, answer, ordered=is_ordered(case.sql)):
+            found.append(f"{case.sql}: {truth.error} / {answer.error}")
     return found
 
 
-def differences(arena: Arena, sql: str, engines: tuple[str, ...]) -> list[str]:
-    truth, query = arena.by_postgres(sql), arena.bind(sql)
-    assert truth.error is None, f"{sql}: {truth.error}"
-    answers = [(engine, arena.by_engine(query, engine)) for engine in engines]
-    return [f"{engine}: {sql}" for engine, answer in answers if not same_rows(truth, answer, ordered=is_ordered(sql))]
+@pytest.mark.parametrize("area", AREAS)
+def test_duckdb_answers_what_postgresql_answers(zoned: Arena, area: str) -> None:
+    assert differences(zoned, area, DUCKDB, "duckdb") == []
 
 
-def test_both_engines_answer_what_postgresql_answers(zoned: Arena) -> None:
-    found = [line for sql in ON_DUCKDB for line in differences(zoned, sql, (DUCKDB, POSTGRES))]
-    assert found == []
+@pytest.mark.parametrize("area", AREAS)
+def test_the_splice_answers_what_postgresql_answers(zoned: Arena, area: str) -> None:
+    assert differences(zoned, area, POSTGRES, "duckdb", "postgres") == []
 
 
-def test_the_splice_answers_what_postgresql_answers(zoned: Arena) -> None:
-    assert [line for sql in BY_SPLICE for line in differences(zoned, sql, (POSTGRES,))] == []
+@pytest.mark.parametrize("area", AREAS)
+def test_an_error_is_postgresqls_own(arena: Arena, area: str) -> None:
+    assert differences(arena, area, POSTGRES, "fails") == []
 
 
-def test_duckdb_may_execute_its_part_of_the_corpus_and_no_other(arena: Arena) -> None:
-    reasons = {sql: arena.duckdb_reason(arena.bind(sql)) for sql in (*ON_DUCKDB, *BY_SPLICE)}
-    assert {sql: reasons[sql] for sql in ON_DUCKDB if reasons[sql]} == {}
-    assert [sql for sql in BY_SPLICE if reasons[sql] is None] == []
-    assert (len(ON_DUCKDB) >= 150, len(BY_SPLICE) >= 60) == (True, True)
-    print(f"\n{len(ON_DUCKDB)} of {len(reasons)} statements run on DuckDB: {len(ON_DUCKDB) / len(reasons):.0%}")
+def test_an_error_of_duckdb_is_never_shown(arena: Arena) -> None:
+    allowed = []
+    for case in CASES:
+        if case.section != "fails" or case.setting is not None:
+            continue
+        truth = arena.by_postgres(case.sql)
+        try:
+            query = arena.bind(case.sql)
+        except Refused:
+            continue
+        if arena.duckdb_reason(query) is None:
+            allowed.append(case.sql)
+            assert arena.by_engine(query, DUCKDB, fallback=True) == truth
+    assert len(allowed) > 10
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_duckdb_may_execute_its_part_of_an_area_and_no_other(arena: Arena, area: str) -> None:
+    wrong = []
+    for case in readable(area, "duckdb", "postgres"):
+        with setting(arena, case):
+            reason = arena.duckdb_reason(arena.bind(case.sql))
+        if (reason is None) != (case.section == "duckdb"):
+            wrong.append(f"{case.sql}: {reason}")
+    assert wrong == []
+
+
+def test_the_corpus_and_its_share_on_duckdb_may_not_shrink() -> None:
+    assert len({(case.sql, case.setting) for case in CASES}) == len(CASES)
+    assert len(CASES) >= STATEMENTS_MIN
+    assert share_on_duckdb() >= SHARE_MIN
+
+
+def test_duckdb_executes_only_what_is_read_the_same_from_its_tree() -> None:
+    """Every other statement is executed from the user's own text."""
+    for case in CASES:
+        if case.section == "duckdb":
+            rendered = sqlglot.parse_one(case.sql, read="postgres").transform(_plain).sql("postgres")
+            assert canonical(rendered) == canonical(case.sql), case.sql
+            assert parse_query(case.sql).tree is not None
 
 
 def test_every_allowed_node_is_exercised_on_duckdb(arena: Arena) -> None:
     seen: Counter[type] = Counter()
-    for sql in ON_DUCKDB:
-        tree = arena.bind(sql).tree
-        assert tree is not None
-        seen.update(type(node) for node in tree.walk())
+    for case in CASES:
+        if case.section == "duckdb" and case.setting is None:
+            tree = arena.bind(case.sql).tree
+            assert tree is not None
+            seen.update(type(node) for node in tree.walk())
     assert [node.__name__ for node in NODES if not seen[node]] == []
-
-
-@pytest.mark.parametrize(("sql", "sqlstate"), FAILING)
-def test_an_error_is_postgresqls_own(arena: Arena, sql: str, sqlstate: str) -> None:
-    query = arena.bind(sql)
-    allowed = arena.duckdb_reason(query) is None
-    # DuckDB's failure is never shown: the statement is executed again by PostgreSQL.
-    engines = (POSTGRES, DUCKDB) if allowed else (POSTGRES,)
-    errors = [arena.by_engine(query, engine, fallback=True).error for engine in engines]
-    assert (arena.by_postgres(sql).error, *errors) == (sqlstate,) * (1 + len(engines))

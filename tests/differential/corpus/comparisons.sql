@@ -1,0 +1,55 @@
+-- comparisons
+
+--: duckdb
+SELECT id FROM t WHERE n4 = 5 OR n4 <> 5
+SELECT id FROM t WHERE n4 < n8 AND n8 <= 42
+SELECT id FROM t WHERE n2 > n4 OR n8 >= f
+SELECT id FROM t WHERE f = 'NaN'
+SELECT id FROM t WHERE f > 1 OR f = 'Infinity'
+SELECT id FROM t WHERE f = 0
+SELECT id FROM t WHERE f = 0.1
+SELECT id FROM t WHERE f >= '-Infinity' AND f < 'NaN'
+SELECT id FROM t WHERE n4 > 1.5
+SELECT id FROM t WHERE n8 > 9223372036854775806.5
+SELECT id FROM t WHERE n8 < 99999999999999999999
+SELECT id FROM t WHERE n8 = -9223372036854775808
+SELECT id FROM t WHERE id BETWEEN 3 AND 5.5
+SELECT id FROM t WHERE id NOT BETWEEN 3 AND 40
+SELECT id FROM t WHERE t = 'a' OR t = 'é' OR t = 'it''s'
+SELECT id FROM t WHERE t < v
+SELECT id FROM t WHERE t >= '😀' OR t < ''
+SELECT id FROM t WHERE t = '"q"' OR t = 'back\slash'
+SELECT id FROM t WHERE b
+SELECT id FROM t WHERE NOT b
+SELECT id FROM t WHERE b = 't' OR b <> true
+SELECT b IS TRUE, b IS NOT TRUE, b IS FALSE, b IS NOT FALSE, b IS NULL, b IS NOT NULL, NOT b FROM t
+SELECT id FROM t WHERE t IS NULL AND n4 IS NOT NULL
+SELECT id FROM t WHERE NOT (b OR n4 > 3) AND (t <> 'a' OR v IS NULL)
+SELECT id FROM t WHERE (b AND n4 > 0) IS NOT TRUE
+SELECT n4 > 5, n4 = NULL, t <> 'a' AND b FROM t
+SELECT id FROM t WHERE n4 IS DISTINCT FROM id AND t IS NOT DISTINCT FROM v
+SELECT id FROM t WHERE n4 IN (1, 2, 42)
+SELECT id FROM t WHERE n4 IN ('1', '2')
+SELECT id FROM t WHERE n4 NOT IN (5, NULL)
+SELECT id FROM t WHERE t IN ('a', 'ß', '') OR v NOT IN ('x')
+SELECT id FROM t WHERE d IN ('2026-03-08', '0001-01-01')
+SELECT id FROM t WHERE d >= '2026-03-08'
+SELECT id FROM t WHERE d = date '9999-12-31'
+SELECT id FROM t WHERE ts = '2026-03-08 07:00:00Z'
+SELECT id FROM t WHERE ts BETWEEN '2026-03-08' AND '2026-11-01 01:30'
+SELECT id FROM t WHERE ts > now() - interval '100 years'
+SELECT id FROM t WHERE ts < date_trunc('month', timestamptz '2026-03-08 03:30')
+SELECT id FROM t WHERE ts > '2026-11-01 01:30'::timestamptz
+SELECT id FROM t WHERE lt >= timestamp '2026-03-08 02:30' OR lt = '0001-01-01 12:00'
+SELECT id FROM t WHERE d < current_date
+SELECT id FROM t WHERE t LIKE '_'
+SELECT id FROM t WHERE t LIKE '__'
+SELECT id FROM t WHERE t LIKE '%ß%' OR t LIKE '%́'
+SELECT id FROM t WHERE t LIKE 'w%/a_p%'
+SELECT id FROM t WHERE t NOT LIKE 'a%'
+SELECT id FROM t WHERE t LIKE '' OR v LIKE '%'
+SELECT id, 'bug' = ANY (labels) FROM t
+SELECT id FROM t WHERE NOT ('bug' = ANY (labels))
+SELECT t = ANY (labels), t <> ANY (labels), t < ANY (labels), NOT t = ANY (labels) FROM t
+SELECT id FROM t WHERE n4 = ANY (SELECT id FROM u)
+SELECT id FROM t WHERE id = SOME (SELECT tid FROM u WHERE flag)
