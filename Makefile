@@ -20,7 +20,7 @@ ISSUES ?= 5000
 # Modules of benchmarks/, one for each subject.
 BENCHMARKS ?= rows_to_client api_latency small_statement relay tenants idle_sessions
 
-.PHONY: help setup setup-dev demo test check bench fuzz lock
+.PHONY: help setup setup-dev demo test check bench fuzz fences lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,9 @@ bench: setup-dev ## run the benchmarks, beside their peers (ARGS=--quick for a s
 
 fuzz: setup-dev ## run the random tests with many more examples than make test
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz $(ARGS) </dev/null
+
+fences: setup-dev ## take every fence out in a copy and want its tests to fail (ARGS="--jobs 2 network/" for some)
+	$(BIN)/python tests/fences/run.py $(ARGS) </dev/null
 
 lock: $(BIN)/uv ## choose dependencies anew and write uv.lock
 	$(UV) lock </dev/null

@@ -34,13 +34,14 @@ async def test_the_pool_starts_once_makes_room_by_age_restarts_the_dead_and_stop
             assert caught.value.sqlstate == "53300"
         now_s = 1.0
         pool.release("a")
+        pool.release("a")
         async with pool.lease("c") as cluster:
+            # Both were idle: the one used longest ago made room.
             assert pool.running == {"a", "c"}
             assert made["b"].pid is None
             connection = await cluster.connect(cluster.superuser, "postgres")
             assert await connection.fetchval("SELECT 1") == 1
             await connection.close()
-        pool.release("a")
         assert made["a"].pid is not None
         os.kill(made["a"].pid, signal.SIGKILL)
         await made["a"].died.wait()

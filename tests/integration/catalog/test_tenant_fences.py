@@ -13,6 +13,8 @@ from catalog.tenants import create_tenant_database, create_user, make_owner
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HANDLE = "secret:0b0e0c3a-58c4-4b0e-9a53-0d4f4c3f9a11"
+# PostgreSQL refuses these inside a transaction block, whoever asks.
+NOT_IN_A_BLOCK = ("DROP DATABASE", "CREATE DATABASE", "ALTER SYSTEM")
 MAPPING = "CREATE USER MAPPING FOR admin SERVER hub OPTIONS"
 
 
@@ -47,7 +49,10 @@ async def _refusal(connection: OwnConnection, statement: str) -> asyncpg.Postgre
         "ALTER ROLE admin SUPERUSER",
         "ALTER EVENT TRIGGER omnisql_ddl_end DISABLE",
         "DROP EVENT TRIGGER omnisql_ddl_end",
-        "CREATE OR REPLACE FUNCTION omnisql_catalog.validate_github(text[], oid) RETURNS void LANGUAGE sql AS ''",
+        pytest.param(
+            "CREATE OR REPLACE FUNCTION omnisql_catalog.validate_github(text[], oid) RETURNS void LANGUAGE sql AS ''",
+            id="replace a validator",
+        ),
         "ALTER FOREIGN DATA WRAPPER github NO VALIDATOR",
         "CREATE FOREIGN DATA WRAPPER loose NO VALIDATOR",
         "SELECT nextval('omnisql_catalog.ddl_sequence')",
@@ -56,8 +61,15 @@ async def _refusal(connection: OwnConnection, statement: str) -> asyncpg.Postgre
     ],
 )
 async def test_the_owner_may_not(admin: OwnConnection, statement: str) -> None:
-    refusal = await _refusal(admin, statement)
-    assert refusal.sqlstate in ("42501", "55006")
+    alone = statement.startswith(NOT_IN_A_BLOCK)
+    if not alone:
+        await admin.execute("BEGIN")
+    try:
+        refusal = await _refusal(admin, statement)
+    finally:
+        if not alone:
+            await admin.execute("ROLLBACK")
+    assert refusal.sqlstate == "42501"
     assert (
         await admin.fetchval("SELECT count(*)::int FROM pg_database WHERE datname = 'acme' AND datconnlimit = -1") == 1
     )
@@ -109,6 +121,19 @@ async def test_reserved_roles_are_refused(acme: EmbeddedCluster, role: str) -> N
     with pytest.raises(RoleRefused) as caught:
         await create_user(acme, "acme", role)
     assert caught.value.sqlstate == "42939"
+
+
+async def test_a_role_of_the_system_is_refused_whatever_its_name(
+    acme: EmbeddedCluster, superuser: OwnConnection
+) -> None:
+    # An external cluster's superuser has the name that its administrators gave it.
+    await superuser.execute("CREATE ROLE dba SUPERUSER")
+    try:
+        with pytest.raises(RoleRefused):
+            await create_user(acme, "acme", "dba")
+        assert await superuser.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = 'dba'") is True
+    finally:
+        await superuser.execute("DROP ROLE dba")
 
 
 async def test_a_user_may_keep_a_custom_setting(acme: EmbeddedCluster, admin: OwnConnection) -> None:
