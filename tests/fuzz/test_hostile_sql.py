@@ -7,12 +7,12 @@ from collections import Counter
 
 import psycopg
 import pytest
-from conftest import Target, say
 from hostile import hostile_texts, over
 from hypothesis import event, given
 from profiles import as_profiled
 from sockets import compared, errors
 from streams import API_TABLE, COPY
+from target import Target, say
 
 from wire import frontend
 from wire.framing import Frame

@@ -6,11 +6,11 @@ import re
 
 import psycopg
 import pytest
-from conftest import Target, say
 from hypothesis import given
 from profiles import as_profiled
 from sockets import compared, errors, kinds
 from streams import Stream, mutilated, streams
+from target import Target, say
 
 pytestmark = pytest.mark.slow
 
