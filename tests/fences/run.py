@@ -211,7 +211,7 @@ def main(arguments: Sequence[str]) -> int:
         copies.put(copy)
         wrong = [f"{name}: {words}" for name, words in whole.failures.items()]
         wrong += [whole.broken] if whole.broken is not None else []
-        print(f"{len(every)} tests with every fence in place: {len(wrong)} fail ({whole.seconds:.0f} s)")
+        print(f"{len(every)} tests with every fence in place: {len(wrong)} fail ({whole.seconds:.0f} s)", flush=True)
         if wrong:
             print("\n".join(wrong))
             return 1

@@ -218,6 +218,7 @@ async def test_a_redirect_in_a_circle_ends(api: Any, open_transport: Any, contex
     api.answer(in_turn(status(302, Location="/things/1")))
     with pytest.raises(Fatal, match="redirects without end"):
         await open_transport().send(THINGS, context)
+    assert len(api.requests) == 1 + TransportSettings().redirects_max
 
 
 async def test_a_next_link_to_another_origin_is_refused(open_transport: Any, context: FetchContext) -> None:
