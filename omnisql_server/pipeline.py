@@ -102,6 +102,19 @@ class Pipeline:
         """Read the tenant's snapshot again."""
         await self._tenant.refresh()
 
+    @property
+    def outdated(self) -> bool:
+        """Say whether a session has defined something since the snapshot was read."""
+        return self._tenant.outdated
+
+    def defined(self) -> None:
+        """Learn that a transaction has ended in which something was defined."""
+        self._tenant.definitions += 1
+
+    async def catch_up(self) -> None:
+        """Read the snapshot again if it is outdated."""
+        await self._tenant.catch_up()
+
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
     ) -> Description:

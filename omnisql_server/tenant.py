@@ -34,7 +34,8 @@ UNSETTLED_RELOAD_INTERVAL_S = 1.0
 class Tenant:
     """The sources and the snapshot of one tenant, shared by its sessions.
 
-    `roles_touched_s` is when a statement last came that may have changed roles, by the monotonic clock.
+    `roles_touched_s` is when a statement last came that may have changed roles, by the monotonic clock, `definitions`
+    how many transactions of its sessions have ended that made or renamed what reaches an API table.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Tenant:
         self._load = load
         self._loading = asyncio.Lock()
         self.roles_touched_s = -math.inf
+        self.definitions = 0
+        self._definitions_seen = 0
         self._loaded_s = time.monotonic()
 
     @property
@@ -68,8 +71,24 @@ class Tenant:
     async def refresh(self) -> None:
         """Load the snapshot again."""
         async with self._loading:
-            self.snapshot = await self._load()
-            self._loaded_s = time.monotonic()
+            await self._refresh()
+
+    @property
+    def outdated(self) -> bool:
+        """Say whether a session has defined something since the snapshot was loaded."""
+        return self.definitions != self._definitions_seen
+
+    async def catch_up(self) -> None:
+        """Load the snapshot again if it is outdated, once for all sessions that wait for it."""
+        async with self._loading:
+            if self.outdated:
+                await self._refresh()
+
+    async def _refresh(self) -> None:
+        definitions = self.definitions
+        self.snapshot = await self._load()
+        self._definitions_seen = definitions
+        self._loaded_s = time.monotonic()
 
     async def prepare(self, relations: Iterable[Relation], view: SessionView) -> None:
         """Discover the tables of the sources behind some relations."""

@@ -147,8 +147,11 @@ class Binder:
             Ask(sql=questions.LOCKED),
             describe,
             Ask(sql=questions.STATE),
-            Ask(sql=questions.LOCKED),
         ]
+        if parsed.deferred_text:
+            # Of CREATE TABLE AS and DECLARE, PostgreSQL locks only what the text names, not what its views read.
+            asked.append(Prepare(name=PRIVATE_NAME, sql=parsed.deferred_text, type_oids=request.type_oids))
+        asked.append(Ask(sql=questions.LOCKED))
         asked.append(questions.ask_resolve(names_of(parsed)))
         if guess is not None:
             asked.append(questions.ask_privileges(guess.checks))
@@ -157,6 +160,8 @@ class Binder:
             asked.append(Ask(sql=fold_sql(guess.folded.constants, ())))
         answers: list[Answer] = await backend.ask(*asked)
         locked_before = questions.read_oids(answers.pop(0))
+        if parsed.deferred_text:
+            del answers[2]
         sequence, search_path, settings = questions.read_state(answers[1])
         return _Moment(
             prepared=questions.prepared_of(answers[0]),

@@ -21,6 +21,7 @@ class ParsedQuery:
 
     `tree` is None with a `reason` when no tree of ours is known to mean the same as the text. It stands for
     `tree_text`, which is the whole text or, in a statement that writes, the query in it at byte `tree_position`.
+    `deferred_text` is a query that PostgreSQL does not rewrite before it executes the statement around it.
     """
 
     text: str
@@ -30,6 +31,7 @@ class ParsedQuery:
     reason: str = ""
     tree_text: str = ""
     tree_position: int = 0
+    deferred_text: str = ""
     scopes: QueryScopes = NO_SCOPES
     locking: bool = False
 

@@ -79,6 +79,16 @@ class StatementRunner(Protocol):
     async def refresh_snapshot(self) -> None:
         """Read the tenant's snapshot again, because PostgreSQL just refused a relayed statement over an API table."""
 
+    @property
+    def outdated(self) -> bool:
+        """Say whether a session of the tenant has defined what the snapshot cannot know yet."""
+
+    def defined(self) -> None:
+        """Learn that a transaction has ended in which something was made or renamed that reaches an API table."""
+
+    async def catch_up(self) -> None:
+        """Read the tenant's snapshot again if it is outdated."""
+
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
     ) -> Description:

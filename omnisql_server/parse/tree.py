@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 
 from omnisql_server.model.query import ParsedQuery
+from omnisql_server.model.statement import StatementKind
 from omnisql_server.parse.canonical import canonical
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 from omnisql_server.parse.scopes import read_scopes
@@ -40,6 +41,7 @@ def parse_query(text: str) -> ParsedQuery:
         reason=reason,
         tree_text=tree_text,
         tree_position=position,
+        deferred_text=tree_text if statement.creates or statement.kind is StatementKind.CURSOR else "",
         locking=statement.locking,
         scopes=read_scopes(statement.text),
     )

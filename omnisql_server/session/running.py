@@ -84,6 +84,7 @@ class Running:
     relayed: bool = False
     executed: bool = False
     snapshot_stale: bool = False
+    _defines: bool = False
 
     @property
     def speaks_utf8(self) -> bool:
@@ -95,16 +96,18 @@ class Running:
 
         In another encoding than UTF8 the parts only serve to be refused: their texts are not the client's.
         """
-        if self.snapshot_stale:
+        if self.snapshot_stale or self.runner.outdated:
+            refresh = self.runner.refresh_snapshot if self.snapshot_stale else self.runner.catch_up
             self.snapshot_stale = False
             try:
-                await self.runner.refresh_snapshot()
+                await refresh()
             except Exception as error:  # noqa: BLE001  the snapshot is a hint: with an old one PostgreSQL still refuses
                 _log.warning("snapshot_refresh_failed", exc_info=error)
         parts = self.runner.route(self._readable(text), self.overlay)
         for part in parts or ():
             if part.statement is not None and part.statement.creates:
                 self.overlay |= part.statement.creates
+                self._defines = True
         return parts
 
     def remember(self, names: frozenset[str]) -> None:
@@ -113,7 +116,16 @@ class Running:
 
     def is_relayed(self, text: bytes) -> bool:
         """Say whether all of a text is certainly to be relayed as it is."""
-        return not self.snapshot_stale and self.runner.route(self._readable(text), self.overlay) is None
+        return (
+            not (self.snapshot_stale or self.runner.outdated)
+            and self.runner.route(self._readable(text), self.overlay) is None
+        )
+
+    def on_transaction_ended(self) -> None:
+        """Tell the other sessions' routers of what this transaction may have defined, before its end is known to anyone."""
+        if self._defines:
+            self._defines = False
+            self.runner.defined()
 
     def _readable(self, text: bytes) -> bytes:
         """Return a text in UTF8: in other encodings every byte as one character, which keeps ASCII names legible."""

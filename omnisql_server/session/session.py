@@ -149,6 +149,8 @@ class Session:
             self._discarded = False
             if not self._link.busy and not self._handling:
                 self._running.footprint.clear()
+        if status == "I":
+            self._running.on_transaction_ended()
         if status != "T":
             self._doomed.extend(self._extended.portals.take_all())
         if self._doomed or self._draining:

@@ -74,6 +74,17 @@ class RunnerDouble:
         self.refreshes += 1
         self.late_known = True
 
+    @property
+    def outdated(self) -> bool:
+        """Say that nothing was defined."""
+        return False
+
+    def defined(self) -> None:
+        """Do nothing: what other sessions define is a matter of whole servers."""
+
+    async def catch_up(self) -> None:
+        """Do nothing."""
+
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
     ) -> Description:
