@@ -39,6 +39,7 @@ class Settings:
     """What the backend's settings were when the statement was bound.
 
     `catalog_first` says that PostgreSQL's own functions and operators are found before those of users.
+    `max_staleness_us` is None where the foreign table or its server decides.
     """
 
     time_zone: str
@@ -51,6 +52,8 @@ class Settings:
     max_api_calls: int | None
     current_user: str
     catalog_first: bool = True
+    max_staleness_us: int | None = None
+    stale_if_error_us: int = 0
 
     @property
     def plain_output(self) -> bool:

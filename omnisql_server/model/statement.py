@@ -87,7 +87,7 @@ class Statement:
     of the text that is the query (inside EXPLAIN or COPY), starting at byte `query_position`. `creates` are names
     of relations that it defines. `named_columns` are all column names in the text, `*` for a star or a whole row.
     `settings` are names below `omnisql.` that it sets, with their values, None for the default. `definition` is what a
-    managed statement asks for.
+    managed statement asks for. `hints` are the custom settings that its comments `/*+ .. */` set for it alone.
     """
 
     text: str
@@ -103,6 +103,7 @@ class Statement:
     named_columns: frozenset[str] = frozenset()
     settings: tuple[tuple[str, str | None], ...] = ()
     definition: Definition | None = None
+    hints: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
