@@ -27,6 +27,7 @@ RESERVED_PREFIXES = ("pg_", "omnisql_")
 # Custom settings are granted so that ALTER ROLE .. SET works for ordinary users.
 CUSTOM_SETTINGS = (
     "omnisql.max_staleness",
+    "omnisql.stale_if_error",
     "omnisql.max_api_calls",
     "omnisql.on_source_error",
     "omnisql.engine",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omnisql_server.settings import settings_table
+from omnisql_server.settings_table import settings_table
 
 PAGE = Path(__file__).with_name("configuration.md")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.run import Engine
 from omnisql_server.model.backend import Backend, Command, Done
+from omnisql_server.model.freshness import duration_us
 from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
-from omnisql_server.model.run import BoundParameters, RunResult
+from omnisql_server.model.run import BoundParameters, RunResult, SessionView
 from omnisql_server.model.statement import Statement
 from omnisql_server.plan.explain import explain_json, explain_text
 from wire.backend import Field, data_row
@@ -59,6 +62,17 @@ def own_position(statement: Statement) -> Iterator[None]:
         raise BackendError({**error.fields, "P": str(int(error.fields["P"]) + shift)}) from error
 
 
+def hinted(bound: BoundQuery, statement: Statement) -> BoundQuery:
+    """Let the bounds that a statement's hints give prevail over the session's."""
+    settings, hints = bound.settings, dict(statement.hints)
+    wanted, instead = hints.get("omnisql.max_staleness"), hints.get("omnisql.stale_if_error")
+    if wanted is not None:
+        settings = replace(settings, max_staleness_us=duration_us(wanted))
+    if instead is not None:
+        settings = replace(settings, stale_if_error_us=duration_us(instead) or 0)
+    return bound if settings is bound.settings else replace(bound, settings=settings)
+
+
 def explain_wants(statement: Statement) -> tuple[bool, bool]:
     """Read EXPLAIN's options: whether to run the statement (ANALYZE), and whether the answer is JSON.
 
@@ -94,15 +108,19 @@ def explain_fields(statement: Statement) -> tuple[Field, ...]:
 
 
 async def explained(
-    statement: Statement, plan: QueryPlan, engine: Engine, reports: Mapping[str, SourceReport] | None
+    statement: Statement,
+    plan: QueryPlan,
+    engine: Engine,
+    reports: Mapping[str, SourceReport] | None,
+    notes: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[EncodedRows, None]:
-    """Yield EXPLAIN's rows, with what really happened when there are reports."""
+    """Yield EXPLAIN's rows, with what really happened when there are reports, else with what would be answered how."""
     _, as_json = explain_wants(statement)
     costs_shown = dict(statement.explain_options).get("costs", "true") in _TRUE
     lines = (
-        (explain_json(plan, engine.name, engine.reason, reports, costs_shown=costs_shown),)
+        (explain_json(plan, engine.name, engine.reason, reports, costs_shown=costs_shown, notes=notes or {}),)
         if as_json
-        else explain_text(plan, engine.name, engine.reason, reports, costs_shown=costs_shown)
+        else explain_text(plan, engine.name, engine.reason, reports, costs_shown=costs_shown, notes=notes or {})
     )
     messages = [data_row([line.encode()]) for line in lines]
     yield EncodedRows(data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64))
@@ -167,3 +185,17 @@ async def _no_rows() -> AsyncGenerator[EncodedRows, None]:
 
 def _uncounted(message: bytes) -> EncodedRows:
     return EncodedRows(data=memoryview(message), ends=np.empty(0, dtype=np.int64))
+
+
+def warn(report: SourceReport, view: SessionView) -> None:
+    """Tell the client of rows that are missing, or older than it asked for."""
+    told = []
+    if not report.complete:
+        message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
+        told.append((message, report.incomplete_reason or "unknown"))
+    if report.stale is not None:
+        age_s = report.age_ms / 1000
+        message = f"STALE_DATA: rows of {report.table} are {age_s:.1f} s old, for source {report.source} failed"
+        told.append((message, report.stale))
+    for message, detail in told:
+        view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": detail})

@@ -20,6 +20,7 @@ from omnisql_server.settings import (
     DeclaredSetting,
     EngineSettings,
     FetchSettings,
+    FreshnessSettings,
     LimitSettings,
     ListenerSettings,
     NetworkSettings,
@@ -29,8 +30,8 @@ from omnisql_server.settings import (
     TelemetrySettings,
     declared_settings,
     section_types,
-    settings_table,
 )
+from omnisql_server.settings_table import settings_table
 
 __all__ = [
     "ClusterSettings",
@@ -38,6 +39,7 @@ __all__ = [
     "EngineSettings",
     "EnvironmentSources",
     "FetchSettings",
+    "FreshnessSettings",
     "JiraAccount",
     "LimitSettings",
     "ListenerSettings",

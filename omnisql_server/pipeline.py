@@ -16,11 +16,13 @@ from omnisql_server.answers import (
     explain_fields,
     explain_wants,
     explained,
+    hinted,
     made_empty,
     own_position,
     parameter_constants,
     read_only,
     result_formats,
+    warn,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
@@ -162,6 +164,7 @@ class Pipeline:
             bound = await self._bind(statement, parameters, view, twin)
         if twin is None:
             _require_api(statement, bound)
+        bound = hinted(bound, statement)
         deadline.set(bound.settings.statement_timeout_ms)
         async with deadline.scope():
             await self._tenant.follow(bound.catalog_sequence)
@@ -172,7 +175,8 @@ class Pipeline:
                 query_plan = plan(authorized, self._tenant.table_of, self._bounds.key_combinations_max)
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                return _result(statement, bound, explained(statement, query_plan, engine, None))
+                notes = await self._tenant.cache_notes(query_plan, view)
+                return _result(statement, bound, explained(statement, query_plan, engine, None, notes))
             check_calls(query_plan, bound.settings.max_api_calls, self._bounds.api_calls_max)
             relations, reports = await self._read(query_plan, view)
         tags: list[str] = []
@@ -216,7 +220,7 @@ class Pipeline:
 
     async def _refuse(self, statement: Statement, view: SessionView) -> None:
         """Turn away what cannot be run, once PostgreSQL has said that it really reaches an API table."""
-        for name, value in statement.settings:
+        for name, value in (*statement.settings, *statement.hints):
             error = refusal(name, value)
             if error is not None:
                 raise error
@@ -268,7 +272,7 @@ class Pipeline:
             with stage_span("fetch"):
                 batch = await fetch(
                     bound,
-                    lambda scan: self._tenant.open(scan, view),
+                    lambda scan: self._tenant.open(scan, view, query_plan.authorized.query.settings),
                     self._bounds.fetch,
                     partial_allowed=partial_allowed,
                 )
@@ -284,10 +288,7 @@ class Pipeline:
         )
         remember_reports(view, reports)
         for report in reports:
-            if not report.complete:
-                message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
-                reason = report.incomplete_reason or "unknown"
-                view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": reason})
+            warn(report, view)
         return tuple(relations), reports
 
     def _calls_max(self, query_plan: QueryPlan) -> int:

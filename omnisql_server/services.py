@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
@@ -17,7 +18,7 @@ from catalog.connection import Connection
 from catalog.control import prepare_control_database
 from catalog.control_access import ControlDatabase
 from catalog.credentials import CredentialStore
-from catalog.key_ring import FileKeyRing, load_key
+from catalog.key_ring import FileKeyRing, KeyRing, load_key
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
 from omnisql_server.live_settings import LiveSettings
@@ -38,6 +39,7 @@ class Services:
     clusters: ClusterPool
     buckets: BucketStore
     valkey: ValkeyServer
+    keys: KeyRing
     credentials: CredentialStore
 
     @property
@@ -54,6 +56,11 @@ class Services:
         """
         async with self.control.connection() as connection:
             yield connection
+
+    async def data_key(self, tenant: UUID) -> bytes:
+        """Return a tenant's data key."""
+        async with self.control_connection() as connection:
+            return await self.keys.data_key(connection, tenant)
 
 
 @asynccontextmanager
@@ -86,13 +93,15 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
             running_max=settings.clusters.running_max,
         )
         stack.push_async_callback(clusters.aclose)
+        keys = FileKeyRing(load_key(directory / "credentials.key"))
         yield Services(
             live=LiveSettings(settings),
             control=control,
             clusters=clusters,
             buckets=BucketStore(valkey.client),
             valkey=valkey,
-            credentials=CredentialStore(FileKeyRing(load_key(directory / "credentials.key"))),
+            keys=keys,
+            credentials=CredentialStore(keys),
         )
 
 

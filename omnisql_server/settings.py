@@ -1,7 +1,7 @@
 """The settings of a server as one frozen tree, validated when it is built. Pure values.
 
-Each field carries its default, its range and one line of documentation, from which `settings_table` makes the
-reference. Where the values come from is `omnisql_server.config`'s business.
+Each field carries its default, its range and one line of documentation, from which
+`omnisql_server.settings_table` makes the reference. Where the values come from is `omnisql_server.config`'s business.
 """
 
 # ruff: noqa: RUF009  `setting` only wraps `field`, so nothing mutable is shared.
@@ -189,6 +189,18 @@ class FetchSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FreshnessSettings:
+    """Rows kept for later statements, sealed in Valkey and decoded in memory."""
+
+    shared_bytes_max: int = setting(64 * 1024**2, "Sealed rows in Valkey, of all tenants.", minimum=0, maximum=1024**4)
+    local_bytes_max: int = setting(64 * 1024**2, "Decoded rows in this process.", minimum=0, maximum=1024**4)
+    entry_bytes_max: int = setting(
+        8 * 1024**2, "Largest answer of one request to keep.", minimum=0, maximum=256 * 1024**2
+    )
+    kept_s: float = setting(3600.0, "Longest time rows are kept.", minimum=1, maximum=604_800)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
     """The way out to sources, whose addresses tenants choose."""
 
@@ -249,6 +261,7 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     credentials: CredentialSettings = field(default_factory=CredentialSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
+    freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
@@ -375,23 +388,6 @@ def declared_settings() -> Iterator[DeclaredSetting]:
         for entry in fields(kind):
             hint = hints[entry.name]
             yield DeclaredSetting(section=section, entry=entry, kinds=frozenset(get_args(hint) or (hint,)))
-
-
-def settings_table() -> str:
-    """Describe every setting in a Markdown table."""
-    lines = ["| Setting | Environment variable | Default | Allowed | Meaning |", "|---|---|---|---|---|"]
-    for declared in declared_settings():
-        default = declared.entry.default
-        shown = str(default).lower() if isinstance(default, bool) else str(default)
-        cells = (
-            f"`{declared.key}`",
-            f"`{declared.variable}`",
-            "unset" if default is None else f"`{shown}`",
-            declared.allowed,
-            declared.entry.metadata["documentation"],
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def _contradiction(key: str, rule: str) -> ConfigurationInvalid:

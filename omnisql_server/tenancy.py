@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -28,6 +29,7 @@ from omnisql_server.errors import TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
+from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.manage.analyze import AnalyzeManager
 from omnisql_server.manage.managers import SourceBounds, manage_sources
@@ -92,6 +94,7 @@ class Tenancy:
         self._connectors = dict(connectors or {})
         self._transport = transport_settings(services.settings)
         self._rules = load_rules(services.settings.policy.file)
+        self._shared = shared_cache(services.valkey.client, services.settings.freshness)
         self._held: dict[str, _Held] = {}
 
     async def principal(self, database: str, user: str) -> tuple[Principal, str] | None:
@@ -184,6 +187,7 @@ class Tenancy:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
         for held in self._held.values():
             await self._close(held)
+        await self._shared.flights.close()
         self._held.clear()
 
     async def _housekeep_once(self, idle_s: float) -> None:
@@ -270,6 +274,8 @@ class Tenancy:
                 connector_named=self._connector,
                 bounds=_source_bounds(settings),
             )
+            data_key = partial(self._services.data_key, record.id)
+            cache = TenantCache(self._shared, tenant=record.id.hex, data_key=data_key)
             sources = Sources(
                 connector_named=self._connector,
                 resolve=lambda server, view: management.resolver.resolve(server, view, tenant.snapshot),
@@ -282,6 +288,7 @@ class Tenancy:
                     fail_open=settings.limits.fail_open,
                 ),
                 open_max=settings.fetch.open_sources_max,
+                cache_of=cache.of,
             )
             stack.push_async_callback(sources.close)
             pool = InstancePool(_instance_settings(settings))

@@ -6,17 +6,21 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 
 from catalog.snapshot import ApiTable, Snapshot
 from connectors.sdk.connector import Connector
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.table import Table
+from omnisql_server.fetch.peek import peek
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
 from omnisql_server.introspection.connector import INTROSPECTION
 from omnisql_server.model.backend import Ask, Rows
-from omnisql_server.model.plan import ScanPlan
+from omnisql_server.model.freshness import staleness_of
+from omnisql_server.model.plan import QueryPlan, ScanPlan
+from omnisql_server.model.query import Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import SessionView
@@ -102,13 +106,26 @@ class Tenant:
             return _named(INTROSPECTION, relation.api_table)
         return self.sources.table_of(relation)
 
-    async def open(self, plan: ScanPlan, view: SessionView) -> OpenSource:
-        """Open the source of a scan for a session."""
+    async def open(self, plan: ScanPlan, view: SessionView, settings: Settings) -> OpenSource:
+        """Open the source of a scan for a session, with the bound on the age of its rows."""
         relation = plan.relation
         if relation.wrapper != INTROSPECTION.name:
-            return await self.sources.open(relation.server, view)
+            server = self.snapshot.servers.get(relation.server)
+            declared = server.options if server is not None else {}
+            staleness = staleness_of(settings.max_staleness_us, settings.stale_if_error_us, relation.options, declared)
+            return replace(await self.sources.open(relation.server, view), staleness=staleness)
         state = await self._introspection(view)
         return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
+
+    async def cache_notes(self, plan: QueryPlan, view: SessionView) -> dict[str, str]:
+        """Say by scan name what earlier fetches would answer of a plan."""
+        notes = {}
+        for scan in plan.scans:
+            source = await self.open(scan, view, plan.authorized.query.settings)
+            note = await peek(scan, source)
+            if note is not None:
+                notes[scan.scan_name] = note
+        return notes
 
     async def _introspection(self, view: SessionView) -> IntrospectionState:
         tables = [table for table in self.snapshot.tables.values() if table.wrapper != INTROSPECTION.name]

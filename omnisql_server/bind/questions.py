@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from omnisql_server.errors import InternalError
 from omnisql_server.model.backend import Answer, Ask, Prepared, Rows
 from omnisql_server.model.custom_settings import checked
+from omnisql_server.model.freshness import duration_us
 from omnisql_server.model.query import Check, Settings
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 
@@ -23,7 +24,9 @@ SELECT (SELECT s.last_value FROM omnisql_catalog.ddl_sequence AS s),
        pg_catalog.current_setting('omnisql.engine', true), pg_catalog.current_setting('omnisql.on_source_error', true),
        pg_catalog.current_setting('omnisql.max_api_calls', true), current_user,
        pg_catalog.current_setting('search_path'), pg_catalog.current_setting('standard_conforming_strings'),
-       pg_catalog.current_setting('transform_null_equals'), pg_catalog.current_setting('array_nulls')
+       pg_catalog.current_setting('transform_null_equals'), pg_catalog.current_setting('array_nulls'),
+       pg_catalog.current_setting('omnisql.max_staleness', true),
+       pg_catalog.current_setting('omnisql.stale_if_error', true)
 """
 """One row: the catalog's sequence and every setting that a run statement depends on."""
 
@@ -163,7 +166,8 @@ def prepared_of(answer: Answer) -> Prepared:
 
 def read_state(answer: Answer) -> tuple[int, str, Settings]:
     """Read the catalog's sequence, the search_path and the settings."""
-    sequence, zone, date, interval, digits, timeout, engine, on_error, calls, user, path, *reading = rows_of(answer)[0]
+    sequence, zone, date, interval, digits, timeout, engine, on_error, calls, user, path, *rest = rows_of(answer)[0]
+    reading, bounds = rest[:3], rest[3:]
     settings = Settings(
         time_zone=zone or "UTC",
         date_style=date or "",
@@ -177,6 +181,8 @@ def read_state(answer: Answer) -> tuple[int, str, Settings]:
         catalog_first=_is_catalog_first(path or ""),
         plain_input=reading[:2] == ["on", "off"],
         array_nulls=reading[2] == "on",
+        max_staleness_us=duration_us(checked("omnisql.max_staleness", bounds[0])),
+        stale_if_error_us=duration_us(checked("omnisql.stale_if_error", bounds[1])) or 0,
     )
     return int(sequence or 0), path or "", settings
 

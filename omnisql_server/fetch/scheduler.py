@@ -10,15 +10,16 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
 from connectors.sdk.connector import Connection, FetchContext, Limiter, RequestRecord
 from connectors.sdk.errors import ConnectorError, Fatal, SourceTimeout
-from connectors.sdk.scan import Page
+from connectors.sdk.scan import Page, Scan
 from omnisql_server.errors import LimitExceeded
+from omnisql_server.model.freshness import Answer, Fetched, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.observability.metrics import INSTRUMENTS
@@ -26,10 +27,12 @@ from omnisql_server.observability.metrics import INSTRUMENTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSource:
-    """An open connection to a scan's source, with its rate limits."""
+    """An open connection to a scan's source, with its rate limits and what is kept of it within a bound."""
 
     connection: Connection
     limiter: Limiter
+    cache: ScanCache | None = None
+    staleness: Staleness = field(default_factory=Staleness)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,14 @@ class _Tally:
     revalidated: int = 0
     pages: int = 0
     rows: int = 0
+    reading: int = 0
     bytes_received: int = 0
     truncated: str | None = None
+    cache_hits: int = 0
+    calls_saved: int = 0
+    age_us: int = 0
+    stale: str | None = None
+    notes: dict[str, None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     def request(self, record: RequestRecord) -> None:
@@ -79,6 +88,33 @@ class _Tally:
     def page(self, row_count: int) -> None:  # noqa: ARG002 - rows are counted as they arrive here
         """Count one page."""
         self.pages += 1
+
+    def answered(self, answer: Answer) -> None:
+        """Take over what is to be said of an answer."""
+        self.cache_hits += answer.hits
+        self.calls_saved += answer.saved
+        self.age_us = max(self.age_us, answer.age_us)
+        if answer.shared:
+            self.notes["another statement's fetch was shared"] = None
+        if answer.not_kept is not None:
+            self.notes[f"not cached: {answer.not_kept}"] = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _ScanMeter:
+    """Counts one of several scans for itself and in the tally; implements the SDK's Meter."""
+
+    tally: _Tally
+    requests: int = 0
+
+    def request(self, record: RequestRecord) -> None:
+        """Count one request."""
+        self.requests += 1
+        self.tally.request(record)
+
+    def page(self, row_count: int) -> None:
+        """Count one page."""
+        self.tally.page(row_count)
 
 
 async def fetch(
@@ -125,13 +161,16 @@ class _Fetching:
 
     async def scan(self, plan: ScanPlan) -> FetchedScan:
         tally = _Tally(connector=plan.relation.wrapper)
-        parts: list[list[pa.RecordBatch]] = [[] for _ in plan.scans]
+        tasks: list[asyncio.Task[tuple[pa.RecordBatch, ...]]] = []
         if plan.scans:
             source = await self.open_source(plan)
-            context = FetchContext(meter=tally, limiter=source.limiter, timeout_s=self.bounds.timeout_s)
+            reading = None
+            if source.cache is not None and source.staleness.is_used:
+                reading = await source.cache.begin(plan.table, source.staleness)
             async with asyncio.TaskGroup() as group:
-                for scan, part in zip(plan.scans, parts, strict=True):
-                    group.create_task(self._read(plan, source.connection.fetch(scan, context), part, tally))
+                for scan in plan.scans:
+                    asked = _Asked(plan=plan, scan=scan, source=source, tally=tally)
+                    tasks.append(group.create_task(self._answer(asked, reading)))
         if tally.truncated is not None and not self.partial_allowed:
             raise Fatal(
                 message=f"{plan.relation.qualified_name} cannot be read completely",
@@ -140,32 +179,85 @@ class _Fetching:
                 sqlstate="54000",
             )
         INSTRUMENTS.rows_fetched(plan.relation.wrapper, tally.rows)
-        batches = tuple(batch for part in parts for batch in part)
+        batches = tuple(batch for task in tasks for batch in task.result())
         return FetchedScan(plan=plan, batches=batches, report=_report(plan, tally))
 
-    async def _read(
-        self, plan: ScanPlan, pages: AsyncIterator[Page], part: list[pa.RecordBatch], tally: _Tally
-    ) -> None:
-        try:
-            async with self.slots, asyncio.timeout(self.bounds.timeout_s), aclosing(_closable(pages)) as closing:
-                async for page in closing:
-                    part.append(page.rows)
-                    tally.rows += page.rows.num_rows
-                    tally.truncated = page.truncated or tally.truncated
-                    _check_rows(plan, tally, self.bounds)
-        except TimeoutError as error:
-            raise SourceTimeout(
-                message=f"SOURCE_TIMEOUT: source {plan.relation.server} did not finish in {self.bounds.timeout_s:g} s",
-                hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
-            ) from error
-        except ConnectorError as error:
+    async def _answer(self, asked: _Asked, reading: Reading | None) -> tuple[pa.RecordBatch, ...]:
+        """Answer one scan from what is kept or by its source."""
+        tally = asked.tally
+
+        async def ask(scan: Scan) -> Fetched:
+            return await self._read(replace(asked, scan=scan))
+
+        if reading is None:
+            fetched = await ask(asked.scan)
+            answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+        else:
+            answer = await reading.read(asked.scan, ask)
+            tally.answered(answer)
+            INSTRUMENTS.cache_asked(_outcome(answer))
+        if answer.stale:
+            tally.stale = answer.error.message if answer.error is not None else ""
+        elif answer.error is not None:
             if not self.partial_allowed:
-                raise
-            tally.truncated = error.message
+                raise answer.error
+            tally.truncated = answer.error.message
+        tally.truncated = answer.truncated or tally.truncated
+        tally.rows += sum(batch.num_rows for batch in answer.batches)
+        _check_rows(asked.plan, tally.rows, self.bounds)
+        return answer.batches
+
+    async def _read(self, asked: _Asked) -> Fetched:
+        """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer."""
+        meter = _ScanMeter(tally=asked.tally)
+        context = FetchContext(meter=meter, limiter=asked.source.limiter, timeout_s=self.bounds.timeout_s)
+        batches: list[pa.RecordBatch] = []
+        rows, truncated = 0, None
+        failure: ConnectorError | None = None
+        try:
+            pages = _closable(asked.source.connection.fetch(asked.scan, context))
+            async with self.slots, asyncio.timeout(self.bounds.timeout_s), aclosing(pages) as closing:
+                async for page in closing:
+                    batches.append(page.rows)
+                    rows += page.rows.num_rows
+                    asked.tally.reading += page.rows.num_rows
+                    truncated = page.truncated or truncated
+                    _check_rows(asked.plan, asked.tally.rows + asked.tally.reading, self.bounds)
+        except TimeoutError:
+            failure = SourceTimeout(
+                message=f"SOURCE_TIMEOUT: source {asked.plan.relation.server} did not finish"
+                f" in {self.bounds.timeout_s:g} s",
+                hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
+            )
+        except ConnectorError as error:
+            failure = error
+        finally:
+            asked.tally.reading -= rows
+        return Fetched(batches=tuple(batches), requests=meter.requests, truncated=truncated, error=failure)
 
 
-def _check_rows(plan: ScanPlan, tally: _Tally, bounds: FetchBounds) -> None:
-    if tally.rows > bounds.scan_rows_max:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One scan of a plan, with the source to ask and the plan's tally."""
+
+    plan: ScanPlan
+    scan: Scan
+    source: OpenSource
+    tally: _Tally
+
+
+def _outcome(answer: Answer) -> str:
+    if answer.stale:
+        return "stale"
+    if answer.shared:
+        return "shared"
+    if answer.hits == 0:
+        return "miss"
+    return "hit" if answer.not_kept is None else "part"
+
+
+def _check_rows(plan: ScanPlan, rows: int, bounds: FetchBounds) -> None:
+    if rows > bounds.scan_rows_max:
         raise LimitExceeded(
             message=f"{plan.relation.qualified_name} gave more than {bounds.scan_rows_max} rows",
             hint="add conditions, or raise fetch.scan_rows_max in the configuration",
@@ -207,6 +299,11 @@ def _report(plan: ScanPlan, tally: _Tally) -> SourceReport:
         not_pushed=tuple((entry.condition, entry.reason) for entry in plan.not_pushed),
         complete=tally.truncated is None,
         incomplete_reason=tally.truncated,
-        fetched_at=datetime.now(UTC),
+        fetched_at=datetime.now(UTC) - timedelta(microseconds=tally.age_us),
         duration_ms=(time.monotonic() - tally.started) * 1000,
+        cache_hits=tally.cache_hits,
+        calls_saved=tally.calls_saved,
+        age_ms=tally.age_us / 1000,
+        stale=tally.stale,
+        cache_note="; ".join(tally.notes) or None,
     )

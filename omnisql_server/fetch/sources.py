@@ -13,6 +13,7 @@ from connectors.sdk.connector import Connection, Connector, Limiter, Source
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.fetch.scheduler import OpenSource
+from omnisql_server.model.freshness import ScanCache
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.run import SessionView
 
@@ -36,11 +37,13 @@ class Sources:
         resolve: ResolveSource,
         limiter_for: Callable[[Source], Limiter],
         open_max: int,
+        cache_of: Callable[[Source], ScanCache | None] = lambda _: None,
     ) -> None:
         self._connector_named = connector_named
         self._resolve = resolve
         self._limiter_for = limiter_for
         self._open_max = open_max
+        self._cache_of = cache_of
         self._open: dict[tuple[str, str], tuple[Source, Connection, Limiter]] = {}
         self._tables: dict[str, dict[str, Table]] = {}
         self._asked: dict[str, tuple[str, tuple[str | None, ...]]] = {}
@@ -92,6 +95,10 @@ class Sources:
             return discovered.get(name)
         return next((table for table in self._connector_named(wrapper).tables if table.name == name), None)
 
+    async def source(self, server: str, view: SessionView) -> Source:
+        """Return the source that a session's user has under a server's name."""
+        return await self._resolve(server, view)
+
     async def open(self, server: str, view: SessionView) -> OpenSource:
         """Return the open connection that a session's user has to a server, opening it on first use."""
         return await self._connect(await self._resolve(server, view))
@@ -102,7 +109,7 @@ class Sources:
             held = self._open.get(key)
             if held is not None and held[0] == source:
                 self._open[key] = self._open.pop(key)
-                return OpenSource(connection=held[1], limiter=held[2])
+                return OpenSource(connection=held[1], limiter=held[2], cache=self._cache_of(source))
             if held is not None:
                 del self._open[key]
                 await held[1].disconnect()
@@ -113,7 +120,7 @@ class Sources:
                 # The one used longest ago: a replaced credential's, as a rule.
                 _, idle, _ = self._open.pop(next(iter(self._open)))
                 await idle.disconnect()
-            return OpenSource(connection=connection, limiter=limiter)
+            return OpenSource(connection=connection, limiter=limiter, cache=self._cache_of(source))
 
     async def close(self) -> None:
         """Close every connection."""

@@ -126,6 +126,11 @@ def _report_rows(state: IntrospectionState) -> list[Row]:
             "incomplete_reason": report.incomplete_reason,
             "fetched_at": report.fetched_at.isoformat(),
             "duration_ms": report.duration_ms,
+            "cache_hits": report.cache_hits,
+            "calls_saved": report.calls_saved,
+            "age_ms": report.age_ms,
+            "stale": report.stale,
+            "cache_note": report.cache_note,
         }
         for report in state.reports
     ]

@@ -104,8 +104,13 @@ LAST_QUERY_SOURCES = _table(
     _column("not_pushed text[]!", "Conditions that did not, each with the reason."),
     _column("complete bool!", "False when the API gave less than there is."),
     _column("incomplete_reason text", "Why the answer is incomplete."),
-    _column("fetched_at timestamptz!", "When the source had answered."),
+    _column("fetched_at timestamptz!", "When the source had answered, for the oldest rows."),
     _column("duration_ms float8!", "Milliseconds from the first request to the last answer."),
+    _column("cache_hits int4!", "Earlier requests whose rows were used."),
+    _column("calls_saved int4!", "API requests that those had taken."),
+    _column("age_ms float8!", "Age of the oldest rows when the statement began to read, in milliseconds."),
+    _column("stale text", "The failure of the source that older rows stand in for."),
+    _column("cache_note text", "Whether a fetch was shared, and why what was fetched is not kept."),
 )
 
 INTROSPECTION_TABLES = (SOURCES, TABLES, COLUMNS, ACCESS_PATHS, LAST_QUERY_SOURCES)

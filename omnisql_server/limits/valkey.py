@@ -29,6 +29,8 @@ from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.limits.errors import ValkeyInUse, ValkeyUnavailable
 
 Valkey: TypeAlias = Redis
+VALKEY_ERRORS = (RedisError, TimeoutError, OSError)
+"""What a call raises when Valkey does not answer, or refuses."""
 
 SOCKET_PREFIX = "omnisql-vk-"
 SOCKET_FILE = "valkey.sock"

@@ -22,13 +22,14 @@ from omnisql_server.manage.errors import (
 )
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import ServerFacts, TableFacts, find_server, find_table
-from omnisql_server.manage.options import refuse_unknown
+from omnisql_server.manage.options import refuse_no_duration, refuse_unknown
 from omnisql_server.manage.wrappers import ConnectorOf
 from omnisql_server.model.definition import ForeignTableDefinition
+from omnisql_server.model.freshness import MAX_STALENESS
 from omnisql_server.model.run import SessionView
 from omnisql_server.model.statement import Statement
 
-TABLE_OPTIONS, COLUMN_OPTIONS = ("table",), ("column",)
+TABLE_OPTIONS, COLUMN_OPTIONS = ("table", MAX_STALENESS), ("column",)
 
 
 class ManageForeignTable:
@@ -58,6 +59,7 @@ class ManageForeignTable:
         if server is None:
             raise ServerUnknown(message=f'server "{definition.server}" does not exist')
         refuse_unknown(definition.options, TABLE_OPTIONS)
+        refuse_no_duration(definition.options)
         refuse_unknown(definition.column_options, COLUMN_OPTIONS)
         if definition.inherits:
             raise NotSupported(

@@ -9,6 +9,7 @@ from connectors.sdk.connector import Connector
 from connectors.sdk.options import checked_base_url
 from omnisql_server.manage.errors import SourceOptionInvalid
 from omnisql_server.model.definition import OptionAction, OptionChange
+from omnisql_server.model.freshness import DURATION_WORDS, MAX_STALENESS, duration_us
 
 
 def secret_options(connector: Connector) -> tuple[str, ...]:
@@ -17,8 +18,8 @@ def secret_options(connector: Connector) -> tuple[str, ...]:
 
 
 def server_options(connector: Connector) -> tuple[str, ...]:
-    """Name the options of a server."""
-    return tuple(option.name for option in connector.options if not option.secret)
+    """Name the options of a server: the connector's, and how old its rows may be."""
+    return (*(option.name for option in connector.options if not option.secret), MAX_STALENESS)
 
 
 def mapping_options(connector: Connector) -> tuple[str, ...]:
@@ -39,6 +40,19 @@ def refuse_unknown(changes: Iterable[OptionChange], known: tuple[str, ...]) -> N
         if change.name not in known:
             hint = f"Known options are: {', '.join(known)}." if known else "No options are known here."
             raise SourceOptionInvalid(message=f'invalid option "{change.name}"', hint=hint)
+
+
+def refuse_no_duration(changes: Iterable[OptionChange]) -> None:
+    """Refuse a bound on the age of rows that is no duration.
+
+    Raises:
+        SourceOptionInvalid: HV00D.
+    """
+    for change in changes:
+        if change.name == MAX_STALENESS and change.value is not None and duration_us(change.value) is None:
+            raise SourceOptionInvalid(
+                message=f'option "{MAX_STALENESS}" is not a duration', hint=f"Write {DURATION_WORDS}."
+            )
 
 
 def refuse_secrets(changes: Iterable[OptionChange], connector: Connector, server: str) -> None:

@@ -6,7 +6,14 @@ from omnisql_server.errors import InternalError
 from omnisql_server.manage.errors import ServerUnknown, WrapperUnknown
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import count_mappings, find_server, is_ours
-from omnisql_server.manage.options import audience, changed, refuse_secrets, refuse_unknown, server_options
+from omnisql_server.manage.options import (
+    audience,
+    changed,
+    refuse_no_duration,
+    refuse_secrets,
+    refuse_unknown,
+    server_options,
+)
 from omnisql_server.manage.wrappers import ConnectorOf
 from omnisql_server.model.definition import ServerDefinition
 from omnisql_server.model.run import SessionView
@@ -44,6 +51,7 @@ class ManageServer:
         connector = self._connector_of(server.wrapper)
         refuse_secrets(definition.options, connector, server.name)
         refuse_unknown(definition.options, server_options(connector))
+        refuse_no_duration(definition.options)
         now_leads_to = audience(connector, server.name, changed(server.options, definition.options))
         tag = await execute(view.backend, statement.text)
         led_to = audience(connector, server.name, server.options)
@@ -57,6 +65,7 @@ class ManageServer:
         connector = self._connector_of(wrapper)
         refuse_secrets(definition.options, connector, definition.server)
         refuse_unknown(definition.options, server_options(connector))
+        refuse_no_duration(definition.options)
         audience(connector, definition.server, changed({}, definition.options))
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omnisql_server.errors import OmniSQLError, SettingInvalid, SettingUnknown
+from omnisql_server.model.freshness import DURATION, DURATION_WORDS
 
 PREFIX = "omnisql."
-_DURATION = r"\d{1,9}\s*(us|ms|s|min|h|d)?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +42,11 @@ CUSTOM_SETTINGS: Mapping[str, CustomSetting] = {
         ),
         CustomSetting(
             name="omnisql.max_staleness",
-            default="0",
-            allowed="a whole number with one of the units us, ms, s, min, h, d",
-            pattern=_DURATION,
+            default="",
+            allowed=f"{DURATION_WORDS}, or empty",
+            pattern=f"{DURATION}|",
         ),
+        CustomSetting(name="omnisql.stale_if_error", default="0", allowed=DURATION_WORDS, pattern=DURATION),
         _choice("omnisql.async", "off", "on"),
     )
 }

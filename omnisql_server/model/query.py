@@ -42,6 +42,7 @@ class Settings:
 
     `catalog_first` says that PostgreSQL's own functions and operators are found before those of users, `plain_input`
     that backslashes in strings and `= NULL` mean what the standard says, `array_nulls` that NULL in an array is null.
+    `max_staleness_us` is None where the foreign table or its server decides.
     """
 
     time_zone: str
@@ -56,6 +57,8 @@ class Settings:
     catalog_first: bool = True
     plain_input: bool = True
     array_nulls: bool = True
+    max_staleness_us: int | None = None
+    stale_if_error_us: int = 0
 
     @property
     def plain_output(self) -> bool:

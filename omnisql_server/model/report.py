@@ -11,7 +11,9 @@ class SourceReport:
     """One scan after it ran. Counts are of this scan alone; `duration_ms` is wall time from first to last request.
 
     `rows_fetched` came from the API, `rows_returned` are left after policy. `complete` is False when the API gave less
-    than there is, `incomplete_reason` says why. `revalidated` counts requests answered by 304.
+    than there is, `incomplete_reason` says why. `revalidated` counts requests answered by 304. `cache_hits` counts
+    earlier requests whose rows were used, `calls_saved` what they took, `age_ms` is the age of the oldest rows. `stale`
+    is the failure of the source that they stand in for, `cache_note` what else is to be said of what is kept.
     """
 
     scan_name: str
@@ -31,3 +33,8 @@ class SourceReport:
     incomplete_reason: str | None
     fetched_at: datetime
     duration_ms: float
+    cache_hits: int = 0
+    calls_saved: int = 0
+    age_ms: float = 0.0
+    stale: str | None = None
+    cache_note: str | None = None

@@ -101,7 +101,8 @@ class Statement:
     `settings` are names below `omnisql.` that it sets, with their values, None for the default. `definition` is what a
     managed statement asks for. `parameter` is the first parameter of a query: its byte offset and its number.
     `makes` is the relation that CREATE .. AS makes, `executes` the name of the prepared statement that is executed.
-    `needs_block` says that PostgreSQL refuses it outside a transaction block.
+    `needs_block` says that PostgreSQL refuses it outside a transaction block. `hints` are the custom
+    settings that its comments `/*+ .. */` set for it alone.
     """
 
     text: str
@@ -121,6 +122,7 @@ class Statement:
     makes: NewRelation | None = None
     executes: str | None = None
     needs_block: bool = False
+    hints: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

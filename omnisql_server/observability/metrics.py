@@ -56,6 +56,12 @@ class Instruments:
             description="Time a request waited for a rate limit, or would have had to.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
+        self._cache = meter.create_counter(
+            "omnisql_cache_scans_total", description="Scans that may be answered by earlier fetches, by outcome."
+        )
+        self._cache_failures = meter.create_counter(
+            "omnisql_cache_failures_total", description="What went wrong with rows that are kept."
+        )
         self._errors = meter.create_counter("omnisql_errors_total", description="Errors sent to clients by SQLSTATE.")
 
     def statement_finished(self, *, way: str, outcome: str, duration_s: float) -> None:
@@ -87,6 +93,14 @@ class Instruments:
         """Count a wait for a rate limit; `outcome` is allowed or refused."""
         labels = {"bucket": self._bounded("bucket", bucket), "outcome": self._bounded("outcome", outcome)}
         self._waits.record(wait_s, labels)
+
+    def cache_asked(self, outcome: str) -> None:
+        """Count a scan; `outcome` is hit, part, shared, stale or miss."""
+        self._cache.add(1, {"outcome": self._bounded("outcome", outcome)})
+
+    def cache_failed(self, what: str) -> None:
+        """Count a failure: look and put say that Valkey did not answer, spoiled that an entry did not open."""
+        self._cache_failures.add(1, {"what": self._bounded("what", what)})
 
     def error_sent(self, sqlstate: str) -> None:
         """Count an error that a client got."""

@@ -6,12 +6,14 @@ here, so that a reference is never taken for the CTE of the same name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import postgast
 
+from omnisql_server.model.custom_settings import PREFIX
 from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind
 from omnisql_server.parse.definitions import definition_of, drops_servers, is_foreign_table_change
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
@@ -46,6 +48,7 @@ _QUERY_KINDS = frozenset(
 
 _HOLD = 0x20
 """CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h."""
+_HINT = re.compile(rb"\b(max_staleness|stale_if_error)\s*\(([^)]*)\)", re.IGNORECASE)
 _DEFINITIONS = {
     "view_stmt",
     "rename_stmt",
@@ -74,10 +77,12 @@ def parse_statements(text: str) -> tuple[Statement, ...]:
     except postgast.PgQueryError as error:
         raise NotParsed(error.message, error.cursorpos or None) from error
     encoded = text.encode()
-    return tuple(_statement(raw, encoded) for raw in tree.stmts)
+    # What stands between two statements belongs to the second.
+    begins = [0, *(raw.stmt_location + raw.stmt_len for raw in tree.stmts)]
+    return tuple(_statement(raw, encoded, begin) for raw, begin in zip(tree.stmts, begins, strict=False))
 
 
-def _statement(raw: Any, encoded: bytes) -> Statement:
+def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
     end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(encoded)
     body = encoded[raw.stmt_location : end]
     start = raw.stmt_location + len(body) - len(body.lstrip())
@@ -107,6 +112,20 @@ def _statement(raw: Any, encoded: bytes) -> Statement:
         makes=_made(node_name, node),
         executes=_executed(node_name, node),
         needs_block=node_name == "declare_cursor_stmt" and not node.options & _HOLD,
+        hints=hints_in(encoded[begin:end]),
+    )
+
+
+def hints_in(text: bytes) -> tuple[tuple[str, str], ...]:
+    """List the bounds that hint comments give, as custom settings; other hints are left to whom they are for."""
+    if b"/*+" not in text:
+        return ()
+    comments = [text[token.start : token.end] for token in _scan(text)]
+    return tuple(
+        (f"{PREFIX}{found[1].decode().lower()}", found[2].decode().strip())
+        for comment in comments
+        if comment.startswith(b"/*+")
+        for found in _HINT.finditer(comment)
     )
 
 

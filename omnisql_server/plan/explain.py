@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from sqlglot import exp
 
@@ -34,8 +35,12 @@ def explain_text(
     reports: Mapping[str, SourceReport] | None,
     *,
     costs_shown: bool = True,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
-    """Return the lines of the QUERY PLAN column; `reports`, by scan name, are what really happened."""
+    """Return the lines of the QUERY PLAN column; `reports`, by scan name, are what really happened.
+
+    `notes`, by scan name, say what earlier fetches would answer.
+    """
     lines = ["Query", f"  Engine: {engine} ({engine_reason})"]
     if costs_shown:
         lines.append(f"  API Calls: {_calls_text(*_total_calls(plan))}")
@@ -43,6 +48,8 @@ def explain_text(
         report = (reports or {}).get(scan.scan_name)
         lines.append(f"  ->  {_title(scan, plan)}{_actual(report)}")
         lines += [_INDENT + line for line in _scan_lines(scan, costs_shown=costs_shown)]
+        if scan.scan_name in notes:
+            lines.append(f"{_INDENT}Cache: {notes[scan.scan_name]}")
         lines += [_INDENT + line for line in (_report_lines(report) if report is not None else ())]
     return tuple(lines)
 
@@ -54,6 +61,7 @@ def explain_json(
     reports: Mapping[str, SourceReport] | None,
     *,
     costs_shown: bool = True,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the plan as PostgreSQL's EXPLAIN (FORMAT JSON) would: a list with one object."""
     root: _Facts = {"Node Type": "Query", "Engine": engine, "Engine Reason": engine_reason}
@@ -64,6 +72,8 @@ def explain_json(
         facts = _scan_facts(scan, plan)
         if costs_shown:
             facts |= _calls_facts(scan.calls_min, scan.calls_expected, scan.calls_max)
+        if scan.scan_name in notes:
+            facts["Cache"] = notes[scan.scan_name]
         report = (reports or {}).get(scan.scan_name)
         scans.append(facts | (_report_facts(report) if report is not None else {}))
     root["Plans"] = scans
@@ -208,7 +218,16 @@ def _report_lines(report: SourceReport) -> Iterator[str]:
     yield f"Requests: {report.requests} made, {report.revalidated} of them answered by 304"
     yield f"Pages: {report.pages}, {report.bytes_received} bytes"
     yield f"Rows: {report.rows_fetched} fetched, {report.rows_returned} returned"
+    if report.cache_hits or report.cache_note is not None:
+        used = f"{report.cache_hits} earlier answers used, {report.calls_saved} requests saved"
+        yield f"Cache: {used}, age {report.age_ms / 1000:.1f} s{_aside(report.cache_note)}"
+    if report.stale is not None:
+        yield f"Stale: {report.stale}"
     yield "Complete: yes" if report.complete else f"Complete: no: {report.incomplete_reason or 'unknown'}"
+
+
+def _aside(note: str | None) -> str:
+    return "" if note is None else f" ({note})"
 
 
 def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
@@ -257,6 +276,11 @@ def _report_facts(report: SourceReport) -> _Facts:
         "Actual Rows Fetched": report.rows_fetched,
         "Actual Rows Returned": report.rows_returned,
         "Actual Time (ms)": round(report.duration_ms, 3),
+        "Actual Cache Hits": report.cache_hits,
+        "Actual Calls Saved": report.calls_saved,
+        "Actual Age (ms)": round(report.age_ms, 3),
+        "Cache Note": report.cache_note,
+        "Stale": report.stale,
         "Complete": report.complete,
         "Incomplete Reason": report.incomplete_reason,
     }

@@ -122,7 +122,7 @@ class Running:
         )
 
     def on_transaction_ended(self) -> None:
-        """Tell the other sessions' routers of what this transaction may have defined, before its end is known to anyone."""
+        """Tell other routers what this transaction may have defined, before its end is known to anyone."""
         if self._defines:
             self._defines = False
             self.runner.defined()

@@ -7,7 +7,8 @@ import re
 
 from sources import PACKAGES, ROOT, modules, nodes
 
-from omnisql_server.settings import declared_settings, settings_table
+from omnisql_server.settings import declared_settings
+from omnisql_server.settings_table import settings_table
 
 FUNCTION_LINES_MAX = 60
 MODULE_LINES_MAX = 400

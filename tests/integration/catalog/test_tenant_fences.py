@@ -152,7 +152,11 @@ async def test_a_user_may_keep_a_custom_setting(acme: EmbeddedCluster, admin: Ow
     [
         ("ALTER SERVER hub OPTIONS (ADD bogus 'x')", 'invalid option "bogus"', "Known options are: base_url."),
         (f"{MAPPING} (password 'x')", 'invalid option "password"', "Known options are: user, token."),
-        ("ALTER FOREIGN TABLE github.issues OPTIONS (ADD x '1')", 'invalid option "x"', "Known options are: table."),
+        (
+            "ALTER FOREIGN TABLE github.issues OPTIONS (ADD x '1')",
+            'invalid option "x"',
+            "Known options are: table, max_staleness.",
+        ),
         (
             "ALTER FOREIGN TABLE github.issues ALTER COLUMN number OPTIONS (ADD x '1')",
             'invalid option "x"',

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from omnisql_server.errors import ConfigurationInvalid
-from omnisql_server.settings import ListenerSettings, Settings, declared_settings, section_types, settings_table
+from omnisql_server.settings import ListenerSettings, Settings, declared_settings, section_types
+from omnisql_server.settings_table import settings_table
 
 
 def test_defaults_are_valid_and_frozen() -> None:

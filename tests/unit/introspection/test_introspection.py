@@ -92,6 +92,11 @@ REPORT = SourceReport(
     incomplete_reason="only 1000 results",
     fetched_at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
     duration_ms=41.5,
+    cache_hits=2,
+    calls_saved=5,
+    age_ms=1500.0,
+    stale="the source failed",
+    cache_note="another statement's fetch was shared",
 )
 STATE = IntrospectionState(
     relations=[(RELATION, ISSUES)],
@@ -220,6 +225,11 @@ async def test_last_query_sources_tell_the_truth() -> None:
             "incomplete_reason": "only 1000 results",
             "fetched_at": datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
             "duration_ms": 41.5,
+            "cache_hits": 2,
+            "calls_saved": 5,
+            "age_ms": 1500.0,
+            "stale": "the source failed",
+            "cache_note": "another statement's fetch was shared",
         }
     ]
 

@@ -311,6 +311,11 @@ def test_json_is_one_document_with_a_plan() -> None:
                         "Actual Rows Fetched": 250,
                         "Actual Rows Returned": 200,
                         "Actual Time (ms)": 41.5,
+                        "Actual Cache Hits": 0,
+                        "Actual Calls Saved": 0,
+                        "Actual Age (ms)": 0.0,
+                        "Cache Note": None,
+                        "Stale": None,
                         "Complete": True,
                         "Incomplete Reason": None,
                     }
@@ -344,3 +349,14 @@ def test_json_hides_costs_when_asked() -> None:
 )
 def test_predicate_reads_as_sql(column: str, operator: Operator, value: Value, text: str) -> None:
     assert predicate_text(Predicate(column=column, operator=operator, value=value)) == text
+
+
+def test_what_earlier_fetches_answer_is_told() -> None:
+    lines = explain_text(query_plan(ISSUES), "duckdb", "proved", None, notes={"scan_0": "answers nothing"})
+    assert "        Cache: answers nothing" in lines
+    document = explain_json(query_plan(ISSUES), "duckdb", "proved", None, notes={"scan_0": "answers nothing"})
+    assert json.loads(document)[0]["Plan"]["Plans"][0]["Cache"] == "answers nothing"
+    used = replace(report(), cache_hits=2, calls_saved=7, age_ms=1500.0, cache_note="shared", stale="it is down")
+    lines = explain_text(query_plan(ISSUES), "duckdb", "proved", {"scan_0": used})
+    assert "        Cache: 2 earlier answers used, 7 requests saved, age 1.5 s (shared)" in lines
+    assert "        Stale: it is down" in lines

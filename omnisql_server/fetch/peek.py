@@ -1,0 +1,25 @@
+"""What earlier fetches would answer of a scan plan, in words for EXPLAIN; no request is made."""
+
+from __future__ import annotations
+
+from omnisql_server.fetch.scheduler import OpenSource
+from omnisql_server.model.plan import ScanPlan
+
+
+async def peek(plan: ScanPlan, source: OpenSource) -> str | None:
+    """Say how much of a plan is answered within the bound; None where every request goes to the source."""
+    bound_us = source.staleness.max_us
+    if source.cache is None or bound_us == 0 or not plan.scans:
+        return None
+    within = f"within max_staleness {bound_us / 1_000_000:g} s"
+    if plan.deferred:
+        return f"depends on the keys, {within}"
+    reading = await source.cache.begin(plan.table, source.staleness)
+    found = [answer for scan in plan.scans if (answer := reading.peek(scan)) is not None]
+    if not found:
+        return f"answers nothing {within}"
+    whole = sum(answer.not_kept is None for answer in found)
+    parts = len(found) - whole
+    age_s = max(answer.age_us for answer in found) / 1_000_000
+    more = f" and a part of {parts}" if parts else ""
+    return f"answers {whole} of {len(plan.scans)} requests{more} {within}, age {age_s:.1f} s"

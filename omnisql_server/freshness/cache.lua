@@ -1,0 +1,121 @@
+-- What replicas share of fetched rows: sealed entries on shelves, one memory bound over all, evicted by requests saved
+-- per byte (GreedyDual-Size-Frequency). Time is the server's, so that replicas need no common clock.
+--
+-- KEYS[1]  the common tag; every other key begins with it, so that all live on one node of a cluster
+-- ARGV     operation, shelf, microseconds that a test's clock is ahead, then by operation:
+--   look    generation and number known; then pairs of entry and hits to count
+--           -> {now, generation, number, {entry, description, ...}}
+--   put     entry, description, rows, fetched, cost, bytes, kept for (us), bytes at most, tenant; then entries to drop
+--           -> 1, or 0 when there is no room or the shelf was emptied since
+--   list    -> {now, {entry, description, hits, ...}}
+--   drop    entries; none empties the shelf and refuses what was fetched before
+--   leave   tenant: everything of it
+local tag, operation, shelf = KEYS[1], ARGV[1], ARGV[2]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2] + tonumber(ARGV[3])
+
+local function key(kind, name) return tag .. kind .. ':' .. (name or '') end
+local function whole(number) return string.format('%.0f', number) end
+
+local function remove(place)
+  local own, entry = string.match(place, '^(.*)/([^/]+)$')
+  local size = tonumber(redis.call('HGET', key('size'), place) or '0')
+  redis.call('HINCRBY', key('total'), 'bytes', whole(-size))
+  redis.call('ZREM', key('rank'), place)
+  redis.call('ZREM', key('due'), place)
+  redis.call('HDEL', key('size'), place)
+  redis.call('HDEL', key('cost'), place)
+  redis.call('HDEL', key('hits'), place)
+  redis.call('HDEL', key('entries', own), entry)
+  redis.call('ZREM', key('order', own), entry)
+  redis.call('DEL', key('rows', place))
+end
+
+local function empty(own)
+  for _, entry in ipairs(redis.call('HKEYS', key('entries', own))) do
+    remove(own .. '/' .. entry)
+  end
+end
+
+local function rank(place)
+  local size = tonumber(redis.call('HGET', key('size'), place) or '0')
+  if size == 0 then return end
+  local cost = tonumber(redis.call('HGET', key('cost'), place))
+  local hits = tonumber(redis.call('HGET', key('hits'), place) or '0')
+  local inflation = tonumber(redis.call('HGET', key('total'), 'inflation') or '0')
+  redis.call('ZADD', key('rank'), string.format('%.17g', inflation + cost * (hits + 1) / size), place)
+end
+
+for _, place in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', whole(now), 'LIMIT', 0, 100)) do
+  remove(place)
+end
+
+if operation == 'look' then
+  for at = 6, #ARGV, 2 do
+    local place = shelf .. '/' .. ARGV[at]
+    if redis.call('HEXISTS', key('size'), place) == 1 then
+      redis.call('HINCRBY', key('hits'), place, ARGV[at + 1])
+      rank(place)
+    end
+  end
+  local state = redis.call('HMGET', key('shelf', shelf), 'generation', 'number')
+  local generation, number = state[1] or '', state[2] or '0'
+  local after = generation == ARGV[4] and ARGV[5] or '0'
+  local found = {}
+  if after ~= number then
+    for _, entry in ipairs(redis.call('ZRANGEBYSCORE', key('order', shelf), '(' .. after, '+inf')) do
+      found[#found + 1] = entry
+      found[#found + 1] = redis.call('HGET', key('entries', shelf), entry)
+    end
+  end
+  return {whole(now), generation, number, found}
+elseif operation == 'put' then
+  local entry, description, rows, fetched = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+  local cost, size, kept, bound, tenant = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+  local place = shelf .. '/' .. entry
+  if size > bound then return 0 end
+  if redis.call('HSETNX', key('shelf', shelf), 'generation', ARGV[7]) == 0 then
+    if fetched < tonumber(redis.call('HGET', key('shelf', shelf), 'generation')) then return 0 end
+  end
+  for at = 13, #ARGV do remove(shelf .. '/' .. ARGV[at]) end
+  while tonumber(redis.call('HGET', key('total'), 'bytes') or '0') + size > bound do
+    local last = redis.call('ZPOPMIN', key('rank'))
+    if #last == 0 then break end
+    redis.call('HSET', key('total'), 'inflation', last[2])
+    remove(last[1])
+  end
+  local number = redis.call('HINCRBY', key('shelf', shelf), 'number', 1)
+  redis.call('SADD', key('tenant', tenant), shelf)
+  redis.call('HSET', key('entries', shelf), entry, description)
+  redis.call('ZADD', key('order', shelf), number, entry)
+  redis.call('SET', key('rows', place), rows)
+  redis.call('HSET', key('size'), place, whole(size))
+  redis.call('HSET', key('cost'), place, cost)
+  redis.call('ZADD', key('due'), whole(now + kept), place)
+  redis.call('HINCRBY', key('total'), 'bytes', whole(size))
+  rank(place)
+  return 1
+elseif operation == 'list' then
+  local found = {}
+  for _, entry in ipairs(redis.call('ZRANGE', key('order', shelf), 0, -1)) do
+    found[#found + 1] = entry
+    found[#found + 1] = redis.call('HGET', key('entries', shelf), entry)
+    found[#found + 1] = redis.call('HGET', key('hits'), shelf .. '/' .. entry) or '0'
+  end
+  return {whole(now), found}
+elseif operation == 'drop' then
+  if #ARGV == 3 then
+    empty(shelf)
+    redis.call('HSET', key('shelf', shelf), 'generation', whole(now))
+  end
+  for at = 4, #ARGV do remove(shelf .. '/' .. ARGV[at]) end
+  return 1
+elseif operation == 'leave' then
+  for _, own in ipairs(redis.call('SMEMBERS', key('tenant', shelf))) do
+    empty(own)
+    redis.call('DEL', key('shelf', own))
+  end
+  redis.call('DEL', key('tenant', shelf))
+  return 1
+end
+return redis.error_reply('unknown operation')

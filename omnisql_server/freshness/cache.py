@@ -1,0 +1,165 @@
+"""What is kept of a tenant's sources: finds what answers a scan, fetches the rest once for all who wait, keeps it.
+
+A shelf holds the entries of one API table under one credential. Its name is made of all that decides what the source
+would give: with another credential, address, option, version or shape of the table it is another shelf.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import structlog
+
+from connectors.sdk.connector import Source
+from connectors.sdk.table import Table
+from omnisql_server.freshness.entries import Entry, Seal, Spoiled, described, seal_of
+from omnisql_server.freshness.flight import Flights
+from omnisql_server.freshness.index import Index
+from omnisql_server.freshness.reading import Shelf, ShelfReading, Unkept
+from omnisql_server.freshness.store import Store
+from omnisql_server.freshness.tier import Tier
+from omnisql_server.limits.valkey import VALKEY_ERRORS, Valkey
+from omnisql_server.model.freshness import Reading, Staleness
+from omnisql_server.observability.metrics import INSTRUMENTS
+from omnisql_server.settings import FreshnessSettings
+
+GIVEN_UP_FOR_S = 1.0
+"""How long Valkey is not asked again after it did not answer."""
+SHELVES_MAX = 1024
+"""Shelves of a tenant whose descriptions this process remembers; others are read again."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all tenants of this process share."""
+
+    store: Store
+    tier: Tier
+    flights: Flights
+    entry_bytes_max: int
+
+
+def shared_cache(client: Valkey, settings: FreshnessSettings) -> Shared:
+    """Make what all tenants of a process share."""
+    store = Store(client, bytes_max=settings.shared_bytes_max, kept_us=int(settings.kept_s * 1_000_000))
+    return Shared(
+        store=store,
+        tier=Tier(settings.local_bytes_max),
+        flights=Flights(store=store),
+        entry_bytes_max=settings.entry_bytes_max,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One entry for people: what `omnisql.cache` shows."""
+
+    entry: Entry
+    age_us: int
+    hits: int
+
+
+class TenantCache:
+    """What is kept for one tenant; `data_key` gives its key."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        *,
+        tenant: str,
+        data_key: Callable[[], Awaitable[bytes]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.shared = shared
+        self._tenant = tenant
+        self._data_key = data_key
+        self._clock = clock
+        self._seal: Seal | None = None
+        self._shelves: dict[str, Shelf] = {}
+        self._given_up_until_s = 0.0
+
+    def of(self, source: Source) -> SourceCache:
+        """Return what is kept of one source under one credential."""
+        return SourceCache(tenant_cache=self, source=source)
+
+    async def shelf(self, source: Source, table: Table) -> Shelf:
+        """Return the shelf of a table."""
+        if self._seal is None:
+            self._seal = seal_of(await self._data_key())
+        name = f"{self._tenant}/{self._seal.name(*_identity(source, table))}"
+        shelf = self._shelves.get(name)
+        if shelf is None:
+            if len(self._shelves) >= SHELVES_MAX:
+                self._shelves.pop(next(iter(self._shelves)))
+            shelf = self._shelves[name] = Shelf(
+                name=name, tenant=self._tenant, seal=self._seal, index=Index(), shared=self.shared
+            )
+        return shelf
+
+    async def begin(self, source: Source, table: Table, staleness: Staleness) -> Reading:
+        """Begin to read a table; without Valkey everything is fetched."""
+        if self._clock() < self._given_up_until_s:
+            return Unkept(reason="Valkey does not answer")
+        try:
+            shelf = await self.shelf(source, table)
+            now_us = await shelf.look()
+        except VALKEY_ERRORS as error:
+            self._given_up_until_s = self._clock() + GIVEN_UP_FOR_S
+            INSTRUMENTS.cache_failed("look")
+            _log.warning("cache_unavailable", tenant=self._tenant, error=type(error).__name__)
+            return Unkept(reason="Valkey does not answer")
+        return ShelfReading(shelf=shelf, table=table, staleness=staleness, now_us=now_us)
+
+    async def entries(self, source: Source, table: Table) -> list[Kept]:
+        """List what is kept of a table under a credential; nothing where Valkey does not answer."""
+        try:
+            shelf = await self.shelf(source, table)
+            now_us, found = await self.shared.store.list(shelf.name)
+        except VALKEY_ERRORS:
+            return []
+        kept = []
+        for entry_id, sealed, hits in found:
+            try:
+                entry = described(entry_id, shelf.seal.open(sealed, shelf.name, entry_id, "description"))
+            except Spoiled:
+                continue
+            kept.append(Kept(entry=entry, age_us=now_us - entry.fetched_us, hits=hits))
+        return kept
+
+    async def drop(self, source: Source, table: Table) -> None:
+        """Forget what is kept of a table under a credential, and whatever was fetched until now."""
+        shelf = await self.shelf(source, table)
+        await self.shared.store.drop(shelf.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCache:
+    """Implements `model.freshness.ScanCache`."""
+
+    tenant_cache: TenantCache
+    source: Source = field(repr=False)
+
+    async def begin(self, table: Table, staleness: Staleness) -> Reading:
+        """Begin to read a table of the source."""
+        return await self.tenant_cache.begin(self.source, table, staleness)
+
+
+def _identity(source: Source, table: Table) -> tuple[object, ...]:
+    """Return all that decides what a source gives for a table, the secrets too: a replaced one never answers."""
+    return (
+        version("omnisql"),
+        source.connector,
+        source.server,
+        source.credential_id,
+        sorted(source.options.items()),
+        sorted(source.secrets.items()),
+        table.name,
+        table.primary_key,
+        [(column.name, column.type_name, column.path, column.hydrate) for column in table.columns],
+        [(path.name, path.request, path.keys, path.batch) for path in table.access_paths],
+    )

@@ -1,0 +1,190 @@
+"""An entry: one request that a source answered in full, and its rows as sealed bytes. Pure.
+
+What describes an entry and what holds its rows are sealed apart, each under the tenant's key and bound to the key's id,
+the shelf, the entry and which of the two it is: nothing opens in another's place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from cryptography.exceptions import InvalidTag
+
+from catalog.key_ring import seal, unseal
+from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
+from omnisql_server.freshness.domains import Request, request_of
+
+COMPRESSION = "lz4"
+
+
+class Spoiled(Exception):
+    """Bytes that are no entry of ours: changed, sealed under another key, or written by another version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One answered request. `fetched_us` is the shared clock's time before the first request was sent.
+
+    `cost` counts the requests it took, `row_count` and `size_bytes` its rows and their sealed bytes.
+    """
+
+    id: str
+    request: Request
+    fetched_us: int
+    cost: int
+    row_count: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """A tenant's key for what is kept of its rows, derived from its data key."""
+
+    key: bytes
+    key_id: str
+
+    def close(self, content: bytes, *place: str) -> bytes:
+        """Seal bytes for one place."""
+        return seal(self.key, content, self._bound_to(place))
+
+    def open(self, sealed: bytes, *place: str) -> bytes:
+        """Open bytes of one place.
+
+        Raises:
+            Spoiled: they were not sealed for it.
+        """
+        try:
+            return unseal(self.key, sealed, self._bound_to(place))
+        except (InvalidTag, ValueError) as error:
+            raise Spoiled from error
+
+    def name(self, *facts: object) -> str:
+        """Give facts a name that tells nothing of them to whoever lacks the key."""
+        return hmac.new(self.key, _json(facts), hashlib.sha256).hexdigest()[:32]
+
+    def _bound_to(self, place: Sequence[str]) -> bytes:
+        return _json(["freshness", self.key_id, *place])
+
+
+def seal_of(data_key: bytes) -> Seal:
+    """Derive the seal from a tenant's data key."""
+    key = hmac.new(data_key, b"omnisql freshness", hashlib.sha256).digest()
+    return Seal(key=key, key_id=hashlib.sha256(key).hexdigest()[:16])
+
+
+def describe(entry: Entry) -> bytes:
+    """Write what an entry is about."""
+    scan = entry.request.scan
+    return _json(
+        {
+            "fetched_us": entry.fetched_us,
+            "cost": entry.cost,
+            "row_count": entry.row_count,
+            "size_bytes": entry.size_bytes,
+            "table": scan.table,
+            "access_path": scan.access_path,
+            "columns": scan.columns,
+            "keys": [[name, _written(value)] for name, value in scan.keys.items()],
+            "predicates": [[p.column, p.operator.value, _written(p.value)] for p in scan.predicates],
+            "order": [[key.column, key.direction.value] for key in scan.order],
+            "limit": scan.limit,
+        }
+    )
+
+
+def described(entry_id: str, content: bytes) -> Entry:
+    """Read what `describe` wrote.
+
+    Raises:
+        Spoiled: it did not.
+    """
+    try:
+        facts: Mapping[str, Any] = json.loads(content)
+        scan = Scan(
+            table=facts["table"],
+            access_path=facts["access_path"],
+            columns=tuple(facts["columns"]),
+            keys={name: _read(value) for name, value in facts["keys"]},
+            predicates=tuple(
+                Predicate(column=c, operator=Operator(o), value=_read(v)) for c, o, v in facts["predicates"]
+            ),
+            order=tuple(SortKey(column=c, direction=Direction(d)) for c, d in facts["order"]),
+            limit=facts["limit"],
+        )
+        counts = {name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise Spoiled from error
+    return Entry(id=entry_id, request=request_of(scan), **counts)
+
+
+def pack(batches: Sequence[pa.RecordBatch]) -> bytes:
+    """Write rows as one compressed Arrow stream; batches of no rows at all are an empty one."""
+    if not batches:
+        return b""
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=COMPRESSION)
+    with pa.ipc.new_stream(sink, batches[0].schema, options=options) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def unpack(content: bytes) -> tuple[pa.RecordBatch, ...]:
+    """Read what `pack` wrote.
+
+    Raises:
+        Spoiled: it did not.
+    """
+    if not content:
+        return ()
+    try:
+        return tuple(pa.ipc.open_stream(content))
+    except (pa.ArrowException, OSError) as error:
+        raise Spoiled from error
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _written(value: Value) -> list[object]:
+    """Write a value with its type, which JSON does not tell."""
+    match value:
+        case None | bool() | int() | str():
+            return ["plain", value]
+        case float():
+            return ["float", value.hex()]
+        case Decimal():
+            return ["numeric", str(value)]
+        case datetime():
+            return ["datetime", value.isoformat()]
+        case date():
+            return ["date", value.isoformat()]
+        case tuple():
+            return ["tuple", [_written(each) for each in value]]
+
+
+def _read(written: Sequence[Any]) -> Value:
+    kind, content = written
+    match kind:
+        case "plain":
+            return content  # type: ignore[no-any-return]
+        case "float":
+            return float.fromhex(content)
+        case "numeric":
+            return Decimal(content)
+        case "datetime":
+            return datetime.fromisoformat(content)
+        case "date":
+            return date.fromisoformat(content)
+        case "tuple":
+            return tuple(_read(each) for each in content)
+    raise ValueError(kind)

@@ -1,0 +1,133 @@
+"""Single flight: statements that want the same rows at the same time share one fetch, in this process and across them.
+
+A fetch runs in a task of its own, which ends early only when nobody waits for it any more. Across processes a lock in
+Valkey with a lease says who fetches: when its holder dies, the lease ends and another takes over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from omnisql_server.freshness.domains import Request, covers
+from omnisql_server.freshness.store import Store
+from omnisql_server.limits.valkey import VALKEY_ERRORS
+from omnisql_server.model.freshness import Answer
+
+LEASE_MS = 10_000
+RENEW_S = 3.0
+POLL_S = 0.02
+POLL_MAX_S = 0.2
+
+_log = structlog.get_logger(__name__)
+
+Lead = Callable[[], Awaitable[Answer]]
+Look = Callable[[], Awaitable[Answer | None]]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Flight:
+    """A fetch under way; `task` ends with what it gave."""
+
+    request: Request
+    started_us: int
+    task: asyncio.Task[Answer]
+    waiting: int = 0
+    given_up: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Flights:
+    """The fetches under way in this process, by shelf; `sleep` is for tests."""
+
+    store: Store
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _under_way: dict[str, list[Flight]] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[Answer]] = field(default_factory=set)
+
+    def under_way(self, shelf: str, request: Request, oldest_us: int) -> Flight | None:
+        """Return a fetch under way that covers a request and began at `oldest_us` or later."""
+        for flight in self._under_way.get(shelf, ()):
+            if flight.given_up or flight.task.done() or flight.started_us < oldest_us:
+                continue
+            if covers(flight.request, request):
+                return flight
+        return None
+
+    async def lead(self, shelf: str, request: Request, started_us: int, run: Lead) -> Answer:
+        """Run a fetch that others may join, and wait for it."""
+        task = asyncio.create_task(_run(run), name="shared-fetch")
+        flight = Flight(request=request, started_us=started_us, task=task)
+        self._under_way.setdefault(shelf, []).append(flight)
+        self._tasks.add(task)
+
+        def over(_: asyncio.Task[Answer]) -> None:
+            self._tasks.discard(task)
+            left = [other for other in self._under_way[shelf] if other is not flight]
+            if left:
+                self._under_way[shelf] = left
+            else:
+                del self._under_way[shelf]
+
+        task.add_done_callback(over)
+        return await self.wait(flight)
+
+    async def alone(self, name: str, run: Lead, look: Look) -> Answer:
+        """Run a fetch unless another process runs it; then wait for what `look` finds of it, or for its end."""
+        token = secrets.token_hex(8)
+        delay_s = POLL_S
+        try:
+            while not await self.store.lock(name, token, LEASE_MS):
+                await self.sleep(delay_s)
+                delay_s = min(POLL_MAX_S, delay_s * 1.5)
+                found = await look()
+                if found is not None:
+                    return found
+        except VALKEY_ERRORS as error:
+            # Nobody can say who else fetches: an answer matters more than the calls it may cost twice.
+            _log.warning("single_flight_unlocked", error=type(error).__name__)
+            return await run()
+        renewing = asyncio.create_task(self._renew(name, token), name="shared-fetch-lease")
+        try:
+            # It may have been put there between the look and the lock.
+            return await look() or await run()
+        finally:
+            renewing.cancel()
+            with suppress(*VALKEY_ERRORS):
+                await self.store.release(name, token)
+
+    async def close(self) -> None:
+        """Cancel every fetch under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _renew(self, name: str, token: str) -> None:
+        while True:
+            await self.sleep(RENEW_S)
+            with suppress(*VALKEY_ERRORS):
+                await self.store.renew(name, token, LEASE_MS)
+
+    async def wait(self, flight: Flight) -> Answer:
+        """Wait for a fetch; when nobody does any more, it is canceled."""
+        flight.waiting += 1
+        try:
+            await asyncio.wait([flight.task])
+        finally:
+            flight.waiting -= 1
+            if flight.waiting == 0 and not flight.task.done():
+                flight.given_up = True
+                flight.task.cancel()
+                # Its requests end before the statement does.
+                await asyncio.gather(flight.task, return_exceptions=True)
+        return flight.task.result()
+
+
+async def _run(run: Lead) -> Answer:
+    return await run()

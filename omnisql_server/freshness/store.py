@@ -1,0 +1,123 @@
+"""The shelves in Valkey, as one script changes them; rows and descriptions are sealed before they come here.
+
+Every method raises one of `VALKEY_ERRORS` when Valkey does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast
+
+from omnisql_server.limits.valkey import Valkey
+
+TAG = "omnisql:{fresh}:"
+CALL_TIMEOUT_S = 2.0
+_SCRIPT = files("omnisql_server.freshness").joinpath("cache.lua").read_text(encoding="utf-8")
+_RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What is new on a shelf: sealed descriptions by entry. `now_us` is Valkey's time."""
+
+    now_us: int
+    generation: str
+    number: str
+    found: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """An entry to be put on a shelf."""
+
+    id: str
+    description: bytes
+    rows: bytes
+    fetched_us: int
+    cost: int
+
+
+class Store:
+    """All shelves of one Valkey; `ahead_us` is how far a test's clock is ahead of Valkey's."""
+
+    def __init__(
+        self, client: Valkey, *, bytes_max: int, kept_us: int, ahead_us: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._client = client
+        self._bytes_max = bytes_max
+        self._kept_us = kept_us
+        self._ahead_us = ahead_us
+        self._script = client.register_script(_SCRIPT)
+        self._renew = client.register_script(_RENEW)
+        self._release = client.register_script(_RELEASE)
+
+    async def look(self, shelf: str, generation: str, number: str, hits: Mapping[str, int]) -> Looked:
+        """Ask what is new on a shelf since a generation and number, and count hits."""
+        counted = [str(part) for pair in hits.items() for part in pair]
+        now, new_generation, new_number, found = await self._run("look", shelf, generation, number, *counted)
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return Looked(
+            now_us=int(now),
+            generation=new_generation.decode(),
+            number=new_number.decode(),
+            found={entry.decode(): description for entry, description in pairs if description is not None},
+        )
+
+    async def rows(self, shelf: str, entry: str) -> bytes | None:
+        """Return an entry's sealed rows, None when it is gone."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return cast("bytes | None", await self._client.get(f"{TAG}rows:{shelf}/{entry}"))
+
+    async def put(self, tenant: str, shelf: str, sealed: Sealed, superseded: Iterable[str]) -> bool:
+        """Put an entry on a shelf, in the place of some; say whether it is there now."""
+        size = len(sealed.description) + len(sealed.rows)
+        bounds = (size, self._kept_us, self._bytes_max, tenant)
+        answer = await self._run(
+            "put",
+            shelf,
+            sealed.id,
+            sealed.description,
+            sealed.rows,
+            sealed.fetched_us,
+            sealed.cost,
+            *bounds,
+            *superseded,
+        )
+        return bool(answer)
+
+    async def list(self, shelf: str) -> tuple[int, list[tuple[str, bytes, int]]]:
+        """Return Valkey's time and all entries of a shelf: name, sealed description, hits."""
+        now, found = await self._run("list", shelf)
+        triples = zip(found[::3], found[1::3], found[2::3], strict=True)
+        return int(now), [(entry.decode(), description, int(hits)) for entry, description, hits in triples]
+
+    async def drop(self, shelf: str, *entries: str) -> None:
+        """Take some entries off a shelf; without any, all, and whatever was fetched until now stays off."""
+        await self._run("drop", shelf, *entries)
+
+    async def leave(self, tenant: str) -> None:
+        """Take off everything that is a tenant's."""
+        await self._run("leave", tenant)
+
+    async def lock(self, name: str, token: str, lease_ms: int) -> bool:
+        """Take a lock for the time of a lease, unless another holds it."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return bool(await self._client.set(f"{TAG}lock:{name}", token, nx=True, px=lease_ms))
+
+    async def renew(self, name: str, token: str, lease_ms: int) -> bool:
+        """Keep a lock that one still holds."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return bool(await self._renew(keys=[f"{TAG}lock:{name}"], args=[token, lease_ms]))
+
+    async def release(self, name: str, token: str) -> None:
+        """Give a lock back."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await self._release(keys=[f"{TAG}lock:{name}"], args=[token])
+
+    async def _run(self, operation: str, shelf: str, *arguments: str | bytes | int) -> Any:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return await self._script(keys=[TAG], args=[operation, shelf, self._ahead_us(), *arguments])

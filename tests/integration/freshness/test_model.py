@@ -1,0 +1,229 @@
+"""Random changes of the source, questions, faults, bounds, users and replicas, against every state there ever was.
+
+An answer must be that of some state within the bound of its statement, under the credential and the policy of its user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fresh_world import BATCHED, KEYED, TABLE, Question, Row, Rows, World, exhausted, on, row, unavailable
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from connectors.sdk.errors import ConnectorError, CredentialsRejected
+from connectors.sdk.scan import Operator
+from omnisql_server.freshness.store import TAG
+from omnisql_server.limits import ValkeyChild
+from omnisql_server.limits.valkey import Valkey
+from omnisql_server.model.freshness import Staleness
+
+EXAMPLES, STEPS = 30, 30
+MINUTE_US = 60_000_000
+USERS = {
+    "ana": ("all", None),
+    "eve": ("all", ("x",)),
+    "kim": ("all", ("x", "y")),
+    "bob": ("public", None),
+    "zoe": ("public", ("y",)),
+}
+"""Each user's credential and what policy shows of the rows."""
+
+REPOS, TEAMS, STATES = st.sampled_from("abc"), st.sampled_from("xyz"), st.sampled_from(["open", "closed"])
+NUMBERS = st.integers(0, 4)
+BOUNDS = st.sampled_from([0, MINUTE_US // 2, 2 * MINUTE_US, 10 * MINUTE_US])
+_REPO = st.one_of(
+    REPOS.map(lambda repo: on("repo", Operator.EQ, repo)),
+    st.lists(REPOS, min_size=2, max_size=3, unique=True).map(lambda repos: on("repo", Operator.IN, tuple(repos))),
+)
+_MORE = st.one_of(
+    STATES.map(lambda state: on("state", Operator.EQ, state)),
+    TEAMS.map(lambda team: on("team", Operator.EQ, team)),
+    st.lists(TEAMS, min_size=1, max_size=2, unique=True).map(lambda teams: on("team", Operator.IN, tuple(teams))),
+    st.builds(
+        lambda operator, number: on("n", operator, number),
+        st.sampled_from([Operator.GT, Operator.GE, Operator.LT, Operator.LE, Operator.EQ]),
+        NUMBERS,
+    ),
+)
+
+
+class Freshness(RuleBasedStateMachine):
+    """The source, two replicas that keep its rows, and the states that the source has had."""
+
+    client: Valkey
+    run: Callable[[Any], Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(self.client)
+        self.states: list[tuple[int, Rows]] = []
+        self.epochs = dict.fromkeys(("all", "public"), 0)
+        self.now_us = 0
+
+    @initialize(rows=st.lists(st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()), max_size=8))
+    def begin(self, rows: list[tuple[str, str, int, str, bool]]) -> None:
+        self.world.source.rows = {number: row(number, *facts) for number, facts in enumerate(rows)}
+        self._note()
+
+    @rule(number=st.integers(0, 9), facts=st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()))
+    def change(self, number: int, facts: tuple[str, str, int, str, bool]) -> None:
+        self.world.source.rows = {**self.world.source.rows, number: row(number, *facts)}
+        self._note()
+
+    @rule(number=st.integers(0, 9))
+    def delete(self, number: int) -> None:
+        self.world.source.rows = {n: one for n, one in self.world.source.rows.items() if n != number}
+        self._note()
+
+    @rule(by_us=st.sampled_from([MINUTE_US // 4, MINUTE_US, 5 * MINUTE_US]))
+    def wait(self, by_us: int) -> None:
+        self.now_us += by_us
+        self.world.ahead_us = self.now_us
+
+    @rule(fault=st.sampled_from([None, None, unavailable(), exhausted(), CredentialsRejected(message="no")]))
+    def fail(self, fault: ConnectorError | None) -> None:
+        self.world.source.fault = fault
+
+    @rule(truncated=st.sampled_from([None, None, "only half"]))
+    def cap(self, truncated: str | None) -> None:
+        self.world.source.truncated = truncated
+
+    @rule(credential=st.sampled_from(["all", "public"]))
+    def replace_credential(self, credential: str) -> None:
+        self.epochs[credential] += 1
+
+    @rule(credential=st.sampled_from(["all", "public"]), table=st.sampled_from([TABLE, BATCHED, KEYED]))
+    def invalidate(self, credential: str, table: Any) -> None:
+        self.run(self.world.replicas[0].drop(self.world.origin(self._credential(credential)), table))
+
+    @rule(kind=st.sampled_from(["rows", "entries"]), pick=st.integers(0, 9))
+    def spoil(self, kind: str, pick: int) -> None:
+        self.run(self._spoil(kind, pick))
+
+    @rule()
+    def lose_valkey(self) -> None:
+        self.run(self.world.client.flushall())
+
+    @rule(
+        user=st.sampled_from(sorted(USERS)),
+        where=_REPO,
+        more=st.lists(_MORE, max_size=3),
+        limit=st.sampled_from([None, None, 1, 3]),
+        table=st.sampled_from([TABLE, TABLE, KEYED, BATCHED]),
+        max_us=BOUNDS,
+        if_error_us=st.sampled_from([0, 0, 5 * MINUTE_US]),
+        replica=st.integers(0, 1),
+        partial=st.sampled_from([False, False, True]),
+    )
+    def ask(self, user: str, where: Any, more: list[Any], table: Any, replica: int, **how: Any) -> None:
+        credential, policy = USERS[user]
+        if table is BATCHED:
+            how["limit"] = None
+        question = Question(conditions=(where, *more), limit=how["limit"], policy=policy, table=table)
+        staleness = Staleness(max_us=how["max_us"], if_error_us=how["if_error_us"], kept=True)
+        reading = self.world.read(
+            question,
+            staleness,
+            credential=self._credential(credential),
+            replica=replica,
+            partial=how["partial"],
+        )
+        with suppress(ConnectorError):
+            rows, fetched = self.run(reading)
+            # Real time passes too: what is a little older than the bound by it is not told apart here.
+            report = fetched.report
+            bound_us = max(how["max_us"], how["if_error_us"] if report.stale is not None else 0)
+            assert report.age_ms * 1000 <= bound_us
+            self._check(rows, question, credential, bound_us, complete=report.complete)
+
+    def _check(self, rows: list[Row], question: Question, credential: str, bound_us: int, *, complete: bool) -> None:
+        """Compare with the states of the time; repositories are fetched, and may be kept, one by one."""
+        seen = [
+            [one for one in state.values() if credential == "all" or not one["private"]]
+            for state in self._states(bound_us)
+        ]
+        assert len({one["id"] for one in rows}) == len(rows) or question.limit is None
+        if not complete:
+            visible = [one for state in seen for one in Question(**_without_limit(question)).answer(state)]
+            assert all(one in visible for one in rows)
+        elif question.limit is not None:
+            assert rows in [question.answer(state) for state in seen] or self._mixed(rows, question, seen)
+        else:
+            for repo in "abc":
+                part = [one for one in rows if one["repo"] == repo]
+                answers = [[one for one in question.answer(state) if one["repo"] == repo] for state in seen]
+                assert part in answers or self._mixed(part, question, seen), (part, answers)
+
+    def _mixed(self, rows: list[Row], question: Question, seen: list[list[Row]]) -> bool:
+        """Say whether each team's and repository's rows are those of a state: parts of a list are kept apart, too."""
+        whole = Question(**_without_limit(question))
+        for repo in "abc":
+            for team in "xyz":
+                part = [one for one in rows if (one["repo"], one["team"]) == (repo, team)]
+                answers = [
+                    [one for one in whole.answer(state) if (one["repo"], one["team"]) == (repo, team)] for state in seen
+                ]
+                if question.limit is None and part not in answers:
+                    return False
+                if question.limit is not None and not any(all(one in answer for one in part) for answer in answers):
+                    return False
+        return True
+
+    def _states(self, bound_us: int) -> list[Rows]:
+        """Return the states that the source had from the bound on."""
+        oldest_us = self.now_us - bound_us
+        later = [state for since_us, state in self.states if since_us > oldest_us]
+        before = [state for since_us, state in self.states if since_us <= oldest_us]
+        # Of the states that began before, several may have stood at the same moment of the test's own clock.
+        last_us = max((since_us for since_us, _ in self.states if since_us <= oldest_us), default=None)
+        ends = [state for since_us, state in self.states if since_us == last_us]
+        return [*(ends or before[-1:]), *later]
+
+    def _note(self) -> None:
+        self.states.append((self.now_us, self.world.source.rows))
+
+    def _credential(self, credential: str) -> str:
+        return f"{credential}:{self.epochs[credential]}"
+
+    async def _spoil(self, kind: str, pick: int) -> None:
+        found = sorted([key async for key in self.client.scan_iter(f"{TAG}{kind}:{self.world.tenant}*")])
+        if not found:
+            return
+        place = found[pick % len(found)]
+        if kind == "rows":
+            await self.client.set(place, b"\x02" + b"spoiled" * 9)
+        else:
+            for entry in await self.client.hkeys(place):
+                await self.client.hset(place, entry, b"\x02" + b"spoiled" * 9)
+
+
+def _without_limit(question: Question) -> dict[str, Any]:
+    return {"conditions": question.conditions, "policy": question.policy, "table": question.table}
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[asyncio.Runner]:
+    """Run coroutines, with a Valkey for as long."""
+    with asyncio.Runner() as runner:
+        child = ValkeyChild(tmp_path)
+        runner.run(child.start())
+        Freshness.client, Freshness.run = child.client, staticmethod(runner.run)  # type: ignore[assignment]
+        try:
+            yield runner
+        finally:
+            runner.run(child.stop())
+
+
+@pytest.mark.usefixtures("runner")
+def test_no_answer_is_older_or_shows_more_than_it_may() -> None:
+    bounded = settings(
+        max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(Freshness, settings=bounded)

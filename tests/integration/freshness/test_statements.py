@@ -1,0 +1,155 @@
+"""Freshness as a client meets it: bounds by setting, option and hint, what is told, over the demo's simulators."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from demo_server import DATABASE, DemoServer
+
+COUNT = "SELECT count(*) FROM github.issues WHERE owner = 'acme' AND repo = 'web'"
+SOURCES = "SELECT requests, cache_hits, calls_saved, stale, cache_note FROM omnisql.last_query_sources"
+SESSIONS = 24
+
+
+@pytest.fixture
+def server(demo: DemoServer) -> Iterator[DemoServer]:
+    """Give the demo with nothing kept."""
+    demo.reset()
+    yield demo
+    demo.reset()
+
+
+def connect(server: DemoServer, user: str = "ana") -> psycopg.Connection:
+    return psycopg.connect(**server.arguments(user), dbname=DATABASE, autocommit=True)
+
+
+@pytest.fixture
+def ana(server: DemoServer) -> Iterator[psycopg.Connection]:
+    with connect(server) as connection:
+        yield connection
+
+
+def requests(connection: psycopg.Connection, sql: str) -> int:
+    """Run a statement and return how many requests it made."""
+    connection.execute(sql)
+    return sum(row[0] for row in connection.execute(SOURCES).fetchall())
+
+
+def test_by_default_every_statement_asks(ana: psycopg.Connection) -> None:
+    assert ana.execute("SHOW omnisql.max_staleness").fetchone() == ("",)
+    assert [requests(ana, COUNT) > 0 for _ in range(2)] == [True, True]
+
+
+def test_a_setting_bounds_the_session(ana: psycopg.Connection) -> None:
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    fresh = ana.execute(COUNT).fetchall()
+    assert requests(ana, COUNT) == 0
+    assert ana.execute(COUNT).fetchall() == fresh
+    (row,) = ana.execute(SOURCES).fetchall()
+    assert (row[1] >= 1, row[2] >= 1, row[3]) == (True, True, None)
+    ana.execute("SET omnisql.max_staleness = '0'")
+    assert requests(ana, COUNT) > 0
+
+
+def test_a_hint_bounds_the_statement(ana: psycopg.Connection) -> None:
+    hinted = COUNT.replace("SELECT", "SELECT /*+ max_staleness(5 min) */")
+    assert requests(ana, hinted) > 0
+    assert requests(ana, hinted) == 0
+    assert requests(ana, f"/*+ max_staleness(1h) */ {COUNT}") == 0
+    assert requests(ana, COUNT) > 0
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    assert requests(ana, COUNT.replace("SELECT", "SELECT /*+ max_staleness(0) */")) > 0
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        ana.execute(COUNT.replace("SELECT", "SELECT /*+ max_staleness(soon) */"))
+
+
+def test_options_bound_a_table_and_a_server(server: DemoServer, ana: psycopg.Connection) -> None:
+    with connect(server, "admin") as admin:
+        try:
+            admin.execute("ALTER SERVER github OPTIONS (ADD max_staleness '10 min')")
+            assert [requests(ana, COUNT) > 0 for _ in range(2)] == [True, False]
+            admin.execute("ALTER FOREIGN TABLE github.issues OPTIONS (ADD max_staleness '0')")
+            assert requests(ana, COUNT) > 0
+            with pytest.raises(psycopg.errors.FdwInvalidOptionName, match="not a duration"):
+                admin.execute("ALTER FOREIGN TABLE github.issues OPTIONS (SET max_staleness 'soon')")
+            with pytest.raises(psycopg.errors.FdwInvalidOptionName, match="not a duration"):
+                admin.execute("ALTER SERVER github OPTIONS (SET max_staleness '-1')")
+        finally:
+            admin.execute("ALTER SERVER github OPTIONS (DROP max_staleness)")
+            admin.execute("ALTER FOREIGN TABLE github.issues OPTIONS (DROP max_staleness)")
+    assert requests(ana, COUNT) > 0
+
+
+def test_users_of_one_credential_share_what_policy_lets_each_see(server: DemoServer, ana: psycopg.Connection) -> None:
+    all_of_them = "SELECT DISTINCT repo FROM github.issues WHERE owner = 'acme' AND repo IN ('web', 'api') ORDER BY 1"
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    assert ana.execute(all_of_them).fetchall() == [("api",), ("web",)]
+    with connect(server, "eve") as eve:
+        eve.execute("SET omnisql.max_staleness = '5 min'")
+        assert eve.execute(all_of_them).fetchall() == [("web",)]
+        assert requests(eve, all_of_them) == 0
+
+
+def test_explain_tells_what_would_be_answered(ana: psycopg.Connection) -> None:
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    before = "\n".join(row[0] for row in ana.execute(f"EXPLAIN {COUNT}").fetchall())
+    assert "Cache: answers nothing within max_staleness 300 s" in before
+    ana.execute(COUNT)
+    after = "\n".join(row[0] for row in ana.execute(f"EXPLAIN {COUNT}").fetchall())
+    assert "Cache: answers 1 of 1 requests within max_staleness 300 s, age" in after
+    (document,) = ana.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {COUNT}").fetchone() or (None,)
+    plan: Any = json.loads(document) if isinstance(document, str) else document
+    assert plan[0]["Plan"]["Plans"][0]["Actual Cache Hits"] == 1
+
+
+def test_sessions_at_once_on_a_cold_table_make_one_fetch(server: DemoServer) -> None:
+    gate, answers = threading.Barrier(SESSIONS), []
+
+    def ask() -> None:
+        with connect(server) as connection:
+            connection.execute("SET omnisql.max_staleness = '5 min'")
+            gate.wait(60)
+            answers.append(connection.execute(COUNT).fetchall())
+
+    with connect(server) as one:
+        alone = one.execute(COUNT).fetchall()
+    server.reset()
+    server.github.configure(latency_ms=100)
+    threads = [threading.Thread(target=ask) for _ in range(SESSIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    paths = [(each["path"], json.dumps(each["query"])) for each in server.github.requests()]
+    assert len(paths) == len(set(paths))
+    assert answers == [alone] * SESSIONS
+
+
+def test_older_rows_stand_in_with_a_warning(server: DemoServer, ana: psycopg.Connection) -> None:
+    notices: list[psycopg.errors.Diagnostic] = []
+    ana.add_notice_handler(notices.append)
+    ana.execute("SET omnisql.stale_if_error = '1 h'")
+    rows = ana.execute(COUNT).fetchall()
+    assert notices == []
+    server.github.configure(next=[{"status": 503}] * 100)
+    assert ana.execute(COUNT).fetchall() == rows
+    (notice,) = notices
+    assert (notice.severity, notice.sqlstate) == ("WARNING", "01000")
+    assert (notice.message_primary or "").startswith("STALE_DATA: rows of github.issues are ")
+    assert ana.execute(SOURCES).fetchall()[0][3].startswith("SOURCE_UNAVAILABLE")
+    ana.execute("SET omnisql.stale_if_error = '0'")
+    with pytest.raises(psycopg.OperationalError, match="SOURCE_UNAVAILABLE"):
+        ana.execute(COUNT)
+
+
+def test_a_replaced_credential_finds_nothing(server: DemoServer, ana: psycopg.Connection) -> None:
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    assert requests(ana, COUNT) > 0
+    with connect(server, "admin") as admin:
+        admin.execute("ALTER USER MAPPING FOR PUBLIC SERVER github OPTIONS (SET token 'simulated-token')")
+    assert requests(ana, COUNT) > 0
