@@ -5,41 +5,101 @@ OmniSQL carries their calls out itself when they are statements of their own; th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from catalog.connection import Connection
 from catalog.quoting import literal
 
 PROCEDURES_SCHEMA = "omnisql"
-CHECK_SOURCE = "check_source"
-CHECK_SOURCE_SIGNATURE = f"{PROCEDURES_SCHEMA}.{CHECK_SOURCE}(pg_catalog.text)"
 
 SOURCE_SQL = (
     "SELECT p.prosrc FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure($1)"
 )
-CHECK_SOURCE_BODY = """
+BODY = """
 BEGIN
     RAISE EXCEPTION USING
         ERRCODE = '0A000',
-        MESSAGE = 'omnisql.check_source is carried out only as a statement of its own',
-        HINT = 'Write CALL omnisql.check_source(''name of a server''), outside functions and DO blocks.';
+        MESSAGE = {message},
+        HINT = {hint};
 END
 """
-CHECK_SOURCE_COMMENT = "Ask a server's API who the credential of this session's user belongs to."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Procedure:
+    """A procedure of one text argument; `example` is how its argument is written, `comment` what it does."""
+
+    name: str
+    argument: str
+    example: str
+    comment: str
+
+    @property
+    def qualified_name(self) -> str:
+        """Return the name with its schema."""
+        return f"{PROCEDURES_SCHEMA}.{self.name}"
+
+    @property
+    def signature(self) -> str:
+        """Return the name with the type of its argument."""
+        return f"{self.qualified_name}(pg_catalog.text)"
+
+    @property
+    def call(self) -> str:
+        """Write a call."""
+        return f"CALL {self.qualified_name}('{self.example}')"
+
+    @property
+    def body(self) -> str:
+        """Write what answers calls that OmniSQL does not see."""
+        return BODY.format(
+            message=literal(f"{self.qualified_name} is carried out only as a statement of its own"),
+            hint=literal(f"Write {self.call}, outside functions and DO blocks."),
+        )
+
+
+CHECK_SOURCE = Procedure(
+    name="check_source",
+    argument="server",
+    example="name of a server",
+    comment="Ask a server's API who the credential of this session's user belongs to.",
+)
+REFRESH = Procedure(
+    name="refresh",
+    argument="relation",
+    example="schema.table",
+    comment="Read again what is kept of an API table under the credential of this session's user.",
+)
+INVALIDATE = Procedure(
+    name="invalidate",
+    argument="relation",
+    example="schema.table",
+    comment="Forget what is kept of an API table under the credential of this session's user.",
+)
+PROCEDURES = (CHECK_SOURCE, REFRESH, INVALIDATE)
 
 
 async def install_procedures(connection: Connection) -> tuple[str, ...]:
     """Create or replace the procedures, owned by the connection's role, and return the statements that it took."""
-    if await connection.fetchval(SOURCE_SQL, CHECK_SOURCE_SIGNATURE) == CHECK_SOURCE_BODY:
+    statements: list[str] = []
+    for procedure in PROCEDURES:
+        if await connection.fetchval(SOURCE_SQL, procedure.signature) == procedure.body:
+            continue
+        name = procedure.qualified_name
+        statements += [
+            f"CREATE OR REPLACE PROCEDURE {name}({procedure.argument} pg_catalog.text) LANGUAGE plpgsql"
+            f" SET search_path = pg_catalog, pg_temp AS {literal(procedure.body)}",
+            f"COMMENT ON PROCEDURE {name} IS {literal(procedure.comment)}",
+            f"GRANT EXECUTE ON PROCEDURE {name} TO PUBLIC",
+        ]
+    if not statements:
         return ()
-    name = f"{PROCEDURES_SCHEMA}.{CHECK_SOURCE}"
-    statements = (
+    statements = [
         f"CREATE SCHEMA IF NOT EXISTS {PROCEDURES_SCHEMA}",
         f"GRANT USAGE ON SCHEMA {PROCEDURES_SCHEMA} TO PUBLIC",
-        f"CREATE OR REPLACE PROCEDURE {name}(server pg_catalog.text) LANGUAGE plpgsql"
-        f" SET search_path = pg_catalog, pg_temp AS {literal(CHECK_SOURCE_BODY)}",
-        f"COMMENT ON PROCEDURE {name} IS {literal(CHECK_SOURCE_COMMENT)}",
-        f"GRANT EXECUTE ON PROCEDURE {name} TO PUBLIC",
-    )
+        *statements,
+    ]
     async with connection.transaction():
         for statement in statements:
             await connection.execute(statement)
-    return statements
+    return tuple(statements)

@@ -24,14 +24,17 @@ from catalog.connection import Connection, OwnConnection
 from catalog.errors import CatalogError, ClusterUnavailable, PrincipalUnknown, TenantUnknown
 from catalog.snapshot import Snapshot, load_snapshot, read_sequence
 from connectors.registry import connector_named
-from connectors.sdk.connector import Connector
+from connectors.sdk.connector import Connector, Source
 from omnisql_server.errors import TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
+from omnisql_server.kept_rows import TenantKept
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.manage.analyze import AnalyzeManager
+from omnisql_server.manage.kept import ManageCalls
+from omnisql_server.manage.managed import Manage
 from omnisql_server.manage.managers import SourceBounds, manage_sources
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.statement import StatementKind
@@ -279,27 +282,23 @@ class Tenancy:
             sources = Sources(
                 connector_named=self._connector,
                 resolve=lambda server, view: management.resolver.resolve(server, view, tenant.snapshot),
-                limiter_for=lambda source: SourceLimiter(
-                    self._services.buckets,
-                    tenant=record.name,
-                    source=source.server,
-                    limits={},
-                    wait_max_s=settings.limits.wait_max_s,
-                    fail_open=settings.limits.fail_open,
-                ),
+                limiter_for=lambda source: _limiter(self._services, record.name, source),
                 open_max=settings.fetch.open_sources_max,
                 cache_of=cache.of,
             )
             stack.push_async_callback(sources.close)
             pool = InstancePool(_instance_settings(settings))
             stack.push_async_callback(pool.close)
-            tenant = Tenant(name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources)
+            kept = TenantKept(cache, sources, _bounds(settings).fetch)
+            tenant = Tenant(
+                name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources, kept=kept
+            )
             pipeline = Pipeline(
                 tenant=tenant,
                 rules=self._rules,
                 pool=pool,
                 bounds=_bounds(settings),
-                managers={**management.managers, StatementKind.ANALYZE: AnalyzeManager(lambda: tenant.wrappers)},
+                managers=_managers(management.managers, tenant),
             )
             sweeping = asyncio.create_task(management.sweeper.serve())
             stack.push_async_callback(_end, sweeping)
@@ -312,9 +311,29 @@ class Tenancy:
         return known
 
 
+def _limiter(services: Services, tenant: str, source: Source) -> SourceLimiter:
+    limits = services.settings.limits
+    return SourceLimiter(
+        services.buckets,
+        tenant=tenant,
+        source=source.server,
+        limits={},
+        wait_max_s=limits.wait_max_s,
+        fail_open=limits.fail_open,
+    )
+
+
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+def _managers(of_sources: Mapping[StatementKind, Manage], tenant: Tenant) -> dict[StatementKind, Manage]:
+    return {
+        **of_sources,
+        StatementKind.ANALYZE: AnalyzeManager(lambda: tenant.wrappers),
+        StatementKind.CALL: ManageCalls(of_sources[StatementKind.CALL], tenant.kept),
+    }
 
 
 def _source_bounds(settings: Settings) -> SourceBounds:

@@ -17,6 +17,8 @@ from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
 from omnisql_server.introspection.connector import INTROSPECTION
+from omnisql_server.introspection.tables import CACHE
+from omnisql_server.kept_rows import TenantKept
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.freshness import staleness_of
 from omnisql_server.model.plan import QueryPlan, ScanPlan
@@ -43,12 +45,20 @@ class Tenant:
     """
 
     def __init__(
-        self, *, name: str, database: str, snapshot: Snapshot, load: Callable[[], Awaitable[Snapshot]], sources: Sources
+        self,
+        *,
+        name: str,
+        database: str,
+        snapshot: Snapshot,
+        load: Callable[[], Awaitable[Snapshot]],
+        sources: Sources,
+        kept: TenantKept,
     ) -> None:
         self.name = name
         self.database = database
         self.snapshot = snapshot
         self.sources = sources
+        self.kept = kept
         self._load = load
         self._loading = asyncio.Lock()
         self.roles_touched_s = -math.inf
@@ -115,6 +125,8 @@ class Tenant:
             staleness = staleness_of(settings.max_staleness_us, settings.stale_if_error_us, relation.options, declared)
             return replace(await self.sources.open(relation.server, view), staleness=staleness)
         state = await self._introspection(view)
+        if relation.api_table == CACHE.name:
+            state = replace(state, kept=await self.kept.list(state.relations, view))
         return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
 
     async def cache_notes(self, plan: QueryPlan, view: SessionView) -> dict[str, str]:

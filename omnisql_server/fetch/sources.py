@@ -57,15 +57,23 @@ class Sources:
         """
         wanted = {r.server: r.wrapper for r in relations if r.kind is RelationKind.API}
         for server, wrapper in wanted.items():
-            source = await self._resolve(server, view)
-            connector = self._connector_named(wrapper)
-            address = tuple(source.options.get(option.name) for option in connector.options if option.audience)
-            if self._asked.get(server) == (wrapper, address):
-                continue
+            await self.discover(server, wrapper, view)
+
+    async def discover(self, server: str, wrapper: str, view: SessionView) -> Source:
+        """Discover the tables of one source, once for its address, and return it as a session's user has it.
+
+        Raises:
+            ConnectorError: the source could not be asked.
+        """
+        source = await self._resolve(server, view)
+        connector = self._connector_named(wrapper)
+        address = tuple(source.options.get(option.name) for option in connector.options if option.audience)
+        if self._asked.get(server) != (wrapper, address):
             opened = await self._connect(source)
             tables = await connector.discover(opened.connection)
             self._tables[server] = {table.name: table for table in tables}
             self._asked[server] = (wrapper, address)
+        return source
 
     def table_of(self, relation: Relation) -> Table:
         """Return the API table behind a foreign table of a prepared source.
@@ -94,10 +102,6 @@ class Sources:
         if discovered is not None:
             return discovered.get(name)
         return next((table for table in self._connector_named(wrapper).tables if table.name == name), None)
-
-    async def source(self, server: str, view: SessionView) -> Source:
-        """Return the source that a session's user has under a server's name."""
-        return await self._resolve(server, view)
 
     async def open(self, server: str, view: SessionView) -> OpenSource:
         """Return the open connection that a session's user has to a server, opening it on first use."""

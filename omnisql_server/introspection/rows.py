@@ -136,6 +136,29 @@ def _report_rows(state: IntrospectionState) -> list[Row]:
     ]
 
 
+def _cache_rows(state: IntrospectionState) -> list[Row]:
+    rows: list[Row] = []
+    for relation, kept in state.kept:
+        entry, scan = kept.entry, kept.entry.request.scan
+        rows.append(
+            {
+                "source": relation.server,
+                "schema_name": relation.schema,
+                "table_name": relation.name,
+                "access_path": scan.access_path,
+                "domain": sorted(f"{c.column} {c.operator.value}" for c in entry.request.conditions),
+                "columns": list(scan.columns),
+                "row_limit": scan.limit,
+                "rows": entry.row_count,
+                "bytes": entry.size_bytes,
+                "age_ms": kept.age_us / 1000,
+                "hits": kept.hits,
+                "calls_saved": kept.hits * entry.cost,
+            }
+        )
+    return rows
+
+
 def _names(relation: ApiTable) -> dict[str, str]:
     """Map API columns to the foreign table's names for them."""
     return {column.options.get("column", column.name): column.name for column in relation.columns}
@@ -174,4 +197,5 @@ _ROWS: Mapping[str, Callable[[IntrospectionState], list[Row]]] = {
     "columns": _column_rows,
     "access_paths": _access_path_rows,
     "last_query_sources": _report_rows,
+    "cache": _cache_rows,
 }

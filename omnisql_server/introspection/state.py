@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 from catalog.snapshot import ApiServer, ApiTable
 from connectors.sdk.table import Table
+from omnisql_server.freshness.cache import Kept
 from omnisql_server.model.report import SourceReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntrospectionState:
-    """Only what the principal may see: foreign tables with the API tables behind them, servers, and last reports."""
+    """Only what the principal may see.
+
+    These are foreign tables with the API tables behind them, servers, the last reports, and what is kept.
+    """
 
     relations: Sequence[tuple[ApiTable, Table]] = ()
     servers: Sequence[ApiServer] = ()
     reports: Sequence[SourceReport] = ()
+    kept: Sequence[tuple[ApiTable, Kept]] = ()

@@ -113,4 +113,24 @@ LAST_QUERY_SOURCES = _table(
     _column("cache_note text", "Whether a fetch was shared, and why what was fetched is not kept."),
 )
 
-INTROSPECTION_TABLES = (SOURCES, TABLES, COLUMNS, ACCESS_PATHS, LAST_QUERY_SOURCES)
+CACHE = _table(
+    "cache",
+    "Answers of sources that are kept under your credentials, of tables that you may read.",
+    "",
+    _column("source text!", "Name of the foreign server."),
+    _column("schema_name text!", "Schema of the foreign table."),
+    _column("table_name text!", "Name of the foreign table."),
+    _column("access_path text!", "The access path by which it was read."),
+    _column(
+        "domain text[]!", "Columns and operators of the conditions that were sent, without values: some are policy's."
+    ),
+    _column("columns text[]!", "API columns that are filled."),
+    _column("row_limit int8", "Rows that were asked for; null where they are all."),
+    _column("rows int8!", "Rows that are kept."),
+    _column("bytes int8!", "Bytes of these rows, decoded."),
+    _column("age_ms float8!", "Milliseconds since they were asked for."),
+    _column("hits int8!", "Times that they were used."),
+    _column("calls_saved int8!", "API requests that this saved."),
+)
+
+INTROSPECTION_TABLES = (SOURCES, TABLES, COLUMNS, ACCESS_PATHS, LAST_QUERY_SOURCES, CACHE)

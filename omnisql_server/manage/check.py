@@ -24,7 +24,9 @@ class ManageCheck:
             NotSupported: 0A000, the argument is not written as a plain string.
         """
         definition = _definition(statement)
-        if (definition.schema, definition.name) != (PROCEDURES_SCHEMA, CHECK_SOURCE) or len(definition.arguments) != 1:
+        if (definition.schema, definition.name) != (PROCEDURES_SCHEMA, CHECK_SOURCE.name) or len(
+            definition.arguments
+        ) != 1:
             return False
         if definition.arguments[0] is None:
             raise NotSupported(
@@ -41,7 +43,7 @@ class ManageCheck:
         """
         (name,) = _definition(statement).arguments
         if not await may_check(view.backend):
-            raise InsufficientPrivilege(message=f"permission denied for procedure {CHECK_SOURCE}")
+            raise InsufficientPrivilege(message=f"permission denied for procedure {CHECK_SOURCE.name}")
         server = await require_server(view.backend, name or "", view.principal.name)
         if not server.ours:
             raise NotSupported(message=f'server "{server.name}" is not one of OmniSQL\'s')

@@ -34,6 +34,15 @@ def ana(server: DemoServer) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def told(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
+    """Collect the notices from now on: severity, SQLSTATE, message."""
+    notices: list[tuple[str, str, str]] = []
+    connection.add_notice_handler(
+        lambda notice: notices.append((notice.severity or "", notice.sqlstate or "", notice.message_primary or ""))
+    )
+    return notices
+
+
 def requests(connection: psycopg.Connection, sql: str) -> int:
     """Run a statement and return how many requests it made."""
     connection.execute(sql)
@@ -131,16 +140,15 @@ def test_sessions_at_once_on_a_cold_table_make_one_fetch(server: DemoServer) -> 
 
 
 def test_older_rows_stand_in_with_a_warning(server: DemoServer, ana: psycopg.Connection) -> None:
-    notices: list[psycopg.errors.Diagnostic] = []
-    ana.add_notice_handler(notices.append)
+    notices = told(ana)
     ana.execute("SET omnisql.stale_if_error = '1 h'")
     rows = ana.execute(COUNT).fetchall()
     assert notices == []
     server.github.configure(next=[{"status": 503}] * 100)
     assert ana.execute(COUNT).fetchall() == rows
     (notice,) = notices
-    assert (notice.severity, notice.sqlstate) == ("WARNING", "01000")
-    assert (notice.message_primary or "").startswith("STALE_DATA: rows of github.issues are ")
+    assert notice[:2] == ("WARNING", "01000")
+    assert notice[2].startswith("STALE_DATA: rows of github.issues are ")
     assert ana.execute(SOURCES).fetchall()[0][3].startswith("SOURCE_UNAVAILABLE")
     ana.execute("SET omnisql.stale_if_error = '0'")
     with pytest.raises(psycopg.OperationalError, match="SOURCE_UNAVAILABLE"):
@@ -153,3 +161,66 @@ def test_a_replaced_credential_finds_nothing(server: DemoServer, ana: psycopg.Co
     with connect(server, "admin") as admin:
         admin.execute("ALTER USER MAPPING FOR PUBLIC SERVER github OPTIONS (SET token 'simulated-token')")
     assert requests(ana, COUNT) > 0
+
+
+KEPT = "SELECT table_name, domain, rows, hits, calls_saved FROM omnisql.cache ORDER BY 1, 2"
+
+
+def test_what_is_kept_is_shown_without_values(server: DemoServer, ana: psycopg.Connection) -> None:
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    assert ana.execute(KEPT).fetchall() == []
+    (count,) = ana.execute(COUNT).fetchone() or (0,)
+    for _ in range(3):
+        ana.execute(COUNT)
+    ((table, domain, rows, hits, saved),) = ana.execute(KEPT).fetchall()
+    assert (table, domain, rows) == ("issues", ["owner =", "repo ="], count)
+    # The last use is told with the next look at the shelf.
+    assert hits >= 2
+    assert saved >= hits
+
+
+def test_what_is_kept_is_forgotten_when_its_reader_says_so(ana: psycopg.Connection) -> None:
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    ana.execute(COUNT)
+    ana.execute("CALL omnisql.invalidate('github.issues')")
+    assert ana.execute(KEPT).fetchall() == []
+    assert requests(ana, COUNT) > 0
+
+
+def test_what_is_kept_is_read_again(server: DemoServer, ana: psycopg.Connection) -> None:
+    notices = told(ana)
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    ana.execute(COUNT)
+    asked = len(server.github.requests())
+    ana.execute("CALL omnisql.refresh('github.issues')")
+    assert len(server.github.requests()) > asked
+    assert notices[-1][2].startswith("1 answers of github.issues were read again with ")
+    assert requests(ana, COUNT) == 0
+    assert len(ana.execute(KEPT).fetchall()) == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "sqlstate"),
+    [
+        ("SELECT omnisql.refresh('github.issues')", "42809"),
+        ("DO $$ BEGIN CALL omnisql.refresh('github.issues'); END $$", "0A000"),
+        ("CALL omnisql.refresh('github.' || 'issues')", "0A000"),
+        ("CALL omnisql.invalidate('github.nothing')", "HV00R"),
+        ("CALL omnisql.invalidate()", "42883"),
+    ],
+)
+def test_calls_that_are_refused(ana: psycopg.Connection, sql: str, sqlstate: str) -> None:
+    with pytest.raises(psycopg.Error) as refused:
+        ana.execute(sql)
+    assert refused.value.sqlstate == sqlstate
+
+
+def test_only_readers_of_a_table_steer_what_is_kept_of_it(server: DemoServer) -> None:
+    with connect(server, "admin") as admin, connect(server, "eve") as eve:
+        admin.execute("REVOKE SELECT ON github.labels FROM eve")
+        try:
+            for name in ("refresh", "invalidate"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    eve.execute(f"CALL omnisql.{name}('github.labels')")
+        finally:
+            admin.execute("GRANT SELECT ON github.labels TO eve")

@@ -214,7 +214,7 @@ def runner(tmp_path: Path) -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as runner:
         child = ValkeyChild(tmp_path)
         runner.run(child.start())
-        Freshness.client, Freshness.run = child.client, staticmethod(runner.run)  # type: ignore[assignment]
+        Freshness.client, Freshness.run = child.client, staticmethod(runner.run)
         try:
             yield runner
         finally:
