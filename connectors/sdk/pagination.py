@@ -128,14 +128,33 @@ async def link_pages(reader: Reader, request: Request, first: Response | None = 
             async for response in following:
                 guard.page(response)
                 yield response
-        # Rows that appeared meanwhile are on pages that the first answer did not know of.
-        known = links(response.headers.get("link", ""))
-    while "next" in known:
-        guard.step(known["next"])
-        response = await reader.send(replace(request, url=known["next"]))
+    # Rows that appeared meanwhile are on pages that the first answer did not know of.
+    while (beyond := await _next_link(reader, request, response)) is not None:
+        guard.step(beyond)
+        response = await reader.send(replace(request, url=beyond))
         guard.page(response)
         yield response
-        known = links(response.headers.get("link", ""))
+
+
+async def _next_link(reader: Reader, request: Request, response: Response) -> str | None:
+    """Return where the next page is; a last page that is full and was only confirmed is asked for in full.
+
+    An entity tag may stand for the body alone: it does not change when a page after it begins, and the header kept with
+    the body would hide that page.
+    """
+    following = links(response.headers.get("link", "")).get("next")
+    if following is not None or not response.revalidated or not _is_full(response):
+        return following
+    again = await reader.send(replace(request, url=response.url, conditional=False))
+    return links(again.headers.get("link", "")).get("next")
+
+
+def _is_full(response: Response) -> bool:
+    """Say whether a page may hold as many rows as were asked for."""
+    wanted = URL(response.url, encoded=True).query.get("per_page", "")
+    lists = response.body.values() if isinstance(response.body, dict) else (response.body,)
+    rows = max((len(each) for each in lists if isinstance(each, list)), default=0)
+    return not wanted.isdecimal() or rows >= int(wanted)
 
 
 async def token_pages(

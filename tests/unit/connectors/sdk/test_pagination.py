@@ -92,6 +92,31 @@ async def test_pages_that_the_first_answer_did_not_know_of_are_read_too(api: Any
     assert await bodies(link_pages(reader, THINGS)) == expected(5)
 
 
+@pytest.mark.parametrize("with_last", [True, False])
+async def test_a_page_that_begins_after_a_full_one_is_not_hidden_by_its_tag(
+    api: Any, reader: Reader, with_last: bool
+) -> None:
+    """A tag that stands for the body alone says that nothing changed when only the Link header did."""
+    page_count = 2
+
+    async def handler(request: web.Request) -> web.Response:
+        answer: web.Response = await linked(api, with_last=with_last, page_count=page_count)(request)
+        tag = f'"{request.query.get("page", "1")}"'
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304, headers={"ETag": tag})
+        answer.headers["ETag"] = tag
+        return answer
+
+    api.answer(handler)
+    assert await bodies(link_pages(reader, THINGS)) == expected(2)
+    asked = len(api.requests)
+    assert await bodies(link_pages(reader, THINGS)) == expected(2)
+    # Both pages are confirmed, and the last, which is full, is asked for in full.
+    assert len(api.requests) == asked + 3
+    page_count = 3
+    assert await bodies(link_pages(reader, THINGS)) == expected(3)
+
+
 async def test_a_limit_bounds_how_far_pages_are_read_ahead(api: Any, reader: Reader) -> None:
     api.answer(linked(api, with_last=True))
     narrow = replace(reader, pages_wanted_max=2)
