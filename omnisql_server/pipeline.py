@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from omnisql_server.answers import (
     copy_stream,
     done_alone,
-    explain_fields,
     explain_wants,
     explained,
+    fields_of,
     made_empty,
     own_position,
     parameter_constants,
     read_only,
     result_formats,
+    result_of,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
@@ -30,13 +31,14 @@ from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engi
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery, ParsedQuery
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
-from omnisql_server.model.statement import MANAGED_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.statement import CHANGING_KINDS, MANAGED_KINDS, Part, Statement, StatementKind
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
@@ -46,7 +48,6 @@ from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules
 from omnisql_server.prepared import arguments, look_up, unplaced, without_position
 from omnisql_server.tenant import Tenant, remember_reports
-from wire.backend import Field
 from wire.copy import parse_copy_options
 from wire.rows import EncodedRows
 
@@ -113,6 +114,9 @@ class Pipeline:
         """
         if statement.kind in MANAGED_KINDS:
             return await managed_description(self._managers, statement, view)
+        if statement.kind in CHANGING_KINDS:
+            await self._matview(statement, view)
+            return Description(parameter_oids=(), fields=None)
         if statement.executes is not None:
             executed = await look_up(statement, view.backend, relayable=True)
             await self._require_reach(executed.statement, view)
@@ -126,7 +130,7 @@ class Pipeline:
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         _require_api(statement, bound)
-        return Description(parameter_oids=bound.parameter_oids, fields=_fields(statement, bound))
+        return Description(parameter_oids=bound.parameter_oids, fields=fields_of(statement, bound))
 
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
@@ -139,6 +143,8 @@ class Pipeline:
         """
         if statement.kind in MANAGED_KINDS:
             return await managed_result(self._managers, statement, view)
+        if statement.kind in CHANGING_KINDS:
+            return await self._run_matview(statement, view, relayable=twin is None)
         if statement.executes is not None:
             return await self._run_executed(statement, parameters, view, relayable=twin is None)
         await self._refuse(statement, view)
@@ -159,7 +165,7 @@ class Pipeline:
                 query_plan = plan(authorized, self._tenant.table_of, self._bounds.key_combinations_max)
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                return _result(statement, bound, explained(statement, query_plan, engine, None))
+                return result_of(statement, bound, explained(statement, query_plan, engine, None))
             check_calls(query_plan, bound.settings.max_api_calls, self._bounds.api_calls_max)
             relations, reports = await self._read(query_plan, view)
         tags: list[str] = []
@@ -168,8 +174,35 @@ class Pipeline:
             async for _ in rows:
                 continue
             rows = explained(statement, query_plan, engine, {report.scan_name: report for report in reports})
-        result = _result(statement, bound, rows)
+        result = result_of(statement, bound, rows)
         return replace(result, tag=lambda: tags[-1]) if statement.kind in _BY_POSTGRES else result
+
+    async def _matview(self, statement: Statement, view: SessionView) -> Staging | None:
+        """Find the staging table of a REFRESH; a view that reads no API table is PostgreSQL's alone."""
+        if statement.kind is StatementKind.MATERIALIZED_VIEW:
+            await self._require_reach(statement, view)
+            return None
+        staging = await staging_of(statement, view.backend)
+        if staging is None:
+            raise RelayInstead
+        return staging
+
+    async def _run_matview(self, statement: Statement, view: SessionView, *, relayable: bool) -> RunResult:
+        try:
+            staging = await self._matview(statement, view)
+        except RelayInstead:
+            if relayable:
+                raise
+            return await done_alone(statement.text, view.backend)
+        if await self._has_been_made(statement, view):
+            return await done_alone(statement.text, view.backend)
+
+        async def write(text: Statement) -> RunResult:
+            return await self.run(text, BoundParameters(), view)
+
+        if staging is not None:
+            return await refresh(statement, staging, view.backend, write)
+        return await create(statement, view.backend, write)
 
     async def _run_executed(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, relayable: bool
@@ -316,7 +349,6 @@ class Pipeline:
 
 
 _REFUSED = {
-    StatementKind.MATERIALIZED_VIEW: ("a materialized view", "use a view or CREATE TABLE .. AS"),
     StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
     StatementKind.NESTED_WRITE: (
         "EXPLAIN or COPY of a statement that writes",
@@ -354,23 +386,3 @@ def _query_of(statement: Statement) -> ParsedQuery:
 def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...]) -> tuple[LocalRelation, ...]:
     occurrences = {occurrence.scan_name: occurrence for occurrence in query_plan.authorized.query.occurrences}
     return tuple(materialize(scan.plan, occurrences[scan.plan.scan_name], scan.batches) for scan in fetched)
-
-
-def _fields(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | None:
-    if statement.kind is StatementKind.EXPLAIN:
-        return explain_fields(statement)
-    return None if statement.kind is StatementKind.COPY_TO or not bound.returns_rows else bound.fields
-
-
-def _result(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[EncodedRows, None]) -> RunResult:
-    copy_formats = None
-    if statement.kind is StatementKind.COPY_TO:
-        copy_formats = (int(parse_copy_options(statement.copy_options).binary),) * len(bound.fields)
-    return RunResult(
-        fields=_fields(statement, bound),
-        rows=rows,
-        command={StatementKind.EXPLAIN: "EXPLAIN", StatementKind.COPY_TO: "COPY"}.get(statement.kind, "SELECT"),
-        close=rows.aclose,
-        counts_rows=statement.kind is not StatementKind.EXPLAIN,
-        copy_formats=copy_formats,
-    )
