@@ -19,10 +19,10 @@ from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, RunResult, SessionView
-from omnisql_server.model.statement import Statement
+from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.plan.explain import explain_json, explain_text
 from wire.backend import Field, data_row
-from wire.copy import CopyEncoder, CopyFormat
+from wire.copy import CopyEncoder, CopyFormat, parse_copy_options
 from wire.rows import EncodedRows
 from wire.values import decode_parameter
 
@@ -137,6 +137,36 @@ async def copy_stream(
             yield EncodedRows(data=memoryview(data), ends=np.full(chunk.row_count, len(data), dtype=np.int64))
     if tail := encoder.finish():
         yield _uncounted(tail)
+
+
+def fields_of(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | None:
+    """Describe the rows that the client gets, None where it gets none."""
+    if statement.kind is StatementKind.EXPLAIN:
+        return explain_fields(statement)
+    return None if statement.kind is StatementKind.COPY_TO or not bound.returns_rows else bound.fields
+
+
+def result_of(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[EncodedRows, None]) -> RunResult:
+    """Give an answer its command tag and the shape of its rows."""
+    copy_formats = None
+    if statement.kind is StatementKind.COPY_TO:
+        copy_formats = (int(parse_copy_options(statement.copy_options).binary),) * len(bound.fields)
+    return RunResult(
+        fields=fields_of(statement, bound),
+        rows=rows,
+        command={StatementKind.EXPLAIN: "EXPLAIN", StatementKind.COPY_TO: "COPY"}.get(statement.kind, "SELECT"),
+        close=rows.aclose,
+        counts_rows=statement.kind is not StatementKind.EXPLAIN,
+        copy_formats=copy_formats,
+    )
+
+
+def no_locking() -> NotSupported:
+    """Say that rows that are not here cannot be locked."""
+    return NotSupported(
+        message="rows of an API table cannot be locked",
+        hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",
+    )
 
 
 def read_only(target: Relation, api: Relation) -> NotSupported:

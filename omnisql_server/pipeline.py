@@ -13,15 +13,17 @@ from dataclasses import dataclass, replace
 from omnisql_server.answers import (
     copy_stream,
     done_alone,
-    explain_fields,
     explain_wants,
     explained,
+    fields_of,
     hinted,
     made_empty,
+    no_locking,
     own_position,
     parameter_constants,
     read_only,
     result_formats,
+    result_of,
     warn,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
@@ -32,13 +34,14 @@ from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engi
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery, ParsedQuery
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
-from omnisql_server.model.statement import MANAGED_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.statement import CHANGING_KINDS, MANAGED_KINDS, Part, Statement, StatementKind
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
@@ -48,7 +51,6 @@ from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules
 from omnisql_server.prepared import arguments, look_up, unplaced, without_position
 from omnisql_server.tenant import Tenant, remember_reports
-from wire.backend import Field
 from wire.copy import parse_copy_options
 from wire.rows import EncodedRows
 
@@ -128,6 +130,9 @@ class Pipeline:
         """
         if statement.kind in MANAGED_KINDS:
             return await managed_description(self._managers, statement, view)
+        if statement.kind in CHANGING_KINDS:
+            await self._matview(statement, view)
+            return Description(parameter_oids=(), fields=None)
         if statement.executes is not None:
             executed = await look_up(statement, view.backend, relayable=True)
             await self._require_reach(executed.statement, view)
@@ -141,7 +146,7 @@ class Pipeline:
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         _require_api(statement, bound)
-        return Description(parameter_oids=bound.parameter_oids, fields=_fields(statement, bound))
+        return Description(parameter_oids=bound.parameter_oids, fields=fields_of(statement, bound))
 
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
@@ -154,6 +159,8 @@ class Pipeline:
         """
         if statement.kind in MANAGED_KINDS:
             return await managed_result(self._managers, statement, view)
+        if statement.kind in CHANGING_KINDS:
+            return await self._run_matview(statement, view, relayable=twin is None)
         if statement.executes is not None:
             return await self._run_executed(statement, parameters, view, relayable=twin is None)
         await self._refuse(statement, view)
@@ -176,7 +183,7 @@ class Pipeline:
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 notes = await self._tenant.cache_notes(query_plan, view)
-                return _result(statement, bound, explained(statement, query_plan, engine, None, notes))
+                return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
             check_calls(query_plan, bound.settings.max_api_calls, self._bounds.api_calls_max)
             relations, reports = await self._read(query_plan, view)
         tags: list[str] = []
@@ -185,8 +192,35 @@ class Pipeline:
             async for _ in rows:
                 continue
             rows = explained(statement, query_plan, engine, {report.scan_name: report for report in reports})
-        result = _result(statement, bound, rows)
+        result = result_of(statement, bound, rows)
         return replace(result, tag=lambda: tags[-1]) if statement.kind in _BY_POSTGRES else result
+
+    async def _matview(self, statement: Statement, view: SessionView) -> Staging | None:
+        """Find the staging table of a REFRESH; a view that reads no API table is PostgreSQL's alone."""
+        if statement.kind is StatementKind.MATERIALIZED_VIEW:
+            await self._require_reach(statement, view)
+            return None
+        staging = await staging_of(statement, view.backend)
+        if staging is None:
+            raise RelayInstead
+        return staging
+
+    async def _run_matview(self, statement: Statement, view: SessionView, *, relayable: bool) -> RunResult:
+        try:
+            staging = await self._matview(statement, view)
+        except RelayInstead:
+            if relayable:
+                raise
+            return await done_alone(statement.text, view.backend)
+        if await self._has_been_made(statement, view):
+            return await done_alone(statement.text, view.backend)
+
+        async def write(text: Statement) -> RunResult:
+            return await self.run(text, BoundParameters(), view)
+
+        if staging is not None:
+            return await refresh(statement, staging, view.backend, write)
+        return await create(statement, view.backend, write)
 
     async def _run_executed(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, relayable: bool
@@ -216,7 +250,7 @@ class Pipeline:
         if not await self._binder.reaches_api(statement, view.backend):
             raise RelayInstead
         if statement.locking:
-            raise _no_locking()
+            raise no_locking()
 
     async def _refuse(self, statement: Statement, view: SessionView) -> None:
         """Turn away what cannot be run, once PostgreSQL has said that it really reaches an API table."""
@@ -330,7 +364,6 @@ class Pipeline:
 
 
 _REFUSED = {
-    StatementKind.MATERIALIZED_VIEW: ("a materialized view", "use a view or CREATE TABLE .. AS"),
     StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
     StatementKind.NESTED_WRITE: (
         "EXPLAIN or COPY of a statement that writes",
@@ -351,14 +384,7 @@ def _require_api(statement: Statement, bound: BoundQuery) -> None:
     if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
         raise RelayInstead
     if statement.locking or any(view.locking for view in bound.views.values()):
-        raise _no_locking()
-
-
-def _no_locking() -> NotSupported:
-    return NotSupported(
-        message="rows of an API table cannot be locked",
-        hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",
-    )
+        raise no_locking()
 
 
 def _query_of(statement: Statement) -> ParsedQuery:
@@ -368,23 +394,3 @@ def _query_of(statement: Statement) -> ParsedQuery:
 def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...]) -> tuple[LocalRelation, ...]:
     occurrences = {occurrence.scan_name: occurrence for occurrence in query_plan.authorized.query.occurrences}
     return tuple(materialize(scan.plan, occurrences[scan.plan.scan_name], scan.batches) for scan in fetched)
-
-
-def _fields(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | None:
-    if statement.kind is StatementKind.EXPLAIN:
-        return explain_fields(statement)
-    return None if statement.kind is StatementKind.COPY_TO or not bound.returns_rows else bound.fields
-
-
-def _result(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[EncodedRows, None]) -> RunResult:
-    copy_formats = None
-    if statement.kind is StatementKind.COPY_TO:
-        copy_formats = (int(parse_copy_options(statement.copy_options).binary),) * len(bound.fields)
-    return RunResult(
-        fields=_fields(statement, bound),
-        rows=rows,
-        command={StatementKind.EXPLAIN: "EXPLAIN", StatementKind.COPY_TO: "COPY"}.get(statement.kind, "SELECT"),
-        close=rows.aclose,
-        counts_rows=statement.kind is not StatementKind.EXPLAIN,
-        copy_formats=copy_formats,
-    )

@@ -17,7 +17,8 @@ class StatementKind(StrEnum):
     COPY_FROM = "COPY FROM"
     WRITE = "write"
     NESTED_WRITE = "write inside EXPLAIN or COPY"
-    MATERIALIZED_VIEW = "materialized view"
+    MATERIALIZED_VIEW = "CREATE MATERIALIZED VIEW"
+    REFRESH = "REFRESH MATERIALIZED VIEW"
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
     EXECUTE = "EXECUTE"
@@ -53,6 +54,9 @@ MANAGED_KINDS = frozenset(
 NAMING_KINDS = frozenset({StatementKind.ANALYZE})
 """Managed kinds that are relayed unless they name something that may reach an API table."""
 
+CHANGING_KINDS = MANAGED_KINDS | {StatementKind.MATERIALIZED_VIEW, StatementKind.REFRESH}
+"""Kinds of which PostgreSQL may have done a part when they fail, which must then be undone."""
+
 SECRET_KINDS = frozenset(
     {
         StatementKind.CREDENTIAL,
@@ -82,13 +86,17 @@ class RelationReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRelation:
-    """What a statement makes: its name as written, whether it is temporary, whether one that exists is left alone."""
+    """What a statement makes: its name and columns as written (none: the query's), and how.
+
+    `if_not_exists` says that one that exists is left alone, `with_data` that it is filled.
+    """
 
     schema: str | None
     name: str
     temporary: bool
     if_not_exists: bool = False
     with_data: bool = True
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +109,8 @@ class Statement:
     `settings` are names below `omnisql.` that it sets, with their values, None for the default. `definition` is what a
     managed statement asks for. `parameter` is the first parameter of a query: its byte offset and its number.
     `makes` is the relation that CREATE .. AS makes, `executes` the name of the prepared statement that is executed.
-    `needs_block` says that PostgreSQL refuses it outside a transaction block. `hints` are the custom
-    settings that its comments `/*+ .. */` set for it alone.
+    `needs_block` says that PostgreSQL refuses it outside a transaction block, `with_data` that REFRESH is to fill.
+    `hints` are the custom settings that its comments `/*+ .. */` set for it alone.
     """
 
     text: str
@@ -123,6 +131,7 @@ class Statement:
     executes: str | None = None
     needs_block: bool = False
     hints: tuple[tuple[str, str], ...] = ()
+    with_data: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

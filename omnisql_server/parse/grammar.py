@@ -23,6 +23,7 @@ _WRITES = {*_CHANGES, "create_table_as_stmt"}
 _NAMED_KINDS = {
     "declare_cursor_stmt": StatementKind.CURSOR,
     "prepare_stmt": StatementKind.PREPARE,
+    "refresh_mat_view_stmt": StatementKind.REFRESH,
     "lock_stmt": StatementKind.LOCK,
     "truncate_stmt": StatementKind.TRUNCATE,
     "create_user_mapping_stmt": StatementKind.CREDENTIAL,
@@ -111,6 +112,7 @@ def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
         parameter=references.parameter if kind in _QUERY_KINDS else None,
         makes=_made(node_name, node),
         executes=_executed(node_name, node),
+        with_data=node_name != "refresh_mat_view_stmt" or not node.skip_data,
         needs_block=node_name == "declare_cursor_stmt" and not node.options & _HOLD,
         hints=hints_in(encoded[begin:end]),
     )
@@ -146,10 +148,10 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         if not to_client:
             return StatementKind.OTHER
         return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.NESTED_WRITE
+    if node_name == "create_table_as_stmt" and _makes_view(node):
+        return StatementKind.MATERIALIZED_VIEW
     if node_name == "create_table_as_stmt" and node.into.skip_data:
         return StatementKind.DEFINITION
-    if node_name == "refresh_mat_view_stmt" or (node_name == "create_table_as_stmt" and _makes_view(node)):
-        return StatementKind.MATERIALIZED_VIEW
     if node_name in _WRITES:
         return StatementKind.WRITE
     if node_name == "alter_table_stmt" and is_foreign_table_change(node):
@@ -216,6 +218,7 @@ def _made(node_name: str, node: Any) -> NewRelation | None:
         temporary=relation.relpersistence == "t" or relation.schemaname == "pg_temp",
         if_not_exists=node.if_not_exists,
         with_data=not node.into.skip_data,
+        columns=tuple(name.string.sval for name in node.into.col_names),
     )
 
 

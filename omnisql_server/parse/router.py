@@ -15,12 +15,15 @@ from omnisql_server.model.definition import NotGrammatical
 from omnisql_server.model.statement import MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
-_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|foreign|call)\b", re.IGNORECASE)
+_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|foreign|call|refresh)\b", re.IGNORECASE)
 """Key words without which no statement is of a managed kind."""
 
 _MAPPING, _SERVER, _OPTIONS = (
     re.compile(rb"\b" + word + rb"\b", re.IGNORECASE) for word in (b"mapping", b"server", b"options")
 )
+_CANDIDATES = MANAGED_KINDS - NAMING_KINDS | {StatementKind.REFRESH}
+"""Kinds that are run whatever they name: the pipeline decides."""
+
 _ROLE_WORDS = re.compile(rb"\b(?:role|user|group|password|owned)\b", re.IGNORECASE)
 
 _OURS = PREFIX.rstrip(".").encode()
@@ -68,7 +71,7 @@ def may_change_roles(text: bytes) -> bool:
 
 def _reaches(statement: Statement, names: frozenset[str]) -> bool:
     return (
-        statement.kind in MANAGED_KINDS - NAMING_KINDS
+        statement.kind in _CANDIDATES
         or any(reference.name in names for reference in statement.references)
         or statement.executes in names
         or _sets_wrongly(statement)

@@ -22,7 +22,7 @@ def query_within(statement: Statement) -> tuple[str, int]:
     A statement that only reads is its own query. What stands inside a query without being part of it is blanked, so
     that positions stay. PostgreSQL's grammar must read the same from the outcome as from the whole statement.
     """
-    if statement.kind not in (StatementKind.WRITE, StatementKind.CURSOR):
+    if statement.kind not in (StatementKind.WRITE, StatementKind.CURSOR, StatementKind.MATERIALIZED_VIEW):
         return statement.text, 0
     node = _query_node(statement.text)
     if node is None:

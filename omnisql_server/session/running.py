@@ -17,7 +17,7 @@ from omnisql_server.errors import NotSupported, OmniSQLError, RelayInstead, erro
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.run import SessionView, StatementRunner
-from omnisql_server.model.statement import MANAGED_KINDS, Part
+from omnisql_server.model.statement import CHANGING_KINDS, Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
@@ -210,7 +210,7 @@ class Running:
         if portal.statement.needs_block and not (self.link.in_block or portal.among_others):
             raise NoTransactionBlock(message="DECLARE CURSOR can only be used in transaction blocks")
         # If it fails after PostgreSQL has done a part of it, that part must be undone.
-        self.relayed = self.relayed or portal.statement.kind in MANAGED_KINDS
+        self.relayed = self.relayed or portal.statement.kind in CHANGING_KINDS
         await self.start(portal, describe=describe)
         # What it wrote must be undone if a later statement of the same implicit transaction fails.
         self.relayed = self.relayed or portal.own_tag is not None

@@ -37,6 +37,8 @@ SETUP = (
     "CREATE FUNCTION du.count_projects() RETURNS bigint LANGUAGE plpgsql AS"
     " 'BEGIN RETURN (SELECT count(*) FROM jira.projects); END'",
     'CREATE MATERIALIZED VIEW du.stored AS SELECT count(*) AS n FROM du."Own rows"',
+    "CREATE MATERIALIZED VIEW du.fetched AS SELECT key, name FROM jira.projects WHERE key < 'M'",
+    "CREATE UNIQUE INDEX fetched_key ON du.fetched (key)",
     'ALTER TABLE du."Own rows" ENABLE ROW LEVEL SECURITY',
     'CREATE POLICY few ON du."Own rows" TO eve USING (id < 5)',
     "GRANT USAGE ON SCHEMA du TO eve",
@@ -52,7 +54,7 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text, pg_get_userbyid(c.relo
           FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
        CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END, obj_description(c.oid, 'pg_class')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname IN ('du', 'github', 'jira', 'omnisql') ORDER BY 1, 2
+ WHERE n.nspname IN ('du', 'github', 'jira', 'omnisql', 'omnisql_data') ORDER BY 1, 2
 """
 REST = """
 SELECT p.oid::regprocedure::text, p.prosrc FROM pg_proc p WHERE p.pronamespace = 'du'::regnamespace
@@ -61,7 +63,13 @@ UNION ALL SELECT srvname::text, srvoptions::text FROM pg_foreign_server
 UNION ALL SELECT evtname::text, evtenabled::text FROM pg_event_trigger
 UNION ALL SELECT t.typname::text, NULL FROM pg_type t WHERE t.typname = 'mood' ORDER BY 1
 """
-ROWS = ('SELECT * FROM du."Own rows" ORDER BY id', "SELECT a FROM du.part ORDER BY a", "SELECT n FROM du.stored")
+ROWS = (
+    'SELECT * FROM du."Own rows" ORDER BY id',
+    "SELECT a FROM du.part ORDER BY a",
+    "SELECT n FROM du.stored",
+    "SELECT key, name FROM du.fetched ORDER BY key",
+    "SELECT matviewname, definition FROM omnisql.matviews",
+)
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ def only(text: str) -> Statement:
         ("COPY (SELECT 1) TO '/tmp/x'", StatementKind.OTHER),
         ("DECLARE c CURSOR FOR SELECT * FROM t", StatementKind.CURSOR),
         ("PREPARE p AS SELECT * FROM t", StatementKind.PREPARE),
+        ("CREATE MATERIALIZED VIEW m AS SELECT * FROM t WITH NO DATA", StatementKind.MATERIALIZED_VIEW),
+        ("REFRESH MATERIALIZED VIEW CONCURRENTLY m", StatementKind.REFRESH),
         ("EXECUTE p(1)", StatementKind.EXECUTE),
         ("EXPLAIN EXECUTE p", StatementKind.EXECUTE),
         ("CREATE TABLE a AS EXECUTE p", StatementKind.EXECUTE),
