@@ -64,6 +64,12 @@ class NotSupported(OmniSQLError):
     sqlstate = "0A000"
 
 
+class ActiveTransaction(OmniSQLError):
+    """A statement that has to stand alone is in a transaction block."""
+
+    sqlstate = "25001"
+
+
 class InsufficientPrivilege(OmniSQLError):
     """A GRANT is missing."""
 

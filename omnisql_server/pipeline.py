@@ -179,7 +179,8 @@ class Pipeline:
                 authorized = authorize(bound, view.principal, self._rules)
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
-                query_plan = plan(authorized, self._tenant.table_of, self._bounds.key_combinations_max)
+                tables, known = self._tenant.table_of, self._tenant.statistics_of
+                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known)
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 notes = await self._tenant.cache_notes(query_plan, view)
@@ -316,6 +317,8 @@ class Pipeline:
                 else:
                     relations += _materialize(query_plan, batch)
             fetched += batch
+            for scan in batch:
+                self._tenant.observe(scan.plan, scan.report)
         reports = tuple(
             replace(scan.report, rows_returned=relation.rows.num_rows)
             for scan, relation in zip(fetched, relations, strict=True)

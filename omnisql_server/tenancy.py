@@ -28,11 +28,11 @@ from connectors.sdk.connector import Connector, Source
 from omnisql_server.errors import TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
-from omnisql_server.fetch.sources import Sources
+from omnisql_server.fetch.sources import ResolveSource, Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.kept_rows import TenantKept
 from omnisql_server.limits.limiter import SourceLimiter
-from omnisql_server.manage.analyze import AnalyzeManager
+from omnisql_server.manage.analyze import AnalyzedTenant, AnalyzeManager
 from omnisql_server.manage.kept import ManageCalls
 from omnisql_server.manage.managed import Manage
 from omnisql_server.manage.managers import SourceBounds, manage_sources
@@ -45,6 +45,7 @@ from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
+from omnisql_server.statistics import StatisticsKeeper
 from omnisql_server.tenant import Tenant
 
 HOUSEKEEPING_INTERVAL_S = 1.0
@@ -268,6 +269,8 @@ class Tenancy:
                     return await load_snapshot(connection)
 
             snapshot = await load()
+            statistics = StatisticsKeeper(record.id, self._services.control_connection)
+            await statistics.load()
             management = manage_sources(
                 tenant=record.name,
                 tenant_id=record.id,
@@ -276,33 +279,48 @@ class Tenancy:
                 credentials=self._services.credentials,
                 connector_named=self._connector,
                 bounds=_source_bounds(settings),
+                forget_statistics=statistics.forget,
             )
             data_key = partial(self._services.data_key, record.id)
             cache = TenantCache(self._shared, tenant=record.id.hex, data_key=data_key)
-            sources = Sources(
-                connector_named=self._connector,
-                resolve=lambda server, view: management.resolver.resolve(server, view, tenant.snapshot),
-                limiter_for=lambda source: _limiter(self._services, record.name, source),
-                open_max=settings.fetch.open_sources_max,
-                cache_of=cache.of,
+            sources = self._sources(
+                record.name, lambda server, view: management.resolver.resolve(server, view, tenant.snapshot), cache
             )
             stack.push_async_callback(sources.close)
             pool = InstancePool(_instance_settings(settings))
             stack.push_async_callback(pool.close)
             kept = TenantKept(cache, sources, _bounds(settings).fetch)
             tenant = Tenant(
-                name=record.name, database=record.database, snapshot=snapshot, load=load, sources=sources, kept=kept
+                name=record.name,
+                database=record.database,
+                snapshot=snapshot,
+                load=load,
+                sources=sources,
+                kept=kept,
+                statistics=statistics,
             )
             pipeline = Pipeline(
                 tenant=tenant,
                 rules=self._rules,
                 pool=pool,
                 bounds=_bounds(settings),
-                managers=_managers(management.managers, tenant),
+                managers=_managers(management.managers, tenant, settings),
             )
+            stack.push_async_callback(statistics.flush)
+            writing = asyncio.create_task(statistics.serve())
+            stack.push_async_callback(_end, writing)
             sweeping = asyncio.create_task(management.sweeper.serve())
             stack.push_async_callback(_end, sweeping)
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
+
+    def _sources(self, tenant: str, resolve: ResolveSource, cache: TenantCache) -> Sources:
+        return Sources(
+            connector_named=self._connector,
+            resolve=resolve,
+            limiter_for=lambda source: _limiter(self._services, tenant, source),
+            open_max=self._services.settings.fetch.open_sources_max,
+            cache_of=cache.of,
+        )
 
     def _connector(self, name: str) -> Connector:
         known = self._connectors.get(name)
@@ -323,15 +341,28 @@ def _limiter(services: Services, tenant: str, source: Source) -> SourceLimiter:
     )
 
 
+def _analyze(tenant: Tenant, settings: Settings) -> AnalyzeManager:
+    analyzed = AnalyzedTenant(
+        api_wrappers=lambda: tenant.wrappers,
+        is_api_table=tenant.is_api_table,
+        open_table=tenant.open_table,
+        server_oid=tenant.server_oid,
+        statistics=tenant.statistics,
+    )
+    return AnalyzeManager(analyzed, timeout_s=settings.fetch.scan_timeout_s)
+
+
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
 
 
-def _managers(of_sources: Mapping[StatementKind, Manage], tenant: Tenant) -> dict[StatementKind, Manage]:
+def _managers(
+    of_sources: Mapping[StatementKind, Manage], tenant: Tenant, settings: Settings
+) -> dict[StatementKind, Manage]:
     return {
         **of_sources,
-        StatementKind.ANALYZE: AnalyzeManager(lambda: tenant.wrappers),
+        StatementKind.ANALYZE: _analyze(tenant, settings),
         StatementKind.CALL: ManageCalls(of_sources[StatementKind.CALL], tenant.kept),
     }
 

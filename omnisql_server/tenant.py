@@ -26,6 +26,8 @@ from omnisql_server.model.query import Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import SessionView
+from omnisql_server.model.statistics import TableStatistics
+from omnisql_server.statistics import StatisticsKeeper, observed
 
 VISIBLE = """
 SELECT u.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS u(oid)
@@ -53,12 +55,14 @@ class Tenant:
         load: Callable[[], Awaitable[Snapshot]],
         sources: Sources,
         kept: TenantKept,
+        statistics: StatisticsKeeper,
     ) -> None:
         self.name = name
         self.database = database
         self.snapshot = snapshot
         self.sources = sources
         self.kept = kept
+        self.statistics = statistics
         self._load = load
         self._loading = asyncio.Lock()
         self.roles_touched_s = -math.inf
@@ -116,6 +120,40 @@ class Tenant:
             return _named(INTROSPECTION, relation.api_table)
         return self.sources.table_of(relation)
 
+    def statistics_of(self, relation: Relation) -> TableStatistics:
+        """Return what is known of the API table behind a relation."""
+        server = self.snapshot.servers.get(relation.server)
+        return self.statistics.of_table(server.oid if server is not None else None, relation.api_table)
+
+    def observe(self, plan: ScanPlan, report: SourceReport) -> None:
+        """Learn from a finished scan; the server's own state, and servers that are not committed, are passed over."""
+        server = self.snapshot.servers.get(plan.relation.server)
+        if server is None or plan.relation.wrapper == INTROSPECTION.name:
+            return
+        seen = observed(plan, report)
+        if seen is not None:
+            self.statistics.record(server.oid, plan.relation.api_table, *seen)
+
+    def is_api_table(self, schema: str | None, name: str) -> bool:
+        """Say whether the catalog, as last read, has an API table of this name in this schema."""
+        return any(table.schema == schema and table.name == name for table in self.snapshot.tables.values())
+
+    async def server_oid(self, name: str) -> int | None:
+        """Return the OID of a server, None while it is not committed."""
+        if name not in self.snapshot.servers:
+            await self.refresh()
+        server = self.snapshot.servers.get(name)
+        return server.oid if server is not None else None
+
+    async def open_table(self, relation: Relation, view: SessionView) -> tuple[Table, OpenSource]:
+        """Return the API table behind a relation, and its source opened for a session."""
+        await self.prepare([relation], view)
+        table = self.table_of(relation)
+        if relation.wrapper == INTROSPECTION.name:
+            own = IntrospectionConnection(IntrospectionState())
+            return table, OpenSource(connection=own, limiter=QUIET_CONTEXT.limiter)
+        return table, await self.sources.open(relation.server, view)
+
     async def open(self, plan: ScanPlan, view: SessionView, settings: Settings) -> OpenSource:
         """Open the source of a scan for a session, with the bound on the age of its rows."""
         relation = plan.relation
@@ -147,7 +185,9 @@ class Tenant:
         shown = [(table, declared) for table in tables if table.oid in visible and (declared := self._declared(table))]
         names = {table.server for table, _ in shown}
         servers = [server for server in self.snapshot.servers.values() if server.name in names]
-        return IntrospectionState(relations=shown, servers=servers, reports=last_reports(view))
+        return IntrospectionState(
+            relations=shown, servers=servers, reports=last_reports(view), statistics=self.statistics.rows()
+        )
 
     def _declared(self, table: ApiTable) -> Table | None:
         return self.sources.declared(table.server, table.wrapper, table.options.get("table", table.name))

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
 
-from connectors.github import columns, requests
+from connectors.github import columns, requests, sizes
 from connectors.github.judge import QUOTA, judge
 from connectors.github.requests import Reading
 from connectors.github.tables import TABLES
@@ -24,6 +24,7 @@ from connectors.sdk.reading import Hydrate, RowList, pages_of
 from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
 from connectors.sdk.transport import Transport
 
@@ -127,6 +128,14 @@ class GitHubConnection:
             await self.transport.send(limits, QUIET_CONTEXT)
             return "an installation"
         return str(_LOGIN(response.body))
+
+    async def measure(self, table: str, context: FetchContext) -> TableSize | None:
+        """Ask for a table's size with the fewest calls that tell it; None when the answer does not say.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        return await sizes.measure(self.transport, table, context)
 
     async def disconnect(self) -> None:
         """Close the connections and forget the token."""

@@ -58,6 +58,7 @@ REPOSITORIES = Table(
     description="Repositories of an owner, or those that the credentials can see.",
     columns=columns.REPOSITORIES,
     primary_key=("id",),
+    size_request="GET /user/repos, last page",
     rows_expected=100,
     access_paths=(
         AccessPath(name="by_full_name", request="GET /repos/{owner}/{repo}", keys=("full_name",), single=True),
@@ -85,6 +86,7 @@ ISSUES = Table(
     description="Issues of a repository; pull requests are among them, see is_pull_request.",
     columns=columns.ISSUES,
     primary_key=("id",),
+    size_request="GET /search/issues, total_count",
     access_paths=(
         AccessPath(
             name="by_number",
@@ -108,6 +110,7 @@ PULL_REQUESTS = Table(
     description="Pull requests of a repository; merged to commits cost one more request per row.",
     columns=columns.PULL_REQUESTS,
     primary_key=("id",),
+    size_request="GET /search/issues, total_count",
     access_paths=(
         AccessPath(
             name="by_number",
@@ -136,6 +139,7 @@ ISSUE_COMMENTS = Table(
     description="Comments on the issues and pull requests of a repository.",
     columns=columns.ISSUE_COMMENTS,
     primary_key=("id",),
+    size_request="GET /repos/{owner}/{repo}/issues/comments of three repositories, last page",
     access_paths=(
         AccessPath(
             name="by_issue",
@@ -160,6 +164,7 @@ COMMITS = Table(
     description="Commits that the default branch contains; by sha also others. Line counts cost a request per row.",
     columns=columns.COMMITS,
     primary_key=("owner", "repo", "sha"),
+    size_request="GET /repos/{owner}/{repo}/commits of three repositories, last page",
     access_paths=(
         AccessPath(
             name="by_sha",
@@ -187,6 +192,7 @@ RELEASES = Table(
     description="Releases of a repository; drafts only for those who may push.",
     columns=columns.RELEASES,
     primary_key=("id",),
+    size_request="GET /repos/{owner}/{repo}/releases of three repositories, last page",
     rows_expected=50,
     access_paths=(
         AccessPath(name="by_repository", request="GET /repos/{owner}/{repo}/releases", keys=REPOSITORY, parallel=True),
@@ -198,6 +204,7 @@ WORKFLOW_RUNS = Table(
     description="Runs of GitHub Actions; a filtered listing ends after 1,000 rows, which is reported.",
     columns=columns.WORKFLOW_RUNS,
     primary_key=("id",),
+    size_request="GET /repos/{owner}/{repo}/actions/runs of three repositories, total_count",
     access_paths=(
         AccessPath(
             name="by_repository", request="GET /repos/{owner}/{repo}/actions/runs", keys=REPOSITORY, parallel=True
@@ -243,6 +250,7 @@ LABELS = Table(
     description="Labels of a repository.",
     columns=columns.LABELS,
     primary_key=("id",),
+    size_request="GET /repos/{owner}/{repo}/labels of three repositories, last page",
     rows_expected=30,
     access_paths=(
         AccessPath(name="by_repository", request="GET /repos/{owner}/{repo}/labels", keys=REPOSITORY, parallel=True),

@@ -22,6 +22,7 @@ from connectors.sdk.reading import RowList, pages_of
 from connectors.sdk.request import Response
 from connectors.sdk.scan import Operator, Page, Predicate, Scan
 from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.sizes import TableSize, rows_by_total
 from connectors.sdk.table import Table
 from connectors.sdk.transport import Transport
 
@@ -108,6 +109,20 @@ class JiraConnection:
         """
         response = await self.transport.send(requests.vocabulary(requests.MYSELF), QUIET_CONTEXT)
         return str(path("displayName")(response.body))
+
+    async def measure(self, table: str, context: FetchContext) -> TableSize | None:
+        """Ask for a table's size in one call; None when the answer does not say.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        if not _TABLES[table].size_request:
+            return None
+        if table == "issues":
+            rows = rows_by_total(await self.transport.send(requests.approximate_count(), context), path("count"))
+        else:
+            rows = rows_by_total(await self.transport.send(requests.smallest_page(table), context))
+        return None if rows is None else TableSize(rows=rows)
 
     async def disconnect(self) -> None:
         """Close the connections and forget the token."""

@@ -52,6 +52,7 @@ def issue_model(custom: Iterable[Mapping[str, object]] = ()) -> IssueModel:
         columns=(*_COLUMNS, *(each.column for each in found)),
         primary_key=("id",),
         rows_expected=10_000,
+        size_request="POST /rest/api/3/search/approximate-count",
         access_paths=(
             AccessPath(
                 name="by_key",
@@ -60,6 +61,7 @@ def issue_model(custom: Iterable[Mapping[str, object]] = ()) -> IssueModel:
                 batch="key",
                 batch_keys_max=KEYS_MAX,
                 page_rows_max=PAGE_ROWS_MAX,
+                single=True,
             ),
             AccessPath(
                 name="search",

@@ -19,6 +19,7 @@ from connectors.sdk.request import Request, filled
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan, Value
 
 SEARCH = "/rest/api/3/search/jql"
+COUNT = "/rest/api/3/search/approximate-count"
 FIELDS = "/rest/api/3/field"
 MYSELF = "/rest/api/3/myself"
 PAGE_ROWS_MAX = 100
@@ -126,6 +127,26 @@ def listing(scan: Scan) -> Request:
         empty_statuses=frozenset({404}) if keys else frozenset(),
         conditional=False,
         bucket="burst",
+    )
+
+
+def approximate_count() -> Request:
+    """Return the request that counts all issues the credentials can see."""
+    return Request(
+        template=COUNT,
+        path=COUNT,
+        method="POST",
+        body=msgspec.json.encode({"jql": jql.UNRESTRICTED}),
+        conditional=False,
+        bucket="burst",
+    )
+
+
+def smallest_page(table: str) -> Request:
+    """Return the request for one row of a listing without keys, whose answer tells the total."""
+    template = LISTINGS[table].template
+    return Request(
+        template=template, path=template, parameters=(("maxResults", "1"),), conditional=False, bucket="burst"
     )
 
 

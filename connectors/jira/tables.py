@@ -51,6 +51,7 @@ PROJECTS = Table(
     ),
     primary_key=("id",),
     rows_expected=100,
+    size_request="GET /rest/api/3/project/search, total",
     access_paths=(
         AccessPath(
             name="by_key",
@@ -58,6 +59,7 @@ PROJECTS = Table(
             keys=("key",),
             batch="key",
             batch_keys_max=PROJECT_KEYS_MAX,
+            single=True,
         ),
         AccessPath(
             name="all",
@@ -153,6 +155,7 @@ BOARDS = Table(
     ),
     primary_key=("id",),
     rows_expected=50,
+    size_request="GET /rest/agile/1.0/board, total",
     access_paths=(
         AccessPath(
             name="all",

@@ -240,6 +240,11 @@ def with_parameter(request: Request, name: str, value: str) -> Request:
     return replace(request, parameters=(*kept, (name, value)))
 
 
+def last_page(response: Response) -> int | None:
+    """Return the number of a listing's last page by its Link header, None when that does not tell."""
+    return _page_number(links(response.headers.get("link", "")).get("last"))
+
+
 def _page_number(url: str | None) -> int | None:
     if url is None:
         return None

@@ -71,7 +71,7 @@ class AccessPath:
     which the API sorts exactly as PostgreSQL does, null placement included, up to `order_keys_max` keys at once.
     `page_rows_max` is the largest page.
     `batch` names the one key column whose values may be sent many at a time, `batch_keys_max` how many. `single` says
-    that a combination of keys matches one row at most. `parallel` says that pages after the first can be read at once.
+    that a combination of keys, each value of a batched one, matches one row at most. `parallel` says that pages after the first can be read at once.
     `rows_max` is the API's own cap on a result, None when it has none: a capped path must report truncation.
     `columns` are those it can fill, None for all that need no hydrate. `request` describes the request for people.
     """
@@ -96,6 +96,8 @@ class Table:
     """One API table: its columns, primary key and access paths, the preferred path first among equals.
 
     `rows_expected` is the planner's prior for the rows of one combination of keys when nothing is known yet.
+    `size_request` describes the requests that tell how many rows there are (`connectors.sdk.sizes`), empty when none
+    does.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Table:
     primary_key: tuple[str, ...]
     access_paths: tuple[AccessPath, ...]
     rows_expected: int = 1000
+    size_request: str = ""
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

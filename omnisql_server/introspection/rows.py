@@ -6,6 +6,7 @@ Names are the catalog's: where a foreign table renames an API column, its own na
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from catalog.snapshot import ApiColumn, ApiTable
 from catalog.types import BY_OID
@@ -14,6 +15,7 @@ from connectors.sdk.decode import Row
 from connectors.sdk.scan import Direction, Operator
 from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
 from omnisql_server.introspection.state import IntrospectionState
+from omnisql_server.model.statistics import StatisticRow
 
 SECRET_OPTIONS = frozenset(
     option.name for connector in all_connectors() for option in connector.options if option.secret
@@ -54,6 +56,7 @@ def _table_rows(state: IntrospectionState) -> list[Row]:
                 "description": table.description or None,
                 "primary_key": [names.get(name, name) for name in table.primary_key],
                 "key_columns": [names.get(name, name) for name in fewest],
+                "size_request": table.size_request or None,
             }
         )
     return rows
@@ -159,6 +162,36 @@ def _cache_rows(state: IntrospectionState) -> list[Row]:
     return rows
 
 
+def _statistic_rows(state: IntrospectionState) -> list[Row]:
+    oids = {server.name: server.oid for server in state.servers}
+    by_table: dict[tuple[int | None, str], list[StatisticRow]] = {}
+    for row in state.statistics:
+        by_table.setdefault((row.server_oid, row.api_table), []).append(row)
+    return [
+        _statistic_row(relation, row)
+        for relation, table in state.relations
+        for row in by_table.get((oids.get(relation.server), table.name), ())
+    ]
+
+
+def _statistic_row(relation: ApiTable, row: StatisticRow) -> Row:
+    names, known = _names(relation), row.statistic
+    return {
+        "source": relation.server,
+        "schema_name": relation.schema,
+        "table_name": relation.name,
+        "shape": [replace(part, column=names.get(part.column, part.column)).text for part in row.shape],
+        "rows": known.rows,
+        "pages": known.pages,
+        "calls": known.calls,
+        "latency_ms": known.latency_ms,
+        "sightings": known.sightings,
+        "seen_at": known.seen_at.isoformat(),
+        "origin": known.origin.value,
+        "stale": known.stale,
+    }
+
+
 def _names(relation: ApiTable) -> dict[str, str]:
     """Map API columns to the foreign table's names for them."""
     return {column.options.get("column", column.name): column.name for column in relation.columns}
@@ -198,4 +231,5 @@ _ROWS: Mapping[str, Callable[[IntrospectionState], list[Row]]] = {
     "access_paths": _access_path_rows,
     "last_query_sources": _report_rows,
     "cache": _cache_rows,
+    "statistics": _statistic_rows,
 }

@@ -54,6 +54,7 @@ TABLES = _table(
     _column("description text", "What its rows are."),
     _column("primary_key text[]!", "Columns that identify a row."),
     _column("key_columns text[]!", "Columns that need a value, at the least; another access path may need more."),
+    _column("size_request text", "The requests by which ANALYZE learns its size; null where its API does not tell."),
 )
 
 COLUMNS = _table(
@@ -133,4 +134,22 @@ CACHE = _table(
     _column("calls_saved int8!", "API requests that this saved."),
 )
 
-INTROSPECTION_TABLES = (SOURCES, TABLES, COLUMNS, ACCESS_PATHS, LAST_QUERY_SOURCES, CACHE)
+STATISTICS = _table(
+    "statistics",
+    "What is known of the sizes of API tables, by what was asked of them; ANALYZE refreshes it.",
+    "schema_name table_name shape",
+    _column("source text!", "Name of the foreign server."),
+    _column("schema_name text!", "Schema of the foreign table."),
+    _column("table_name text!", "Name of the foreign table."),
+    _column("shape text[]!", "Columns and operators asked for, with the number of values; empty for everything."),
+    _column("rows float8!", "Rows for each combination of values of key columns, on average."),
+    _column("pages float8!", "Pages for each combination of values of key columns, on average."),
+    _column("calls float8!", "API requests for each combination of values of key columns, on average."),
+    _column("latency_ms float8!", "Milliseconds of wall time per request, on average."),
+    _column("sightings int4!", "Fetches that were averaged, counted since the last total of the source."),
+    _column("seen_at timestamptz!", "When it was last observed."),
+    _column("origin text!", "`observed` by fetches, or `source`: based on a total that the source told."),
+    _column("stale bool!", "Whether the next observation replaces it."),
+)
+
+INTROSPECTION_TABLES = (SOURCES, TABLES, COLUMNS, ACCESS_PATHS, LAST_QUERY_SOURCES, CACHE, STATISTICS)

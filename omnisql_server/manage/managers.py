@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from omnisql_server.manage.managed import Manage
 from omnisql_server.manage.not_grammatical import RefuseNotGrammatical
 from omnisql_server.manage.resolver import Connect, Resolver
 from omnisql_server.manage.server import ManageServer
-from omnisql_server.manage.sweep import Sweeper, sweep
+from omnisql_server.manage.sweep import Sweeper, sweep, sweep_statistics
 from omnisql_server.manage.wrappers import ConnectorOf, with_introspection
 from omnisql_server.model.statement import StatementKind
 
@@ -48,8 +48,12 @@ def manage_sources(
     credentials: CredentialStore,
     connector_named: ConnectorOf,
     bounds: SourceBounds,
+    forget_statistics: Callable[[frozenset[tuple[int, str]]], None],
 ) -> SourceManagement:
-    """Make everything that statements about one tenant's sources need."""
+    """Make everything that statements about one tenant's sources need.
+
+    `forget_statistics` is told of API tables that are gone, by the OIDs of their servers and their names.
+    """
     connector_of = with_introspection(connector_named)
     resolver = Resolver(
         tenant=tenant,
@@ -62,12 +66,17 @@ def manage_sources(
     asking = Asking(resolver=resolver, connector_of=connector_of, timeout_s=bounds.ask_timeout_s)
 
     async def sweep_once() -> tuple[UUID, ...]:
-        return await sweep(
+        swept = await sweep(
             tenant_id=tenant_id,
             tenant_connection=tenant_connection,
             control_connection=control_connection,
             age_s=bounds.sweep_age_s,
         )
+        gone = await sweep_statistics(
+            tenant_id=tenant_id, tenant_connection=tenant_connection, control_connection=control_connection
+        )
+        forget_statistics(gone)
+        return swept
 
     sweeper = Sweeper(sweep_once, interval_s=bounds.sweep_interval_s)
     managers: dict[StatementKind, Manage] = {

@@ -1,4 +1,6 @@
-"""Deletes sealed secrets that no user mapping refers to: of rolled back transactions, replaced and dropped mappings.
+"""Deletes what nothing refers to any more: sealed secrets without a user mapping, statistics without a foreign table.
+
+Secrets are left over from rolled back transactions and from replaced and dropped mappings.
 
 A secret is left alone while it is young, because its mapping may not be committed yet; and all are while a transaction
 with DDL is open.
@@ -16,6 +18,7 @@ from catalog.control import aged_secrets, delete_secrets
 from catalog.credentials import HANDLE_PREFIX
 from catalog.quoting import options_from_array
 from catalog.snapshot import UNFINISHED_DDL_SQL
+from catalog.statistics import forget_statistics, tables_with_statistics
 from omnisql_server.errors import InternalError
 from omnisql_server.manage.resolver import Connect
 from omnisql_server.model.run import SessionView
@@ -27,6 +30,11 @@ SETTLE_S = 2.0
 SWEPT_MAX = 10_000
 
 REFERRED_SQL = "SELECT m.umoptions FROM pg_catalog.pg_user_mappings m WHERE m.umoptions IS NOT NULL"
+
+FOREIGN_TABLES_SQL = """
+SELECT t.ftserver, c.relname, t.ftoptions FROM pg_catalog.pg_foreign_table t
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.ftrelid
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -50,6 +58,29 @@ async def sweep(
         async with control_connection() as connection:
             await delete_secrets(connection, tenant=tenant_id, handles=unused)
     return unused
+
+
+async def sweep_statistics(
+    *, tenant_id: UUID, tenant_connection: Connect, control_connection: Connect
+) -> frozenset[tuple[int, str]]:
+    """Delete the statistics of API tables that no foreign table stands for, and return which those are.
+
+    Each is given by the OID of its server and its name at the connector.
+    """
+    async with control_connection() as connection:
+        kept = await tables_with_statistics(connection, tenant_id)
+    if not kept:
+        return frozenset()
+    async with tenant_connection() as connection:
+        if await connection.fetchval(UNFINISHED_DDL_SQL):
+            return frozenset()
+        rows = await connection.fetch(FOREIGN_TABLES_SQL)
+    live = {(row["ftserver"], options_from_array(row["ftoptions"]).get("table", row["relname"])) for row in rows}
+    gone = kept - live
+    if gone:
+        async with control_connection() as connection:
+            await forget_statistics(connection, tenant_id, gone)
+    return gone
 
 
 class Sweeper:

@@ -9,6 +9,7 @@ from connectors.sdk.scan import Predicate, Scan
 from connectors.sdk.table import AccessPath, Grade, Table
 from omnisql_server.model.query import AuthorizedQuery, Mask, RowFilter
 from omnisql_server.model.relation import Relation
+from omnisql_server.model.statistics import Statistic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,11 @@ class ScanPlan:
     calls_min: int = 1
     calls_expected: int = 1
     calls_max: int | None = None
+    calls_guessed: int = 0
+    rows_expected: float = 0.0
+    calls_per_row: int = 0
+    statistic: Statistic | None = None
+    otherwise: ScanPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

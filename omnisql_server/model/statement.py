@@ -33,7 +33,7 @@ class StatementKind(StrEnum):
     CREDENTIAL_DROP = "DROP USER MAPPING or SERVER"
     NOT_GRAMMATICAL = "not grammatical, perhaps with a secret"
     CALL = "CALL"
-    ANALYZE = "ANALYZE"
+    ANALYZE = "ANALYZE or VACUUM ANALYZE"
     OTHER = "other"
 
 

@@ -62,6 +62,9 @@ class Instruments:
         self._cache_failures = meter.create_counter(
             "omnisql_cache_failures_total", description="What went wrong with rows that are kept."
         )
+        self._lost = meter.create_counter(
+            "omnisql_statistics_lost_total", description="Statistics that could not be written."
+        )
         self._errors = meter.create_counter("omnisql_errors_total", description="Errors sent to clients by SQLSTATE.")
 
     def statement_finished(self, *, way: str, outcome: str, duration_s: float) -> None:
@@ -88,6 +91,10 @@ class Instruments:
     def rows_fetched(self, connector: str, row_count: int) -> None:
         """Count rows that a source gave."""
         self._rows.add(row_count, {"connector": self._bounded("connector", connector)})
+
+    def statistics_lost(self, count: int) -> None:
+        """Count statistics of API tables that could not be written."""
+        self._lost.add(count)
 
     def rate_limit_waited(self, *, bucket: str, outcome: str, wait_s: float) -> None:
         """Count a wait for a rate limit; `outcome` is allowed or refused."""

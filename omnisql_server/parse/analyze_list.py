@@ -9,6 +9,7 @@ import postgast
 from omnisql_server.parse.grammar import tokens_of
 
 KNOWN_OPTIONS = frozenset({"verbose", "skip_locked", "buffer_usage_limit"})
+VACUUM_OPTIONS = KNOWN_OPTIONS | {"analyze"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +24,11 @@ class ListedRelation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyzeList:
-    """An ANALYZE statement: what comes before its list, and the list."""
+    """An ANALYZE statement: what comes before its list, and the list. `vacuum` says that it is a VACUUM ANALYZE."""
 
     start: str
     relations: tuple[ListedRelation, ...]
+    vacuum: bool = False
 
     def of_others(self, left_out: frozenset[int]) -> str | None:
         """Write the statement without the entries at these places; None if no entry remains."""
@@ -35,10 +37,16 @@ class AnalyzeList:
 
 
 def read_analyze(text: str) -> AnalyzeList | None:
-    """Read a grammatical ANALYZE with a list; None where it has options that only PostgreSQL can judge."""
+    """Read a grammatical ANALYZE or VACUUM ANALYZE with a list.
+
+    None where it has options that only PostgreSQL can judge, such as `ANALYZE` with a value in a VACUUM.
+    """
     node = postgast.parse(text).stmts[0].stmt.vacuum_stmt
-    options = [option.def_elem for option in node.options]
-    if {option.defname.lower() for option in options} - KNOWN_OPTIONS:
+    options = {option.def_elem.defname.lower(): option.def_elem for option in node.options}
+    vacuum = bool(node.is_vacuumcmd)
+    if options.keys() - (VACUUM_OPTIONS if vacuum else KNOWN_OPTIONS):
+        return None
+    if vacuum and ("analyze" not in options or options["analyze"].HasField("arg")):
         return None
     body = text.encode()
     tokens = tokens_of(body)
@@ -63,4 +71,5 @@ def read_analyze(text: str) -> AnalyzeList | None:
             )
             for relation, entry in zip(listed, entries, strict=True)
         ),
+        vacuum=vacuum,
     )

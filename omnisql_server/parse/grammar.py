@@ -162,7 +162,7 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.DEFINITION
     if node_name in CARRIERS and custom_settings(node_name, node):
         return StatementKind.SETTING
-    if node_name == "vacuum_stmt" and len(node.rels) and not node.is_vacuumcmd:
+    if node_name == "vacuum_stmt" and len(node.rels) and _analyzes(node):
         return StatementKind.ANALYZE
     return _NAMED_KINDS.get(node_name, StatementKind.OTHER)
 
@@ -227,6 +227,10 @@ def _executed(node_name: str, node: Any) -> str | None:
     if node_name in ("explain_stmt", "create_table_as_stmt") and node.query.HasField("execute_stmt"):
         node_name, node = "execute_stmt", node.query.execute_stmt
     return str(node.name) if node_name == "execute_stmt" else None
+
+
+def _analyzes(node: Any) -> bool:
+    return not node.is_vacuumcmd or any(option.def_elem.defname.lower() == "analyze" for option in node.options)
 
 
 def _created(node_name: str, node: Any) -> Iterator[str]:

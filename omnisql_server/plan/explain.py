@@ -19,6 +19,7 @@ from catalog.quoting import literal
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
 from omnisql_server.model.plan import Pushed, QueryPlan, ScanPlan
 from omnisql_server.model.report import SourceReport
+from omnisql_server.model.statistics import Origin
 
 KEYS_SHOWN_MAX = 5
 """How many key combinations, and how many values of a batched key, are written out."""
@@ -50,7 +51,7 @@ def explain_text(
         lines += [_INDENT + line for line in _scan_lines(scan, costs_shown=costs_shown)]
         if scan.scan_name in notes:
             lines.append(f"{_INDENT}Cache: {notes[scan.scan_name]}")
-        lines += [_INDENT + line for line in (_report_lines(report) if report is not None else ())]
+        lines += [_INDENT + line for line in (_report_lines(report, scan) if report is not None else ())]
     return tuple(lines)
 
 
@@ -72,6 +73,7 @@ def explain_json(
         facts = _scan_facts(scan, plan)
         if costs_shown:
             facts |= _calls_facts(scan.calls_min, scan.calls_expected, scan.calls_max)
+            facts |= _rows_facts(scan)
         if scan.scan_name in notes:
             facts["Cache"] = notes[scan.scan_name]
         report = (reports or {}).get(scan.scan_name)
@@ -147,6 +149,8 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
     elif scan.limit_reason:
         yield f"Limit: not pushed: {scan.limit_reason}"
     if costs_shown:
+        if scan.empty is None:
+            yield f"Rows: {_rows_text(scan)}"
         yield f"API Calls: {_calls_text(scan.calls_min, scan.calls_expected, scan.calls_max)}"
 
 
@@ -154,6 +158,12 @@ def _key_lines(scan: ScanPlan) -> Iterator[str]:
     combinations = _combinations(scan)
     for key in scan.deferred:
         yield f"Keys: {_name(key.column)} from {key.relation_name}.{_name(key.attribute)}, once that is read"
+    if scan.otherwise is not None:
+        other = scan.otherwise
+        yield (
+            f"Otherwise: {other.path.name}, {other.path.request}, "
+            f"if the keys need more than {other.calls_expected} API calls"
+        )
     if len(scan.scans) == 1 and combinations:
         yield f"Keys: {combinations[0]}"
     elif combinations:
@@ -200,6 +210,20 @@ def _total_calls(plan: QueryPlan) -> tuple[int, int, int | None]:
     return sum(scan.calls_min for scan in plan.scans), plan.calls_expected, calls_max
 
 
+def _rows_text(scan: ScanPlan) -> str:
+    keyed = " for each combination of keys" if scan.path.keys else ""
+    expected = f"expected {_rounded(scan.rows_expected)}{keyed}"
+    known = scan.statistic
+    if known is None:
+        return f"{expected} (a guess, nothing was observed)"
+    source = "the source's total" if known.origin is Origin.SOURCE else f"observed {known.sightings} times"
+    return f"{expected} ({source}, last at {known.seen_at:%Y-%m-%d %H:%M}{', stale' if known.stale else ''})"
+
+
+def _rounded(rows: float) -> str:
+    return f"{rows:.0f}" if rows >= 10 else f"{rows:.1f}".removesuffix(".0")
+
+
 def _calls_text(calls_min: int, calls_expected: int, calls_max: int | None) -> str:
     return f"minimum {calls_min}, expected {calls_expected}, maximum {'?' if calls_max is None else calls_max}"
 
@@ -208,13 +232,30 @@ def _calls_facts(calls_min: int, calls_expected: int, calls_max: int | None) -> 
     return {"Minimum API Calls": calls_min, "Expected API Calls": calls_expected, "Maximum API Calls": calls_max}
 
 
+def _rows_facts(scan: ScanPlan) -> _Facts:
+    known = scan.statistic
+    return {
+        "Expected Rows": round(scan.rows_expected, 1),
+        "Statistic": None
+        if known is None
+        else {
+            "Origin": known.origin.value,
+            "Sightings": known.sightings,
+            "Seen At": known.seen_at.isoformat(),
+            "Stale": known.stale,
+        },
+    }
+
+
 def _actual(report: SourceReport | None) -> str:
     if report is None:
         return ""
     return f"  (actual time={report.duration_ms:.3f} ms rows={report.rows_returned} requests={report.requests})"
 
 
-def _report_lines(report: SourceReport) -> Iterator[str]:
+def _report_lines(report: SourceReport, scan: ScanPlan) -> Iterator[str]:
+    if report.access_path != scan.path.name:
+        yield f"Read By: {report.access_path}, once the keys were known"
     yield f"Requests: {report.requests} made, {report.revalidated} of them answered by 304"
     yield f"Pages: {report.pages}, {report.bytes_received} bytes"
     yield f"Rows: {report.rows_fetched} fetched, {report.rows_returned} returned"
@@ -249,6 +290,11 @@ def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
             "Key Combinations": len(scan.scans) if scan.path.keys else 0,
             "Keys": _combinations(scan)[:KEYS_SHOWN_MAX],
         }
+        if scan.otherwise is not None:
+            facts["Otherwise"] = {
+                "Access Path": scan.otherwise.path.name,
+                "Expected API Calls": scan.otherwise.calls_expected,
+            }
         if scan.deferred:
             facts["Keys From"] = [
                 f"{_name(k.column)} from {k.relation_name}.{_name(k.attribute)}" for k in scan.deferred
@@ -269,6 +315,7 @@ def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
 
 def _report_facts(report: SourceReport) -> _Facts:
     return {
+        "Actual Access Path": report.access_path,
         "Actual Requests": report.requests,
         "Actual Revalidated": report.revalidated,
         "Actual Pages": report.pages,

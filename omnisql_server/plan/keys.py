@@ -12,10 +12,13 @@ import pyarrow as pa
 from connectors.sdk.scan import Scan, Value
 from omnisql_server.errors import LimitExceeded
 from omnisql_server.model.plan import DeferredKey, ScanPlan
+from omnisql_server.plan.cost import RequestCost, is_batched
 
 
 def bind_keys(plan: ScanPlan, relations: Mapping[str, pa.Table], calls_max: int) -> ScanPlan:
     """Return the plan with one scan for every combination of keys that its drivers' rows hold.
+
+    Where the keys are so many that reading it without them is expected to need fewer calls, that is returned.
 
     `relations` are the rows read so far by scan name, as the principal may see them.
 
@@ -26,7 +29,13 @@ def bind_keys(plan: ScanPlan, relations: Mapping[str, pa.Table], calls_max: int)
         return plan
     drivers = dict.fromkeys(key.scan_name for key in plan.deferred)
     sets = [_distinct(relations[name], [key for key in plan.deferred if key.scan_name == name]) for name in drivers]
-    calls = len(plan.scans) * _calls(plan, prod(map(len, sets)))
+    count = prod(map(len, sets))
+    columns = [key.column for key in plan.deferred]
+    if plan.otherwise is not None:
+        cost = RequestCost(path=plan.path, rows=plan.rows_expected, calls_per_row=plan.calls_per_row)
+        if cost.calls_for_keys(columns, count, len(plan.scans)) > plan.otherwise.calls_expected:
+            return plan.otherwise
+    calls = len(plan.scans) * (ceil(count / plan.path.batch_keys_max) if is_batched(plan.path, columns) else count)
     if calls > calls_max:
         raise LimitExceeded(
             message=f"{plan.relation.qualified_name} would need {calls} API calls for the keys that were found",
@@ -53,18 +62,9 @@ def _merged(parts: Iterable[Mapping[str, Value]]) -> dict[str, Value]:
     return {name: value for part in parts for name, value in part.items()}
 
 
-def _batched(plan: ScanPlan) -> str | None:
-    """Return the key column that one request takes many values of, None where a request is for one combination."""
-    return plan.path.batch if [key.column for key in plan.deferred] == [plan.path.batch] else None
-
-
-def _calls(plan: ScanPlan, combinations: int) -> int:
-    return combinations if _batched(plan) is None else ceil(combinations / plan.path.batch_keys_max)
-
-
 def _expand(plan: ScanPlan, template: Scan, combinations: list[dict[str, Value]]) -> list[Scan]:
-    batch = _batched(plan)
-    if batch is None:
+    batch = plan.path.batch
+    if batch is None or not is_batched(plan.path, [key.column for key in plan.deferred]):
         return [replace(template, keys={**template.keys, **keys}) for keys in combinations]
     values = [keys[batch] for keys in combinations]
     size = plan.path.batch_keys_max

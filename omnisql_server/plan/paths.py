@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from math import ceil
@@ -11,21 +11,10 @@ from connectors.sdk.scan import Operator, Predicate, Value
 from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
 from omnisql_server.errors import KeyColumnRequired, LimitExceeded
 from omnisql_server.model.plan import NotPushed, Pushed
+from omnisql_server.model.statistics import NO_STATISTICS, Statistic, TableStatistics, shape_of
+from omnisql_server.plan.cost import RequestCost
 from omnisql_server.plan.domains import Wanted
-
-_SELECTIVITY = {
-    Operator.EQ: 0.1,
-    Operator.IN: 0.2,
-    Operator.LT: 0.3,
-    Operator.LE: 0.3,
-    Operator.GT: 0.3,
-    Operator.GE: 0.3,
-    Operator.LIKE: 0.1,
-    Operator.ILIKE: 0.1,
-    Operator.CONTAINS: 0.1,
-    Operator.IS_NULL: 0.2,
-}
-"""Share of rows a predicate keeps when nothing is known; order of magnitude only, used to compare paths."""
+from omnisql_server.plan.estimate import estimate_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +22,8 @@ class ChosenPath:
     """A path with its key combinations, the predicates to push, and the calls it is expected to need.
 
     `empty` says why no request is needed at all. `deferred` are the keys whose values come from another scan; `keys`
-    lacks them.
+    lacks them, and the expected calls are those for a single value of each. `rows_expected` are the rows of one
+    combination of keys, from `statistic` where there is one; `calls_per_row` what hydrating costs.
     """
 
     path: AccessPath
@@ -43,6 +33,9 @@ class ChosenPath:
     calls_min: int
     calls_expected: int
     calls_max: int | None
+    rows_expected: float
+    calls_per_row: int = 0
+    statistic: Statistic | None = None
     empty: str | None = None
     deferred: tuple[str, ...] = ()
 
@@ -54,6 +47,7 @@ def choose_path(
     columns: frozenset[str],
     combinations_max: int,
     linked: frozenset[str] = frozenset(),
+    known: TableStatistics = NO_STATISTICS,
 ) -> ChosenPath:
     """Return the cheapest usable path; keys among `linked` columns may come from another scan later.
 
@@ -61,18 +55,40 @@ def choose_path(
         KeyColumnRequired: no path can be used without a value for more columns.
         LimitExceeded: the listed key values make too many combinations (54000).
     """
+    return cheapest(usable_paths(table, relation_name, wanted, columns, combinations_max, linked, known))
+
+
+def cheapest(candidates: Sequence[ChosenPath]) -> ChosenPath:
+    """Return the first candidate of those with the least calls."""
+    return min(candidates, key=lambda candidate: (candidate.empty is None, candidate.calls_expected))
+
+
+def usable_paths(
+    table: Table,
+    relation_name: str,
+    wanted: tuple[Wanted, ...],
+    columns: frozenset[str],
+    combinations_max: int,
+    linked: frozenset[str] = frozenset(),
+    known: TableStatistics = NO_STATISTICS,
+) -> tuple[ChosenPath, ...]:
+    """Return every way to read the table, one at least, in the table's order.
+
+    Raises:
+        KeyColumnRequired, LimitExceeded: as `choose_path`.
+    """
     usable = [path for path in table.access_paths if _has_keys(path, wanted, linked) and _fills(path, columns)]
     if not usable:
         raise _key_error(table, relation_name, wanted)
     candidates, too_many = [], None
     for path in usable:
         try:
-            candidates.append(_evaluate(table, relation_name, path, wanted, combinations_max))
+            candidates.append(_evaluate(table, relation_name, path, wanted, columns, combinations_max, known))
         except LimitExceeded as error:
             too_many = error
     if not candidates and too_many is not None:
         raise too_many
-    return min(candidates, key=lambda candidate: (candidate.empty is None, candidate.calls_expected))
+    return tuple(candidates)
 
 
 def _has_keys(path: AccessPath, wanted: tuple[Wanted, ...], linked: frozenset[str]) -> bool:
@@ -102,9 +118,61 @@ def _key_error(table: Table, relation_name: str, wanted: tuple[Wanted, ...]) -> 
 
 
 def _evaluate(
-    table: Table, relation_name: str, path: AccessPath, wanted: tuple[Wanted, ...], combinations_max: int
+    table: Table,
+    relation_name: str,
+    path: AccessPath,
+    wanted: tuple[Wanted, ...],
+    columns: frozenset[str],
+    combinations_max: int,
+    known: TableStatistics,
 ) -> ChosenPath:
     keys = _combinations(path, relation_name, wanted, combinations_max)
+    pushed, not_pushed, empty = _push_all(path, wanted)
+    estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, (entry.predicate for entry in pushed)))
+    deferred = tuple(key for key in path.keys if key not in _given(wanted))
+    bound = 1 if path.single else None
+    if path.rows_max is not None and not path.single:
+        bound = ceil(path.rows_max / path.page_rows_max)
+    per_row = _calls_per_row(table, path, columns)
+    chosen = ChosenPath(
+        path=path,
+        deferred=deferred,
+        keys=() if empty else keys,
+        pushed=pushed,
+        not_pushed=not_pushed,
+        calls_min=0 if empty or deferred else len(keys),
+        calls_expected=0,
+        calls_max=0 if empty else (None if bound is None or deferred or per_row else len(keys) * bound),
+        rows_expected=min(estimate.rows, 1.0) if path.single else estimate.rows,
+        calls_per_row=per_row,
+        statistic=estimate.statistic,
+        empty=empty,
+    )
+    return replace(chosen, calls_expected=calls_expected(chosen))
+
+
+def calls_expected(chosen: ChosenPath, rows_max: int | None = None) -> int:
+    """Return the calls for all keys that are given, each reading stopping at `rows_max` rows."""
+    cost = RequestCost(path=chosen.path, rows=chosen.rows_expected, calls_per_row=chosen.calls_per_row)
+    return sum(cost.calls(batch_size(chosen.path, keys), rows_max) for keys in chosen.keys)
+
+
+def batch_size(path: AccessPath, keys: Mapping[str, Value]) -> int:
+    """Return how many values of the batched key a request carries."""
+    value = keys.get(path.batch) if path.batch is not None else None
+    return len(value) if isinstance(value, tuple) else 1
+
+
+def _calls_per_row(table: Table, path: AccessPath, columns: frozenset[str]) -> int:
+    if path.columns is not None:
+        return 0
+    return len({column.hydrate for column in table.columns if column.hydrate and column.name in columns})
+
+
+def _push_all(
+    path: AccessPath, wanted: tuple[Wanted, ...]
+) -> tuple[tuple[Pushed, ...], tuple[NotPushed, ...], str | None]:
+    """Decide every predicate that gives no key; the last value says why no row can match."""
     pushed: list[Pushed] = []
     not_pushed: list[NotPushed] = []
     empty: str | None = None
@@ -119,25 +187,7 @@ def _evaluate(
             empty = f"no {item.predicate.column} has that value"
         else:
             not_pushed.append(outcome)
-    rows = float(table.rows_expected)
-    for entry in pushed:
-        rows *= _SELECTIVITY.get(entry.predicate.operator, 1.0)
-    deferred = tuple(key for key in path.keys if key not in _given(wanted))
-    pages = 1 if path.single else max(1, ceil(rows / path.page_rows_max))
-    bound = 1 if path.single else None
-    if path.rows_max is not None and not path.single:
-        bound = ceil(path.rows_max / path.page_rows_max)
-    return ChosenPath(
-        path=path,
-        deferred=deferred,
-        keys=() if empty else keys,
-        pushed=tuple(pushed),
-        not_pushed=tuple(not_pushed),
-        calls_min=0 if empty or deferred else len(keys),
-        calls_expected=0 if empty else len(keys) * pages,
-        calls_max=0 if empty else (None if bound is None or deferred else len(keys) * bound),
-        empty=empty,
-    )
+    return tuple(pushed), tuple(not_pushed), empty
 
 
 def _is_sent(path: AccessPath, predicate: Predicate) -> bool:

@@ -7,131 +7,120 @@ predicate on a masked column is never sent, or the API would answer for the valu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from catalog.types import BY_OID
-from connectors.sdk.scan import Operator, Predicate, Scan, SortKey
+from connectors.sdk.scan import Scan, SortKey
 from connectors.sdk.table import Grade, Table
-from omnisql_server.errors import ConfigurationInvalid, KeyColumnRequired, LimitExceeded, NotSupported
-from omnisql_server.model.plan import DeferredKey, NotPushed, QueryPlan, ScanPlan
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, RowFilter, derive
+from omnisql_server.errors import (
+    InternalError,
+    KeyColumnRequired,
+    LimitExceeded,
+)
+from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan
+from omnisql_server.model.query import AuthorizedQuery, RowFilter, derive
 from omnisql_server.model.relation import Relation, RelationKind
-from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
-from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
-from omnisql_server.plan.limit import TopRows, top_rows
-from omnisql_server.plan.links import Link, find_links
-from omnisql_server.plan.paths import ChosenPath, choose_path
+from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
+from omnisql_server.plan.drafts import Draft, ReadTree, ScanSource, draft_scan, read_tree
+from omnisql_server.plan.joins import Choice, order_scans
+from omnisql_server.plan.limit import TopRows
+from omnisql_server.plan.links import Link
+from omnisql_server.plan.paths import ChosenPath, calls_expected, cheapest, usable_paths
 
-MASKED_TO_NOTHING = "null"
 
-
-def plan(authorized: AuthorizedQuery, table_of: Callable[[Relation], Table], combinations_max: int) -> QueryPlan:
-    """Choose access paths, pushed predicates, order and limit for every scan.
+def plan(
+    authorized: AuthorizedQuery,
+    table_of: Callable[[Relation], Table],
+    combinations_max: int,
+    statistics_of: Callable[[Relation], TableStatistics] = lambda _: NO_STATISTICS,
+) -> QueryPlan:
+    """Choose access paths, pushed predicates, who gives keys to whom, order and limit for every scan.
 
     Raises:
         KeyColumnRequired: a table cannot be read without a value for some columns.
         LimitExceeded: too many key combinations.
     """
     query = authorized.query
-    occurrences = [o for o in query.occurrences if o.relation.kind is RelationKind.API]
-    tables = [id(table_of(occurrence.relation)) for occurrence in occurrences]
-    # Everything that a plan depends on beside the tree; a kept plan keeps its tables, so that no id is used twice.
-    name = f"plan {authorized.filters!r} {authorized.masks!r} {tables} {combinations_max}"
+    sources = tuple(
+        ScanSource(occurrence=o, table=table_of(o.relation), known=statistics_of(o.relation))
+        for o in query.occurrences
+        if o.relation.kind is RelationKind.API
+    )
+    # Everything that a plan depends on beside the tree; a kept plan keeps its sources, so that no id is used twice.
+    ids = [(id(source.table), id(source.known)) for source in sources]
+    name = f"plan {authorized.filters!r} {authorized.masks!r} {ids} {combinations_max}"
     planned = derive(
-        query, _Planned, lambda: _Planned(scans=_plan_scans(authorized, occurrences, table_of, combinations_max)), name
+        query, _Planned, lambda: _Planned(scans=_plan_scans(authorized, sources, combinations_max), of=sources), name
     )
     return QueryPlan(authorized=authorized, scans=planned.scans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
-    """The scans of a plan, kept for statements that share a tree, filters and masks."""
+    """The scans of a plan, kept for statements that share a tree, filters, masks, tables and statistics."""
 
     scans: tuple[ScanPlan, ...]
+    of: tuple[ScanSource, ...]
 
 
 def _plan_scans(
-    authorized: AuthorizedQuery,
-    occurrences: list[Occurrence],
-    table_of: Callable[[Relation], Table],
-    combinations_max: int,
+    authorized: AuthorizedQuery, sources: tuple[ScanSource, ...], combinations_max: int
 ) -> tuple[ScanPlan, ...]:
-    read = derive(authorized.query, _ReadTree, lambda: _read_tree(authorized.query), "tree")
-    planner = _Planner(authorized=authorized, read=read, table_of=table_of, combinations_max=combinations_max)
-    planned, waiting = planner.first(occurrences)
-    while waiting:
-        known = frozenset(planned)
-        planned |= planner.joined(waiting, known)
-        left = [occurrence for occurrence in waiting if occurrence.scan_name not in planned]
-        if len(left) == len(waiting):
-            planner.scan(left[0], frozenset())
-        waiting = left
-    return tuple(planned[occurrence.scan_name] for occurrence in occurrences)
+    read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), "tree")
+    links = _links(authorized, read.links)
+    drafts = []
+    for source in sources:
+        given = links.get(source.occurrence.scan_name, {})
+        try:
+            drafts.append(draft_scan(authorized, source, read, combinations_max, given))
+        except KeyColumnRequired as error:
+            if authorized.query.tree is None:
+                raise _unread_conditions(error, authorized.query.reason) from error
+            raise
+    choices = order_scans([draft.join for draft in drafts])
+    for draft in drafts:
+        if draft.join.scan_name not in choices:
+            # It could take its keys from scans that cannot be read themselves.
+            raise _lacking(draft, combinations_max)
+    return tuple(_scan_plan(draft, choices[draft.join.scan_name], read.top) for draft in drafts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Planner:
-    """Plans scan by scan; a scan that lacks keys may take them from one that was planned before it."""
+def _links(authorized: AuthorizedQuery, found: Iterable[Link]) -> dict[str, dict[str, tuple[DeferredKey, ...]]]:
+    """Return by scan and API column which attributes of other scans have the values of a key.
 
-    authorized: AuthorizedQuery
-    read: _ReadTree
-    table_of: Callable[[Relation], Table]
-    combinations_max: int
-
-    def first(self, occurrences: list[Occurrence]) -> tuple[dict[str, ScanPlan], list[Occurrence]]:
-        """Plan the scans whose keys are known, and return those that are left."""
-        planned: dict[str, ScanPlan] = {}
-        waiting: list[Occurrence] = []
-        for occurrence in occurrences:
-            try:
-                planned[occurrence.scan_name] = self.scan(occurrence, frozenset())
-            except KeyColumnRequired as error:
-                if self.authorized.query.tree is None:
-                    raise _unread_conditions(error, self.authorized.query.reason) from error
-                if not self._links(occurrence, frozenset(o.scan_name for o in occurrences)):
-                    raise
-                waiting.append(occurrence)
-        return planned, waiting
-
-    def joined(self, waiting: list[Occurrence], known: frozenset[str]) -> dict[str, ScanPlan]:
-        """Plan the scans that can take their missing keys from scans that are planned."""
-        planned: dict[str, ScanPlan] = {}
-        for occurrence in waiting:
-            with suppress(KeyColumnRequired):
-                planned[occurrence.scan_name] = self.scan(occurrence, known)
-        return planned
-
-    def scan(self, occurrence: Occurrence, known: frozenset[str]) -> ScanPlan:
-        """Plan one scan, with keys from the scans of `known` names where it lacks them."""
-        return _plan_scan(
-            self.authorized,
-            occurrence,
-            self.read.found[occurrence.scan_name],
-            self.table_of,
-            self.read.top,
-            self.combinations_max,
-            self._links(occurrence, known),
+    A masked column is compared as it is shown: the API knows nothing of that.
+    """
+    occurrences = {o.scan_name: o for o in authorized.query.occurrences if o.relation.kind is RelationKind.API}
+    links: dict[str, dict[str, tuple[DeferredKey, ...]]] = {}
+    for link in found:
+        driven_scan, driver_scan = occurrences.get(link.driven_scan), occurrences.get(link.driver_scan)
+        if driven_scan is None or driver_scan is None:
+            continue
+        driven = driven_scan.relation.attribute(link.driven_column)
+        driver = driver_scan.relation.attribute(link.driver_column)
+        if driven is None or driver is None or not driven.api_column or driven.type_oid != driver.type_oid:
+            continue
+        if driven.api_column in authorized.masks.get(link.driven_scan, {}):
+            continue
+        key = DeferredKey(
+            column=driven.api_column,
+            scan_name=link.driver_scan,
+            attribute=driver.name,
+            relation_name=driver_scan.relation.qualified_name,
         )
+        columns = links.setdefault(link.driven_scan, {})
+        columns[driven.api_column] = (*columns.get(driven.api_column, ()), key)
+    return links
 
-    def _links(self, occurrence: Occurrence, known: frozenset[str]) -> dict[str, DeferredKey]:
-        """Return by API column which attribute of a known scan has the values of a key."""
-        found: dict[str, DeferredKey] = {}
-        relations = {o.scan_name: o.relation for o in self.authorized.query.occurrences}
-        for link in self.read.links:
-            if link.driven_scan != occurrence.scan_name or link.driver_scan not in known:
-                continue
-            driven = occurrence.relation.attribute(link.driven_column)
-            driver = relations[link.driver_scan].attribute(link.driver_column)
-            if driven is not None and driver is not None and driven.api_column and driven.type_oid == driver.type_oid:
-                key = DeferredKey(
-                    column=driven.api_column,
-                    scan_name=link.driver_scan,
-                    attribute=driver.name,
-                    relation_name=relations[link.driver_scan].qualified_name,
-                )
-                found.setdefault(driven.api_column, key)
-        return found
+
+def _lacking(draft: Draft, combinations_max: int) -> Exception:
+    """Return the error of a scan that got its keys from nobody."""
+    try:
+        usable_paths(
+            draft.table, draft.relation.qualified_name, draft.wanted, frozenset(draft.columns), combinations_max
+        )
+    except KeyColumnRequired as error:
+        return error
+    return InternalError(message=f"{draft.relation.qualified_name} has a path that was not taken")
 
 
 def _unread_conditions(error: KeyColumnRequired, reason: str) -> KeyColumnRequired:
@@ -143,22 +132,6 @@ def _unread_conditions(error: KeyColumnRequired, reason: str) -> KeyColumnRequir
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ReadTree:
-    """What planning takes from a tree: conditions of every scan, whose first rows are the answer, who keys whom."""
-
-    found: dict[str, ScanConditions]
-    top: TopRows | None
-    links: tuple[Link, ...] = ()
-
-
-def _read_tree(query: BoundQuery) -> _ReadTree:
-    collector = ConditionCollector(query.occurrences)
-    if query.tree is None:
-        return _ReadTree(found=collector.found, top=None)
-    return _ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree), links=find_links(query.tree))
-
-
 def check_calls(query_plan: QueryPlan, wanted_max: int | None, allowed_max: int) -> None:
     """Refuse a plan that is expected to need more API calls than the session or the server allows.
 
@@ -166,166 +139,88 @@ def check_calls(query_plan: QueryPlan, wanted_max: int | None, allowed_max: int)
         LimitExceeded: it is (54000).
     """
     bound = min(allowed_max, wanted_max if wanted_max is not None else allowed_max)
-    if query_plan.calls_expected > bound:
+    firm = query_plan.calls_expected - sum(scan.calls_guessed for scan in query_plan.scans)
+    if firm > bound:
         raise LimitExceeded(
-            message=f"the statement is expected to need {query_plan.calls_expected} API calls, more than {bound}",
+            message=f"the statement is expected to need {firm} API calls, more than {bound}",
             hint="EXPLAIN shows which; add conditions, or raise omnisql.max_api_calls within fetch.api_calls_max",
         )
 
 
-def _plan_scan(
-    authorized: AuthorizedQuery,
-    occurrence: Occurrence,
-    found: ScanConditions,
-    table_of: Callable[[Relation], Table],
-    top: TopRows | None,
-    combinations_max: int,
-    links: Mapping[str, DeferredKey],
-) -> ScanPlan:
-    relation, name = occurrence.relation, occurrence.scan_name
-    table = table_of(relation)
-    filters, masks = authorized.filters.get(name, ()), authorized.masks.get(name, {})
-    _check_policy(table, filters, masks)
-    _check_columns(table, occurrence)
-    columns = _columns(occurrence, filters, frozenset(c for c, m in masks.items() if m.kind == MASKED_TO_NOTHING))
-    wanted, kept_back = _wanted(relation, found, filters, frozenset(masks))
-    try:
-        reduced = reduce_conditions(wanted)
-        empty = next((f"policy {rule.policy} shows no row" for rule in filters if not rule.values), None)
-    except NoRowCanMatch as proof:
-        reduced, empty = (), str(proof)
-    if empty is not None:
-        return _empty_scan(occurrence, table, columns, filters, authorized, empty)
-    linked = frozenset(links)
-    chosen = choose_path(table, relation.qualified_name, reduced, frozenset(columns), combinations_max, linked)
-    mine = top if top is not None and top.scan_name == name else None
-    local = bool(found.residuals or chosen.not_pushed or kept_back)
-    order, limit, limit_reason = _limit(chosen, relation, mine, local, filters, frozenset(masks))
-    residuals = tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.residuals)
+def _scan_plan(draft: Draft, choice: Choice, top: TopRows | None) -> ScanPlan:
+    """Write a choice as a plan; one that waits for keys has another to fall back on, if there is any."""
+    chosen = choice.chosen
+    if chosen is None:
+        return _empty_scan(draft)
+    mine = top if top is not None and top.scan_name == draft.join.scan_name else None
+    planned = _plan_chosen(draft, chosen, choice.keys, mine)
+    if not chosen.deferred:
+        return planned
+    alone = [candidate for candidate in draft.join.candidates if not candidate.deferred]
+    return replace(
+        planned,
+        calls_expected=choice.calls,
+        calls_guessed=max(0, choice.calls - len(chosen.keys)),
+        otherwise=_plan_chosen(draft, cheapest(alone), {}, None) if alone else None,
+    )
+
+
+def _plan_chosen(draft: Draft, chosen: ChosenPath, keys: Mapping[str, DeferredKey], top: TopRows | None) -> ScanPlan:
+    local = bool(chosen.not_pushed or draft.kept)
+    order, limit, limit_reason = _limit(chosen, draft.relation, top, local, draft.filters, frozenset(draft.masks))
+    expected = _limited_calls(chosen, limit)
+    hydrated = expected - _limited_calls(replace(chosen, calls_per_row=0), limit)
     return ScanPlan(
-        scan_name=name,
-        relation=relation,
-        table=table,
+        scan_name=draft.join.scan_name,
+        relation=draft.relation,
+        table=draft.table,
         path=chosen.path,
-        columns=columns,
+        columns=draft.columns,
         scans=tuple(
             Scan(
-                table=table.name,
+                table=draft.table.name,
                 access_path=chosen.path.name,
-                columns=columns,
-                keys=keys,
+                columns=draft.columns,
+                keys=given,
                 predicates=tuple(pushed.predicate for pushed in chosen.pushed),
                 order=order,
                 limit=limit,
             )
-            for keys in chosen.keys
+            for given in chosen.keys
         ),
         pushed=chosen.pushed,
-        not_pushed=(*chosen.not_pushed, *kept_back, *residuals),
-        filters=filters,
-        masks=masks,
+        not_pushed=(*chosen.not_pushed, *draft.kept),
+        filters=draft.filters,
+        masks=draft.masks,
         limit=limit,
         limit_reason=limit_reason,
         empty=chosen.empty,
-        deferred=tuple(links[column] for column in chosen.deferred),
+        deferred=tuple(keys[column] for column in chosen.deferred),
         calls_min=chosen.calls_min,
-        calls_expected=_limited_calls(chosen, limit),
-        calls_max=chosen.calls_max if limit is None or chosen.calls_max == 0 else _limited_calls(chosen, limit),
+        calls_expected=expected,
+        calls_max=chosen.calls_max if limit is None or chosen.calls_max == 0 else expected,
+        calls_guessed=hydrated if chosen.statistic is None and limit is None else 0,
+        rows_expected=chosen.rows_expected,
+        calls_per_row=chosen.calls_per_row,
+        statistic=chosen.statistic,
     )
 
 
-def _check_policy(table: Table, filters: Iterable[RowFilter], masks: Mapping[str, Mask]) -> None:
-    """Refuse to read a table of which policy names a column that it has not: what should be hidden is not known.
-
-    Raises:
-        ConfigurationInvalid: it does.
-    """
-    known = {column.name for column in table.columns}
-    named = [(rule.policy, rule.column) for rule in filters] + [(mask.policy, name) for name, mask in masks.items()]
-    for policy, column in named:
-        if column not in known:
-            raise ConfigurationInvalid(message=f"policy {policy} names column {column}, which {table.name} has not")
-
-
-def _check_columns(table: Table, occurrence: Occurrence) -> None:
-    """Refuse a foreign table whose columns are not the API's: PostgreSQL lets its owner declare any.
-
-    Raises:
-        NotSupported: a column has no counterpart, or one of another type.
-    """
-    relation = occurrence.relation
-    for name in occurrence.columns:
-        attribute = relation.attribute(name)
-        declared = next((c for c in table.columns if attribute is not None and c.name == attribute.api_column), None)
-        if attribute is None or declared is None:
-            raise NotSupported(message=f"column {relation.qualified_name}.{name} has no counterpart in the API's table")
-        wanted = BY_OID.get(attribute.type_oid)
-        if wanted is not None and wanted != declared.type and {wanted.name, declared.type.name} != {"text", "varchar"}:
-            raise NotSupported(
-                message=f"column {relation.qualified_name}.{name} is declared as {attribute.type_sql}, "
-                f"but has type {declared.type_name} in the API's table",
-                hint="ALTER FOREIGN TABLE .. ALTER COLUMN .. TYPE gives it that type",
-            )
-
-
-def _empty_scan(
-    occurrence: Occurrence,
-    table: Table,
-    columns: tuple[str, ...],
-    filters: tuple[RowFilter, ...],
-    authorized: AuthorizedQuery,
-    reason: str,
-) -> ScanPlan:
+def _empty_scan(draft: Draft) -> ScanPlan:
     return ScanPlan(
-        scan_name=occurrence.scan_name,
-        relation=occurrence.relation,
-        table=table,
-        path=table.access_paths[0],
-        columns=columns,
+        scan_name=draft.join.scan_name,
+        relation=draft.relation,
+        table=draft.table,
+        path=draft.table.access_paths[0],
+        columns=draft.columns,
         scans=(),
-        filters=filters,
-        masks=authorized.masks.get(occurrence.scan_name, {}),
-        empty=reason,
+        filters=draft.filters,
+        masks=draft.masks,
+        empty=draft.empty,
         calls_min=0,
         calls_expected=0,
         calls_max=0,
     )
-
-
-def _columns(occurrence: Occurrence, filters: Iterable[RowFilter], hidden: frozenset[str]) -> tuple[str, ...]:
-    """Return the API columns to fetch: those used and those that policy looks at, less those masked to null."""
-    attributes = (occurrence.relation.attribute(name) for name in occurrence.columns)
-    used = [a.api_column for a in attributes if a is not None and a.api_column and a.api_column not in hidden]
-    return tuple(dict.fromkeys([*used, *(rule.column for rule in filters)]))
-
-
-def _wanted(
-    relation: Relation, found: ScanConditions, filters: Iterable[RowFilter], masked: frozenset[str]
-) -> tuple[list[Wanted], list[NotPushed]]:
-    wanted: list[Wanted] = []
-    kept_back: list[NotPushed] = []
-    for condition in found.conditions:
-        attribute = relation.attribute(condition.column)
-        if attribute is None or attribute.api_column is None:
-            continue
-        if attribute.api_column in masked:
-            kept_back.append(NotPushed(condition=condition.sql, reason="the column is masked by policy"))
-            continue
-        predicate = Predicate(column=attribute.api_column, operator=condition.operator, value=condition.value)
-        wanted.append(Wanted(predicate=predicate, sql=condition.sql))
-    for rule in filters:
-        if rule.values and (predicate_or_none := _filter_predicate(rule)) is not None:
-            wanted.append(Wanted(predicate=predicate_or_none, sql=f"policy {rule.policy}", policy=rule.policy))
-    return wanted, kept_back
-
-
-def _filter_predicate(rule: RowFilter) -> Predicate | None:
-    if not rule.prefix:
-        return Predicate(column=rule.column, operator=Operator.IN, value=rule.values)
-    if len(rule.values) > 1:
-        return None
-    escaped = rule.values[0].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return Predicate(column=rule.column, operator=Operator.LIKE, value=escaped + "%")
 
 
 def _limit(
@@ -358,7 +253,4 @@ def _limit(
 
 
 def _limited_calls(chosen: ChosenPath, limit: int | None) -> int:
-    if limit is None or chosen.empty:
-        return chosen.calls_expected
-    pages = max(1, -(-limit // chosen.path.page_rows_max))
-    return min(chosen.calls_expected, len(chosen.keys) * pages)
+    return 0 if chosen.empty else calls_expected(chosen, limit)

@@ -16,6 +16,7 @@ from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.scan import Operator, Predicate, Scan
 from connectors.sdk.settings import Surroundings
+from connectors.sdk.sizes import TableSize
 from connectors.sdk.testing import Faults, prove_faults, prove_table
 from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
@@ -111,6 +112,20 @@ async def test_hydrate_columns_of_a_list_equal_those_of_the_single_object(connec
         keys = {**REPOSITORY, "number": row["number"]}
         scan = Scan(table="pull_requests", access_path="by_number", columns=columns, keys=keys)  # type: ignore[arg-type]
         assert await read(connection, scan) == [row]
+
+
+async def test_sizes_are_those_of_the_tables(connection: GitHubConnection) -> None:
+    forge = build_company(issues=300).forge
+    own = [repository for repository in forge.repositories if repository.owner == "acme"]
+    mean = sum(len(forge.items(repository)) for repository in own) / len(own)
+    assert await connection.measure("repositories", QUIET_CONTEXT) == TableSize(rows=len(own))
+    assert await connection.measure("issues", QUIET_CONTEXT) == TableSize(rows=mean, keys=("owner", "repo"))
+    sampled = await connection.measure("commits", QUIET_CONTEXT)
+    assert sampled is not None
+    assert (sampled.keys, sampled.sampled) == (("owner", "repo"), True)
+    assert sampled.rows > 0
+    for table in TABLES:
+        assert (await connection.measure(table.name, QUIET_CONTEXT) is not None) == bool(table.size_request)
 
 
 async def test_a_capped_listing_says_that_it_is_truncated() -> None:

@@ -15,6 +15,7 @@ from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
 from connectors.sdk.settings import Surroundings
+from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
 from connectors.sdk.testing import Faults, prove_faults, prove_table
 from connectors.simulators import start_simulator
@@ -77,6 +78,16 @@ async def test_every_declaration_of_a_table_holds(connection: JiraConnection, na
     proof = await prove_table(connection, table, await baseline(connection, table), QUIET_CONTEXT)
     assert proof.failures == []
     assert proof.check_count > 3
+
+
+async def test_sizes_are_those_of_the_tables(connection: JiraConnection) -> None:
+    tables = await tables_of(connection)
+    told = {name: await connection.measure(name, QUIET_CONTEXT) for name in tables}
+    assert {name for name, size in told.items() if size is not None} == {"issues", "projects", "boards"}
+    for name in ("issues", "projects", "boards"):
+        scan = await baseline(connection, tables[name])
+        assert told[name] == TableSize(rows=len(await read(connection, scan)))
+        assert tables[name].size_request
 
 
 async def test_faults_are_taken_by_recovery() -> None:

@@ -71,8 +71,11 @@ class _Prover:
         if truncated is None:
             self._expect(self._same(found, expected), "returns the rows of its keys")
         if self._path.single:
-            self._expect(len(rows) <= 1, "returns one row at most")
-            return
+            batched = self._scan.keys.get(self._path.batch or "")
+            rows_max = len(batched) if isinstance(batched, tuple) else 1
+            self._expect(len(rows) <= rows_max, "returns one row at most")
+            if self._path.batch is None:
+                return
         await self._prove_unknown_keys()
         for column in self._path.operators:
             if column in self._scan.columns:

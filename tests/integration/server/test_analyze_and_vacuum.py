@@ -13,7 +13,7 @@ from sessions import Connect, refused, value_of
 
 from catalog.clusters.processes import program
 
-NOTHING = "has nothing to analyze"
+PROJECTS = "API table jira.projects was analyzed: about 4 rows"
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_without_a_list_api_tables_are_passed_over(
     assert analyzed(admin) == ["one", "stored", "two"]
     assert value_of(admin, "SELECT count(*) FROM pg_stats WHERE tablename = 'own'") == 1
     # The system's own tables are PostgreSQL's to warn of; nothing is said of any API table.
-    assert [line for line in notices if "projects" in line or NOTHING in line] == []
+    assert [line for line in notices if "projects" in line or "was analyzed" in line] == []
     assert any("permission denied" in line and "pg_class" in line for line in notices)
 
 
@@ -69,12 +69,14 @@ def test_vacuum_alone_succeeds(admin: psycopg.Connection, sql: str) -> None:
 
 
 @pytest.mark.parametrize("prepare", [False, True])
-def test_analyze_of_an_api_table_says_that_there_is_nothing_to_do(
-    admin: psycopg.Connection, notices: list[str], prepare: bool
+def test_analyze_of_an_api_table_asks_its_source_for_the_size(
+    demo: DemoServer, admin: psycopg.Connection, notices: list[str], prepare: bool
 ) -> None:
     for sql in ("ANALYZE jira.projects", "ANALYZE VERBOSE ONLY jira.projects (key, name)"):
         assert admin.execute(sql.encode(), prepare=prepare).statusmessage == "ANALYZE"
-    assert notices == [f"NOTICE: API table jira.projects {NOTHING}"] * 2
+    assert notices == [f"NOTICE: {PROJECTS}"] * 2
+    asked = [(request["path"], request["query"]) for request in demo.jira.requests()]
+    assert asked == [("/rest/api/3/project/search", {"maxResults": ["1"]})] * 2
 
 
 def test_of_a_mixed_list_the_rest_is_analyzed(admin: psycopg.Connection, notices: list[str]) -> None:
@@ -83,7 +85,7 @@ def test_of_a_mixed_list_the_rest_is_analyzed(admin: psycopg.Connection, notices
     assert analyzed(admin) == ["one", "two"]
     assert notices == [
         'WARNING: skipping "v" --- cannot analyze non-tables or special system tables',
-        f"NOTICE: API table jira.projects {NOTHING}",
+        f"NOTICE: {PROJECTS}",
     ]
 
 
@@ -94,7 +96,7 @@ def test_analyze_works_in_a_block_and_is_undone_with_it(admin: psycopg.Connectio
         admin.execute("ANALYZE")
         assert analyzed(admin) == ["one", "stored", "two"]
     assert analyzed(admin) == []
-    assert notices[0] == f"NOTICE: API table jira.projects {NOTHING}"
+    assert notices[0] == f"NOTICE: {PROJECTS}"
 
 
 def test_errors_are_postgresqls(admin: psycopg.Connection, notices: list[str]) -> None:
@@ -119,15 +121,32 @@ def test_who_may_not_analyze_is_told_so(connect: Connect) -> None:
     assert told == ['WARNING: permission denied to analyze "projects", skipping it']
 
 
-@pytest.mark.parametrize("sql", ["VACUUM jira.projects", "VACUUM ANALYZE jira.projects"])
-def test_vacuum_of_an_api_table_is_a_warning(admin: psycopg.Connection, notices: list[str], sql: str) -> None:
-    assert admin.execute(sql.encode()).statusmessage == "VACUUM"
-    assert notices == ['WARNING: skipping "projects" --- cannot vacuum non-tables or special system tables']
+SKIPPED = 'WARNING: skipping "projects" --- cannot vacuum non-tables or special system tables'
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("VACUUM jira.projects", [SKIPPED]),
+        ("VACUUM ANALYZE jira.projects", [SKIPPED, f"NOTICE: {PROJECTS}"]),
+        ("VACUUM (ANALYZE) jira.projects", [SKIPPED, f"NOTICE: {PROJECTS}"]),
+        ("VACUUM (ANALYZE off) jira.projects", [SKIPPED]),
+        ("VACUUM ANALYZE av.one, jira.projects", [SKIPPED]),
+    ],
+)
+@pytest.mark.parametrize("prepare", [False, True])
+def test_vacuum_of_an_api_table_is_a_warning_and_may_analyze_it(
+    admin: psycopg.Connection, notices: list[str], sql: str, told: list[str], prepare: bool
+) -> None:
+    assert admin.execute(sql.encode(), prepare=prepare).statusmessage == "VACUUM"
+    assert notices == told
 
 
 def test_vacuum_in_a_block_or_beside_another_statement_stays_refused(admin: psycopg.Connection) -> None:
     with pytest.raises(psycopg.errors.ActiveSqlTransaction), admin.transaction():
         admin.execute("VACUUM")
+    with pytest.raises(psycopg.errors.ActiveSqlTransaction), admin.transaction():
+        admin.execute("VACUUM ANALYZE jira.projects")
     assert refused(admin, "SELECT key FROM jira.projects; VACUUM").sqlstate == "25001"
     # Right after a statement that was run, it is a statement of its own again.
     admin.execute("SELECT key FROM jira.projects")

@@ -154,6 +154,7 @@ async def test_tables_name_keys_as_the_catalog_does() -> None:
             "description": "Issues of a repository.",
             "primary_key": ["ticket"],
             "key_columns": ["owner"],
+            "size_request": None,
         }
     ]
 

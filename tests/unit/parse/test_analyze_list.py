@@ -41,7 +41,18 @@ def test_options_that_may_be_wrong_are_left_to_postgresql() -> None:
     assert read_analyze("ANALYZE (VERBOSE off) a") is not None
 
 
-@pytest.mark.parametrize("text", ["ANALYZE", "VACUUM", "VACUUM a", "VACUUM (ANALYZE) a", "VACUUM ANALYZE a"])
+def test_a_vacuum_that_analyzes_is_read_unless_its_options_have_to_be_judged() -> None:
+    for text in ("VACUUM ANALYZE a, b", "VACUUM (VERBOSE, ANALYZE) a, b"):
+        listed = read_analyze(text)
+        assert listed is not None
+        assert listed.vacuum
+        assert [entry.name for entry in listed.relations] == ["a", "b"]
+    assert read_analyze("VACUUM (ANALYZE false) a") is None
+    assert read_analyze("VACUUM (FULL, ANALYZE) a") is None
+
+
+@pytest.mark.parametrize("text", ["ANALYZE", "VACUUM", "VACUUM ANALYZE", "VACUUM a", "VACUUM (FREEZE) a"])
 def test_only_analyze_with_a_list_is_not_postgresqls_alone(text: str) -> None:
     assert parse_statements(text)[0].kind is StatementKind.OTHER
-    assert parse_statements("ANALYZE a")[0].kind is StatementKind.ANALYZE
+    for analyzed in ("ANALYZE a", "VACUUM ANALYZE a", "VACUUM (ANALYZE) a"):
+        assert parse_statements(analyzed)[0].kind is StatementKind.ANALYZE

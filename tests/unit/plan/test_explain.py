@@ -17,6 +17,7 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, ParsedQuery, RowFilter, Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
+from omnisql_server.model.statistics import Origin, Statistic
 from omnisql_server.plan.explain import explain_json, explain_text, predicate_text
 
 PATH = AccessPath(name="by_repository", request="GET /repos/{owner}/{repo}/issues", keys=("owner", "repo"))
@@ -80,6 +81,7 @@ ISSUES = ScanPlan(
     not_pushed=(NotPushed(condition='"i"."title" LIKE \'%x%\'', reason="the API cannot evaluate this literal"),),
     limit_reason="a condition has to be evaluated after the fetch",
     calls_expected=10,
+    rows_expected=900,
 )
 
 
@@ -142,6 +144,7 @@ Query
         Pushed: state = 'open' (exact)
         Not Pushed: "i"."title" LIKE '%x%': the API cannot evaluate this literal
         Limit: not pushed: a condition has to be evaluated after the fetch
+        Rows: expected 900 for each combination of keys (a guess, nothing was observed)
         API Calls: minimum 1, expected 10, maximum ?"""
     )
 
@@ -225,6 +228,7 @@ def test_pushed_order_and_limit_are_shown() -> None:
     assert lines[9:] == (
         "        Order: created_at DESC (pushed)",
         "        Limit: 10 (pushed)",
+        "        Rows: expected 900 for each combination of keys (a guess, nothing was observed)",
         "        API Calls: minimum 1, expected 10, maximum 1",
     )
 
@@ -259,6 +263,7 @@ def test_policy_is_named_and_its_values_are_not_shown() -> None:
         "        Row Filter: policy rows-by-team",
         "        Row Filter: policy own-repos",
         "        Masked: title by policy no-titles",
+        "        Rows: expected 900 for each combination of keys (a guess, nothing was observed)",
         "        API Calls: minimum 1, expected 10, maximum ?",
     )
     assert "hidden" not in explain_json(query_plan(filtered()), "duckdb", "proved", {"scan_0": report()})
@@ -304,6 +309,9 @@ def test_json_is_one_document_with_a_plan() -> None:
                         "Minimum API Calls": 1,
                         "Expected API Calls": 10,
                         "Maximum API Calls": None,
+                        "Expected Rows": 900,
+                        "Statistic": None,
+                        "Actual Access Path": "by_repository",
                         "Actual Requests": 3,
                         "Actual Revalidated": 1,
                         "Actual Pages": 3,
@@ -323,6 +331,39 @@ def test_json_is_one_document_with_a_plan() -> None:
             }
         }
     ]
+
+
+def test_statistics_say_where_the_expected_rows_come_from() -> None:
+    seen = Statistic(
+        rows=7.25, pages=1, calls=1, latency_ms=50, sightings=3, seen_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    )
+
+    def rows_line(statistic: Statistic) -> str:
+        lines = explain_text(query_plan(replace(ISSUES, statistic=statistic, rows_expected=7.25)), "duckdb", "", None)
+        return lines[-2].strip()
+
+    expected = "Rows: expected 7.2 for each combination of keys"
+    assert rows_line(seen) == f"{expected} (observed 3 times, last at 2026-01-02 03:04)"
+    assert rows_line(replace(seen, origin=Origin.SOURCE, stale=True)) == (
+        f"{expected} (the source's total, last at 2026-01-02 03:04, stale)"
+    )
+    shown = json.loads(explain_json(query_plan(replace(ISSUES, statistic=seen)), "duckdb", "", None))
+    assert shown[0]["Plan"]["Plans"][0]["Statistic"] == {
+        "Origin": "observed",
+        "Sightings": 3,
+        "Seen At": "2026-01-02T03:04:00+00:00",
+        "Stale": False,
+    }
+
+
+def test_a_key_join_shows_when_it_is_given_up_and_whether_it_was() -> None:
+    full = replace(ISSUES, path=replace(PATH, name="all", request="GET /issues"), calls_expected=9)
+    keyed = replace(ISSUES, otherwise=full)
+    lines = explain_text(query_plan(keyed), "duckdb", "", {"scan_0": report(access_path="all")})
+    assert "        Otherwise: all, GET /issues, if the keys need more than 9 API calls" in lines
+    assert "        Read By: all, once the keys were known" in lines
+    shown = json.loads(explain_json(query_plan(keyed), "duckdb", "", None))
+    assert shown[0]["Plan"]["Plans"][0]["Otherwise"] == {"Access Path": "all", "Expected API Calls": 9}
 
 
 def test_json_hides_costs_when_asked() -> None:

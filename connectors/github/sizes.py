@@ -1,0 +1,115 @@
+"""The sizes of GitHub's tables in at most four calls: by the last page of a listing, or by the total of a search.
+
+After GitHub's REST documentation, version 2022-11-28. A listing with pages of one row has as many pages as rows. Issues
+and pull requests are counted over all repositories by search; of other tables a few repositories are sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from connectors.github.requests import ACCEPT, PER_PAGE_MAX
+from connectors.sdk.connector import FetchContext
+from connectors.sdk.errors import EmptyResult, Fatal
+from connectors.sdk.extract import path
+from connectors.sdk.pagination import last_page
+from connectors.sdk.request import Request, Response, filled
+from connectors.sdk.sizes import TableSize, rows_by_last_page, rows_by_total
+from connectors.sdk.transport import Transport
+
+REPOSITORY = ("owner", "repo")
+SAMPLED_REPOSITORIES = 3
+OWNERS_MAX = 10
+"""More owners than this are not put into one search."""
+
+_TOTAL = path("total_count")
+_OWNER, _NAME = path("owner.login"), path("name")
+_SEARCHED = {"issues": ("is:issue", "is:pr"), "pull_requests": ("is:pr",)}
+_LISTED = {
+    "issues": ("/repos/{owner}/{repo}/issues", (("state", "all"),)),
+    "pull_requests": ("/repos/{owner}/{repo}/pulls", (("state", "all"),)),
+    "issue_comments": ("/repos/{owner}/{repo}/issues/comments", ()),
+    "commits": ("/repos/{owner}/{repo}/commits", ()),
+    "releases": ("/repos/{owner}/{repo}/releases", ()),
+    "workflow_runs": ("/repos/{owner}/{repo}/actions/runs", ()),
+    "labels": ("/repos/{owner}/{repo}/labels", ()),
+}
+_GONE = frozenset({404, 409, 410, 451})
+"""Statuses of a listing of a repository that has none: no issues, no commits, or not to be seen."""
+
+
+async def measure(transport: Transport, table: str, context: FetchContext) -> TableSize | None:
+    """Return the rows of a table: of repositories in all, of everything else for a repository on average."""
+    if table == "repositories":
+        rows = rows_by_last_page(await transport.send(_repositories(1), context), lambda body: body)
+        return None if rows is None else TableSize(rows=rows)
+    if table not in _LISTED:
+        return None
+    first = await transport.send(_repositories(PER_PAGE_MAX), context)
+    names = _names(first)
+    owners = list(dict.fromkeys(owner for owner, _ in names))
+    if not names:
+        return TableSize(rows=0, keys=REPOSITORY)
+    if table in _SEARCHED and last_page(first) is None and len(owners) <= OWNERS_MAX:
+        return await _searched(transport, table, owners, len(names), context)
+    return await _sampled(transport, table, names, context)
+
+
+async def _searched(
+    transport: Transport, table: str, owners: Sequence[str], repositories: int, context: FetchContext
+) -> TableSize | None:
+    among = " ".join(f"user:{owner}" for owner in owners)
+    rows = 0
+    for kind in _SEARCHED[table]:
+        request = _request("/search/issues", {}, (("q", f"{kind} {among}"), ("per_page", "1")), bucket="search")
+        total = rows_by_total(await transport.send(request, context), _TOTAL)
+        if total is None:
+            return None
+        rows += total
+    return TableSize(rows=rows / repositories, keys=REPOSITORY)
+
+
+async def _sampled(
+    transport: Transport, table: str, names: Sequence[tuple[str, str]], context: FetchContext
+) -> TableSize | None:
+    template, parameters = _LISTED[table]
+    step = max(1, len(names) // SAMPLED_REPOSITORIES)
+    chosen = names[::step][:SAMPLED_REPOSITORIES]
+    counts: list[int] = []
+    for owner, repo in chosen:
+        request = _request(template, {"owner": owner, "repo": repo}, (*parameters, ("per_page", "1")))
+        try:
+            response = await transport.send(request, context)
+        except EmptyResult:
+            counts.append(0)
+            continue
+        told = rows_by_total(response, _TOTAL) if table == "workflow_runs" else None
+        count = rows_by_last_page(response, lambda body: body) if told is None else told
+        if count is not None:
+            counts.append(count)
+    if not counts:
+        return None
+    return TableSize(rows=sum(counts) / len(counts), keys=REPOSITORY, sampled=len(chosen) < len(names))
+
+
+def _repositories(per_page: int) -> Request:
+    return _request("/user/repos", {}, (("sort", "created"), ("direction", "asc"), ("per_page", str(per_page))))
+
+
+def _names(response: Response) -> list[tuple[str, str]]:
+    if not isinstance(response.body, list):
+        raise Fatal(message="the answer of /user/repos is not a list of objects")
+    return [(str(_OWNER(row)), str(_NAME(row))) for row in response.body]
+
+
+def _request(
+    template: str, keys: Mapping[str, str], parameters: tuple[tuple[str, str], ...], bucket: str = "core"
+) -> Request:
+    return Request(
+        template=template,
+        path=filled(template, **keys),
+        parameters=parameters,
+        accept=ACCEPT,
+        empty_statuses=_GONE if keys else frozenset(),
+        bucket=bucket,
+    )

@@ -1,0 +1,210 @@
+"""A scan before it is decided how it is read: columns, conditions and policy brought together, and every usable path.
+
+Pure. A row filter of policy joins the query's own conditions, so that it saves calls; a predicate on a masked column is
+never sent, or the API would answer for the value that is hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from catalog.types import BY_OID
+from connectors.sdk.scan import Operator, Predicate
+from connectors.sdk.table import Table
+from omnisql_server.errors import ConfigurationInvalid, NotSupported
+from omnisql_server.model.plan import DeferredKey, NotPushed
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, RowFilter
+from omnisql_server.model.relation import Relation
+from omnisql_server.model.statistics import TableStatistics
+from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
+from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
+from omnisql_server.plan.joins import JoinScan
+from omnisql_server.plan.limit import TopRows, top_rows
+from omnisql_server.plan.links import Link, find_links
+from omnisql_server.plan.paths import ChosenPath, usable_paths
+
+MASKED_TO_NOTHING = "null"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSource:
+    """An occurrence with its API table and what is known of that."""
+
+    occurrence: Occurrence
+    table: Table
+    known: TableStatistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadTree:
+    """What planning takes from a tree: conditions of every scan, whose first rows are the answer, who keys whom."""
+
+    found: dict[str, ScanConditions]
+    top: TopRows | None
+    links: tuple[Link, ...] = ()
+
+
+def read_tree(query: BoundQuery) -> ReadTree:
+    """Read what planning needs from a bound tree, or nothing from a statement without one."""
+    collector = ConditionCollector(query.occurrences)
+    if query.tree is None:
+        return ReadTree(found=collector.found, top=None)
+    return ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree), links=find_links(query.tree))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A scan before it is decided how it is read; `empty` says why it need not be."""
+
+    relation: Relation
+    table: Table
+    columns: tuple[str, ...]
+    wanted: tuple[Wanted, ...]
+    kept: tuple[NotPushed, ...]
+    filters: tuple[RowFilter, ...]
+    masks: Mapping[str, Mask]
+    join: JoinScan
+    empty: str | None = None
+
+
+def draft_scan(
+    authorized: AuthorizedQuery,
+    source: ScanSource,
+    read: ReadTree,
+    combinations_max: int,
+    links: Mapping[str, tuple[DeferredKey, ...]],
+) -> Draft:
+    """Bring together what is asked of one scan, and every way to read it; keys of `links` may come from other scans.
+
+    Raises:
+        KeyColumnRequired: it cannot be read without a value for some columns.
+        LimitExceeded: too many key combinations.
+        ConfigurationInvalid: policy names a column that the table has not.
+        NotSupported: the foreign table's columns are not the API's.
+    """
+    occurrence, table = source.occurrence, source.table
+    relation, name = occurrence.relation, occurrence.scan_name
+    filters, masks = authorized.filters.get(name, ()), authorized.masks.get(name, {})
+    _check_policy(table, filters, masks)
+    _check_columns(table, occurrence)
+    found = read.found[name]
+    columns = _columns(occurrence, filters, frozenset(c for c, m in masks.items() if m.kind == MASKED_TO_NOTHING))
+    wanted, kept_back = _wanted(relation, found, filters, frozenset(masks))
+    try:
+        reduced = reduce_conditions(wanted)
+        empty = next((f"policy {rule.policy} shows no row" for rule in filters if not rule.values), None)
+    except NoRowCanMatch as proof:
+        reduced, empty = (), str(proof)
+    candidates: tuple[ChosenPath, ...] = ()
+    if empty is None:
+        names = frozenset(columns)
+        candidates = usable_paths(
+            table, relation.qualified_name, reduced, names, combinations_max, frozenset(links), source.known
+        )
+    residuals = tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.residuals)
+    join = JoinScan(
+        scan_name=name,
+        candidates=candidates,
+        links=links,
+        distinct=_distinct(relation, reduced),
+        unique=_unique(relation, table),
+    )
+    return Draft(
+        relation=relation,
+        table=table,
+        columns=columns,
+        wanted=reduced,
+        kept=(*kept_back, *residuals),
+        filters=filters,
+        masks=masks,
+        join=join,
+        empty=empty,
+    )
+
+
+def _distinct(relation: Relation, wanted: Iterable[Wanted]) -> dict[str, int]:
+    """Return how many values the statement leaves to attributes."""
+    counts: dict[str, int] = {}
+    for item in wanted:
+        if item.predicate.operator in (Operator.EQ, Operator.IN):
+            value = item.predicate.value
+            counts[item.predicate.column] = len(value) if isinstance(value, tuple) else 1
+    return {a.name: counts[a.api_column] for a in relation.attributes if a.api_column in counts}
+
+
+def _unique(relation: Relation, table: Table) -> frozenset[str]:
+    named = {attribute.api_column: attribute.name for attribute in relation.attributes}
+    if not all(column in named for column in table.primary_key):
+        return frozenset()
+    return frozenset(named[column] for column in table.primary_key)
+
+
+def _check_policy(table: Table, filters: Iterable[RowFilter], masks: Mapping[str, Mask]) -> None:
+    """Refuse to read a table of which policy names a column that it has not: what should be hidden is not known.
+
+    Raises:
+        ConfigurationInvalid: it does.
+    """
+    known = {column.name for column in table.columns}
+    named = [(rule.policy, rule.column) for rule in filters] + [(mask.policy, name) for name, mask in masks.items()]
+    for policy, column in named:
+        if column not in known:
+            raise ConfigurationInvalid(message=f"policy {policy} names column {column}, which {table.name} has not")
+
+
+def _check_columns(table: Table, occurrence: Occurrence) -> None:
+    """Refuse a foreign table whose columns are not the API's: PostgreSQL lets its owner declare any.
+
+    Raises:
+        NotSupported: a column has no counterpart, or one of another type.
+    """
+    relation = occurrence.relation
+    for name in occurrence.columns:
+        attribute = relation.attribute(name)
+        declared = next((c for c in table.columns if attribute is not None and c.name == attribute.api_column), None)
+        if attribute is None or declared is None:
+            raise NotSupported(message=f"column {relation.qualified_name}.{name} has no counterpart in the API's table")
+        wanted = BY_OID.get(attribute.type_oid)
+        if wanted is not None and wanted != declared.type and {wanted.name, declared.type.name} != {"text", "varchar"}:
+            raise NotSupported(
+                message=f"column {relation.qualified_name}.{name} is declared as {attribute.type_sql}, "
+                f"but has type {declared.type_name} in the API's table",
+                hint="ALTER FOREIGN TABLE .. ALTER COLUMN .. TYPE gives it that type",
+            )
+
+
+def _columns(occurrence: Occurrence, filters: Iterable[RowFilter], hidden: frozenset[str]) -> tuple[str, ...]:
+    """Return the API columns to fetch: those used and those that policy looks at, less those masked to null."""
+    attributes = (occurrence.relation.attribute(name) for name in occurrence.columns)
+    used = [a.api_column for a in attributes if a is not None and a.api_column and a.api_column not in hidden]
+    return tuple(dict.fromkeys([*used, *(rule.column for rule in filters)]))
+
+
+def _wanted(
+    relation: Relation, found: ScanConditions, filters: Iterable[RowFilter], masked: frozenset[str]
+) -> tuple[list[Wanted], list[NotPushed]]:
+    wanted: list[Wanted] = []
+    kept_back: list[NotPushed] = []
+    for condition in found.conditions:
+        attribute = relation.attribute(condition.column)
+        if attribute is None or attribute.api_column is None:
+            continue
+        if attribute.api_column in masked:
+            kept_back.append(NotPushed(condition=condition.sql, reason="the column is masked by policy"))
+            continue
+        predicate = Predicate(column=attribute.api_column, operator=condition.operator, value=condition.value)
+        wanted.append(Wanted(predicate=predicate, sql=condition.sql))
+    for rule in filters:
+        if rule.values and (predicate_or_none := _filter_predicate(rule)) is not None:
+            wanted.append(Wanted(predicate=predicate_or_none, sql=f"policy {rule.policy}", policy=rule.policy))
+    return wanted, kept_back
+
+
+def _filter_predicate(rule: RowFilter) -> Predicate | None:
+    if not rule.prefix:
+        return Predicate(column=rule.column, operator=Operator.IN, value=rule.values)
+    if len(rule.values) > 1:
+        return None
+    escaped = rule.values[0].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return Predicate(column=rule.column, operator=Operator.LIKE, value=escaped + "%")

@@ -1,0 +1,157 @@
+"""Who gives keys to whom: the order of scans with the least expected calls. Pure.
+
+Dynamic programming over sets of scans up to `EXHAUSTIVE_MAX`, beyond that the cheapest next scan is taken each time.
+Only scans that may take keys are ordered; all others begin at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+from omnisql_server.model.plan import DeferredKey
+from omnisql_server.plan.cost import RequestCost
+from omnisql_server.plan.paths import ChosenPath, batch_size
+
+EXHAUSTIVE_MAX = 10
+DISTINCT_VALUES = 200
+"""Distinct values of a column that is no key, when nothing is known; PostgreSQL's planner begins with the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinScan:
+    """A scan with every way to read it; without any, no request is needed and there are no rows.
+
+    `links` are by API column what its values may be taken from. `distinct` are the numbers of values of attributes that
+    the statement itself restricts, `unique` the attributes that together identify a row.
+    """
+
+    scan_name: str
+    candidates: tuple[ChosenPath, ...]
+    links: Mapping[str, tuple[DeferredKey, ...]] = field(default_factory=dict)
+    distinct: Mapping[str, int] = field(default_factory=dict)
+    unique: frozenset[str] = frozenset()
+
+    @property
+    def may_wait(self) -> bool:
+        """Say whether it can take keys from other scans."""
+        return any(candidate.deferred for candidate in self.candidates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """How a scan is to be read: its path, who gives it keys, and what is expected of it."""
+
+    scan: JoinScan
+    chosen: ChosenPath | None
+    keys: Mapping[str, DeferredKey] = field(default_factory=dict)
+    calls: int = 0
+    rows: float = 0.0
+
+    def distinct(self, attributes: Sequence[str]) -> float:
+        """Estimate the distinct combinations of some attributes among its rows."""
+        if self.scan.unique and self.scan.unique <= set(attributes):
+            return self.rows
+        return min(self.rows, prod(self.scan.distinct.get(name, DISTINCT_VALUES) for name in attributes))
+
+
+_Choices = dict[str, Choice]
+
+
+def order_scans(scans: Sequence[JoinScan]) -> _Choices:
+    """Choose how each scan is read; a scan that cannot be read by any of its paths is left out."""
+    known: _Choices = {}
+    for scan in scans:
+        if not scan.may_wait:
+            choice = _choose(scan, known)
+            if choice is not None:
+                known[scan.scan_name] = choice
+    waiting = [scan for scan in scans if scan.may_wait]
+    return _exhaustive(waiting, known) if len(waiting) <= EXHAUSTIVE_MAX else _greedy(waiting, known)
+
+
+def _exhaustive(waiting: Sequence[JoinScan], known: _Choices) -> _Choices:
+    """Find the best order of every set of scans from those of the sets that lack one."""
+    best: dict[int, tuple[int, _Choices]] = {0: (0, known)}
+    for done in range(1 << len(waiting)):
+        if done not in best:
+            continue
+        calls, choices = best[done]
+        for place, scan in enumerate(waiting):
+            if done & (1 << place):
+                continue
+            choice = _choose(scan, choices)
+            if choice is None:
+                continue
+            total, reached = calls + choice.calls, done | (1 << place)
+            if reached not in best or total < best[reached][0]:
+                best[reached] = (total, {**choices, scan.scan_name: choice})
+    # Of sets as large, the cheapest: what none of them holds cannot be read at all.
+    return min(best.values(), key=lambda one: (-len(one[1]), one[0]))[1]
+
+
+def _greedy(waiting: Sequence[JoinScan], known: _Choices) -> _Choices:
+    left, choices = list(waiting), dict(known)
+    while left:
+        found = [choice for scan in left if (choice := _choose(scan, choices)) is not None]
+        if not found:
+            break
+        cheapest = min(found, key=lambda choice: choice.calls)
+        choices[cheapest.scan.scan_name] = cheapest
+        left.remove(cheapest.scan)
+    return choices
+
+
+def _choose(scan: JoinScan, known: Mapping[str, Choice]) -> Choice | None:
+    if not scan.candidates:
+        return Choice(scan=scan, chosen=None)
+    found = [choice for one in scan.candidates if (choice := _choice(scan, one, known)) is not None]
+    return min(found, key=_rank) if found else None
+
+
+def _rank(choice: Choice) -> tuple[bool, int, bool]:
+    chosen = choice.chosen
+    return chosen is not None and chosen.empty is None, choice.calls, bool(choice.keys)
+
+
+def _choice(scan: JoinScan, chosen: ChosenPath, known: Mapping[str, Choice]) -> Choice | None:
+    if not chosen.deferred:
+        rows = chosen.rows_expected * sum(batch_size(chosen.path, keys) for keys in chosen.keys)
+        return Choice(scan=scan, chosen=chosen, calls=chosen.calls_expected, rows=rows)
+    drivers = _drivers(scan, chosen.deferred, known)
+    if drivers is None:
+        return None
+    combinations = _combinations(drivers, known)
+    cost = RequestCost(path=chosen.path, rows=chosen.rows_expected, calls_per_row=chosen.calls_per_row)
+    return Choice(
+        scan=scan,
+        chosen=chosen,
+        keys=drivers,
+        calls=cost.calls_for_keys(chosen.deferred, combinations, len(chosen.keys)),
+        rows=combinations * len(chosen.keys) * chosen.rows_expected,
+    )
+
+
+def _drivers(scan: JoinScan, columns: Sequence[str], known: Mapping[str, Choice]) -> dict[str, DeferredKey] | None:
+    """Return who gives each key: one scan for all of them where that is possible, else the one with fewest values."""
+    available = {column: [key for key in scan.links.get(column, ()) if key.scan_name in known] for column in columns}
+    if not all(available.values()):
+        return None
+    together = [
+        {column: next(key for key in available[column] if key.scan_name == name) for column in columns}
+        for name in dict.fromkeys(key.scan_name for key in available[columns[0]])
+        if all(any(key.scan_name == name for key in available[column]) for column in columns)
+    ]
+    apart = {
+        column: min(keys, key=lambda key: known[key.scan_name].distinct([key.attribute]))
+        for column, keys in available.items()
+    }
+    return min([*together, apart], key=lambda drivers: _combinations(drivers, known))
+
+
+def _combinations(drivers: Mapping[str, DeferredKey], known: Mapping[str, Choice]) -> float:
+    attributes: dict[str, list[str]] = {}
+    for key in drivers.values():
+        attributes.setdefault(key.scan_name, []).append(key.attribute)
+    return prod(known[name].distinct(names) for name, names in attributes.items())
