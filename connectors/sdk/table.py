@@ -71,9 +71,10 @@ class AccessPath:
     which the API sorts exactly as PostgreSQL does, null placement included, up to `order_keys_max` keys at once.
     `page_rows_max` is the largest page.
     `batch` names the one key column whose values may be sent many at a time, `batch_keys_max` how many. `single` says
-    that a combination of keys, each value of a batched one, matches one row at most. `parallel` says that pages after the first can be read at once.
-    `rows_max` is the API's own cap on a result, None when it has none: a capped path must report truncation.
-    `columns` are those it can fill, None for all that need no hydrate. `request` describes the request for people.
+    that a combination of keys, each value of a batched one, matches one row at most. `parallel` says that pages after
+    the first can be read at once. `rows_max` is the API's own cap on a result, None when it has none: a path with one
+    must report truncation. `columns` are those it can fill, None for all that need no hydrate. `request` describes the
+    request for people.
     """
 
     name: str

@@ -15,6 +15,9 @@ from omnisql_server.plan.cost import RequestCost
 from omnisql_server.plan.paths import ChosenPath, batch_size
 
 EXHAUSTIVE_MAX = 10
+STATES_MAX = 64
+"""States kept of all sets of one size class: eight of each set of three scans, one where there are more than five."""
+
 DISTINCT_VALUES = 200
 """Distinct values of a column that is no key, when nothing is known; PostgreSQL's planner begins with the same."""
 
@@ -72,23 +75,49 @@ def order_scans(scans: Sequence[JoinScan]) -> _Choices:
 
 
 def _exhaustive(waiting: Sequence[JoinScan], known: _Choices) -> _Choices:
-    """Find the best order of every set of scans from those of the sets that lack one."""
-    best: dict[int, tuple[int, _Choices]] = {0: (0, known)}
+    """Find the best order of every set of scans from those of the sets that lack one.
+
+    What costs more may leave fewer rows, and so fewer keys for the rest: a few states of each set are kept.
+    """
+    states_max = max(1, STATES_MAX >> len(waiting))
+    best: dict[int, list[_State]] = {0: [_State(calls=0, rows=0.0, choices=known)]}
     for done in range(1 << len(waiting)):
-        if done not in best:
-            continue
-        calls, choices = best[done]
-        for place, scan in enumerate(waiting):
-            if done & (1 << place):
-                continue
-            choice = _choose(scan, choices)
-            if choice is None:
-                continue
-            total, reached = calls + choice.calls, done | (1 << place)
-            if reached not in best or total < best[reached][0]:
-                best[reached] = (total, {**choices, scan.scan_name: choice})
+        for state in best.get(done, ()):
+            for place, scan in enumerate(waiting):
+                if done & (1 << place):
+                    continue
+                reached = best.setdefault(done | (1 << place), [])
+                for choice in _choices(scan, state.choices):
+                    _keep(reached, state.followed_by(choice), states_max)
+    found = [state for states in best.values() for state in states]
     # Of sets as large, the cheapest: what none of them holds cannot be read at all.
-    return min(best.values(), key=lambda one: (-len(one[1]), one[0]))[1]
+    return min(found, key=lambda state: (-len(state.choices), state.calls)).choices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """Scans in some order: the calls for all of them, and how many rows they give."""
+
+    calls: int
+    rows: float
+    choices: _Choices
+
+    def followed_by(self, choice: Choice) -> _State:
+        return _State(
+            calls=self.calls + choice.calls,
+            rows=self.rows + choice.rows,
+            choices={**self.choices, choice.scan.scan_name: choice},
+        )
+
+
+def _keep(states: list[_State], state: _State, states_max: int) -> None:
+    """Keep a state unless another one has no more calls and no more rows."""
+    if any(other.calls <= state.calls and other.rows <= state.rows for other in states):
+        return
+    states[:] = [other for other in states if other.calls < state.calls or other.rows < state.rows]
+    states.append(state)
+    states.sort(key=lambda one: one.calls)
+    del states[states_max:]
 
 
 def _greedy(waiting: Sequence[JoinScan], known: _Choices) -> _Choices:
@@ -104,10 +133,15 @@ def _greedy(waiting: Sequence[JoinScan], known: _Choices) -> _Choices:
 
 
 def _choose(scan: JoinScan, known: Mapping[str, Choice]) -> Choice | None:
+    return next(iter(_choices(scan, known)), None)
+
+
+def _choices(scan: JoinScan, known: Mapping[str, Choice]) -> list[Choice]:
+    """Return the ways to read a scan after those known, the cheapest first; of equal ones, one that does not wait."""
     if not scan.candidates:
-        return Choice(scan=scan, chosen=None)
+        return [Choice(scan=scan, chosen=None)]
     found = [choice for one in scan.candidates if (choice := _choice(scan, one, known)) is not None]
-    return min(found, key=_rank) if found else None
+    return sorted(found, key=_rank)
 
 
 def _rank(choice: Choice) -> tuple[bool, int, bool]:
