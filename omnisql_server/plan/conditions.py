@@ -29,10 +29,14 @@ class Equality:
 
 @dataclass(slots=True)
 class ScanConditions:
-    """What was found for one scan: conditions, and conjuncts that mention it and were not recognized."""
+    """What was found for one scan: conditions, and conjuncts that mention it and were not recognized.
+
+    Those `beyond` hold for what a LIMIT of the scan's own query has left: they do not stand in its way.
+    """
 
     conditions: list[Condition] = field(default_factory=list)
     residuals: list[tuple[str, str]] = field(default_factory=list)
+    beyond: list[tuple[str, str]] = field(default_factory=list)
 
 
 class ConditionCollector:
@@ -117,10 +121,12 @@ class ConditionCollector:
         for branch in scope.set_operation_scopes:
             self._note(branch, sql, reason)
         for _, source in scope.selected_sources.values():
-            if isinstance(source, exp.Table):
-                self._scan(source).residuals.append((sql, reason))
-            else:
+            if not isinstance(source, exp.Table):
                 self._note(source, sql, reason)
+            elif is_cut(scope.expression):
+                self._scan(source).beyond.append((sql, reason))
+            else:
+                self._scan(source).residuals.append((sql, reason))
 
     def _comparable(self, scope: Scope, condition: Condition) -> bool:
         """Say whether a column has values of the condition's type, so that the constant means the same for it."""

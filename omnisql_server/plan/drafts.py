@@ -41,7 +41,7 @@ class ReadTree:
     """What planning takes from a tree: conditions of every scan, whose first rows are the answer, who keys whom."""
 
     found: dict[str, ScanConditions]
-    top: TopRows | None
+    top: Mapping[str, TopRows]
     links: tuple[Link, ...] = ()
 
 
@@ -49,19 +49,23 @@ def read_tree(query: BoundQuery) -> ReadTree:
     """Read what planning needs from a bound tree, or nothing from a statement without one."""
     collector = ConditionCollector(query.occurrences)
     if query.tree is None:
-        return ReadTree(found=collector.found, top=None)
+        return ReadTree(found=collector.found, top={})
     return ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree), links=find_links(query.tree))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A scan before it is decided how it is read; `empty` says why it need not be."""
+    """A scan before it is decided how it is read; `empty` says why it need not be.
+
+    Conditions `beyond` apply to what a LIMIT has left, those `kept` before that.
+    """
 
     relation: Relation
     table: Table
     columns: tuple[str, ...]
     wanted: tuple[Wanted, ...]
     kept: tuple[NotPushed, ...]
+    beyond: tuple[NotPushed, ...]
     filters: tuple[RowFilter, ...]
     masks: Mapping[str, Mask]
     join: JoinScan
@@ -116,6 +120,7 @@ def draft_scan(
         columns=columns,
         wanted=reduced,
         kept=(*kept_back, *residuals),
+        beyond=tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.beyond),
         filters=filters,
         masks=masks,
         join=join,

@@ -19,10 +19,25 @@ class TopRows:
     order: tuple[tuple[str, Direction], ...]
 
 
-def top_rows(tree: exp.Expr) -> TopRows | None:
-    """Return the scan whose first rows answer the whole statement, None where joins or groups stand between."""
-    scope = build_scope(tree)
-    if scope is None or not isinstance(scope.expression, exp.Select):
+def top_rows(tree: exp.Expr) -> dict[str, TopRows]:
+    """Return by name the scans of which first rows are enough: they answer the statement, or a subquery of it.
+
+    Joins and groups must not stand between. A subquery that depends on the query around it has other first rows for
+    each of that one's rows.
+    """
+    root = build_scope(tree)
+    scopes = list(root.traverse()) if root is not None else []
+    found = [
+        top
+        for scope in scopes
+        if scope is root or not scope.external_columns
+        if (top := _top_of(scope, whole=scope is root)) is not None
+    ]
+    return {top.scan_name: top for top in found}
+
+
+def _top_of(scope: Scope, *, whole: bool) -> TopRows | None:
+    if not isinstance(scope.expression, exp.Select):
         return None
     limit = _count(scope.expression.args.get("limit"))
     if limit is None:
@@ -31,6 +46,10 @@ def top_rows(tree: exp.Expr) -> TopRows | None:
     offset = _count(offset_clause) if offset_clause is not None else 0
     order = _order(scope.expression)
     if offset is None or order is None:
+        return None
+    sources = [source for _, source in scope.selected_sources.values()]
+    if not whole and not all(isinstance(source, exp.Table) for source in sources):
+        # What is read below may be a WITH query that others read as well.
         return None
     return _descend(scope, limit + offset, order)
 

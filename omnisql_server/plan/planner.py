@@ -81,7 +81,9 @@ def _plan_scans(
         if draft.join.scan_name not in choices:
             # It could take its keys from scans that cannot be read themselves.
             raise _lacking(draft, combinations_max)
-    return tuple(_scan_plan(draft, choices[draft.join.scan_name], read.top) for draft in drafts)
+    return tuple(
+        _scan_plan(draft, choices[draft.join.scan_name], read.top.get(draft.join.scan_name)) for draft in drafts
+    )
 
 
 def _links(authorized: AuthorizedQuery, found: Iterable[Link]) -> dict[str, dict[str, tuple[DeferredKey, ...]]]:
@@ -152,8 +154,8 @@ def _scan_plan(draft: Draft, choice: Choice, top: TopRows | None) -> ScanPlan:
     chosen = choice.chosen
     if chosen is None:
         return _empty_scan(draft)
-    mine = top if top is not None and top.scan_name == draft.join.scan_name else None
-    planned = _plan_chosen(draft, chosen, choice.keys, mine)
+    # Keys come from other rows than those that the statement would cut away.
+    planned = _plan_chosen(draft, chosen, choice.keys, top if not chosen.deferred else None)
     if not chosen.deferred:
         return planned
     alone = [candidate for candidate in draft.join.candidates if not candidate.deferred]
@@ -189,7 +191,7 @@ def _plan_chosen(draft: Draft, chosen: ChosenPath, keys: Mapping[str, DeferredKe
             for given in chosen.keys
         ),
         pushed=chosen.pushed,
-        not_pushed=(*chosen.not_pushed, *draft.kept),
+        not_pushed=(*chosen.not_pushed, *draft.kept, *draft.beyond),
         filters=draft.filters,
         masks=draft.masks,
         limit=limit,

@@ -58,6 +58,27 @@ def planned_query(query: BoundQuery, table: Table | None = None, policy: Rules |
     return plan(authorized, lambda _: table or api_table(SORTED), 100)
 
 
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("SELECT c.name FROM (SELECT id FROM t ORDER BY id DESC LIMIT 10) i JOIN u c ON c.id = i.id", 10),
+        ("SELECT name FROM u WHERE id IN (SELECT id FROM t ORDER BY id LIMIT 3)", 3),
+        ("SELECT id FROM (SELECT id, name FROM t ORDER BY id LIMIT 4 OFFSET 1) i WHERE length(name) > 2", 5),
+        ("WITH i AS (SELECT id FROM t LIMIT 6) SELECT a.id FROM i a JOIN i b ON a.id = b.id", 6),
+        ("SELECT i.id FROM (SELECT id FROM t WHERE length(name) > 2 LIMIT 4) i JOIN u ON u.id = i.id", None),
+        ("SELECT u.id, x.name FROM u CROSS JOIN LATERAL (SELECT name FROM t WHERE t.id = u.id LIMIT 1) x", None),
+        ("SELECT u.id, x.name FROM u CROSS JOIN LATERAL (SELECT name FROM t ORDER BY u.id LIMIT 1) x", None),
+        ("WITH i AS (SELECT id FROM t) SELECT a.id FROM (SELECT id FROM i LIMIT 2) a JOIN i b ON a.id = b.id", None),
+        ("SELECT i.id FROM (SELECT t.id FROM t JOIN v ON v.id = t.id LIMIT 4) i JOIN u ON u.id = i.id", None),
+    ],
+)
+def test_a_limit_of_a_subquery_is_pushed_to_its_scan(text: str, limit: int | None) -> None:
+    (scan,) = (scan for scan in planned(text).scans if scan.relation.name == "t")
+    assert scan.limit == limit
+    others = [other.limit for other in planned(text).scans if other.relation.name != "t"]
+    assert others == [None] * len(others)
+
+
 def only(text: str, table: Table | None = None, policy: Rules | None = None) -> ScanPlan:
     (scan,) = planned(text, table, policy).scans
     return scan
