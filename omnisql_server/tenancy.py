@@ -28,11 +28,11 @@ from connectors.sdk.connector import Connector, Source
 from omnisql_server.errors import TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
-from omnisql_server.fetch.sources import ResolveSource, Sources
+from omnisql_server.fetch.sources import Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.kept_rows import TenantKept
 from omnisql_server.limits.limiter import SourceLimiter
-from omnisql_server.manage.analyze import AnalyzedTenant, AnalyzeManager
+from omnisql_server.manage.analyze import AnalyzeManager
 from omnisql_server.manage.kept import ManageCalls
 from omnisql_server.manage.managed import Manage
 from omnisql_server.manage.managers import SourceBounds, manage_sources
@@ -253,16 +253,7 @@ class Tenancy:
         if record.owner is not None:
             await update_database(cluster, record.database, record.owner)
         async with AsyncExitStack() as stack:
-
-            @asynccontextmanager
-            async def tenant_connection() -> AsyncIterator[Connection]:
-                # Of a cluster that runs: without sessions it may have made room for another.
-                async with self._services.clusters.lease(record.cluster, record.dsn) as running:
-                    connection = await running.connect(running.superuser, record.database)
-                    try:
-                        yield connection
-                    finally:
-                        await connection.close()
+            tenant_connection = partial(self._tenant_connection, record)
 
             async def load() -> Snapshot:
                 async with tenant_connection() as connection:
@@ -283,8 +274,12 @@ class Tenancy:
             )
             data_key = partial(self._services.data_key, record.id)
             cache = TenantCache(self._shared, tenant=record.id.hex, data_key=data_key)
-            sources = self._sources(
-                record.name, lambda server, view: management.resolver.resolve(server, view, tenant.snapshot), cache
+            sources = Sources(
+                connector_named=self._connector,
+                resolve=lambda server, view: management.resolver.resolve(server, view, tenant.snapshot),
+                limiter_for=lambda source: _limiter(self._services, record.name, source),
+                open_max=settings.fetch.open_sources_max,
+                cache_of=cache.of,
             )
             stack.push_async_callback(sources.close)
             pool = InstancePool(_instance_settings(settings))
@@ -307,20 +302,19 @@ class Tenancy:
                 managers=_managers(management.managers, tenant, settings),
             )
             stack.push_async_callback(statistics.flush)
-            writing = asyncio.create_task(statistics.serve())
-            stack.push_async_callback(_end, writing)
-            sweeping = asyncio.create_task(management.sweeper.serve())
-            stack.push_async_callback(_end, sweeping)
+            for serving in (statistics.serve(), management.sweeper.serve()):
+                stack.push_async_callback(_end, asyncio.create_task(serving))
             return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
 
-    def _sources(self, tenant: str, resolve: ResolveSource, cache: TenantCache) -> Sources:
-        return Sources(
-            connector_named=self._connector,
-            resolve=resolve,
-            limiter_for=lambda source: _limiter(self._services, tenant, source),
-            open_max=self._services.settings.fetch.open_sources_max,
-            cache_of=cache.of,
-        )
+    @asynccontextmanager
+    async def _tenant_connection(self, record: control.Tenant) -> AsyncIterator[Connection]:
+        # Of a cluster that runs: without sessions it may have made room for another.
+        async with self._services.clusters.lease(record.cluster, record.dsn) as running:
+            connection = await running.connect(running.superuser, record.database)
+            try:
+                yield connection
+            finally:
+                await connection.close()
 
     def _connector(self, name: str) -> Connector:
         known = self._connectors.get(name)
@@ -341,17 +335,6 @@ def _limiter(services: Services, tenant: str, source: Source) -> SourceLimiter:
     )
 
 
-def _analyze(tenant: Tenant, settings: Settings) -> AnalyzeManager:
-    analyzed = AnalyzedTenant(
-        api_wrappers=lambda: tenant.wrappers,
-        is_api_table=tenant.is_api_table,
-        open_table=tenant.open_table,
-        server_oid=tenant.server_oid,
-        statistics=tenant.statistics,
-    )
-    return AnalyzeManager(analyzed, timeout_s=settings.fetch.scan_timeout_s)
-
-
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
@@ -362,7 +345,7 @@ def _managers(
 ) -> dict[StatementKind, Manage]:
     return {
         **of_sources,
-        StatementKind.ANALYZE: _analyze(tenant, settings),
+        StatementKind.ANALYZE: AnalyzeManager(tenant, timeout_s=settings.fetch.scan_timeout_s),
         StatementKind.CALL: ManageCalls(of_sources[StatementKind.CALL], tenant.kept),
     }
 

@@ -6,10 +6,10 @@ and names, has nothing to vacuum: PostgreSQL's own warning says so.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from math import ceil
+from typing import Protocol
 
 from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
@@ -33,18 +33,23 @@ SELECT pg_catalog.has_table_privilege(u.oid, 'MAINTAIN')
 """Whether the session's current user may analyze each of some relations, in order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalyzedTenant:
-    """What ANALYZE needs of a tenant: its API tables, open sources, the OIDs of servers, and where statistics are kept.
+class AnalyzedTenant(Protocol):
+    """What ANALYZE needs of a tenant, its `statistics` among it."""
 
-    `is_api_table` knows tables by schema and name. `server_oid` gives None for a server that is not committed yet.
-    """
-
-    api_wrappers: Callable[[], frozenset[str]]
-    is_api_table: Callable[[str | None, str], bool]
-    open_table: Callable[[Relation, SessionView], Awaitable[tuple[Table, OpenSource]]]
-    server_oid: Callable[[str], Awaitable[int | None]]
     statistics: StatisticsKeeper
+
+    @property
+    def wrappers(self) -> frozenset[str]:
+        """Return the wrappers of its servers."""
+
+    def is_api_table(self, schema: str | None, name: str) -> bool:
+        """Say whether it has an API table of this name in this schema."""
+
+    async def open_table(self, relation: Relation, view: SessionView) -> tuple[Table, OpenSource]:
+        """Return the API table behind a relation, and its source opened for a session."""
+
+    async def server_oid(self, name: str) -> int | None:
+        """Return the OID of a server, None while it is not committed."""
 
 
 class AnalyzeManager:
@@ -157,7 +162,7 @@ class AnalyzeManager:
         names = [(entry.schema, entry.name) for entry in listed.relations]
         resolved = [row[0] for row in rows_of((await view.backend.ask(ask_resolve(names)))[0])]
         answer = (await view.backend.ask(ask_detail(int(oid) for oid in resolved if oid)))[0]
-        relations = (read_relation(row, self._tenant.api_wrappers()) for row in rows_of(answer))
+        relations = (read_relation(row, self._tenant.wrappers) for row in rows_of(answer))
         known = {str(relation.oid): relation for relation in relations if relation.kind is RelationKind.API}
         return {place: known[oid] for place, oid in enumerate(resolved) if oid in known}
 

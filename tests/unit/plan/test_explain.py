@@ -8,124 +8,14 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-import sqlglot
+from explained import ISSUES, PATH, api_scan, query_plan, report
 
-from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
-from connectors.sdk.table import AccessPath, Column, Grade, Table
-from omnisql_server.model.plan import NotPushed, Pushed, QueryPlan, ScanPlan
-from omnisql_server.model.principal import Principal
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, ParsedQuery, RowFilter, Settings
-from omnisql_server.model.relation import Relation, RelationKind
-from omnisql_server.model.report import SourceReport
+from connectors.sdk.scan import Direction, Operator, Predicate, SortKey, Value
+from connectors.sdk.table import Grade
+from omnisql_server.model.plan import Pushed, ScanPlan
+from omnisql_server.model.query import Mask, RowFilter
 from omnisql_server.model.statistics import Origin, Statistic
 from omnisql_server.plan.explain import explain_json, explain_text, predicate_text
-
-PATH = AccessPath(name="by_repository", request="GET /repos/{owner}/{repo}/issues", keys=("owner", "repo"))
-TABLE = Table(
-    name="issues",
-    description="Issues.",
-    columns=tuple(Column(name=name, type_name="text", path=name) for name in ("owner", "repo", "state", "title")),
-    primary_key=("owner",),
-    access_paths=(PATH,),
-)
-RELATION = Relation(
-    oid=16500,
-    schema="github",
-    name="issues",
-    kind=RelationKind.API,
-    owner="admin",
-    attributes=(),
-    server="acme_github",
-    wrapper="github",
-    api_table="issues",
-)
-SETTINGS = Settings(
-    time_zone="UTC",
-    date_style="ISO, MDY",
-    interval_style="postgres",
-    extra_float_digits=1,
-    statement_timeout_ms=0,
-    engine="auto",
-    on_source_error="error",
-    max_api_calls=None,
-    current_user="ana",
-)
-OPEN = Pushed(
-    predicate=Predicate(column="state", operator=Operator.EQ, value="open"),
-    grade=Grade.EXACT,
-)
-
-
-def api_scan(repos: tuple[Value, ...], order: tuple[SortKey, ...] = (), limit: int | None = None) -> tuple[Scan, ...]:
-    return tuple(
-        Scan(
-            table="issues",
-            access_path="by_repository",
-            columns=("title",),
-            keys={"owner": "acme", "repo": repo},
-            order=order,
-            limit=limit,
-        )
-        for repo in repos
-    )
-
-
-ISSUES = ScanPlan(
-    scan_name="scan_0",
-    relation=RELATION,
-    table=TABLE,
-    path=PATH,
-    columns=("title", "created_at"),
-    scans=api_scan(("web",)),
-    pushed=(OPEN,),
-    not_pushed=(NotPushed(condition='"i"."title" LIKE \'%x%\'', reason="the API cannot evaluate this literal"),),
-    limit_reason="a condition has to be evaluated after the fetch",
-    calls_expected=10,
-    rows_expected=900,
-)
-
-
-def query_plan(
-    *scans: ScanPlan, sql: str | None = "SELECT 1 FROM scan_0 AS i JOIN scan_1 AS issues ON true"
-) -> QueryPlan:
-    tree = sqlglot.parse_one(sql, dialect="postgres") if sql else None
-    query = BoundQuery(
-        parsed=ParsedQuery(text="", references=(), named_columns=frozenset(), tree=tree),
-        tree=tree,
-        reason="",
-        occurrences=(),
-        relations={},
-        views={},
-        parameter_oids=(),
-        fields=(),
-        settings=SETTINGS,
-        catalog_sequence=1,
-    )
-    authorized = AuthorizedQuery(query=query, principal=Principal(tenant="acme", name="ana"))
-    return QueryPlan(authorized=authorized, scans=scans)
-
-
-def report(**changes: object) -> SourceReport:
-    ran = SourceReport(
-        scan_name="scan_0",
-        source="acme_github",
-        connector="github",
-        table="github.issues",
-        access_path="by_repository",
-        requests=3,
-        pages=3,
-        revalidated=1,
-        rows_fetched=250,
-        rows_returned=200,
-        bytes_received=12345,
-        pushed=(),
-        not_pushed=(),
-        complete=True,
-        incomplete_reason=None,
-        fetched_at=datetime(2026, 1, 1, tzinfo=UTC),
-        duration_ms=41.5,
-    )
-    return replace(ran, **changes)  # type: ignore[arg-type]
 
 
 def test_scan_shows_its_requests_and_why_conditions_stay_here() -> None:
@@ -269,6 +159,26 @@ def test_policy_is_named_and_its_values_are_not_shown() -> None:
     assert "hidden" not in explain_json(query_plan(filtered()), "duckdb", "proved", {"scan_0": report()})
 
 
+ACTUAL = {
+    "Actual Access Path": "by_repository",
+    "Actual Requests": 3,
+    "Actual Revalidated": 1,
+    "Actual Pages": 3,
+    "Actual Bytes": 12345,
+    "Actual Rows Fetched": 250,
+    "Actual Rows Returned": 200,
+    "Actual Time (ms)": 41.5,
+    "Actual Cache Hits": 0,
+    "Actual Calls Saved": 0,
+    "Actual Age (ms)": 0.0,
+    "Cache Note": None,
+    "Stale": None,
+    "Complete": True,
+    "Incomplete Reason": None,
+}
+"""What `report` says, as JSON."""
+
+
 def test_json_is_one_document_with_a_plan() -> None:
     document = explain_json(query_plan(ISSUES), "duckdb", "proved", {"scan_0": report()})
     assert document.startswith('[\n  {\n    "Plan": {\n      "Node Type": "Query",')
@@ -311,21 +221,7 @@ def test_json_is_one_document_with_a_plan() -> None:
                         "Maximum API Calls": None,
                         "Expected Rows": 900,
                         "Statistic": None,
-                        "Actual Access Path": "by_repository",
-                        "Actual Requests": 3,
-                        "Actual Revalidated": 1,
-                        "Actual Pages": 3,
-                        "Actual Bytes": 12345,
-                        "Actual Rows Fetched": 250,
-                        "Actual Rows Returned": 200,
-                        "Actual Time (ms)": 41.5,
-                        "Actual Cache Hits": 0,
-                        "Actual Calls Saved": 0,
-                        "Actual Age (ms)": 0.0,
-                        "Cache Note": None,
-                        "Stale": None,
-                        "Complete": True,
-                        "Incomplete Reason": None,
+                        **ACTUAL,
                     }
                 ],
             }
