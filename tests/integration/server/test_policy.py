@@ -154,7 +154,8 @@ def test_memberships_count_as_they_are_at_the_moment(admin: psycopg.Connection, 
     finally:
         eve.execute("RESET ROLE")
         admin.execute("GRANT SELECT ON github.labels TO eve")
-        admin.execute("REVOKE ALL ON github.labels FROM reader; REVOKE ALL ON SCHEMA github FROM reader; DROP ROLE reader")
+        admin.execute("REVOKE ALL ON github.labels FROM reader; REVOKE ALL ON SCHEMA github FROM reader")
+        admin.execute("DROP ROLE reader")
 
 
 def test_a_grant_made_in_an_open_transaction_counts_at_its_end(
