@@ -134,6 +134,30 @@ def test_a_revoked_table_is_refused_as_postgresql_does(
     assert len(rows_of(eve, sql)) > 0
 
 
+def test_memberships_count_as_they_are_at_the_moment(admin: psycopg.Connection, eve: psycopg.Connection) -> None:
+    sql = "SELECT name FROM github.labels WHERE owner = 'acme' AND repo = 'web'"
+    admin.execute("CREATE ROLE reader; GRANT USAGE ON SCHEMA github TO reader; GRANT SELECT ON github.labels TO reader")
+    admin.execute("REVOKE SELECT ON github.labels FROM eve; GRANT reader TO eve")
+    try:
+        rows = rows_of(eve, sql)
+        assert len(rows) > 0
+        assert rows_of(eve, sql) == rows
+        # Memberships are no objects of the database: the catalog's sequence does not tell of them.
+        admin.execute("REVOKE reader FROM eve")
+        assert refused(eve, sql).sqlstate == "42501"
+        admin.execute("GRANT reader TO eve WITH INHERIT FALSE, SET TRUE")
+        assert refused(eve, sql).sqlstate == "42501"
+        eve.execute("SET ROLE reader")
+        assert rows_of(eve, sql) == rows
+        eve.execute("RESET ROLE")
+        assert refused(eve, sql).sqlstate == "42501"
+    finally:
+        eve.execute("RESET ROLE")
+        admin.execute("GRANT SELECT ON github.labels TO eve")
+        admin.execute("REVOKE ALL ON github.labels FROM reader; REVOKE ALL ON SCHEMA github FROM reader")
+        admin.execute("DROP ROLE reader")
+
+
 def test_a_grant_made_in_an_open_transaction_counts_at_its_end(
     admin: psycopg.Connection, eve: psycopg.Connection
 ) -> None:
