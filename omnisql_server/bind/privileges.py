@@ -31,9 +31,9 @@ def local_reads(parsed: ParsedQuery, closure: Closure, current_user: str) -> tup
 
 
 def _checks(
-    parsed: ParsedQuery, closure: Closure, role: str, current_user: str, *, view: Relation | None = None
+    parsed: ParsedQuery, closure: Closure, role: str, current_user: str, *, within: Relation | None = None
 ) -> Iterator[Check]:
-    """List checks; `view` is the one whose body this is, if the splice writes it out."""
+    """List checks; `within` is the view whose body this is, if the splice writes it out."""
     relations = {
         reference.position: closure.by_name[reference.schema, reference.name]
         for reference in parsed.references
@@ -49,17 +49,17 @@ def _checks(
                 relation = relations[position]
                 numbers = tuple(a.number for a in relation.attributes if a.name in used.columns.get(position, ()))
                 yield Check(role=role, relation_oid=relation.oid, attributes=numbers)
-                if view is not None and role != current_user and not _reaches_api(relation, closure):
-                    name = view.qualified_name
+                if within is not None and role != current_user and not _reaches_api(relation, closure):
+                    name = within.qualified_name
                     yield Check(role=current_user, relation_oid=relation.oid, attributes=numbers, view=name)
         for item in level.inside:
             if isinstance(item, QueryLevel):
                 yield from visit(item)
             elif item in relations and relations[item].kind is RelationKind.VIEW:
-                inner = relations[item]
-                inner_role = current_user if inner.security_invoker else inner.owner
-                spliced = inner if _reaches_api(inner, closure) else None
-                yield from _checks(closure.views[inner.oid], closure, inner_role, current_user, view=spliced)
+                view = relations[item]
+                inner_role = current_user if view.security_invoker else view.owner
+                spliced = view if _reaches_api(view, closure) else None
+                yield from _checks(closure.views[view.oid], closure, inner_role, current_user, within=spliced)
 
     yield from visit(parsed.scopes.top)
 
