@@ -14,10 +14,10 @@ from sqlglot import exp
 
 from omnisql_server.bind import questions
 from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_constants, fill_constants, fold_sql
-from omnisql_server.bind.privileges import privilege_checks
+from omnisql_server.bind.privileges import local_reads, privilege_checks
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
 from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
-from omnisql_server.errors import InsufficientPrivilege
+from omnisql_server.errors import InsufficientPrivilege, NotSupported, OmniSQLError
 from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question, Rows
 from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import Relation, RelationKind
@@ -53,6 +53,7 @@ class _Template:
     occurrences: tuple[Occurrence, ...]
     checks: tuple[Check, ...]
     has_parameters: bool
+    filtered: Check | None = None
     derived: dict[str, object] = field(default_factory=dict)
 
 
@@ -94,6 +95,7 @@ class Binder:
         Raises:
             BackendError: PostgreSQL refuses the statement, with its own words.
             InsufficientPrivilege: a GRANT is missing (42501).
+        NotSupported: a local relation would have to be read with another's rights (0A000).
             InternalError: what was found is not what PostgreSQL locked (XX000).
         """
         guess_key = (request.parsed.text, request.type_oids)
@@ -108,9 +110,10 @@ class Binder:
             denied = questions.denied(template.checks, answer)
             if not backend.in_transaction_block:
                 self._remember(guess_key, template)
-        verify(template.closure, moment.locked_before, moment.locked, self._api_relations())
+        denied = denied or template.filtered
         if denied is not None:
             raise _privilege_error(denied, template.closure)
+        verify(template.closure, moment.locked_before, moment.locked, self._api_relations())
         return await self._bound(request, template, moment, backend, template is guess)
 
     async def api_target(self, statement: Statement, backend: Backend) -> tuple[Relation, Relation] | None:
@@ -181,6 +184,9 @@ class Binder:
         parsed = request.parsed
         closure = await close_over(names_of(parsed), moment.oids, backend, self._parse_query, self._api_wrappers())
         checks = privilege_checks(parsed, closure, moment.settings.current_user)
+        apart = local_reads(parsed, closure, moment.settings.current_user)
+        # Its policies choose rows by who reads.
+        filtered = next((check for check, relation in apart if relation.row_security), None)
         try:
             qualified = qualify_query(parsed, closure)
         except NotQualified as reason:
@@ -192,6 +198,7 @@ class Binder:
                 occurrences=coarse_occurrences(parsed, closure),
                 checks=checks,
                 has_parameters=False,
+                filtered=filtered,
             )
         folded = extract_constants(qualified.tree)
         return _Template(
@@ -201,6 +208,7 @@ class Binder:
             reason="",
             occurrences=qualified.occurrences,
             checks=checks,
+            filtered=filtered,
             has_parameters=any(tree.find(exp.Parameter) for tree in (folded.tree, *folded.constants)),
         )
 
@@ -265,8 +273,15 @@ def _constants(answer: Answer) -> tuple[Constant, ...]:
 _KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
 
 
-def _privilege_error(denied: Check, closure: Closure) -> InsufficientPrivilege:
+def _privilege_error(denied: Check, closure: Closure) -> OmniSQLError:
     relation = next(relation for relation in closure.relations if relation.oid == denied.relation_oid)
+    if denied.view:
+        return NotSupported(
+            message=f"view {denied.view} reads {relation.name} with its owner's rights, beside an API table",
+            detail="local relations below a view over API tables are read with the rights of the current user",
+            hint=f"ALTER VIEW {denied.view} SET (security_invoker = true) and grant SELECT on {relation.name}, or copy"
+            " its rows into a table that the user may read and that has no row security",
+        )
     return InsufficientPrivilege(
         message=f"permission denied for {_KINDS.get(relation.relkind, 'table')} {relation.name}"
     )

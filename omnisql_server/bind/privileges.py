@@ -1,7 +1,8 @@
 """Which privileges a query needs: PostgreSQL's own rule, by the columns that its text and its views' texts name. Pure.
 
 Every relation needs SELECT on each column named of it, or on any one where none is. What a view reads is checked as the
-view's owner; below a view with `security_invoker`, as the session's current user, however deep it stands.
+view's owner; below a view with `security_invoker`, as the session's current user, however deep it stands. Local
+relations are read by the session's backend: where that is not as the view's owner, its user needs the same right.
 """
 
 from __future__ import annotations
@@ -16,11 +17,23 @@ from omnisql_server.model.scope import ColumnUse, NaturalJoin, QueryLevel, Scope
 
 
 def privilege_checks(parsed: ParsedQuery, closure: Closure, current_user: str) -> tuple[Check, ...]:
-    """List the privileges that a query needs, in the order in which PostgreSQL checks them."""
-    return tuple(dict.fromkeys(_checks(parsed, closure, current_user, current_user)))
+    """List the privileges that a query needs, in the order in which PostgreSQL checks them, then what we need."""
+    checks = tuple(dict.fromkeys(_checks(parsed, closure, current_user, current_user)))
+    return (*(check for check in checks if not check.view), *(check for check in checks if check.view))
 
 
-def _checks(parsed: ParsedQuery, closure: Closure, role: str, current_user: str) -> Iterator[Check]:
+def local_reads(parsed: ParsedQuery, closure: Closure, current_user: str) -> tuple[tuple[Check, Relation], ...]:
+    """List the local relations that are read below the views of others, each with what `current_user` needs there."""
+    found = _checks(parsed, closure, current_user, current_user)
+    relations = {relation.oid: relation for relation in closure.relations}
+    apart = (check for check in dict.fromkeys(found) if check.view)
+    return tuple((check, relations[check.relation_oid]) for check in apart)
+
+
+def _checks(
+    parsed: ParsedQuery, closure: Closure, role: str, current_user: str, *, within: Relation | None = None
+) -> Iterator[Check]:
+    """List checks; `within` is the view whose body this is, if the splice writes it out."""
     relations = {
         reference.position: closure.by_name[reference.schema, reference.name]
         for reference in parsed.references
@@ -36,15 +49,29 @@ def _checks(parsed: ParsedQuery, closure: Closure, role: str, current_user: str)
                 relation = relations[position]
                 numbers = tuple(a.number for a in relation.attributes if a.name in used.columns.get(position, ()))
                 yield Check(role=role, relation_oid=relation.oid, attributes=numbers)
+                if within is not None and role != current_user and not _reaches_api(relation, closure):
+                    name = within.qualified_name
+                    yield Check(role=current_user, relation_oid=relation.oid, attributes=numbers, view=name)
         for item in level.inside:
             if isinstance(item, QueryLevel):
                 yield from visit(item)
             elif item in relations and relations[item].kind is RelationKind.VIEW:
                 view = relations[item]
                 inner_role = current_user if view.security_invoker else view.owner
-                yield from _checks(closure.views[view.oid], closure, inner_role, current_user)
+                spliced = view if _reaches_api(view, closure) else None
+                yield from _checks(closure.views[view.oid], closure, inner_role, current_user, within=spliced)
 
     yield from visit(parsed.scopes.top)
+
+
+def _reaches_api(relation: Relation, closure: Closure) -> bool:
+    if relation.kind is not RelationKind.VIEW:
+        return relation.kind is RelationKind.API
+    return any(
+        _reaches_api(closure.by_name[reference.schema, reference.name], closure)
+        for reference in closure.views[relation.oid].references
+        if (reference.schema, reference.name) in closure.by_name
+    )
 
 
 @dataclass(slots=True, kw_only=True)

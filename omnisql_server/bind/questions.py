@@ -63,7 +63,7 @@ DETAIL = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.pg_get_userbyid(c.relowner),
        pg_catalog.array_to_json(c.reloptions),
        CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v'::pg_catalog."char" THEN pg_catalog.pg_get_viewdef(c.oid) END,
-       f.srvname, w.fdwname, pg_catalog.array_to_json(t.ftoptions),
+       c.relrowsecurity, f.srvname, w.fdwname, pg_catalog.array_to_json(t.ftoptions),
        (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.attname, a.atttypid,
                  pg_catalog.format_type(a.atttypid, a.atttypmod), pg_catalog.array_to_json(a.attfdwoptions))
                  ORDER BY a.attnum)
@@ -194,7 +194,8 @@ def read_oids(answer: Answer) -> frozenset[int]:
 
 def read_relation(row: tuple[str | None, ...], api_wrappers: frozenset[str]) -> Relation:
     """Read one row of a `DETAIL` answer."""
-    oid, schema, name, relkind, owner, reloptions, definition, server, wrapper, options, attributes = row
+    oid, schema, name, relkind, owner, reloptions, definition, row_security, *foreign, attributes = row
+    server, wrapper, options = foreign
     is_api = relkind == "f" and wrapper in api_wrappers
     kinds = {"v": RelationKind.VIEW}
     table_options = _options(options)
@@ -211,8 +212,16 @@ def read_relation(row: tuple[str | None, ...], api_wrappers: frozenset[str]) -> 
         api_table=table_options.get("table", name or "") if is_api else "",
         options=table_options,
         definition=(definition or "").rstrip().rstrip(";"),
-        security_invoker=_options(reloptions).get("security_invoker", "false") in ("true", "on", "1", "yes"),
+        security_invoker=_is_on(reloptions, "security_invoker"),
+        security_barrier=_is_on(reloptions, "security_barrier"),
+        row_security=row_security == "t",
     )
+
+
+def _is_on(reloptions: str | None, name: str) -> bool:
+    """Say whether an option of a relation is set, in any of PostgreSQL's spellings of true."""
+    value = _options(reloptions).get(name, "false").lower()
+    return value in ("on", "1") or (value != "" and ("true".startswith(value) or "yes".startswith(value)))
 
 
 def _is_catalog_first(search_path: str) -> bool:

@@ -105,8 +105,9 @@ class _Splicer:
     def _derived(self, relation: Relation, place: Place) -> bytes:
         if relation.kind is RelationKind.VIEW:
             definition = self.query.views[relation.oid]
-            text = _apply(definition.text.encode(), self.edits(definition, place))
-            return b"(" + text + b")"
+            text = b"(" + _apply(definition.text.encode(), self.edits(definition, place)) + b")"
+            # PostgreSQL evaluates no condition from outside before those of a query with an OFFSET.
+            return b"(SELECT * FROM " + text + b" AS omnisql_barrier OFFSET 0)" if relation.security_barrier else text
         occurrence = self._occurrence(relation, place)
         if occurrence.scan_name not in self.derived:
             self.derived[occurrence.scan_name] = self._unnest(occurrence)

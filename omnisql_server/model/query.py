@@ -68,11 +68,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A privilege that the statement needs: `role` may SELECT these attributes (empty: any one) of a relation."""
+    """A privilege that the statement needs: `role` may SELECT these attributes (empty: any one) of a relation.
+
+    `view` names a view of another owner below which the relation is local: there it is read as the session's user, who
+    needs the same right; otherwise it is empty.
+    """
 
     role: str
     relation_oid: int
     attributes: tuple[int, ...]
+    view: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,8 @@ class Attribute:
 class Relation:
     """A relation with everything that later stages need to know of it.
 
-    `server`, `wrapper` and `api_table` are set for API tables; `definition`, `owner` and `security_invoker` matter for
-    views. `relkind` is pg_class's.
+    `server`, `wrapper` and `api_table` are set for API tables; `definition`, `owner`, `security_invoker` and
+    `security_barrier` matter for views, `row_security` (policies are in force) for tables. `relkind` is pg_class's.
     """
 
     oid: int
@@ -46,6 +46,8 @@ class Relation:
     options: Mapping[str, str] = field(default_factory=dict)
     definition: str = ""
     security_invoker: bool = False
+    security_barrier: bool = False
+    row_security: bool = False
     relkind: str = "r"
 
     @property

@@ -1,7 +1,8 @@
 """The extended protocol: each message is relayed or run by the statement or portal that it names.
 
 Before anything of ours is answered, the answers to what was relayed are brought in (Flush), so that the client sees one
-order. After an error everything up to Sync is ignored (PostgreSQL 18, chapter 54.2.3).
+order. After an error everything up to Sync is ignored (PostgreSQL 18, chapter 54.2.3). A relayed statement that meets
+an API table is handled once more if nothing of its implicit transaction was done before it (`refused`).
 """
 
 from __future__ import annotations
@@ -12,18 +13,17 @@ from omnisql_server.errors import OmniSQLError, RelayInstead
 from omnisql_server.model.statement import SECRET_KINDS, Part, Statement
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.portals import Portal, Portals
+from omnisql_server.session.refused import Refused, RefusedStatements
 from omnisql_server.session.replies import (
+    BIND_ENDS,
     CLOSE_ENDS,
     DESCRIBE_ENDS,
     PARSE_ENDS,
     RELAYED_BIND,
-    RELAYED_CLOSE,
-    RELAYED_DESCRIBE,
-    RELAYED_EXECUTE,
-    RELAYED_PARSE,
-    RELAYED_SYNC,
     CheckReply,
     IgnoredReply,
+    Reply,
+    with_hint,
 )
 from omnisql_server.session.running import Running
 from omnisql_server.session.statements import RunStatement, RunStatements, bound_parameters, is_run
@@ -35,15 +35,6 @@ from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
 _PLACEHOLDER = b"omnisql_placeholder"
 _SEVERAL = b"SELECT; SELECT"
 """Two statements in one Parse: PostgreSQL has its own words for that."""
-
-_REPLIES = {
-    b"P": RELAYED_PARSE,
-    b"B": RELAYED_BIND,
-    b"D": RELAYED_DESCRIBE,
-    b"E": RELAYED_EXECUTE,
-    b"C": RELAYED_CLOSE,
-    b"S": RELAYED_SYNC,
-}
 
 
 class ExtendedProtocol:
@@ -59,11 +50,18 @@ class ExtendedProtocol:
         self.portals = Portals(running.live)
         self.discarding = False
         self._strays: list[bytes] = []
+        self._refused = RefusedStatements(running)
+        self._journal, self._replies = self._refused.journal, self._refused.replies
 
     @property
     def holds_open(self) -> bool:
         """Say whether a portal is open, an error is being slept out, or something waits for the next Sync."""
-        return self.discarding or bool(self.portals) or bool(self._strays)
+        return self.discarding or bool(self.portals) or bool(self._strays) or bool(self._refused)
+
+    @property
+    def has_refused(self) -> bool:
+        """Say whether a relayed statement met an API table and is to be handled once more, before anything else is."""
+        return bool(self._refused)
 
     async def drop_unnamed(self) -> None:
         """Forget the unnamed statement, as PostgreSQL does when it reads a Query or another such Parse."""
@@ -72,6 +70,7 @@ class ExtendedProtocol:
 
     async def handle(self, frame: Frame) -> None:
         """Handle one message."""
+        self._journal.note(frame)
         if frame.kind == b"S":
             await self._sync()
         elif frame.kind == b"H":
@@ -84,15 +83,56 @@ class ExtendedProtocol:
 
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that cannot concern anything run, and say whether it was one: the common case, made short."""
-        reply = _REPLIES.get(frame.kind)
+        reply = self._replies.get(frame.kind)
         if reply is None or self.discarding or self.statements or self.portals or self._strays:
             return False
         if frame.kind == b"P" and not self._is_relayed_parse(frame.data):
             return False
+        self._journal.note(frame)
         self._link.send(frame.data, reply)
-        self._running.relayed = reply is not RELAYED_SYNC
-        self._running.executed = self._running.relayed and (self._running.executed or reply is RELAYED_EXECUTE)
+        self._running.relayed = frame.kind != b"S"
+        self._running.executed = self._running.relayed and (self._running.executed or frame.kind == b"E")
         return True
+
+    async def retry(self) -> None:
+        """Handle a refused statement once more, as one that is run, and what came after it; else the refusal stands.
+
+        What the client was told already (that a statement is parsed, a portal bound) it is not told again.
+        """
+        refused = await self._refused.take()
+        if refused is None:
+            return
+        if not await self._running.attempt(self._adopt(refused)):
+            self.discarding = True
+        if refused.executing and not self.discarding:
+            await self._bind(refused.frames[0], refused.bind, told=True)
+        for frame in refused.after_bind if refused.executing else refused.frames:
+            if frame.kind == b"S" or not self.discarding:
+                await self.handle(frame)
+
+    async def _adopt(self, refused: Refused) -> None:
+        """Make a statement that PostgreSQL has under the client's name one that is run; else the refusal stands."""
+        running, name, twin = self._running, refused.bind.statement, self.statements.new_twin()
+        found = await self._refused.statement_of(refused)
+        if found is None:
+            self._stand(refused)
+            return
+        statement, oids = found
+        self.statements.check_room(name)
+        try:
+            description = await running.runner.describe(statement, oids, running.view, twin=twin)
+        except RelayInstead:
+            running.backend.close_statement(twin)
+            self._stand(refused)
+        except BaseException:
+            self._strays.append(twin.encode())
+            raise
+        else:
+            self.statements.put(RunStatement(name=name, statement=statement, description=description, twin=twin))
+
+    def _stand(self, refused: Refused) -> None:
+        self._running.client.write(with_hint(refused.error, final=True))
+        self.discarding = True
 
     def _is_relayed_parse(self, data: bytes) -> bool:
         start = data.find(b"\0", HEADER_BYTES) + 1
@@ -206,13 +246,15 @@ class ExtendedProtocol:
             raise
         return self.statements.renew(prepared, description, twin)
 
-    async def _bind(self, frame: Frame, message: Bind) -> None:
+    async def _bind(self, frame: Frame, message: Bind, *, told: bool = False) -> None:
+        """Bind a statement; `told` says that the client knows that it is bound."""
         statement = self.statements.get(message.statement)
         if statement is None:
             self._relay(frame)
             if message.portal in self.portals and await self._settled():
                 await self._drop_portal(message.portal)
             return
+        self._journal.spoil()
         try:
             self.portals.check_room(message.portal)
             parameters = bound_parameters(statement, message)
@@ -228,7 +270,7 @@ class ExtendedProtocol:
             fields=statement.description.fields,
         )
         if self.statements.keeps(statement.twin) or (await self._ready(frame) and await self._renew(portal)):
-            await self._open_portal(message, portal)
+            await self._open_portal(message, portal, CheckReply(BIND_ENDS) if told else RELAYED_BIND)
 
     async def _renew(self, portal: Portal) -> bool:
         """Make sure that a portal's statement has its twin; if it cannot, the client is told."""
@@ -240,7 +282,7 @@ class ExtendedProtocol:
             await self._running.check_may_run()
             portal.prepared = await self._renewed(portal.prepared)
 
-    async def _open_portal(self, message: Bind, portal: Portal) -> None:
+    async def _open_portal(self, message: Bind, portal: Portal, reply: Reply) -> None:
         """Ask PostgreSQL whether the statement still stands, and open a placeholder under the portal's name.
 
         The placeholder takes the same parameters, so that PostgreSQL judges their values.
@@ -252,7 +294,7 @@ class ExtendedProtocol:
         link.send(Close(kind="S", name=_PLACEHOLDER).encode(), IgnoredReply(CLOSE_ENDS))
         link.send(Parse(statement=_PLACEHOLDER, text=text, type_oids=oids).encode(), CheckReply(PARSE_ENDS))
         placeholder = replace(message, statement=_PLACEHOLDER, result_formats=())
-        link.send(placeholder.encode(), RELAYED_BIND)
+        link.send(placeholder.encode(), reply)
         if name in self.portals:
             if not await self._settled():
                 return
@@ -272,6 +314,7 @@ class ExtendedProtocol:
         self._running.client.write(row_description(fields))
 
     async def _execute(self, message: Execute) -> None:
+        self._journal.spoil()
         self._link.send(Describe(kind="P", name=message.portal).encode(), CheckReply(DESCRIBE_ENDS))
         self._running.backend.rest()
         portal = self.portals.get(message.portal)
@@ -301,7 +344,7 @@ class ExtendedProtocol:
             await self._drop_portal(message.name)
 
     async def _sync(self) -> None:
-        self._link.send(SYNC, RELAYED_SYNC)
+        self._link.send(SYNC, self._replies[b"S"])
         self._running.relayed = self._running.executed = False
         self.discarding = False
         for name in self._strays:
@@ -312,7 +355,7 @@ class ExtendedProtocol:
             await self._link.settle()
 
     def _relay(self, frame: Frame) -> None:
-        self._link.send(frame.data, _REPLIES[frame.kind])
+        self._link.send(frame.data, self._replies[frame.kind])
         self._running.relayed = True
         self._running.executed = self._running.executed or frame.kind == b"E"
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from wire.framing import HEADER_BYTES
+
 UNNAMED_BYTES_MAX = 16_384
 """Longest Parse of the unnamed statement that is kept to be sent again."""
 
@@ -107,6 +109,14 @@ class Footprint:
     def holds(self) -> bool:
         """Say whether the session holds what another backend would not have."""
         return self.stateful or (self.unnamed is not None and len(self.unnamed) > UNNAMED_BYTES_MAX)
+
+    @property
+    def unnamed_text(self) -> bytes | None:
+        """Return the text of the last Parse of the unnamed statement, None if there is none or it was too long."""
+        if self.unnamed is None or len(self.unnamed) > UNNAMED_BYTES_MAX:
+            return None
+        # The message is its kind, its length, an empty name, then the text.
+        return self.unnamed[HEADER_BYTES + 1 : self.unnamed.index(b"\0", HEADER_BYTES + 1)]
 
     def query(self, text: bytes) -> None:
         """Note a simple query, which also ends the unnamed statement."""

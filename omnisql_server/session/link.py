@@ -113,9 +113,9 @@ class BackendLink(asyncio.Protocol):
         return any(isinstance(reply, PrivateReply) for reply in self._replies)
 
     @property
-    def head(self) -> Reply | None:
-        """Return the reply that the next message from the backend belongs to."""
-        return self._replies[0] if self._replies else None
+    def pending(self) -> deque[Reply]:
+        """Return the replies expected, first that of the backend's next message; not to be changed."""
+        return self._replies
 
     @property
     def in_block(self) -> bool:

@@ -196,7 +196,9 @@ class Session:
                 await self._parking.restore()
             if self._link.is_held:
                 await self._link.drain()
-            if isinstance(self._link.head, QueryReply) and frame.kind not in b"dcfHX":
+            if self._extended.has_refused:
+                await self._do_chores()
+            if self._link.pending and isinstance(self._link.pending[0], QueryReply) and frame.kind not in b"dcfHX":
                 # The next message may be run, or the query may have to be tried again: one after the other.
                 await self._link.settle()
                 await self._do_chores()
@@ -217,7 +219,7 @@ class Session:
         return await self._client.next_frame()
 
     def _has_chores(self) -> bool:
-        waiting = self._draining or self._park_wanted or self._simple.has_refused
+        waiting = self._draining or self._park_wanted or self._simple.has_refused or self._extended.has_refused
         return self._link.lost or waiting or bool(self._doomed)
 
     def _is_idle(self) -> bool:
@@ -230,6 +232,8 @@ class Session:
             raise lost_session(told=self._link.fatal_shown)
         if self._simple.has_refused:
             await self._simple.retry()
+        if self._extended.has_refused:
+            await self._extended.retry()
         while self._doomed:
             await self._running.release(self._doomed.pop())
         idle = not self._link.busy and self._link.status == "I" and not self._client.has_frames

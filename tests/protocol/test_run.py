@@ -227,23 +227,6 @@ async def test_a_refusal_that_stands_comes_with_a_hint(world: World, runner: Run
     await client.close()
 
 
-async def test_a_refusal_in_the_extended_protocol_is_mended_next_time(world: World, runner: RunnerDouble) -> None:
-    client = await world.raw()
-    messages = (
-        Parse(statement=b"", text=b"SELECT number FROM api_late"),
-        Bind(portal=b"", statement=b""),
-        Execute(portal=b""),
-        Sync(),
-    )
-    client.send(*messages)
-    frames = await client.ready()
-    assert (kinds(frames), error_of(frames)["H"]) == ("1EZ", AGAIN_HINT)
-    client.send(*messages)
-    frames = await client.ready()
-    assert (kinds(frames), rows_of(frames)) == ("12DCZ", [(b"7",)])
-    await client.close()
-
-
 async def test_definitions_grow_the_overlay(world: World, runner: RunnerDouble) -> None:
     client = await world.raw()
     client.send(Query(text=b"CREATE VIEW seen AS SELECT * FROM api_issues"))

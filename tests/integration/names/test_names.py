@@ -269,6 +269,21 @@ def test_what_another_session_just_committed_is_seen(connect: Connect, schema: s
     assert answers(session, schema, f"{K} {{s}}.older") == [["local"]]
 
 
+def test_what_another_session_just_committed_is_seen_by_prepared_statements(connect: Connect, schema: str) -> None:
+    session, other = connect(), connect()
+    assert answers(session, schema, f"{K} {{s}}.p") == [ALL]
+    other.execute(f"CREATE VIEW {schema}.news AS SELECT k FROM {schema}.p WHERE k < 'D'".encode())
+    assert session.execute(f"SELECT k FROM {schema}.news WHERE k <> %s".encode(), ["x"]).fetchall() == [("API",)]
+    other.execute(f"CREATE VIEW {schema}.newer AS SELECT k FROM {schema}.p WHERE k > 'W'".encode())
+    with session.pipeline():
+        first = session.execute(f"SELECT k FROM {schema}.newer WHERE k <> %s".encode(), ["x"], prepare=True)
+        second = session.execute(b"SELECT %s::text", ["after"])
+        assert (first.fetchall(), second.fetchall()) == ([("WEB",)], [("after",)])
+    other.execute(f"CREATE VIEW {schema}.newest AS SELECT k FROM {schema}.p WHERE k < 'D'".encode())
+    # Planned by Execute, not by Bind.
+    assert session.execute(f"EXPLAIN SELECT k FROM {schema}.newest".encode(), prepare=True).fetchall()
+
+
 def test_inside_a_block_what_another_session_just_committed_is_seen_at_the_second_attempt(
     connect: Connect, schema: str
 ) -> None:

@@ -111,10 +111,6 @@ def test_a_prepared_statement_notices_that_its_table_changed(
     try:
         admin.execute("GRANT SELECT ON public.tx_labels TO ana")
         sql = f"SELECT * FROM public.tx_labels WHERE {WEB} ORDER BY name LIMIT 1"
-        # Prepared before this server has seen the table, a statement is refused once and says what to do.
-        error = prepared_error(ana, sql)
-        assert error.sqlstate == "55000"
-        assert "send it again" in str(error.diag.message_hint)
         before = ana.execute(sql.encode(), prepare=True).fetchall()
         assert len(before[0]) == 3
         admin.execute("""ALTER FOREIGN TABLE public.tx_labels ADD color text OPTIONS ("column" 'color')""")
