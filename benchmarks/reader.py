@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 from psycopg import pq
 
+from wire.frontend import Bind, Execute, Parse
+
 CHUNK_BYTES = 1024 * 1024
 TIMEOUT_S = 120.0
 _END = re.compile(rb"C\x00\x00\x00.([A-Z ]+)(\d*)\x00Z\x00\x00\x00\x05[ITE]$", re.DOTALL)
+_SUSPENDED = b"s\0\0\0\4"
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 64
 
@@ -85,6 +88,41 @@ class Reader:
             first_seconds=first_seconds,
             digest=_row_digest(b"".join(kept)) if digest else "",
         )
+
+    def pages(self, sql: str, rows_max: int) -> Answer:
+        """Read a query through a portal, `rows_max` rows an Execute, each with its Sync, as by a driver's fetch size.
+
+        Raises:
+            StatementFailed: an answer is neither a page nor the last one.
+        """
+        self.run("BEGIN")
+        execute, sync = Execute(portal=b"page", rows_max=rows_max).encode(), b"S\0\0\0\4"
+        opening = Parse(statement=b"", text=sql.encode()).encode() + Bind(portal=b"page", statement=b"").encode()
+        received, first_seconds, started = 0, 0.0, time.perf_counter()
+        self._socket.sendall(opening + execute + sync)
+        while True:
+            count, tail = self._until_ready()
+            received += count
+            first_seconds = first_seconds or time.perf_counter() - started
+            if tail[-11:-6] != _SUSPENDED:
+                break
+            self._socket.sendall(execute + sync)
+        seconds = time.perf_counter() - started
+        if _END.search(tail) is None:
+            raise StatementFailed(tail.decode(errors="replace"))
+        self.run("COMMIT")
+        return Answer(rows=0, bytes_received=received, seconds=seconds, first_seconds=first_seconds)
+
+    def _until_ready(self) -> tuple[int, bytes]:
+        """Read up to a ReadyForQuery; return how many bytes, and the last of them."""
+        received, tail = 0, b""
+        while tail[-6:-1] != b"Z\0\0\0\5":
+            count = self._socket.recv_into(self._buffer)
+            if count == 0:
+                raise StatementFailed("the server closed the connection")
+            received += count
+            tail = (tail + memoryview(self._buffer)[max(0, count - _TAIL_BYTES) : count])[-_TAIL_BYTES:]
+        return received, tail
 
     def close(self) -> None:
         """Close the connection."""

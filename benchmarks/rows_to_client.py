@@ -85,7 +85,7 @@ def _measure(
     ours.reader.run("SELECT name FROM github.repositories WHERE owner = 'acme'")
     process = psutil.Process(serving_at.pid)
     idle_bytes = process.memory_info().rss
-    with _peak(process) as peak:
+    with peak_memory(process) as peak:
         digests = {party.reader.run(party.sql, digest=True).digest for party in (ours, theirs)}
         for _ in range(rounds):
             ours.ask()
@@ -140,7 +140,7 @@ def _section(parties: list[Party], reference: Party, rounds: int, notes: list[st
 
 
 @contextmanager
-def _peak(process: psutil.Process) -> Iterator[list[int]]:
+def peak_memory(process: psutil.Process) -> Iterator[list[int]]:
     """Sample a process's resident memory while the block runs; the one entry of the list is the highest sample."""
     found, stopped = [process.memory_info().rss], threading.Event()
 

@@ -100,7 +100,12 @@ BEGIN
         RETURN;
     END IF;
     LOOP
-        SELECT * INTO one FROM ({STAGINGS}) k WHERE k.matview IS NULL OR k.query IS NULL LIMIT 1;
+        SELECT k.* INTO one FROM ({STAGINGS}) k JOIN pg_catalog.pg_class s ON s.oid OPERATOR(pg_catalog.=) k.staging
+        WHERE k.matview IS NULL OR (k.query IS NULL AND EXISTS (
+            SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d
+            WHERE d.schema_name OPERATOR(pg_catalog.=) '{DATA_SCHEMA}'
+                AND d.object_name OPERATOR(pg_catalog.=) pg_catalog.concat(s.relname, '{QUERY_SUFFIX}')))
+        LIMIT 1;
         EXIT WHEN NOT FOUND;
         EXECUTE pg_catalog.format('DROP TABLE %s CASCADE', one.staging::pg_catalog.regclass);
     END LOOP;
@@ -108,7 +113,11 @@ BEGIN
         SELECT v.oid::pg_catalog.regclass AS query INTO one FROM pg_catalog.pg_class v
         WHERE v.relnamespace OPERATOR(pg_catalog.=) '{DATA_SCHEMA}'::pg_catalog.regnamespace::pg_catalog.oid
             AND v.relkind OPERATOR(pg_catalog.=) 'v'::pg_catalog."char"
-            AND NOT EXISTS (SELECT FROM ({STAGINGS}) k WHERE k.query OPERATOR(pg_catalog.=) v.oid)
+            AND EXISTS (
+                SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d
+                WHERE d.schema_name OPERATOR(pg_catalog.=) '{DATA_SCHEMA}'
+                    AND v.relname OPERATOR(pg_catalog.=)
+                        pg_catalog.concat(d.object_name, '{QUERY_SUFFIX}')::pg_catalog.name)
         LIMIT 1;
         EXIT WHEN NOT FOUND;
         EXECUTE pg_catalog.format('DROP VIEW %s CASCADE', one.query);

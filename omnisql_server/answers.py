@@ -26,6 +26,9 @@ from wire.copy import CopyEncoder, CopyFormat, parse_copy_options
 from wire.rows import EncodedRows
 from wire.values import decode_parameter
 
+COPY_ROWS = 8_192
+"""Rows of COPY that are turned into messages together."""
+
 _TEXT_OID, _JSON_OID = 25, 114
 _TRUE = frozenset({"true", "on", "1"})
 _KNOWN_OPTIONS = frozenset({"analyze", "format", "verbose", "costs", "timing", "summary", "settings", "buffers", "wal"})
@@ -133,8 +136,13 @@ async def copy_stream(
     encoder = CopyEncoder(copy_format, names)
     async with aclosing(chunks):
         async for chunk in chunks:
-            data = await asyncio.to_thread(encoder.rows, chunk.data, chunk.ends)
-            yield EncodedRows(data=memoryview(data), ends=np.full(chunk.row_count, len(data), dtype=np.int64))
+            # By pieces, so that the client reads one while the next is made.
+            for start in range(0, chunk.row_count, COPY_ROWS):
+                ends = chunk.ends[start : start + COPY_ROWS]
+                messages = chunk.slice(start, start + len(ends))
+                base = int(chunk.ends[start - 1]) if start else 0
+                data = await asyncio.to_thread(encoder.rows, messages, ends - base)
+                yield EncodedRows(data=memoryview(data), ends=np.full(len(ends), len(data), dtype=np.int64))
     if tail := encoder.finish():
         yield _uncounted(tail)
 

@@ -149,7 +149,7 @@ def test_it_may_be_renamed_moved_and_given_away(
     try:
         admin.execute("ALTER MATERIALIZED VIEW mv.other OWNER TO eve")
     finally:
-        admin.execute("GRANT ana, eve TO CURRENT_USER WITH INHERIT FALSE, SET FALSE")
+        admin.execute("REVOKE ana, eve FROM CURRENT_USER GRANTED BY CURRENT_USER")
     owners = rows(ana, LEFT.replace("relname", "DISTINCT pg_get_userbyid(relowner)::text", 1))
     assert owners == [("eve",)]
     assert refused(ana, "REFRESH MATERIALIZED VIEW other").sqlstate == "42501"

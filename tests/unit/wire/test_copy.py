@@ -286,3 +286,31 @@ def test_binary_chunk_is_its_rows(rows: list[list[bytes | None]]) -> None:
     binary = CopyFormat(format="binary")
     data, ends = chunk(rows)
     assert copy_chunk(binary, data, ends) == b"".join(copy_data(copy_row(binary, row)) for row in rows)
+
+
+@st.composite
+def equal_rows(draw: st.DrawFn) -> list[list[bytes | None]]:
+    columns = draw(st.integers(0, 4))
+    value = st.none() | st.text("a,|\t\n\r\\\"'.N\x08é", max_size=5).map(str.encode)
+    return draw(st.lists(st.lists(value, min_size=columns, max_size=columns), min_size=1, max_size=8))
+
+
+@given(
+    rows=equal_rows(),
+    copy_format=st.sampled_from(
+        [
+            options(),
+            options(("null", "")),
+            options(("delimiter", ","), ("null", "nil")),
+            options(("null", "null")),
+            csv(),
+            csv(delimiter="|"),
+            csv(quote="'", escape="\\"),
+            csv(null="nil"),
+            csv(force_quote="*"),
+        ]
+    ),
+)
+def test_a_chunk_is_the_lines_of_its_rows(rows: list[list[bytes | None]], copy_format: CopyFormat) -> None:
+    data, ends = chunk(rows)
+    assert copy_chunk(copy_format, data, ends) == b"".join(copy_data(copy_row(copy_format, row)) for row in rows)
