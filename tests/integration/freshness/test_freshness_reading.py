@@ -188,6 +188,17 @@ async def test_what_saves_least_per_byte_makes_room(world: World) -> None:
     assert await world.client.zcard(f"{TAG}rank:") == await world.client.hlen(f"{TAG}size:") > 0
 
 
+async def test_an_entry_that_is_gone_can_be_dropped_again(world: World) -> None:
+    fill(world)
+    await world.read(OPEN_OF_A, FIVE_MINUTES)
+    before = int(await world.client.hget(f"{TAG}total:", "bytes") or 0)
+    shelf = next(iter(world.replicas[0]._shelves.values()))
+    entry = next(iter(await world.client.hkeys(f"{TAG}entries:{shelf.name}"))).decode()
+    await world.shared[0].store.drop(shelf.name, entry)
+    await world.shared[0].store.drop(shelf.name, entry)
+    assert int(await world.client.hget(f"{TAG}total:", "bytes") or 0) < before
+
+
 async def test_without_valkey_statements_are_answered(world: World) -> None:
     fill(world)
 
