@@ -23,7 +23,7 @@ from omnisql_server.limits import ValkeyChild
 from omnisql_server.limits.valkey import Valkey
 from omnisql_server.model.freshness import Staleness
 
-EXAMPLES, STEPS = 60, 40
+EXAMPLES, STEPS = 100, 40
 MINUTE_US = 60_000_000
 USERS = {
     "ana": ("all", None),
@@ -36,7 +36,7 @@ USERS = {
 
 REPOS, TEAMS, STATES = st.sampled_from("abc"), st.sampled_from("xxyz"), st.sampled_from(["open", "closed"])
 NUMBERS = st.integers(0, 3)
-BOUNDS = st.sampled_from([0, MINUTE_US // 2, 2 * MINUTE_US, 10 * MINUTE_US])
+BOUNDS = st.sampled_from([0, MINUTE_US // 2, 2 * MINUTE_US, 10 * MINUTE_US, 10 * MINUTE_US])
 _REPO = st.one_of(
     REPOS.map(lambda repo: on("repo", Operator.EQ, repo)),
     st.lists(REPOS, min_size=2, max_size=3, unique=True).map(lambda repos: on("repo", Operator.IN, tuple(repos))),
@@ -61,7 +61,8 @@ _HOW = st.fixed_dictionaries(
         "max_us": BOUNDS,
         "if_error_us": st.sampled_from([0, 5 * MINUTE_US, 20 * MINUTE_US]),
         "replica": st.integers(0, 1),
-        "partial": st.sampled_from([False, False, True]),
+        "partial": st.booleans(),
+        "next_user": st.sampled_from(sorted(USERS)),
     }
 )
 
@@ -150,7 +151,15 @@ class Freshness(RuleBasedStateMachine):
     def _ask(
         self, user: str, conditions: tuple[Any, ...], limit: int | None, table: Any, how: Mapping[str, Any]
     ) -> None:
+        """Ask, and at once again on the other replica for all rows: what should not have been kept would answer then."""
         self.asked.append((conditions, limit, table))
+        self._ask_once(user, conditions, limit, table, how)
+        again = {**how, "replica": 1 - how["replica"], "partial": False}
+        self._ask_once(how["next_user"], conditions, None, table, again)
+
+    def _ask_once(
+        self, user: str, conditions: tuple[Any, ...], limit: int | None, table: Any, how: Mapping[str, Any]
+    ) -> None:
         credential, policy = USERS[user]
         limit = None if table is BATCHED else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)

@@ -103,6 +103,16 @@ async def test_several_scans_of_one_entry_bring_each_row_once(world: World) -> N
     assert ([one["id"] for one in rows], kept.report.requests, kept.report.rows_fetched) == ([3, 4], 0, 2)
 
 
+async def test_lists_that_overlap_bring_each_row_once(world: World) -> None:
+    fill(world)
+    for repos in (("a", "b"), ("b", "c")):
+        await world.read(Question(conditions=(on("repo", Operator.IN, repos),), table=BATCHED), FIVE_MINUTES)
+    both = Question(conditions=(on("repo", Operator.IN, ("a", "b", "c")),), table=BATCHED)
+    rows, kept = await world.read(both, FIVE_MINUTES)
+    assert [one["id"] for one in rows] == [1, 2, 3, 4, 5, 6]
+    assert (kept.report.requests, kept.report.cache_hits, kept.report.rows_fetched) == (0, 2, 6)
+
+
 async def test_nothing_crosses_credentials(world: World) -> None:
     fill(world)
     await world.read(ALL_OF_A, FIVE_MINUTES, credential="all")
