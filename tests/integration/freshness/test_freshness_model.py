@@ -151,7 +151,7 @@ class Freshness(RuleBasedStateMachine):
     def _ask(
         self, user: str, conditions: tuple[Any, ...], limit: int | None, table: Any, how: Mapping[str, Any]
     ) -> None:
-        """Ask, and at once again on the other replica for all rows: what should not have been kept would answer then."""
+        """Ask, then at once for all rows on the other replica: what should not have been kept would answer."""
         self.asked.append((conditions, limit, table))
         self._ask_once(user, conditions, limit, table, how)
         again = {**how, "replica": 1 - how["replica"], "partial": False}
