@@ -159,7 +159,7 @@ def main() -> None:
             ],
             notes=(
                 f"Unsealing is {100 * median(opening) / median(from_valkey):.0f} % of the scan from Valkey; "
-                f"the rows are {size / 1024**2:.1f} MiB sealed, in batches of 100 as pages bring them.",
+                f"the rows are {size / 1024**2:.1f} MiB sealed, fetched in pages of 100.",
             ),
         )
     )
