@@ -203,7 +203,7 @@ async def test_an_entry_that_is_gone_can_be_dropped_again(world: World) -> None:
     await world.read(OPEN_OF_A, FIVE_MINUTES)
     before = int(await world.client.hget(f"{TAG}total:", "bytes") or 0)
     shelf = next(iter(world.replicas[0]._shelves.values()))
-    entry = next(iter(await world.client.hkeys(f"{TAG}entries:{shelf.name}"))).decode()
+    _, [(entry, _, _)] = await world.shared[0].store.list(shelf.name)
     await world.shared[0].store.drop(shelf.name, entry)
     await world.shared[0].store.drop(shelf.name, entry)
     assert int(await world.client.hget(f"{TAG}total:", "bytes") or 0) < before
