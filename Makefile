@@ -19,6 +19,7 @@ DATA ?= data/demo
 ISSUES ?= 5000
 # Modules of benchmarks/, one for each subject.
 BENCHMARKS ?= rows_to_client api_latency small_statement relay tenants idle_sessions api_calls
+BENCHMARKS ?= rows_to_client api_latency small_statement relay tenants idle_sessions freshness
 
 .PHONY: help setup setup-dev demo test check bench fuzz fences lock
 

@@ -20,7 +20,8 @@ local function whole(number) return string.format('%.0f', number) end
 local function remove(place)
   local own, entry = string.match(place, '^(.*)/([^/]+)$')
   local size = tonumber(redis.call('HGET', key('size'), place) or '0')
-  redis.call('HINCRBY', key('total'), 'bytes', whole(-size))
+  -- It may be gone already, evicted or dropped by another.
+  if size > 0 then redis.call('HINCRBY', key('total'), 'bytes', whole(-size)) end
   redis.call('ZREM', key('rank'), place)
   redis.call('ZREM', key('due'), place)
   redis.call('HDEL', key('size'), place)

@@ -28,7 +28,7 @@ from omnisql_server.freshness.domains import (
     with_list,
     with_value,
 )
-from omnisql_server.freshness.entries import Entry, Seal, Spoiled, describe, described, pack, unpack
+from omnisql_server.freshness.entries import Entry, Seal, Spoiled, describe, described, joined, pack, unpack
 from omnisql_server.freshness.index import Index
 from omnisql_server.freshness.store import Sealed
 from omnisql_server.limits.valkey import VALKEY_ERRORS
@@ -122,6 +122,10 @@ class Shelf:
         bound = self.shared.entry_bytes_max
         if size_bytes > bound:
             return f"{size_bytes} bytes are more than freshness.entry_bytes_max"
+        try:
+            batches = joined(batches)
+        except pa.ArrowException:
+            return "its pages do not have the same columns"
         entry = Entry(
             id=uuid.uuid4().hex,
             request=request,
@@ -252,17 +256,17 @@ class ShelfReading:
             if flight is None or not self._fits(flight.request, request):
                 break
             try:
-                joined = await flights.wait(flight)
+                shared = await flights.wait(flight)
             except OmniSQLError:
                 # A bound of the other statement, not of this one.
                 continue
-            batches = _conformed(joined.batches, scan, self.table)
-            age_us = joined.age_us + max(0, self.now_us - flight.started_us)
+            batches = _conformed(shared.batches, scan, self.table)
+            age_us = shared.age_us + max(0, self.now_us - flight.started_us)
             if batches is None or age_us > self.staleness.max_us:
                 break
             if flight.request.scan != scan:
                 batches = _only_keys(batches, scan)
-            return replace(joined, batches=batches, shared=True, age_us=age_us)
+            return replace(shared, batches=batches, shared=True, age_us=age_us)
 
         async def look() -> Answer | None:
             await shelf.look()

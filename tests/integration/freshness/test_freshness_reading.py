@@ -103,6 +103,16 @@ async def test_several_scans_of_one_entry_bring_each_row_once(world: World) -> N
     assert ([one["id"] for one in rows], kept.report.requests, kept.report.rows_fetched) == ([3, 4], 0, 2)
 
 
+async def test_lists_that_overlap_bring_each_row_once(world: World) -> None:
+    fill(world)
+    for repos in (("a", "b"), ("b", "c")):
+        await world.read(Question(conditions=(on("repo", Operator.IN, repos),), table=BATCHED), Staleness(kept=True))
+    both = Question(conditions=(on("repo", Operator.IN, ("a", "b", "c")),), table=BATCHED)
+    rows, kept = await world.read(both, FIVE_MINUTES)
+    assert [one["id"] for one in rows] == [1, 2, 3, 4, 5, 6]
+    assert (kept.report.requests, kept.report.cache_hits, kept.report.rows_fetched) == (0, 2, 6)
+
+
 async def test_nothing_crosses_credentials(world: World) -> None:
     fill(world)
     await world.read(ALL_OF_A, FIVE_MINUTES, credential="all")
@@ -186,6 +196,17 @@ async def test_what_saves_least_per_byte_makes_room(world: World) -> None:
         await small.read(Question(conditions=(on("repo", Operator.EQ, f"r{number}"),)), FIVE_MINUTES)
         assert int(await world.client.hget(f"{TAG}total:", "bytes") or 0) <= 6000
     assert await world.client.zcard(f"{TAG}rank:") == await world.client.hlen(f"{TAG}size:") > 0
+
+
+async def test_an_entry_that_is_gone_can_be_dropped_again(world: World) -> None:
+    fill(world)
+    await world.read(OPEN_OF_A, FIVE_MINUTES)
+    before = int(await world.client.hget(f"{TAG}total:", "bytes") or 0)
+    shelf = next(iter(world.replicas[0]._shelves.values()))
+    _, [(entry, _, _)] = await world.shared[0].store.list(shelf.name)
+    await world.shared[0].store.drop(shelf.name, entry)
+    await world.shared[0].store.drop(shelf.name, entry)
+    assert int(await world.client.hget(f"{TAG}total:", "bytes") or 0) < before
 
 
 async def test_without_valkey_statements_are_answered(world: World) -> None:
