@@ -5,7 +5,9 @@ from __future__ import annotations
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 
-from omnisql_server.execute.allowed_conditions import output_type, sort_key
+from omnisql_server.execute.allowed_conditions import sort_key
+from omnisql_server.execute.allowed_functions import TEXTS
+from omnisql_server.execute.output_types import INTEGERS, output_type
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
@@ -40,10 +42,104 @@ def _sum_of_integers(node: exp.Expr) -> None:
     cast.set("this", whole)
 
 
-def _integer_division(node: exp.Expr) -> None:
-    """Divide integers as integers: sqlglot would write the quotient of two float8, which loses digits."""
-    if isinstance(node, exp.Div):
-        node.replace(exp.IntDiv(this=node.this, expression=node.expression))
+def _division(node: exp.Expr) -> None:
+    """Divide integers as integers, and never by zero: DuckDB would say null where PostgreSQL raises an error."""
+    if not isinstance(node, exp.Div | exp.Mod) or output_type(node.this) not in INTEGERS:
+        return
+    if output_type(node.expression) not in INTEGERS:
+        return
+    divisor = node.expression.unnest()
+    if isinstance(divisor, exp.Literal) and divisor.name.strip("0"):
+        if isinstance(node, exp.Div):
+            node.replace(exp.IntDiv(this=node.this, expression=node.expression))
+        return
+    name = "omnisql_div" if isinstance(node, exp.Div) else "omnisql_mod"
+    node.replace(exp.Anonymous(this=name, expressions=[node.this, node.expression]))
+
+
+_FLOAT_MACROS: dict[type[exp.Expr], str] = {
+    exp.Add: "omnisql_add",
+    exp.Sub: "omnisql_sub",
+    exp.Mul: "omnisql_mul",
+    exp.Div: "omnisql_quotient",
+}
+
+
+def _float_arithmetic(node: exp.Expr) -> None:
+    """Have float8 arithmetic fail where PostgreSQL reports overflow, underflow or a division by zero."""
+    name = _FLOAT_MACROS.get(type(node))
+    if name is None:
+        return
+    types = [output_type(side) for side in (node.this, node.expression)]
+    if exp.DType.DOUBLE in types and all(known in (*INTEGERS, exp.DType.DOUBLE) for known in types):
+        to = exp.DataType.build("DOUBLE", dialect="duckdb")
+        sides = [exp.Cast(this=side.copy(), to=to.copy()) for side in (node.this, node.expression)]
+        node.replace(exp.Anonymous(this=name, expressions=sides))
+
+
+def _case_of_letters(node: exp.Expr) -> None:
+    """Map letters as PostgreSQL's Unicode 16 does."""
+    if isinstance(node, exp.Lower | exp.Upper):
+        node.replace(exp.Anonymous(this=f"omnisql_{node.key}", expressions=[node.this]))
+
+
+def _pattern(node: exp.Expr) -> None:
+    """Give LIKE PostgreSQL's escape sign, and have ILIKE compare what both sides are in lower case, as it does."""
+    if not isinstance(node, exp.Like | exp.ILike):
+        return
+    sides = [node.this, node.expression]
+    if isinstance(node, exp.ILike):
+        sides = [exp.Anonymous(this="omnisql_lower", expressions=[side]) for side in sides]
+    elif isinstance(node.parent, exp.Escape) or (node.expression.is_string and "\\" not in node.expression.name):
+        return
+    like = exp.Like(this=sides[0].copy(), expression=sides[1].copy(), negate=node.args.get("negate"))
+    node.replace(exp.Paren(this=exp.Escape(this=like, expression=exp.Literal.string("\\"))))
+
+
+def _trimmed(node: exp.Expr) -> None:
+    """Trim blanks alone unless told otherwise; DuckDB's default is any white space."""
+    if isinstance(node, exp.Trim) and node.args.get("expression") is None:
+        node.set("expression", exp.Literal.string(" "))
+
+
+def _joined_number(node: exp.Expr) -> None:
+    if isinstance(node, exp.DPipe):
+        for key in ("this", "expression"):
+            if output_type(node.args[key]) not in TEXTS:
+                to = exp.DataType.build("VARCHAR", dialect="duckdb")
+                node.set(key, exp.Cast(this=node.args[key].copy(), to=to))
+
+
+def _bytes(node: exp.Expr) -> None:
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "OCTET_LENGTH":
+        node.set("this", "strlen")
+
+
+def _average(node: exp.Expr) -> None:
+    """Write avg over integers as the text that PostgreSQL's division of numerics gives."""
+    if not isinstance(node, exp.Avg):
+        return
+    whole: exp.Expr = node
+    while isinstance(whole.parent, exp.Filter | exp.Window) and whole.arg_key == "this":
+        whole = whole.parent
+    parts = []
+    for kind in (exp.Sum, exp.Count):
+        part = whole.copy()
+        inner = part if isinstance(part, exp.Avg) else part.find(exp.Avg)
+        function = kind(this=node.this.copy())
+        if part is inner:
+            part = function
+        elif inner is not None:
+            inner.replace(function)
+        parts.append(part)
+    whole.replace(exp.Anonymous(this="omnisql_avg", expressions=parts))
+
+
+def _extracted(node: exp.Expr) -> None:
+    if isinstance(node, exp.Extract) and not isinstance(node.parent, exp.Cast):
+        cast = exp.Cast(to=exp.DataType.build("DECIMAL(38, 0)", dialect="duckdb"))
+        node.replace(cast)
+        cast.set("this", node)
 
 
 def _any_of_null(node: exp.Expr) -> None:
@@ -65,7 +161,20 @@ def _order_by_float(node: exp.Expr) -> None:
             node.set("this", exp.Add(this=key.copy(), expression=exp.Literal.number("0.0")))
 
 
-RULES = (_sum_of_integers, _integer_division, _any_of_null, _order_by_float)
+RULES = (
+    _sum_of_integers,
+    _division,
+    _float_arithmetic,
+    _case_of_letters,
+    _pattern,
+    _trimmed,
+    _joined_number,
+    _bytes,
+    _average,
+    _extracted,
+    _any_of_null,
+    _order_by_float,
+)
 """Every rewrite from PostgreSQL's meaning to DuckDB's text; each changes the node in its tree, or leaves it."""
 
 

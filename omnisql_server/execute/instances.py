@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from omnisql_server.execute.inline_values import inline_small, is_small
+from omnisql_server.execute.macros import MACROS
 
 BATCH_ROWS_MAX = 32_768
 BATCH_BYTES_MAX = 16 * 1024 * 1024
@@ -158,6 +159,7 @@ def _lock_down(settings: InstanceSettings, time_zone: str, directory: str) -> li
         # It takes sum(x + 1) apart, and with it the overflow that PostgreSQL reports.
         "SET disabled_optimizers='sum_rewriter'",
         "SET integer_division=true",
+        *MACROS,
         # Without GLOBAL it would be the zone of this connection alone, and not of its cursors.
         f"SET GLOBAL TimeZone={_literal(time_zone)}",
         "SET enable_external_access=false",

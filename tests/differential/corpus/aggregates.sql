@@ -34,17 +34,30 @@ SELECT min(ts), max(ts), min(lt), max(d) FROM t
 SELECT least(min(n4), 5), greatest(max(id), 5) FROM t
 SELECT b, min(id), max(id), count(*), sum(id) FROM t GROUP BY b HAVING count(*) > 2 AND min(id) < 10 ORDER BY b
 SELECT u.flag, count(DISTINCT t.b), max(t.t) FROM t JOIN u ON u.tid = t.id GROUP BY u.flag ORDER BY u.flag
+SELECT avg(n4), avg(n2), avg(id) FROM t
+SELECT avg(n8) FROM t
+SELECT b, avg(n4), count(*) FROM t GROUP BY b ORDER BY b
+SELECT t, avg(id) FROM t GROUP BY t ORDER BY t
+SELECT b, bit_or(id) FROM t GROUP BY b ORDER BY b
+SELECT string_agg(t, ',' ORDER BY id) FROM t
+SELECT b, string_agg(t, '; ' ORDER BY t, id) FROM t GROUP BY b ORDER BY b
+SELECT string_agg(DISTINCT t, ',' ORDER BY t) FROM t
+SELECT string_agg(t, '' ORDER BY id DESC) FILTER (WHERE n4 > 0) FROM t
+SELECT array_agg(t ORDER BY id) FROM t
+SELECT b, array_agg(t ORDER BY id) FROM t GROUP BY b ORDER BY b
+SELECT array_agg(n4 ORDER BY n4 DESC NULLS LAST, id) FROM t
+SELECT sum(n2)::float8 / count(*) FROM t
+SELECT 100 * count(*) FILTER (WHERE b) / count(*) FROM t
+SELECT grouping(b), b, count(*) FROM t GROUP BY b ORDER BY b
+SELECT bit_and(n4), bit_and(n8), bit_or(n2) FROM t
 
 --: postgres
+SELECT count(DISTINCT date_trunc('year', ts)) FROM t
 SELECT avg(n4), avg(f), stddev(id), sum(f) FROM t WHERE f BETWEEN -100 AND 100
 SELECT count(u), max((u).id), (u).name IS NULL FROM u GROUP BY (u).name IS NULL
 SELECT '√ü😀' AS "ñ", app.t.id, regexp_count(app.t.t, 'a') FROM app.t WHERE app.t.t <> 'é'
 VALUES (1, (SELECT count(*) FROM t))
 SELECT count(*) FILTER (WHERE t IS NORMALIZED) FROM t
-SELECT avg(n4), avg(n2), avg(id) FROM t
-SELECT avg(n8) FROM t
-SELECT b, avg(n4), count(*) FROM t GROUP BY b ORDER BY b
-SELECT t, avg(id) FROM t GROUP BY t ORDER BY t
 SELECT avg(f) FROM t WHERE f BETWEEN -1000 AND 1000
 SELECT sum(f) FROM t WHERE f BETWEEN -1000 AND 1000
 SELECT sum(f), avg(f), min(f), max(f) FROM t
@@ -55,15 +68,7 @@ SELECT corr(id, n2), covar_pop(id, n2), regr_slope(id, n2) FROM t
 SELECT count(DISTINCT (n4, b)) FROM t
 SELECT bool_and(b), bool_or(b), every(n4 > -2147483648) FROM t
 SELECT bit_and(n4), bit_or(n2), bit_xor(n8) FROM t
-SELECT b, bit_or(id) FROM t GROUP BY b ORDER BY b
-SELECT string_agg(t, ',' ORDER BY id) FROM t
-SELECT b, string_agg(t, '; ' ORDER BY t, id) FROM t GROUP BY b ORDER BY b
-SELECT string_agg(DISTINCT t, ',' ORDER BY t) FROM t
-SELECT string_agg(t, '' ORDER BY id DESC) FILTER (WHERE n4 > 0) FROM t
 SELECT string_agg(t, v ORDER BY id) FROM t
-SELECT array_agg(t ORDER BY id) FROM t
-SELECT b, array_agg(t ORDER BY id) FROM t GROUP BY b ORDER BY b
-SELECT array_agg(n4 ORDER BY n4 DESC NULLS LAST, id) FROM t
 SELECT array_agg(DISTINCT b ORDER BY b) FROM t
 SELECT array_agg(labels ORDER BY id) FROM t WHERE array_length(labels, 1) = 2
 SELECT json_agg(n4 ORDER BY id), jsonb_agg(t ORDER BY id) FROM t WHERE id < 6
@@ -80,11 +85,7 @@ SELECT min(num), max(num), sum(num), avg(num) FROM t WHERE num <> 'NaN'
 SELECT sum(num), avg(num) FROM t
 SELECT sum(n4), avg(n4), min(t), string_agg(t, ',') FROM t WHERE id < 0
 SELECT round(avg(n2), 2) FROM t
-SELECT sum(n2)::float8 / count(*) FROM t
-SELECT 100 * count(*) FILTER (WHERE b) / count(*) FROM t
 SELECT min(tm), max(tm) FROM m
 SELECT sum(iv), avg(iv) FROM m
 SELECT max(uu::text), min(by) FROM m
-SELECT count(DISTINCT date_trunc('year', ts)) FROM t
 SELECT range_agg(int4range(id, id + 2) ORDER BY id) FROM t WHERE id < 9
-SELECT grouping(b), b, count(*) FROM t GROUP BY b ORDER BY b

@@ -3,23 +3,23 @@
 --: duckdb
 SELECT 0.5::float8::int, 1.5::float8::int, 2.5::float8::int, 2.5::int, -0.5::int FROM t WHERE id = 1
 SELECT ' 42 '::int, '1e3'::float8, 'yes'::bool, 'off'::bool, '0x1F'::int, '1_000'::int FROM t WHERE id = 1
-
---: postgres
-SELECT n4::text, f::text, b::text, ts::text, d::text FROM t
 SELECT f::int FROM t WHERE f BETWEEN -100 AND 100
-SELECT (n4 / 2.0)::numeric(12, 1) FROM t
 SELECT id::text, n8::text, n2::varchar, b::text FROM t ORDER BY id
 SELECT id::int8, n2::int4, n2::int8, n4::int8 FROM t ORDER BY id
 SELECT n4::int2 FROM t WHERE n4 BETWEEN -100 AND 100 ORDER BY id
-SELECT id::float8 AS i, n8::float8, n2::float8, id::float4 AS s FROM t ORDER BY t.id
 SELECT f::int4, f::int8, f::int2 FROM t WHERE f BETWEEN -100 AND 100 ORDER BY id
+SELECT b::int, id::bool, (n4 > 0)::int FROM t ORDER BY t.id
+SELECT CAST(t AS text), CAST(id AS varchar), CAST(NULL AS int) FROM t ORDER BY id
+
+--: postgres
+SELECT n4::text, f::text, b::text, ts::text, d::text FROM t
+SELECT (n4 / 2.0)::numeric(12, 1) FROM t
+SELECT id::float8 AS i, n8::float8, n2::float8, id::float4 AS s FROM t ORDER BY t.id
 SELECT f::text, f4::text FROM t JOIN m USING (id) ORDER BY id
 SELECT f::numeric FROM t WHERE f = f AND abs(f) < 1e10 ORDER BY id
-SELECT b::int, id::bool, (n4 > 0)::int FROM t ORDER BY id
 SELECT t::int FROM t WHERE t IN ('1', '01', '10', '9') ORDER BY id
 SELECT t::int8, t::float8, t::numeric FROM t WHERE t ~ '^[0-9]+$' ORDER BY id
 SELECT t::varchar, v::text, t::varchar(3), v::char(2) FROM t ORDER BY id
-SELECT CAST(t AS text), CAST(id AS varchar), CAST(NULL AS int) FROM t ORDER BY id
 SELECT t::bytea FROM t WHERE t NOT LIKE '%\\%' ORDER BY id
 SELECT d::text, ts::text, lt::varchar FROM t ORDER BY id
 SELECT '2026-01-02'::date, '2026-01-02 03:04:05+06'::timestamptz, 'epoch'::timestamptz, 'allballs'::time FROM t WHERE id = 1

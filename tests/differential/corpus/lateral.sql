@@ -1,11 +1,13 @@
 -- lateral
 
---: postgres
+--: duckdb
 SELECT t.id, s.n FROM t LEFT JOIN LATERAL (SELECT count(*) AS n FROM u WHERE u.tid = t.id) s ON true
 SELECT t.id, s.c FROM t, LATERAL (SELECT count(*) AS c FROM u WHERE u.tid = t.id) s ORDER BY t.id
 SELECT t.id, s.name FROM t LEFT JOIN LATERAL (SELECT name FROM u WHERE u.tid = t.id ORDER BY u.id DESC LIMIT 1) s ON true ORDER BY t.id
 SELECT t.id, s.x FROM t CROSS JOIN LATERAL (SELECT t.id * 2 AS x) s ORDER BY t.id
 SELECT t.id, s.m FROM t JOIN LATERAL (SELECT max(u.n8) AS m FROM u WHERE u.id <= t.id) s ON s.m IS NOT NULL ORDER BY t.id
+
+--: postgres
 SELECT t.id, l FROM t CROSS JOIN LATERAL unnest(t.labels) AS l ORDER BY t.id, l
 SELECT t.id, l.v, l.n FROM t, unnest(t.labels) WITH ORDINALITY AS l(v, n) ORDER BY t.id, l.n
 SELECT t.id, g FROM t, generate_series(1, t.id) g WHERE t.id < 4 ORDER BY 1, 2

@@ -4,33 +4,35 @@
 SELECT id, n4 / 2, n4 % 2, -n4 / 2, -n4 % 2 FROM t WHERE n4 > -2147483648 ORDER BY id
 SELECT id, n8 / 2, n8 % 7 FROM t ORDER BY id
 SELECT greatest(f, n4), least(f, n8), greatest(NULL, id), least(NULL, NULL, id) FROM t ORDER BY id
+SELECT n4 / n2 FROM t WHERE n2 > 0
+SELECT f / 3, f * 2, sqrt(abs(id)) FROM t WHERE abs(f) BETWEEN 0.01 AND 100
+SELECT id FROM t WHERE CASE WHEN n2 <= 0 THEN false ELSE n4 / n2 > 1 END
+SELECT id, 100 / id, 100 % id FROM t ORDER BY id
+SELECT id, CASE WHEN n4 <> 0 THEN id / n4 END FROM t ORDER BY id
+SELECT id, id / nullif(n4, 0) FROM t ORDER BY id
+SELECT n4 & 5, n4 | 8, n4 # 3, ~n4 FROM t ORDER BY id
+SELECT id # n4, n8 & id FROM t ORDER BY id
+SELECT f + score, f * score FROM t JOIN u ON u.id = t.id WHERE abs(f) < 100 AND abs(score) < 100 ORDER BY t.id
+SELECT n4 + f, n4 * f FROM t WHERE abs(f) BETWEEN 0.01 AND 100 ORDER BY id
+SELECT count(*) / 2, max(id) / 2, -max(id) % 4 FROM t
+SELECT ceil(f), floor(f), floor(score) FROM t JOIN u USING (id) ORDER BY t.id
 
 --: postgres
 SELECT num, num + 1, round(num, 1) FROM t WHERE num <> 'NaN'
-SELECT n4 / n2 FROM t WHERE n2 > 0
-SELECT f / 3, f * 2, sqrt(abs(id)) FROM t WHERE abs(f) BETWEEN 0.01 AND 100
 SELECT coalesce(n4, 1.5), CASE WHEN b THEN 1 ELSE 1.5 END FROM t
 SELECT coalesce(n4, '7'), nullif('5', n4) FROM t
 SELECT 1.50, 1e3, 99999999999999999999 FROM t
 SELECT id FROM t WHERE n8 = 9.223372036854775807e18
 SELECT 1_000 + id, 0x1F, 0b101 FROM t
-SELECT id FROM t WHERE CASE WHEN n2 <= 0 THEN false ELSE n4 / n2 > 1 END
 SELECT id, n2 / 10::int2, mod(n4, 10) FROM t ORDER BY id
 SELECT id, div(n4, 7), n4 / id FROM t ORDER BY id
-SELECT id, 100 / id, 100 % id FROM t ORDER BY id
-SELECT id, CASE WHEN n4 <> 0 THEN id / n4 END FROM t ORDER BY id
-SELECT id, id / nullif(n4, 0) FROM t ORDER BY id
-SELECT n4 & 5, n4 | 8, n4 # 3, ~n4 FROM t ORDER BY id
 SELECT id << 2, id >> 1, n8 >> 3 FROM t ORDER BY id
-SELECT id # n4, n8 & id FROM t ORDER BY id
 SELECT abs(id), @ id, sign(id), -id FROM t ORDER BY id
 SELECT gcd(id, 12), lcm(id, 4) FROM t ORDER BY id
 SELECT factorial(5), id FROM t WHERE id < 3 ORDER BY id
 SELECT ceil(f), floor(f), round(f), trunc(f) FROM t ORDER BY id
 SELECT sign(f), abs(f) FROM t ORDER BY id
 SELECT f + 1, f - 0.5, f * 2, f / 4 FROM t WHERE abs(f) BETWEEN 0.01 AND 1e10 OR f = 'NaN' ORDER BY id
-SELECT f + score, f * score FROM t JOIN u ON u.id = t.id WHERE abs(f) < 100 AND abs(score) < 100 ORDER BY t.id
-SELECT n4 + f, n4 * f FROM t WHERE abs(f) BETWEEN 0.01 AND 100 ORDER BY id
 SELECT sqrt(id), cbrt(id::float8) FROM t ORDER BY id
 SELECT power(id, 2), exp(1.0::float8), ln(id::float8), log(id::float8) FROM t WHERE id < 9 ORDER BY id
 SELECT sin(id), cos(id), tan(id), atan2(id, 2), degrees(id), radians(id), pi() FROM t WHERE id < 9 ORDER BY id
@@ -58,3 +60,5 @@ SELECT bit_count(id::bit(8)), id::bit(8), B'101' | B'010' FROM t WHERE id < 9 OR
 SELECT 1_000_000 + id, 0xFF, 0o17, 0b11 FROM t WHERE id < 3 ORDER BY id
 SELECT random(1, 1), id FROM t WHERE id < 3 ORDER BY id
 SELECT isfinite(d), f = 'NaN'::float8, f <> f FROM t ORDER BY id
+SELECT sum(n8) / 2, sum(n4) / 2 FROM t WHERE n8 BETWEEN 0 AND 100
+SELECT s.x / 2 FROM (SELECT sum(n8) AS x FROM t WHERE n8 BETWEEN 0 AND 100) s

@@ -5,17 +5,11 @@ SELECT id FROM t WHERE t LIKE 'a%' ORDER BY id
 SELECT id FROM t WHERE t LIKE '%a' ORDER BY id
 SELECT id FROM t WHERE t LIKE '%b%' OR t LIKE 'a_c' ORDER BY id
 SELECT id FROM t WHERE t NOT LIKE '%a%' ORDER BY id
-
---: postgres
-SELECT id FROM t WHERE t ~ '^[a-z]+$' OR t !~* 'A'
-SELECT regexp_replace(t, '[aeiou]', '*', 'g'), regexp_match(t, '(a)(b)') FROM t
-SELECT id FROM t WHERE t SIMILAR TO '(a|b)%'
 SELECT id FROM t WHERE t ILIKE 'ab%'
 SELECT id FROM t WHERE t LIKE 'back\\%' OR t LIKE '%x%' ESCAPE 'x'
 SELECT id FROM t WHERE t LIKE '%\%%' ORDER BY id
 SELECT id FROM t WHERE t LIKE '%\_%' ORDER BY id
 SELECT id FROM t WHERE t LIKE '%!%%' ESCAPE '!' ORDER BY id
-SELECT id FROM t WHERE t LIKE 'back\%' ESCAPE '' ORDER BY id
 SELECT id FROM t WHERE t ILIKE 'ABC' ORDER BY id
 SELECT id FROM t WHERE t ILIKE 'a%' ORDER BY id
 SELECT id FROM t WHERE t NOT ILIKE '%A%' ORDER BY id
@@ -23,6 +17,12 @@ SELECT id FROM t WHERE t ILIKE '%É%' OR t ILIKE 'ß' OR t ILIKE 'I%' ORDER BY i
 SELECT id FROM t WHERE t ILIKE '_' ORDER BY id
 SELECT id FROM t WHERE t LIKE v ORDER BY id
 SELECT id FROM t WHERE 'abc' LIKE t || '%' ORDER BY id
+
+--: postgres
+SELECT id FROM t WHERE t ~ '^[a-z]+$' OR t !~* 'A'
+SELECT regexp_replace(t, '[aeiou]', '*', 'g'), regexp_match(t, '(a)(b)') FROM t
+SELECT id FROM t WHERE t SIMILAR TO '(a|b)%'
+SELECT id FROM t WHERE t LIKE 'back\%' ESCAPE '' ORDER BY id
 SELECT id FROM t WHERE t LIKE ANY (ARRAY['a%', '%z']) ORDER BY id
 SELECT id FROM t WHERE t NOT LIKE ALL (ARRAY['a%', '%z']) ORDER BY id
 SELECT id FROM t WHERE t ~~ 'a%' OR t !~~ '%' ORDER BY id

@@ -12,8 +12,12 @@ SELECT f FROM t ORDER BY id
 SELECT id FROM t WHERE ts = '2026-03-08 08:00' ORDER BY id
 --: set xmlbinary = 'hex'
 SELECT id FROM t WHERE id < 3 ORDER BY id
+--: set search_path = app, pg_catalog, public
+SELECT id, lower(t) FROM t WHERE id < 4 ORDER BY id
 
 --: postgres
+--: set TimeZone = 'Europe/Berlin'
+SELECT d, date_trunc('day', ts), ts::date FROM t ORDER BY id
 --: set IntervalStyle = 'iso_8601'
 SELECT iv, INTERVAL '1 year -2 days' FROM m ORDER BY id
 SELECT ts - TIMESTAMPTZ '2026-01-01 00:00Z' FROM t ORDER BY id
@@ -41,7 +45,6 @@ SELECT by::text, id FROM m ORDER BY id
 SELECT by FROM m ORDER BY id
 --: set TimeZone = 'Europe/Berlin'
 SELECT ts, ts::text, extract(hour FROM ts) FROM t ORDER BY id
-SELECT d, date_trunc('day', ts), ts::date FROM t ORDER BY id
 --: set TimeZone = '-08:30'
 SELECT ts FROM t ORDER BY id
 SELECT id FROM t WHERE ts < '2026-03-08' ORDER BY id
@@ -51,7 +54,5 @@ SELECT ts, ts + INTERVAL '1 day', lt::timestamptz FROM t ORDER BY id
 SELECT id FROM t WHERE t = 'back\\slash' ORDER BY id
 --: set transform_null_equals = on
 SELECT id FROM t WHERE n4 = NULL ORDER BY id
---: set search_path = app, pg_catalog, public
-SELECT id, lower(t) FROM t WHERE id < 4 ORDER BY id
 --: set default_text_search_config = 'simple'
 SELECT id FROM t WHERE to_tsvector(t) @@ to_tsquery('the') OR id = 1 ORDER BY id

@@ -46,6 +46,7 @@ SELECT id FROM t ORDER BY (SELECT count(*) FROM u WHERE u.tid = t.id) DESC, id
 SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.tid = t.id GROUP BY u.flag HAVING count(*) > 1) ORDER BY id
 SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM u)
 SELECT x.n FROM (SELECT (SELECT max(id) FROM u) AS n) x
+SELECT (SELECT string_agg(name, '|' ORDER BY id) FROM u WHERE u.tid = t.id) FROM t ORDER BY t.id
 
 --: postgres
 SELECT id FROM t WHERE n4 > ALL (SELECT id FROM u WHERE id < 5) ORDER BY id
@@ -58,4 +59,3 @@ SELECT id FROM t WHERE (id, b) = ANY (SELECT tid, flag FROM u) ORDER BY id
 SELECT id FROM t WHERE (n4, n2) NOT IN (SELECT id, id FROM u) ORDER BY id
 SELECT id FROM t WHERE ROW(id, id) = (SELECT max(id), max(id) FROM t) ORDER BY id
 SELECT ARRAY(SELECT id FROM u WHERE u.tid = t.id ORDER BY id) FROM t ORDER BY t.id
-SELECT (SELECT string_agg(name, '|' ORDER BY id) FROM u WHERE u.tid = t.id) FROM t ORDER BY t.id

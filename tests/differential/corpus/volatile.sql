@@ -32,7 +32,7 @@ SELECT random() BETWEEN 0 AND 1, gen_random_uuid() IS NOT NULL, txid_current() >
 --: then SELECT count(*) FROM made
 CREATE TEMP TABLE made ON COMMIT DROP AS SELECT id, t, ts, num FROM t WHERE id < 9
 --: then SELECT * FROM made ORDER BY id
-SELECT id, n4 * 2 AS twice, labels INTO TEMP made FROM t WHERE id < 4 AND abs(n4) < 100
+SELECT id, n4 * 2 AS twice, labels INTO TEMP made FROM t WHERE id < 4 AND n4 BETWEEN -100 AND 100
 --: then SELECT * FROM log ORDER BY id
 WITH w AS (INSERT INTO log SELECT id, t FROM t WHERE id < 4 RETURNING id, note) SELECT w.id, u.name FROM w JOIN u ON u.id = w.id ORDER BY 1
 --: then SELECT * FROM lookup ORDER BY id

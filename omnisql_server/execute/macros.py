@@ -1,0 +1,61 @@
+"""Functions that every DuckDB instance has, for what means something else in DuckDB's own. Constant SQL.
+
+What PostgreSQL answers with an error ends in `error()` here: the statement is then executed by PostgreSQL.
+"""
+
+from __future__ import annotations
+
+_NEWER_UPPER = "\u1c89\ua7cb\ua7cc\ua7da\ua7dc" + "".join(map(chr, range(0x10D50, 0x10D66)))
+_NEWER_LOWER = "\u1c8a\u0264\ua7cd\ua7db\u019b" + "".join(map(chr, range(0x10D70, 0x10D86)))
+"""Letters in two cases that Unicode has had since version 16: PostgreSQL 18 knows them, DuckDB 1.5 does not."""
+
+_SCALE = """
+CREATE MACRO omnisql_scale(s, n) AS greatest(0, 16 - 4 * (
+    (length(s::VARCHAR) - 1) // 4 - (length(n::VARCHAR) - 1) // 4
+    - CASE WHEN left(s::VARCHAR, (length(s::VARCHAR) - 1) % 4 + 1)::INTEGER
+                <= left(n::VARCHAR, (length(n::VARCHAR) - 1) % 4 + 1)::INTEGER THEN 1 ELSE 0 END))
+"""
+"""The scale of a quotient of whole numbers: `select_div_scale` of PostgreSQL's numeric.c, over digits to base 10000."""
+
+_AVERAGE = """
+CREATE MACRO omnisql_average(s, n, scale) AS
+    (s * ('1' || repeat('0', scale))::HUGEINT * 2 + n) // (2 * n)
+"""
+
+_FIXED = """
+CREATE MACRO omnisql_fixed(v, scale) AS
+    CASE WHEN scale = 0 THEN v::VARCHAR
+         ELSE (v // ('1' || repeat('0', scale))::HUGEINT)::VARCHAR || '.'
+              || lpad((v % ('1' || repeat('0', scale))::HUGEINT)::VARCHAR, scale::INTEGER, '0') END
+"""
+
+_AVG = """
+CREATE MACRO omnisql_avg(s, n) AS
+    CASE WHEN n = 0 THEN NULL
+         ELSE CASE WHEN s < 0 THEN '-' ELSE '' END || omnisql_fixed(
+              omnisql_average(abs(s::HUGEINT), n::HUGEINT, omnisql_scale(abs(s::HUGEINT), n)),
+              omnisql_scale(abs(s::HUGEINT), n)) END
+"""
+
+MACROS = (
+    "CREATE MACRO omnisql_div(x, y) AS CASE WHEN y = 0 THEN error('division by zero') ELSE x // y END",
+    "CREATE MACRO omnisql_mod(x, y) AS CASE WHEN y = 0 THEN error('division by zero') ELSE x % y END",
+    "CREATE MACRO omnisql_finite(r, x, y) AS "
+    "CASE WHEN isinf(r) AND NOT isinf(x) AND NOT isinf(y) THEN error('overflow') ELSE r END",
+    "CREATE MACRO omnisql_add(x, y) AS omnisql_finite(x + y, x, y)",
+    "CREATE MACRO omnisql_sub(x, y) AS omnisql_finite(x - y, x, y)",
+    "CREATE MACRO omnisql_mul(x, y) AS "
+    "CASE WHEN x * y = 0 AND x <> 0 AND y <> 0 THEN error('underflow') ELSE omnisql_finite(x * y, x, y) END",
+    "CREATE MACRO omnisql_quotient(x, y) AS "
+    "CASE WHEN isnan(x) THEN x WHEN y = 0 THEN error('division by zero') "
+    "WHEN x / y = 0 AND x <> 0 AND NOT isinf(y) THEN error('underflow') ELSE omnisql_finite(x / y, x, x) END",
+    f"CREATE MACRO omnisql_lower(x) AS translate(lower(x), '{_NEWER_UPPER}', '{_NEWER_LOWER}')",
+    # DuckDB makes the sharp s a capital one, which PostgreSQL leaves as it is.
+    "CREATE MACRO omnisql_upper(x) AS array_to_string(list_transform(string_split(x, '\u00df'), "
+    f"lambda part : translate(upper(part), '{_NEWER_LOWER}', '{_NEWER_UPPER}')), '\u00df')",
+    _SCALE,
+    _AVERAGE,
+    _FIXED,
+    _AVG,
+)
+"""In the order in which they are made."""
