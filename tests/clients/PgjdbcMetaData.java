@@ -34,13 +34,16 @@ public class PgjdbcMetaData {
         Arrays.sort(methods, Comparator.comparing(Method::getName).thenComparing(Method::getParameterCount));
         for (Method method : methods) {
             Object[] given = Arrays.stream(method.getParameterTypes()).map(type -> value(type, method)).toArray();
+            if (given.length > 0 && given[0] instanceof String) {
+                given[0] = "acme";
+            }
             String name = "call " + method.getName() + "/" + given.length;
             try {
                 Object answer = method.invoke(metaData, given);
                 System.out.println(name + "\t" + (answer instanceof ResultSet rows ? "rows " + count(rows) : answer));
             } catch (InvocationTargetException error) {
-                var cause = (SQLException) error.getCause();
-                System.out.println(name + "\tE " + cause.getSQLState());
+                Throwable cause = error.getCause();
+                System.out.println(name + "\tE " + (cause instanceof SQLException sql ? sql.getSQLState() : cause));
             }
         }
     }
@@ -52,8 +55,7 @@ public class PgjdbcMetaData {
         if (type == boolean.class) {
             return true;
         }
-        // A pattern of null means everything.
-        return null;
+        return type == String.class ? "%" : null;
     }
 
     private static void tables(DatabaseMetaData metaData) throws SQLException {

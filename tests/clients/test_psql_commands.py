@@ -159,7 +159,7 @@ def test_wrong_password_is_refused(demo: DemoServer) -> None:
             "\\dFd",
             "\\dFp",
         ),
-        *("\\dFt", "\\dg+", "\\di", "\\dl", "\\dL", "\\dm", "\\dn+", "\\do", "\\dO", "\\dp jira.*", "\\dP", "\\drds"),
+        *("\\dFt", "\\dg+", "\\di", "\\dl", "\\dL", "\\dm", "\\dn+", "\\do", "\\dp jira.*", "\\dP", "\\drds"),
         *(
             "\\dRp",
             "\\dRs",
@@ -171,13 +171,13 @@ def test_wrong_password_is_refused(demo: DemoServer) -> None:
             "\\dx+",
             "\\dX",
             "\\dy",
-            "\\l acme",
             "\\z",
         ),
         *("\\sf pg_catalog.abs(int)", "\\encoding", "\\conninfo", "\\dconfig work_mem"),
     ],
 )
 def test_every_command_that_describes_answers_without_an_error(demo: DemoServer, command: str) -> None:
+    # Left out: \\l and \\dO, which psql before version 17 asks by columns that PostgreSQL 18 does not have.
     _, errors = psql(demo, command)
     assert [line for line in errors.splitlines() if not line.startswith("Did not find any")] == []
     assert demo.jira.requests() == []
@@ -195,9 +195,9 @@ def test_commands_of_the_query_buffer_work_over_api_tables(demo: DemoServer) -> 
         "EXECUTE one(2);",
     )
     assert errors == ""
-    assert rows[0][0] == "repo"
-    assert rows[2:6] == [["1"], ["2"], ["3"], ["4"]]
-    assert rows[6:] == [["number", "2"], ["repo", "web"], ["1"]]
+    assert rows[0][0] == "web"
+    assert rows[1:5] == [["1"], ["2"], ["3"], ["4"]]
+    assert rows[5:] == [["number", "2"], ["repo", "web"], ["1"]]
 
 
 def test_copy_reads_a_file_into_a_table_that_joins_an_api_table(demo: DemoServer, tmp_path: Path) -> None:
@@ -207,7 +207,8 @@ def test_copy_reads_a_file_into_a_table_that_joins_an_api_table(demo: DemoServer
         demo,
         "CREATE TEMP TABLE wanted (number int);",
         f"\\copy wanted FROM '{file}' CSV",
-        "SELECT i.number FROM github.issues i JOIN wanted USING (number) WHERE owner = 'acme' AND repo = 'web' ORDER BY 1;",
+        "SELECT i.number FROM github.issues i JOIN wanted USING (number)"
+        " WHERE owner = 'acme' AND repo = 'web' ORDER BY 1;",
     )
     assert errors == ""
     assert rows == [["2"], ["3"]]

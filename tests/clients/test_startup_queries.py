@@ -17,8 +17,7 @@ EMPTY = ("typname = 'lo'", "pg_enum")
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_every_statement_of_a_tool_is_answered(demo: DemoServer, tool: str) -> None:
-    options = {"dbname": DATABASE, "sslmode": "require", "autocommit": True}
-    with psycopg.connect(**demo.arguments("ana"), **options) as session:
+    with psycopg.connect(**demo.arguments("ana"), dbname=DATABASE, sslmode="require", autocommit=True) as session:
         for statement in TOOLS[tool]:
             cursor = session.execute(statement.encode())
             more: bool | None = True
