@@ -67,7 +67,7 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8' </dev/null
 
 $(VENV)/.stamp-run: $(LOCKS) | $(BIN)/uv
-	$(UV) sync --frozen --inexact --no-dev </dev/null
+	$(UV) sync --frozen --inexact --no-default-groups </dev/null
 	@touch $@
 
 $(VENV)/.stamp-dev: $(LOCKS) | $(BIN)/uv

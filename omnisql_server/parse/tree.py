@@ -6,18 +6,21 @@ only if PostgreSQL's grammar reads the same parse tree from sqlglot's rendering 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.errors import ErrorLevel, SqlglotError, TokenError
 
 from omnisql_server.model.query import ParsedQuery
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.parse.canonical import canonical
-from omnisql_server.parse.grammar import NotParsed, parse_statements
+from omnisql_server.parse.grammar import NotParsed, parse_statements, tokens_of
 from omnisql_server.parse.scopes import read_scopes
 from omnisql_server.parse.within import query_within
+
+_PARAMETER = re.compile(rb"\$\d+")
 
 
 @lru_cache(maxsize=1024)
@@ -49,7 +52,7 @@ def parse_query(text: str) -> ParsedQuery:
 
 def _tree(text: str) -> tuple[exp.Expr | None, str]:
     try:
-        tree = sqlglot.parse_one(text, read="postgres", error_level=ErrorLevel.RAISE)
+        tree = _parsed(text)
         rendered = tree.transform(_plain).sql("postgres", unsupported_level=ErrorLevel.RAISE)
         same = canonical(text) == canonical(rendered)
     except (SqlglotError, NotParsed, RecursionError) as error:
@@ -58,6 +61,18 @@ def _tree(text: str) -> tuple[exp.Expr | None, str]:
         return None, "the planner's tree would not mean the same"
     _fold_case(tree)
     return tree, ""
+
+
+def _parsed(text: str) -> exp.Expr:
+    try:
+        return sqlglot.parse_one(text, read="postgres", error_level=ErrorLevel.RAISE)
+    except TokenError:
+        # `$2,$3` is taken for the start of a dollar-quoted string; `@` stands for parameters too and moves nothing.
+        body = bytearray(text.encode())
+        for token, start, _ in tokens_of(bytes(body)):
+            if _PARAMETER.fullmatch(token):
+                body[start : start + 1] = b"@"
+        return sqlglot.parse_one(body.decode(), read="postgres", error_level=ErrorLevel.RAISE)
 
 
 def _fold_case(tree: exp.Expr) -> None:

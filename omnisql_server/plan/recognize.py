@@ -83,11 +83,18 @@ def _recognize(node: exp.Expr, type_of: TypeOf) -> list[Condition]:
 def _comparison(node: exp.Expr, type_of: TypeOf) -> list[Condition]:
     operator = _COMPARISONS[type(node)]
     left, right = node.this.unnest(), node.expression.unnest()
+    if operator in (Operator.EQ, Operator.NE):
+        left, right = _uncollated(left), _uncollated(right)
     if isinstance(right, exp.Any):
         return [_any(left, right.this.unnest(), operator, node, type_of)]
     if isinstance(left, exp.Column):
         return [_condition(left, operator, right, node, type_of)]
     return [_condition(right, _MIRRORED.get(operator, operator), left, node, type_of)]
+
+
+def _uncollated(node: exp.Expr) -> exp.Expr:
+    """Take `COLLATE "C"` off what is compared for equality, which it does not change."""
+    return node.this.unnest() if isinstance(node, exp.Collate) and node.expression.name == "C" else node
 
 
 def _any(left: exp.Expr, array: exp.Expr, operator: Operator, node: exp.Expr, type_of: TypeOf) -> Condition:
@@ -106,6 +113,8 @@ def _elements(array: exp.Expr) -> list[exp.Expr]:
     """Return the elements of `ARRAY[..]` or of a constant of an array type."""
     if isinstance(array, exp.Array):
         return list(array.expressions)
+    if array.is_string:
+        return [exp.Literal.string(item) for item in parse_text_array(array.name)]
     if isinstance(array, exp.Cast) and array.to.is_type(exp.DataType.Type.ARRAY) and array.this.is_string:
         return [exp.Literal.string(item) for item in parse_text_array(array.this.name)]
     raise NotConstant
@@ -115,7 +124,7 @@ def _membership(node: exp.In, operator: Operator, type_of: TypeOf) -> list[Condi
     if node.args.get("query") or not node.expressions:
         raise NotConstant
     type_oid = _type(node.this, type_of)
-    values = tuple(constant_value(item, type_oid) for item in node.expressions)
+    values = tuple(constant_value(_uncollated(item.unnest()), type_oid) for item in node.expressions)
     return [_bare(node.this, operator, values, node, type_of)]
 
 

@@ -68,25 +68,25 @@ class Seen:
 
     def counts(self) -> list[Row]:
         """Count the items of the repositories asked for, by state."""
-        found = Counter((name, item.state) for name, item in self._items())
+        found = Counter((name, item.state) for name, item in self.items())
         return [as_row((*key, count)) for key, count in sorted(found.items())]
 
     def count(self, state: str) -> list[Row]:
         """Count the items of one state."""
-        return [as_row((sum(1 for _, item in self._items() if item.state == state),))]
+        return [as_row((sum(1 for _, item in self.items() if item.state == state),))]
 
     def joined(self) -> list[Row]:
         """Pair pull requests with the tracker's issue that their title begins with."""
         pairs = [
             (name, item.number, key, self.statuses[key])
-            for name, item in self._items()
+            for name, item in self.items()
             if item.pull_request is not None and (key := item.title.split(":")[0]) in self.statuses
         ]
         return [as_row(pair) for pair in sorted(pairs)]
 
     def numbers(self, last: int) -> list[Row]:
         """List repository and number of the first items."""
-        return [as_row((name, item.number)) for name, item in self._items() if item.number <= last]
+        return [as_row((name, item.number)) for name, item in self.items() if item.number <= last]
 
     def first(self, last: int) -> list[Row]:
         """List the first items of the web repository with values of many types."""
@@ -97,11 +97,12 @@ class Seen:
                     *(datetime.fromtimestamp(item.created_s, UTC), item.milestone_number),
                 )
             )
-            for name, item in self._items()
+            for name, item in self.items()
             if name == "web" and item.number <= last
         ]
 
-    def _items(self) -> list[tuple[str, ForgeItem]]:
+    def items(self) -> list[tuple[str, ForgeItem]]:
+        """List the items of the repositories asked for, by repository."""
         names = [r for r in self._repositories if r.name in ASKED]
         return [(r.name, item) for r in sorted(names, key=lambda r: r.name) for item in self._company.forge.items(r)]
 

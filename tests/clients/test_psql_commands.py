@@ -129,3 +129,105 @@ def test_wrong_password_is_refused(demo: DemoServer) -> None:
     done = subprocess.run(["psql", "-Xc", "SELECT 1", wrong], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert 'password authentication failed for user "ana"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(
+            "\\d",
+            "\\d+",
+            "\\dS pg_class",
+            "\\d jira.issues",
+            "\\d+ jira.issues",
+            "\\da",
+            "\\dA",
+            "\\db",
+            "\\dc",
+            "\\dC",
+        ),
+        *(
+            "\\dd",
+            "\\ddp",
+            "\\dD",
+            "\\des+",
+            "\\det+ *.*",
+            "\\deu",
+            "\\dew+",
+            "\\df omnisql.*",
+            "\\dF",
+            "\\dFd",
+            "\\dFp",
+        ),
+        *("\\dFt", "\\dg+", "\\di", "\\dl", "\\dL", "\\dm", "\\dn+", "\\do", "\\dp jira.*", "\\dP", "\\drds"),
+        *(
+            "\\dRp",
+            "\\dRs",
+            "\\ds",
+            "\\dt *.*",
+            "\\dT",
+            "\\du+",
+            "\\dv *.*",
+            "\\dx+",
+            "\\dX",
+            "\\dy",
+            "\\z",
+        ),
+        *("\\sf pg_catalog.abs(int)", "\\encoding", "\\conninfo", "\\dconfig work_mem"),
+    ],
+)
+def test_every_command_that_describes_answers_without_an_error(demo: DemoServer, command: str) -> None:
+    # Left out: \\l and \\dO, which psql before version 17 asks by columns that PostgreSQL 18 does not have.
+    _, errors = psql(demo, command)
+    assert [line for line in errors.splitlines() if not line.startswith("Did not find any")] == []
+    assert demo.jira.requests() == []
+
+
+def test_commands_of_the_query_buffer_work_over_api_tables(demo: DemoServer) -> None:
+    rows, errors = psql(
+        demo,
+        f"SELECT repo, state, count(*) {WEB} GROUP BY 1, 2 \\crosstabview",
+        f"SELECT 'SELECT ' || number {WEB} ORDER BY number \\gexec",
+        f"SELECT number AS last {WEB} ORDER BY number DESC LIMIT 1 \\gset",
+        "SELECT :last + 1;",
+        f"SELECT number, repo {WEB} AND number = 2 \\gx",
+        f"PREPARE one AS SELECT count(*) {WEB} AND number = $1;",
+        "EXECUTE one(2);",
+    )
+    assert errors == ""
+    assert rows[0][0] == "web"
+    assert rows[1:5] == [["1"], ["2"], ["3"], ["4"]]
+    assert rows[5:] == [["number", "2"], ["repo", "web"], ["1"]]
+
+
+def test_copy_reads_a_file_into_a_table_that_joins_an_api_table(demo: DemoServer, tmp_path: Path) -> None:
+    file = tmp_path / "wanted.csv"
+    file.write_text("2\n3\n")
+    rows, errors = psql(
+        demo,
+        "CREATE TEMP TABLE wanted (number int);",
+        f"\\copy wanted FROM '{file}' CSV",
+        "SELECT i.number FROM github.issues i JOIN wanted USING (number)"
+        " WHERE owner = 'acme' AND repo = 'web' ORDER BY 1;",
+    )
+    assert errors == ""
+    assert rows == [["2"], ["3"]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT pg_catalog.quote_ident(c.relname), NULL::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.relkind IN"
+        " ('r', 'S', 'v', 'm', 'f', 'p') AND (pg_catalog.quote_ident(c.relname)) LIKE 'iss%'"
+        " AND pg_catalog.pg_table_is_visible(c.oid) LIMIT 1000;",
+        "SELECT pg_catalog.quote_ident(attname) FROM pg_catalog.pg_attribute a, pg_catalog.pg_class c WHERE c.oid ="
+        " a.attrelid AND a.attnum > 0 AND NOT a.attisdropped AND substring(pg_catalog.quote_ident(attname),1,3)='ass'"
+        " AND (pg_catalog.quote_ident(relname)='issues') AND pg_catalog.pg_table_is_visible(c.oid) LIMIT 1000;",
+        "SELECT pg_catalog.quote_ident(srvname) FROM pg_catalog.pg_foreign_server"
+        " WHERE substring(pg_catalog.quote_ident(srvname),1,2)='ji' LIMIT 1000;",
+    ],
+)
+def test_queries_behind_tab_completion_find_api_tables(demo: DemoServer, query: str) -> None:
+    rows, errors = psql(demo, query)
+    assert errors == ""
+    assert rows

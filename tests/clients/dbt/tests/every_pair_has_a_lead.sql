@@ -1,0 +1,1 @@
+select repo, number from {{ ref('work') }} where lead is null

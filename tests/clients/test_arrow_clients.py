@@ -1,0 +1,101 @@
+"""Clients that read everything by COPY in binary: ADBC, and DuckDB with a tenant attached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import adbc_driver_postgresql.dbapi
+import duckdb
+import duckdb_extensions
+import pyarrow as pa
+import pytest
+from client_script import WHERE, Seen
+from demo_server import DATABASE, PASSWORD, DemoServer
+
+from connectors.simulators.company import Company
+
+pytestmark = pytest.mark.clients
+
+FIRST = f"SELECT repo, number FROM github.issues WHERE {WHERE} AND number <= 4 ORDER BY repo, number"
+
+
+@pytest.fixture
+def first(company: Company) -> list[tuple[Any, ...]]:
+    """Return the rows of FIRST as ana sees them."""
+    numbers = Seen(company, ("web", "api", "data", "mobile")).numbers(4)
+    return [(repo, int(number or 0)) for repo, number in numbers]
+
+
+@pytest.fixture
+def adbc(demo: DemoServer) -> Iterator[Any]:
+    """Connect by ADBC."""
+    uri = f"postgresql://ana:{PASSWORD}@127.0.0.1:{demo.port}/{DATABASE}?sslmode=require&channel_binding=require"
+    with adbc_driver_postgresql.dbapi.connect(uri) as session:
+        yield session
+
+
+@pytest.fixture
+def attached(demo: DemoServer) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Attach the tenant in a DuckDB of its own."""
+    with duckdb.connect() as engine:
+        duckdb_extensions.import_extension("postgres_scanner", con=engine)
+        engine.execute("LOAD postgres_scanner")
+        engine.execute(
+            f"ATTACH 'host=127.0.0.1 port={demo.port} dbname={DATABASE} user=ana password={PASSWORD} sslmode=require'"
+            " AS acme (TYPE postgres)"
+        )
+        yield engine
+
+
+def test_adbc_reads_arrow(adbc: Any, first: list[tuple[Any, ...]]) -> None:
+    with adbc.cursor() as cursor:
+        cursor.execute(FIRST)
+        table = cursor.fetch_arrow_table()
+        assert table.schema.types == [pa.string(), pa.int32()]
+        assert list(zip(*table.to_pydict().values(), strict=True)) == first
+        cursor.execute(f"SELECT count(*) FROM github.issues WHERE {WHERE} AND number <= $1", (4,))
+        assert cursor.fetchall() == [(len(first),)]
+
+
+def test_adbc_introspects_and_ingests(adbc: Any, first: list[tuple[Any, ...]]) -> None:
+    assert adbc.adbc_get_table_schema("boards", db_schema_filter="jira").names[:2] == ["id", "name"]
+    objects = adbc.adbc_get_objects(depth="tables", db_schema_filter="jira").read_all().to_pylist()
+    schemas = [schema for catalog in objects for schema in catalog["catalog_db_schemas"] or ()]
+    tables = {table["table_name"]: table["table_type"] for schema in schemas for table in schema["db_schema_tables"]}
+    assert tables["issues"] == "foreign table"
+    with adbc.cursor() as cursor:
+        cursor.execute(FIRST)
+        read = cursor.fetch_arrow_table()
+        assert cursor.adbc_ingest("adbc_kept", read, mode="create", temporary=True) == len(first)
+        cursor.execute("SELECT * FROM adbc_kept ORDER BY 1, 2")
+        assert cursor.fetchall() == first
+    adbc.rollback()
+
+
+def test_duckdb_reads_attached_tables(attached: duckdb.DuckDBPyConnection, first: list[tuple[Any, ...]]) -> None:
+    tables = attached.sql("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'jira'").fetchall()
+    boards = attached.sql("SELECT count(*), min(name) FROM acme.jira.boards").fetchall()
+    assert ("boards",) in tables
+    assert boards == [(4, "API board")]
+    assert attached.sql(f"SELECT * FROM postgres_query('acme', $${FIRST}$$)").fetchall() == first
+
+
+def test_duckdb_filters_where_the_api_needs_it(
+    attached: duckdb.DuckDBPyConnection, first: list[tuple[Any, ...]]
+) -> None:
+    attached.execute("SET pg_experimental_filter_pushdown = true")
+    assert attached.sql(FIRST.replace("github.", "acme.github.")).fetchall() == first
+
+
+def test_duckdb_writes_into_a_table_of_ones_own(demo: DemoServer, first: list[tuple[Any, ...]]) -> None:
+    with duckdb.connect() as engine:
+        duckdb_extensions.import_extension("postgres_scanner", con=engine)
+        engine.execute("LOAD postgres_scanner")
+        address = f"host=127.0.0.1 port={demo.port} dbname={DATABASE} user=admin password={PASSWORD} sslmode=require"
+        engine.execute(f"ATTACH '{address}' AS acme (TYPE postgres)")
+        try:
+            engine.execute(f"CREATE TABLE acme.public.duck_kept AS FROM postgres_query('acme', $${FIRST}$$)")
+            assert engine.sql("SELECT * FROM acme.public.duck_kept ORDER BY 1, 2").fetchall() == first
+        finally:
+            engine.execute("DROP TABLE IF EXISTS acme.public.duck_kept")
