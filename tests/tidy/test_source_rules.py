@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 
 from sources import PACKAGES, ROOT, modules, nodes
 
@@ -147,3 +148,9 @@ def test_the_table_of_settings_names_every_field() -> None:
 def test_the_page_of_settings_is_of_today() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert settings_table().strip() in page
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    # pytest imports them by their names alone: two of one name cannot be collected together.
+    names = Counter(path.rsplit("/", 1)[-1] for path in modules("tests"))
+    assert [name for name, count in names.items() if count > 1 and name.startswith("test_")] == []
