@@ -17,7 +17,7 @@ MEMORY_GROWTH_MAX_BYTES = 64 * 1024 * 1024
 settings.register_profile("fuzz", max_examples=25_000, print_blob=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def target(demo: DemoServer) -> Iterator[Target]:
     """Give the server a copy of the API table, watch a bystander, and look at memory at the end."""
     postmaster = (demo.cluster / "postmaster.pid").read_text().splitlines()

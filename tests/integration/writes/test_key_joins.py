@@ -104,7 +104,9 @@ def test_a_chain_of_three_reads_one_after_the_other(demo: DemoServer, ana: psyco
     first, second, *third = [request["path"] for request in demo.github.requests()]
     assert (first, second) == ("/repos/acme/web", "/repos/acme/web/issues")
     open_issues = rows(ana, f"SELECT number FROM {WEB} AND state = 'open'")
-    assert set(third) == {f"/repos/acme/web/issues/{number}/comments" for (number,) in open_issues}
+    by_issue = {f"/repos/acme/web/issues/{number}/comments" for (number,) in open_issues}
+    # What earlier fetches told of sizes decides which of the two is the cheaper way.
+    assert set(third) == by_issue or all(path.endswith("/issues/comments") for path in third)
     plain = f"""
         SELECT c.repo, c.issue_number, c.id FROM github.issue_comments c
          WHERE c.owner = 'acme' AND c.repo = 'web'
