@@ -19,7 +19,7 @@ from connectors.simulators.company import Company, build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
 from connectors.simulators.running import RunningSimulator, start_simulator
 
-CONNECTORS = ("github", "jira")
+CONNECTORS = ("github", "jira", "linear")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,6 +41,11 @@ def create(arguments: argparse.Namespace, company: Company) -> web.Application:
     """Return the simulator that the command line asks for."""
     if arguments.connector == "github":
         return github.create_app(company, tokens=frozenset({arguments.token}))
+    if arguments.connector == "linear":
+        # graphql-core is a development dependency, which the other simulators do without.
+        from connectors.simulators import linear
+
+        return linear.create_app(company, api_key=arguments.token)
     return jira.create_app(company, email=arguments.email, api_token=arguments.token)
 
 

@@ -1,0 +1,334 @@
+"""From a manifest that has the right shape to tables that can be read: names resolved, defaults filled in. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from msgspec import structs
+
+from connectors.declarative.columns import ColumnFound, column_found, echoed
+from connectors.declarative.document import Path
+from connectors.declarative.manifest import (
+    CursorPages,
+    Direction,
+    LinkPages,
+    Manifest,
+    NextUrlPages,
+    NoPages,
+    NumberedPages,
+    OffsetPages,
+    Operators,
+    Pagination,
+    PathDeclared,
+    TableDeclared,
+)
+from connectors.declarative.pushdown import Sents, check_exactness, pushdowns_of, sents_of
+from connectors.declarative.values import SHAPED
+from connectors.sdk import scan as sdk
+from connectors.sdk.decode import RowDecoder
+from connectors.sdk.errors import ManifestInvalid
+from connectors.sdk.extract import Extract, path
+from connectors.sdk.table import AccessPath, Table
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+Refuse = Callable[[Path, str, str | None], ManifestInvalid]
+Result = TypeVar("Result")
+_ORDERED_TYPES = frozenset({"int2", "int4", "int8", "float8", "date", "timestamptz", "bool"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A GraphQL query: the field, its arguments with types, the selection around columns, the filter's argument."""
+
+    field: str
+    arguments: Mapping[str, str]
+    selects: str
+    filter: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadablePath:
+    """One way to read a table, all defaults filled in; `template` is None for GraphQL."""
+
+    name: str
+    method: str
+    template: str
+    graphql: Query | None
+    inputs: Mapping[str, Any]
+    keys: tuple[str, ...]
+    filled_keys: frozenset[str]
+    echo: tuple[str, ...]
+    batch: str | None
+    single: bool
+    rows: Extract
+    empty: frozenset[int]
+    sents: Sents
+    order: Mapping[str, Direction]
+    pagination: Pagination
+    rows_max: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadableTable:
+    """A table and how its paths are read."""
+
+    table: Table
+    columns: Mapping[str, ColumnFound]
+    paths: Mapping[str, ReadablePath]
+
+    def decoder(self, names: tuple[str, ...], access_path: str) -> RowDecoder:
+        """Return a decoder of some columns, for rows that a path gave."""
+        echo = self.paths[access_path].echo
+        extractors = {name: echoed(name) if name in echo else found.extract for name, found in self.columns.items()}
+        return RowDecoder(self.table, names, extractors)
+
+
+def compiled(manifest: Manifest, refuse: Refuse) -> dict[str, ReadableTable]:
+    """Return the tables of a manifest by name.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, names or rules contradict each other; `refuse` tells where.
+    """
+    return {name: _Compiler(manifest, name, refuse).table() for name in manifest.tables}
+
+
+class _Compiler:
+    def __init__(self, manifest: Manifest, name: str, refuse: Refuse) -> None:
+        self._manifest = manifest
+        self._name = name
+        self._declared: TableDeclared = manifest.tables[name]
+        self._refuse = refuse
+        self._columns: dict[str, ColumnFound] = {}
+
+    def table(self) -> ReadableTable:
+        declared = self._declared
+        for name, column in declared.columns.items():
+            at = ("columns", name)
+            self._columns[name] = self._told(at, column_found, name, column)
+        self._known(("primary_key",), declared.primary_key)
+        self._known(("pushdown",), tuple(declared.pushdown))
+        self._known(("order",), tuple(declared.order))
+        for name in declared.order:
+            column_type = self._columns[name].column.type_name
+            if column_type not in _ORDERED_TYPES:
+                raise self._at(("order", name), f"an order of {column_type} is not one that APIs share with PostgreSQL")
+        paths = {name: self._path(name, each) for name, each in declared.access_paths.items()}
+        table = Table(
+            name=self._name,
+            description=declared.description,
+            columns=tuple(found.column for found in self._columns.values()),
+            primary_key=declared.primary_key,
+            rows_expected=declared.rows_expected,
+            access_paths=tuple(self._access_path(each) for each in paths.values()),
+        )
+        return ReadableTable(table=table, columns=self._columns, paths=paths)
+
+    def _path(self, name: str, declared: PathDeclared) -> ReadablePath:
+        at = ("access_paths", name)
+        graphql = None if declared.request else self._query(at, declared)
+        if graphql is None and declared.request is None:
+            raise self._at(at, "an access path needs a request, or the table a graphql field")
+        if graphql is not None and self._manifest.graphql_path is None:
+            raise self._refuse((), "key graphql_path is missing: it says where queries are posted", None)
+        self._known((*at, "keys"), declared.keys)
+        self._known((*at, "echo"), declared.echo)
+        method, _, template = (declared.request or f"POST {self._manifest.graphql_path}").partition(" ")
+        inputs = {**self._manifest.inputs, **self._declared.inputs, **declared.inputs}
+        filled = self._placeholders(at, template, inputs, declared.keys)
+        if method == "POST" and graphql is None:
+            raise self._at((*at, "request"), "rows are read by GET, or by a GraphQL query")
+        sents = {} if declared.single else self._sents(at, declared, graphql)
+        sent_keys = [key for key in declared.keys if key not in filled]
+        if declared.batch is not None and declared.batch.key not in sent_keys:
+            raise self._at((*at, "batch"), "a batched key is sent as its pushdown says, not in request or inputs")
+        key_sents = self._all_sents(graphql)
+        for key in sent_keys:
+            if sdk.Operator.EQ not in key_sents.get(key, {}):
+                raise self._at((*at, "keys"), f"key {key} is neither in request or inputs, nor has it a pushdown of =")
+        if declared.batch is not None and sdk.Operator.IN not in key_sents[declared.batch.key]:
+            raise self._at((*at, "batch"), f"key {declared.batch.key} has no pushdown of in")
+        pagination = self._pagination(at, declared, graphql)
+        order = {} if declared.single else self._chosen((*at, "order"), self._declared.order, declared.order)
+        if graphql is not None:
+            self._check_arguments(at, graphql, inputs, order, pagination)
+        rows = next(
+            (text for text in (declared.rows, self._declared.rows, self._manifest.rows) if text is not None), ""
+        )
+        if graphql is not None:
+            rows = rows.replace("{field}", graphql.field)
+        return ReadablePath(
+            name=name,
+            method=method,
+            template=template,
+            graphql=graphql,
+            inputs=inputs,
+            keys=declared.keys,
+            filled_keys=frozenset(filled),
+            echo=declared.echo,
+            batch=declared.batch.key if declared.batch else None,
+            single=declared.single,
+            rows=self._told((*at, "rows"), path, rows),
+            empty=frozenset(self._manifest.empty) | frozenset(declared.empty),
+            sents={**sents, **{key: key_sents[key] for key in sent_keys}},
+            order=order,
+            pagination=pagination,
+            rows_max=declared.rows_max,
+        )
+
+    def _query(self, at: Path, declared: PathDeclared) -> Query | None:
+        given = [
+            each for each in (self._manifest.graphql, self._declared.graphql, declared.graphql) if each is not None
+        ]
+        field, selects, filter_argument = (
+            next((found for each in reversed(given) if (found := getattr(each, name)) is not None), None)
+            for name in ("field", "selects", "filter")
+        )
+        if field is None:
+            return None
+        if selects is None or "{columns}" not in selects:
+            raise self._at(at, "graphql.selects is missing, or has no {columns}")
+        arguments = {name: kind for each in given for name, kind in each.arguments.items()}
+        return Query(field=field, arguments=arguments, selects=selects, filter=filter_argument)
+
+    def _access_path(self, found: ReadablePath) -> AccessPath:
+        batch = self._declared.access_paths[found.name].batch
+        what = f"{found.method} {found.template}" if found.graphql is None else f"query {found.graphql.field}"
+        page = found.pagination
+        return AccessPath(
+            name=found.name,
+            request=what,
+            keys=found.keys,
+            operators={name: pushdowns_of(each) for name, each in found.sents.items() if name not in found.keys},
+            order={name: _directions(each) for name, each in found.order.items()},
+            page_rows_max=page.rows_max,
+            batch=found.batch,
+            batch_keys_max=batch.max if batch else 1,
+            single=found.single,
+            parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
+            rows_max=found.rows_max,
+        )
+
+    def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None) -> Sents:
+        sents = self._chosen((*at, "pushdown"), self._all_sents(graphql), declared.pushdown)
+        if graphql is None:
+            self._told(at, check_exactness, sents)
+        return sents
+
+    def _all_sents(self, graphql: Query | None) -> Sents:
+        if graphql is not None and graphql.filter is None:
+            return {}
+        found = {}
+        for name, used in self._declared.pushdown.items():
+            operators, place = self._operators(("pushdown", name), used)
+            self._check_operators(("pushdown", name), name, operators)
+            found[name] = sents_of(operators, place, as_json=graphql is not None)
+        return found
+
+    def _operators(self, at: Path, used: str | Operators) -> tuple[Operators, str]:
+        if not isinstance(used, str):
+            return used, ""
+        name, _, place = used.partition(" ")
+        if name not in self._manifest.operators:
+            known = ", ".join(self._manifest.operators)
+            raise self._at(at, f"there is no set of operators {name}", f"Allowed are {known}.")
+        return self._manifest.operators[name], place.strip()
+
+    def _check_operators(self, at: Path, column: str, operators: Operators) -> None:
+        column_type = self._columns[column].column.type_name
+        for name, push in operators.items():
+            here = (*at, name)
+            if name in SHAPED and (push.grade == "exact" or column_type != "text"):
+                raise self._at(here, "patterns are pushed on text and as a superset only")
+            if column_type == "timestamptz" and push.value is None and name not in {"<", "<=", ">", ">="}:
+                raise self._at(here, "times are pushed as bounds only: APIs keep them coarser than PostgreSQL")
+            if column_type == "timestamptz" and push.value is None and push.grade == "exact":
+                raise self._at(here, "a bound that is rounded is a superset")
+            if column_type == "text" and name in {"<", "<=", ">", ">="}:
+                raise self._at(here, "APIs do not order texts as PostgreSQL does")
+            if name in {"is_null", "is_not_null"} and push.value is None:
+                raise self._at(here, "value says what is sent")
+            if push.pattern is not None:
+                self._told((*here, "pattern"), _checked_pattern, push.pattern)
+            self._known((*here, "needs"), push.needs)
+
+    def _pagination(self, at: Path, declared: PathDeclared, graphql: Query | None) -> Pagination:
+        if declared.single:
+            return NoPages(rows_max=1)
+        found = declared.pagination or self._declared.pagination or self._manifest.pagination
+        if found is None:
+            raise self._at(at, "pagination is missing here, in the table and in the manifest", "Say kind: none.")
+        if graphql is not None and isinstance(found, OffsetPages | NumberedPages | LinkPages | NextUrlPages):
+            raise self._at(at, "a GraphQL query is read with a cursor, or in one answer")
+        if isinstance(found, CursorPages) and (found.next is None) is (found.last is None):
+            raise self._at((*at, "pagination"), "one of next and last says where the cursor is")
+        if isinstance(found, CursorPages) and found.last is not None and found.more is None:
+            raise self._at((*at, "pagination"), "with last, more says whether there is another page")
+        if graphql is not None and isinstance(found, CursorPages):
+            found = structs.replace(found, next=_for_field(found.next, graphql), more=_for_field(found.more, graphql))
+        for text in (getattr(found, name, None) for name in ("next", "last", "more", "total")):
+            if text is not None:
+                self._told((*at, "pagination"), path, text)
+        return found
+
+    def _check_arguments(
+        self, at: Path, graphql: Query, inputs: Mapping[str, Any], order: Mapping[str, Direction], pages: Pagination
+    ) -> None:
+        ordering = {name for each in order.values() for way in (each.asc, each.desc) if way is not None for name in way}
+        paging = {name for name in (getattr(pages, "size", None), getattr(pages, "send", None)) if name}
+        used = {*inputs, *ordering, *paging, *([graphql.filter] if graphql.filter else [])}
+        if unknown := sorted(used - set(graphql.arguments)):
+            raise self._at(at, f"the query has no argument {unknown[0]}", f"Allowed: {_listed(graphql.arguments)}.")
+
+    def _placeholders(self, at: Path, template: str, inputs: Mapping[str, Any], keys: tuple[str, ...]) -> set[str]:
+        used = set(PLACEHOLDER.findall(template))
+        for value in inputs.values():
+            used |= set(PLACEHOLDER.findall(value)) if isinstance(value, str) else set()
+        known = {*keys, *self._manifest.options}
+        if unknown := sorted(used - known):
+            raise self._at(
+                at, f"placeholder {unknown[0]} is neither a key nor an option", f"Allowed: {_listed(known)}."
+            )
+        return used & set(keys)
+
+    def _chosen(self, at: Path, found: Mapping[str, Result], names: tuple[str, ...] | None) -> dict[str, Result]:
+        if names is None:
+            return dict(found)
+        if unknown := [name for name in names if name not in found]:
+            raise self._at(at, f"the table says nothing for column {unknown[0]}", f"Allowed: {_listed(found)}.")
+        return {name: found[name] for name in names}
+
+    def _known(self, at: Path, names: tuple[str, ...]) -> None:
+        if unknown := [name for name in names if name not in self._columns]:
+            raise self._at(at, f"there is no column {unknown[0]}", f"Allowed: {_listed(self._columns)}.")
+
+    def _told(self, at: Path, act: Callable[..., Result], *values: object) -> Result:
+        try:
+            return act(*values)
+        except ManifestInvalid as error:
+            raise self._at(at, error.message, error.hint) from None
+
+    def _at(self, at: Path, message: str, hint: str | None = None) -> ManifestInvalid:
+        return self._refuse(("tables", self._name, *at), message, hint)
+
+
+def _for_field(text: str | None, query: Query) -> str | None:
+    return None if text is None else text.replace("{field}", query.field)
+
+
+def _checked_pattern(text: str) -> None:
+    try:
+        re.compile(text)
+    except re.error:
+        raise ManifestInvalid(message="this is no regular expression") from None
+
+
+def _directions(declared: Direction) -> frozenset[sdk.Direction]:
+    given = ((sdk.Direction.ASC, declared.asc), (sdk.Direction.DESC, declared.desc))
+    return frozenset(direction for direction, inputs in given if inputs is not None)
+
+
+def _listed(names: object) -> str:
+    return ", ".join(sorted(names))  # type: ignore[call-overload]

@@ -1,0 +1,277 @@
+"""A connector made of a manifest, and a connection that reads scans by it through the SDK's transport."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+
+from connectors.declarative.columns import note_keys
+from connectors.declarative.compile import PLACEHOLDER, ReadablePath, ReadableTable
+from connectors.declarative.judge import judge_of, quota_of
+from connectors.declarative.load import Loaded
+from connectors.declarative.manifest import (
+    Auth,
+    CursorPages,
+    HeaderAuth,
+    LinkPages,
+    Manifest,
+    NextUrlPages,
+    NumberedPages,
+    OffsetPages,
+)
+from connectors.declarative.requests import BUCKET, first_request, graphql_request, page_rows, with_cursor
+from connectors.sdk.auth import BasicAuth, TokenAuth
+from connectors.sdk.connector import Connection, FetchContext, Option, Source
+from connectors.sdk.decode import Row
+from connectors.sdk.errors import Fatal, OptionInvalid
+from connectors.sdk.extract import path
+from connectors.sdk.options import checked_base_url, checked_options
+from connectors.sdk.pagination import Reader, link_pages, numbered_pages, offset_pages, single_page, token_pages
+from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.reading import RowList, pages_of
+from connectors.sdk.request import Request, Response
+from connectors.sdk.scan import Page, Scan
+from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.table import Table
+from connectors.sdk.transport import Transport
+
+
+class DeclarativeConnector:
+    """What a manifest declares, as a connector."""
+
+    def __init__(
+        self, loaded: Loaded, settings: TransportSettings | None = None, surroundings: Surroundings | None = None
+    ) -> None:
+        self.loaded = loaded
+        self.name = loaded.manifest.name
+        self.options = _options(loaded.manifest)
+        self.tables = tuple(each.table for each in loaded.tables.values())
+        self._settings = settings
+        self._surroundings = surroundings
+
+    async def connect(self, source: Source) -> DeclarativeConnection:
+        """Open a source; no request is made yet.
+
+        Raises:
+            OptionInvalid: SQLSTATE HV00D, an option is unknown, missing or malformed.
+        """
+        manifest = self.loaded.manifest
+        values = checked_options(self.options, source)
+        version = {manifest.api_version.header: values["api_version"]} if manifest.api_version else {}
+        transport = Transport(
+            connector=self.name,
+            server=source.server,
+            base_url=checked_base_url(values["base_url"], source.server),
+            authenticator=_authenticator(manifest, values, source.server),
+            judge=judge_of(manifest),
+            quota=quota_of(manifest),
+            headers={**manifest.headers, **version},
+            settings=self._settings,
+            surroundings=self._surroundings,
+        )
+        plain = {name: values[name] for name in manifest.options if name in values}
+        return DeclarativeConnection(self.loaded, transport, plain)
+
+    async def discover(self, connection: Connection) -> tuple[Table, ...]:  # noqa: ARG002 - the protocol's signature
+        """Return the tables, which are the same for every source."""
+        return self.tables
+
+
+class DeclarativeConnection:
+    """An open source of a manifest."""
+
+    def __init__(self, loaded: Loaded, transport: Transport, options: Mapping[str, str]) -> None:
+        self.transport = transport
+        self._loaded = loaded
+        self._options = options
+
+    def fetch(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
+        """Read a scan page by page, in order.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        table = self._loaded.tables[scan.table]
+        rows_wanted = page_rows(table, table.paths[scan.access_path], scan)
+        reader = Reader(
+            transport=self.transport,
+            context=context,
+            table=scan.table,
+            deadline_s=asyncio.get_running_loop().time() + context.timeout_s,
+            concurrency=self.transport.settings.concurrency_max,
+            pages_wanted_max=None if scan.limit is None else -(-scan.limit // rows_wanted),
+        )
+        return pages_of(
+            self._rows(table, scan, reader),
+            scan=scan,
+            decoder=table.decoder(scan.columns, scan.access_path),
+            context=context,
+        )
+
+    async def check(self) -> str:
+        """Prove that the credentials work and return whose they are.
+
+        Raises:
+            CredentialsRejected: SQLSTATE 28000, they do not.
+        """
+        manifest = self._loaded.manifest
+        if manifest.check.graphql is not None:
+            request = graphql_request(manifest, manifest.check.graphql, {})
+        else:
+            method, _, place = (manifest.check.request or "").partition(" ")
+            where, _, query = place.partition("?")
+            parameters = tuple(
+                (name, text) for name, _, text in (part.partition("=") for part in query.split("&")) if name
+            )
+            request = Request(
+                template=where,
+                path=where,
+                method=method,
+                parameters=parameters,
+                accept=manifest.accept,
+                bucket=BUCKET,
+                conditional=False,
+            )
+        response = await self.transport.send(request, QUIET_CONTEXT)
+        return str(path(manifest.check.shows)(response.body))
+
+    async def disconnect(self) -> None:
+        """Close the connections and forget the secrets."""
+        await self.transport.close()
+
+    async def _rows(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
+        access = table.paths[scan.access_path]
+        request = first_request(self._loaded.manifest, table, scan, self._options)
+        echo = {name: scan.keys[name] for name in access.echo}
+        count = 0
+        async with aclosing(_responses(access, reader, request)) as responses:
+            async for response in responses:
+                rows = _objects(access, response.body)
+                for row in rows:
+                    note_keys(row, echo)
+                count += len(rows)
+                is_capped = access.rows_max is not None and count >= access.rows_max
+                if is_capped and _goes_on(access, response, len(rows), page_rows(table, access, scan), count):
+                    yield RowList(rows=rows, truncated=f"the API gives {access.rows_max} rows of this listing at most")
+                    return
+                yield RowList(rows=rows)
+
+
+def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncGenerator[Response, None]:
+    pages = access.pagination
+    if isinstance(pages, CursorPages):
+        return token_pages(reader, request, advance=with_cursor(access, pages.send), token=_cursor_of(access, pages))
+    if isinstance(pages, OffsetPages):
+        more, total = pages.more, pages.total
+        # A listing that is capped is read one page at a time: beyond the cap the API refuses.
+        return offset_pages(
+            reader.serial() if access.rows_max is not None else reader,
+            request,
+            parameter=pages.send,
+            rows=lambda body: _objects(access, body),
+            total=path(total) if total else lambda _body: None,
+            is_last=(lambda body: path(more)(body) is False) if more else lambda _body: None,
+        )
+    if isinstance(pages, NumberedPages):
+        return numbered_pages(
+            reader, request, parameter=pages.send, rows=lambda body: _objects(access, body), first=pages.first
+        )
+    if isinstance(pages, LinkPages):
+        return link_pages(reader, request)
+    if isinstance(pages, NextUrlPages):
+        following = CursorPages(send="", next=pages.next, more=pages.more)
+        return token_pages(reader, request, advance=_at_url, token=_cursor_of(access, following))
+    return single_page(reader, request)
+
+
+def _at_url(request: Request, url: str) -> Request:
+    return Request(
+        template=request.template,
+        path=request.path,
+        url=url,
+        accept=request.accept,
+        bucket=request.bucket,
+        empty_statuses=request.empty_statuses,
+    )
+
+
+def _cursor_of(access: ReadablePath, pages: CursorPages) -> Callable[[object], object]:
+    def cursor(body: object) -> object:
+        if pages.more is not None and path(pages.more)(body) is not True:
+            return None
+        if pages.next is not None:
+            found = path(pages.next)(body)
+            if pages.more is not None and not found:
+                raise Fatal(message=f"the listing of {access.name} goes on but does not say where")
+            return found
+        rows = _objects(access, body)
+        return path(pages.last or "")(rows[-1]) if rows else None
+
+    return cursor
+
+
+def _goes_on(access: ReadablePath, response: Response, row_count: int, page_rows_asked: int, count: int) -> bool:
+    pages = access.pagination
+    if isinstance(pages, CursorPages):
+        return bool(_cursor_of(access, pages)(response.body))
+    if isinstance(pages, OffsetPages | NextUrlPages) and pages.more is not None:
+        return path(pages.more)(response.body) is True
+    if isinstance(pages, OffsetPages) and pages.total is not None:
+        total = path(pages.total)(response.body)
+        return isinstance(total, int) and total > count
+    return row_count >= page_rows_asked
+
+
+def _objects(access: ReadablePath, body: object) -> list[Row]:
+    found = access.rows(body) if body is not None else None
+    if access.single and not isinstance(found, list):
+        found = [] if found is None else [found]
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise Fatal(message=f"the answer of {access.template} is not a list of objects")
+    rows: list[Row] = found
+    return rows
+
+
+def _options(manifest: Manifest) -> tuple[Option, ...]:
+    address = Option(
+        name="base_url",
+        description=f"Address of the API of {manifest.title}.",
+        audience=True,
+        required=manifest.base_url is None,
+        default=manifest.base_url,
+    )
+    version = manifest.api_version
+    versions = (
+        [Option(name="api_version", description="Version of the API to ask for.", default=version.default)]
+        if version
+        else []
+    )
+    declared = [
+        Option(
+            name=name,
+            description=each.description,
+            required=each.required,
+            default=each.default,
+            secret=secret,
+        )
+        for group, secret in ((manifest.options, False), (manifest.secrets, True))
+        for name, each in group.items()
+    ]
+    return (address, *versions, *declared)
+
+
+def _authenticator(manifest: Manifest, values: Mapping[str, str], server: str) -> TokenAuth:
+    for auth in manifest.auth:
+        texts = _auth_texts(auth)
+        if all(name in values for text in texts for name in PLACEHOLDER.findall(text)):
+            filled = [PLACEHOLDER.sub(lambda match: values[match.group(1)], text) for text in texts]
+            if isinstance(auth, HeaderAuth):
+                return TokenAuth(filled[0], header=auth.header, prefix="")
+            return BasicAuth(filled[0], filled[1])
+    ways = [" and ".join(PLACEHOLDER.findall(" ".join(_auth_texts(auth)))) for auth in manifest.auth]
+    raise OptionInvalid(message=f'server "{server}" has no credential', hint=f"Give {', or '.join(ways)}.")
+
+
+def _auth_texts(auth: Auth) -> tuple[str, ...]:
+    return (auth.value,) if isinstance(auth, HeaderAuth) else (auth.user, auth.password)

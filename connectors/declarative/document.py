@@ -1,0 +1,103 @@
+"""A YAML text as plain values with the place of each, read strictly: no tags, no duplicate keys, `yes` is a text.
+
+After YAML 1.2's core schema for plain scalars. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from connectors.sdk.errors import ManifestInvalid
+
+Path = tuple[str | int, ...]
+BYTES_MAX = 1_000_000
+_DEPTH_MAX = 40
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document's value, and line and column (from 1) of every value and, one step longer by its name, key."""
+
+    file: str
+    value: object
+    places: Mapping[Path, tuple[int, int]]
+
+    def refusal(self, path: Path, message: str, hint: str | None = None) -> ManifestInvalid:
+        """Return the error for what stands at a path, or at the nearest place above it."""
+        while path not in self.places and path:
+            path = path[:-1]
+        line, column = self.places.get(path, (1, 1))
+        return ManifestInvalid(
+            message=f"manifest {self.file}, line {line}, column {column}: {message}",
+            detail=f"At {'.'.join(map(str, path))}." if path else None,
+            hint=hint,
+        )
+
+
+def read_document(text: str, file: str) -> Document:
+    """Read one YAML document.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, it is no YAML, or uses what manifests do without; line and column are told.
+    """
+    if len(text) > BYTES_MAX:
+        raise ManifestInvalid(message=f"manifest {file} has more than {BYTES_MAX} characters")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ManifestInvalid(message=f"manifest {file}{place}: {error.problem}") from None
+    except yaml.YAMLError:
+        raise ManifestInvalid(message=f"manifest {file} holds a character that YAML does not allow") from None
+    places: dict[Path, tuple[int, int]] = {}
+    value = _value(node, (), places, Document(file=file, value=None, places=places)) if node is not None else None
+    return Document(file=file, value=value, places=places)
+
+
+def _value(node: yaml.Node, path: Path, places: dict[Path, tuple[int, int]], document: Document) -> object:
+    places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if len(path) > _DEPTH_MAX:
+        raise document.refusal(path, "values are nested too deeply")
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, places, document)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(each, (*path, at), places, document) for at, each in enumerate(node.value)]
+    if (
+        isinstance(node, yaml.ScalarNode)
+        and node.style is None
+        and (node.tag != "tag:yaml.org,2002:str" or node.value in _WORDS)
+    ):
+        return _plain(str(node.value))
+    return str(node.value)
+
+
+def _mapping(
+    node: yaml.MappingNode, path: Path, places: dict[Path, tuple[int, int]], document: Document
+) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in node.value:
+        at = (key.start_mark.line + 1, key.start_mark.column + 1)
+        name = str(key.value) if isinstance(key, yaml.ScalarNode) else None
+        if name is None or name in found or name == "<<":
+            places[(*path, name or "")] = at
+            problem = "a key must be a text" if name is None else f"key {name} stands here twice"
+            raise document.refusal((*path, name or ""), "merge keys are not used" if name == "<<" else problem)
+        places[(*path, name)] = at
+        found[name] = _value(value, (*path, name), places, document)
+    return found
+
+
+def _plain(text: str) -> object:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) else text

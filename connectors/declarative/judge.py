@@ -1,0 +1,96 @@
+"""What an answer means by a manifest's rules, then by GraphQL's errors, then by its status. Pure."""
+
+from __future__ import annotations
+
+from connectors.declarative.manifest import ErrorRule, Manifest
+from connectors.sdk.errors import ConnectorError, EmptyResult
+from connectors.sdk.extract import path
+from connectors.sdk.quota import QuotaHeaders, ResetFormat, retry_after_s
+from connectors.sdk.request import Request, Response
+from connectors.sdk.verdicts import (
+    THROTTLE_DEFAULT_S,
+    Judge,
+    Setting,
+    credentials_rejected,
+    judge_by_status,
+    permission_denied,
+    rate_limited,
+    refused,
+    unavailable,
+)
+
+_ERRORS = path("errors")
+
+
+def quota_of(manifest: Manifest) -> QuotaHeaders | None:
+    """Return where the source tells its quota."""
+    declared = manifest.rate_limit
+    if declared is None:
+        return None
+    return QuotaHeaders(
+        limit=declared.limit.lower(),
+        remaining=declared.remaining.lower(),
+        reset=declared.reset.lower(),
+        reset_format=ResetFormat(declared.reset_format),
+        bucket=declared.bucket.lower() if declared.bucket else None,
+    )
+
+
+def judge_of(manifest: Manifest) -> Judge:
+    """Return the judge of a manifest's answers."""
+    quota = quota_of(manifest)
+    is_graphql_at = manifest.graphql_path
+
+    def judge(request: Request, response: Response, setting: Setting) -> ConnectorError | None:
+        for rule in manifest.errors:
+            if _fits(rule, response):
+                return _verdict(rule, request, response, setting, quota)
+        by_status = judge_by_status(request, response, setting)
+        if by_status is None and request.path == is_graphql_at and _ERRORS(response.body):
+            # A part of the data may be there; what is missing is not told row by row.
+            return refused(request, response, setting)
+        return by_status
+
+    return judge
+
+
+def _fits(rule: ErrorRule, response: Response) -> bool:
+    if rule.status and response.status not in rule.status:
+        return False
+    if rule.at is None:
+        return True
+    found = path(rule.at)(response.body)
+    return any(_matches(rule, value) for value in (found if isinstance(found, list) else [found]))
+
+
+def _matches(rule: ErrorRule, value: object) -> bool:
+    if value is None:
+        return False
+    if rule.equals and not any(type(value) is type(each) and value == each for each in rule.equals):
+        return False
+    return rule.contains is None or rule.contains in str(value).lower()
+
+
+def _verdict(
+    rule: ErrorRule, request: Request, response: Response, setting: Setting, quota: QuotaHeaders | None
+) -> ConnectorError:
+    if rule.action == "rate_limited":
+        return rate_limited(request, setting, _wait_s(response, setting, quota))
+    if rule.action == "credentials":
+        return credentials_rejected(request, response, setting)
+    if rule.action == "denied":
+        return permission_denied(request, setting)
+    if rule.action == "empty":
+        return EmptyResult(message=f'server "{setting.server}" has nothing that matches')
+    if rule.action == "retry":
+        return unavailable(request, setting, f"it answered {response.status} and says that it cannot answer now")
+    return refused(request, response, setting)
+
+
+def _wait_s(response: Response, setting: Setting, quota: QuotaHeaders | None) -> float:
+    wait_s = retry_after_s(response.headers, setting.now_s)
+    if wait_s is not None:
+        return wait_s
+    told = quota.read(response.headers, bucket="", now_s=setting.now_s) if quota is not None else None
+    is_used_up = told is not None and told.remaining == 0 and told.reset_s is not None
+    return told.reset_s if told is not None and is_used_up and told.reset_s else THROTTLE_DEFAULT_S

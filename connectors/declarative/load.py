@@ -1,0 +1,101 @@
+"""Manifests from files: text to document to shape to names, each step refusing with file, line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from connectors.declarative.compile import PLACEHOLDER, ReadableTable, compiled
+from connectors.declarative.conform import conform
+from connectors.declarative.document import Document, read_document
+from connectors.declarative.document import Path as Place
+from connectors.declarative.manifest import BasicAuthentication, HeaderAuth, Manifest
+from connectors.sdk.errors import ManifestInvalid
+
+SUFFIX = ".yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A manifest that holds together, and its tables."""
+
+    manifest: Manifest
+    tables: Mapping[str, ReadableTable]
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of manifests, for editors and for the loader."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
+
+
+def load_file(file: Path) -> Loaded:
+    """Load the manifest in a file, whose name must be the connector's.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, it is refused; the message tells file, line and column.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ManifestInvalid(
+            message=f"manifest {file.name} cannot be read", detail=type(failure).__name__
+        ) from failure
+    loaded = load_text(text, file.name)
+    if loaded.manifest.name != file.name.removesuffix(SUFFIX):
+        raise ManifestInvalid(
+            message=f"manifest {file.name} declares connector {loaded.manifest.name}",
+            hint=f"Call the file {loaded.manifest.name}{SUFFIX}.",
+        )
+    return loaded
+
+
+def load_text(text: str, file: str) -> Loaded:
+    """Load a manifest from its text; `file` is its name for people.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, it is refused; the message tells file, line and column.
+    """
+    document = read_document(text, file)
+    conform(document, _schema())
+    manifest: Manifest = msgspec.convert(document.value, Manifest)
+    _check_names(document, manifest)
+    return Loaded(manifest=manifest, tables=compiled(manifest, document.refusal))
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    return manifest_schema()
+
+
+def _check_names(document: Document, manifest: Manifest) -> None:
+    if "base_url" in manifest.options or (manifest.api_version and "api_version" in manifest.options):
+        raise document.refusal(("options",), "base_url and api_version are options already")
+    if both := set(manifest.options) & set(manifest.secrets):
+        raise document.refusal(("secrets", min(both)), f"{min(both)} is an option as well")
+    known = {*manifest.options, *manifest.secrets}
+    for at, auth in enumerate(manifest.auth):
+        texts = (auth.value,) if isinstance(auth, HeaderAuth) else (auth.user, auth.password)
+        _check_placeholders(document, ("auth", at), texts, known)
+        if isinstance(auth, BasicAuthentication | HeaderAuth) and not _names(texts) & set(manifest.secrets):
+            raise document.refusal(("auth", at), "no secret is used here")
+    if (manifest.check.request is None) is (manifest.check.graphql is None):
+        raise document.refusal(("check",), "one of request and graphql is wanted here")
+    for at, rule in enumerate(manifest.errors):
+        if rule.at is None and not rule.status:
+            raise document.refusal(("errors", at), "a rule is for a status, or for what stands at a path")
+
+
+def _check_placeholders(document: Document, place: Place, texts: tuple[str, ...], known: set[str]) -> None:
+    if unknown := sorted(_names(texts) - known):
+        raise document.refusal(
+            place, f"{unknown[0]} is no option and no secret", f"Allowed: {', '.join(sorted(known))}."
+        )
+
+
+def _names(texts: tuple[str, ...]) -> set[str]:
+    return {name for text in texts for name in PLACEHOLDER.findall(text)}

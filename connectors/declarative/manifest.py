@@ -1,0 +1,294 @@
+"""The nouns of a manifest, version 1 of the language. Frozen values; `connectors.declarative.load` reads them.
+
+The JSON Schema for editors and for the loader is generated from these declarations, so descriptions live here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+OPERATOR_NAMES = (
+    "=", "<>", "<", "<=", ">", ">=", "in", "not_in", "contains", "is_null", "is_not_null",
+    "like_prefix", "like_suffix", "like_contains", "ilike_prefix", "ilike_suffix", "ilike_contains",
+)  # fmt: skip
+OperatorName = Annotated[str, Meta(pattern=f"^({'|'.join(OPERATOR_NAMES)})$")]
+Positive = Annotated[int, Meta(ge=1)]
+Requested = Annotated[str, Meta(pattern="^(GET|POST) /")]
+Named = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
+
+
+class Declared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something a manifest declares; unknown keys are refused."""
+
+
+class OptionDeclared(Declared, frozen=True, kw_only=True):
+    """An option of the server, or a secret of the user mapping."""
+
+    description: Annotated[str, Meta(description="One sentence for people.")]
+    required: bool = False
+    default: Annotated[str | None, Meta(description="Value when none is given; not for secrets.")] = None
+
+
+class HeaderAuth(Declared, frozen=True, kw_only=True, tag_field="kind", tag="header"):
+    """A secret in a header."""
+
+    value: Annotated[str, Meta(description="The header's value with {secret} placeholders, like Bearer {token}.")]
+    header: str = "Authorization"
+
+
+class BasicAuthentication(Declared, frozen=True, kw_only=True, tag_field="kind", tag="basic"):
+    """A user name and a password (RFC 7617)."""
+
+    user: Annotated[str, Meta(description="With {option} and {secret} placeholders.")]
+    password: Annotated[str, Meta(description="With {secret} placeholders; may be empty.")]
+
+
+Auth = HeaderAuth | BasicAuthentication
+
+
+class CursorPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="cursor"):
+    """A cursor in the body leads to the next page."""
+
+    send: Annotated[str, Meta(description="The input that takes the cursor.")]
+    next: Annotated[str | None, Meta(description="Path of the next cursor; absent or empty at the end.")] = None
+    last: Annotated[str | None, Meta(description="Instead of next: path of the cursor in the last row.")] = None
+    more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
+    size: Annotated[str | None, Meta(description="The input that takes the page size.")] = None
+    rows_max: Annotated[int, Meta(description="The largest page.", ge=1)] = 100
+
+
+class OffsetPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="offset"):
+    """The number of rows to pass over is sent."""
+
+    send: str
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+    more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
+    total: Annotated[str | None, Meta(description="Path of the number of all rows; pages are read in parallel.")] = None
+
+
+class NumberedPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="page"):
+    """The page's number is sent; an empty page is the end."""
+
+    send: str
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+    first: int = 1
+
+
+class LinkPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="link"):
+    """A Link header (RFC 8288) leads to the next page; rel="last" lets pages be read in parallel."""
+
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+
+
+class NextUrlPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="next_url"):
+    """A URL in the body leads to the next page; it must be on the source's own host."""
+
+    next: str
+    more: str | None = None
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+
+
+class NoPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="none"):
+    """One answer holds all rows."""
+
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+
+
+Pagination = CursorPages | OffsetPages | NumberedPages | LinkPages | NextUrlPages | NoPages
+
+
+class QuotaDeclared(Declared, frozen=True, kw_only=True):
+    """The headers that tell a rate limit."""
+
+    limit: str
+    remaining: str
+    reset: str
+    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "iso"]
+    bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
+
+
+class ErrorRule(Declared, frozen=True, kw_only=True):
+    """What an answer means; the first rule that fits wins, before the meaning of the status alone (RFC 9110)."""
+
+    action: Annotated[
+        Literal["retry", "rate_limited", "credentials", "denied", "empty", "fail"],
+        Meta(
+            description="retry: soon; rate_limited: after Retry-After, else after a minute; credentials: they are not "
+            "accepted; denied: they may not read this; empty: no row matches; fail: trying again will not help."
+        ),
+    ]
+    status: Annotated[tuple[int, ...], Meta(description="Statuses it is for; any without it.")] = ()
+    at: Annotated[str | None, Meta(description="Path in the body whose value decides.")] = None
+    equals: Annotated[tuple[str | bool, ...], Meta(description="Values at that path; any but null without it.")] = ()
+    contains: Annotated[str | None, Meta(description="Text within the value at that path, in lower case.")] = None
+
+
+class Push(Declared, frozen=True, kw_only=True):
+    """How one operator on one column is sent, and how faithfully the API evaluates it."""
+
+    send: Annotated[str, Meta(description="The input that takes the value, or the comparator of a GraphQL filter.")]
+    at: Annotated[str | None, Meta(description="Place in the GraphQL filter, if not the column's own.")] = None
+    grade: Annotated[
+        Literal["exact", "superset"],
+        Meta(description="exact: the rows PostgreSQL would return; superset: perhaps more, checked again."),
+    ] = "superset"
+    values: Annotated[tuple[str, ...], Meta(description="All values there are; any other matches no row.")] = ()
+    accepts: Annotated[tuple[str, ...], Meta(description="The values that may be sent; others are not pushed.")] = ()
+    pattern: Annotated[str | None, Meta(description="A regular expression that a text must match to be sent.")] = None
+    maximum: Annotated[Positive | None, Meta(description="The longest list that may be sent.")] = None
+    format: Annotated[
+        Literal["iso_s", "iso_ms", "epoch_s", "epoch_ms"],
+        Meta(description="How a time is written; it is rounded so that no row is lost."),
+    ] = "iso_s"
+    exclusive: Annotated[bool, Meta(description="The API leaves out the bound itself; one unit more is asked.")] = False
+    join: Annotated[str | None, Meta(description="A list is one text with this between; else it is repeated.")] = None
+    value: Annotated[str | bool | None, Meta(description="Sent in place of the column's value, for is_null, say.")] = (
+        None
+    )
+    needs: Annotated[tuple[str, ...], Meta(description="Columns whose equality must be sent with it.")] = ()
+
+
+Operators = dict[OperatorName, Push]
+
+
+class ColumnDeclared(Declared, frozen=True, kw_only=True):
+    """A column; one of path, first_of, epoch_s, epoch_ms, present, match, constant says where its value is."""
+
+    type: Annotated[str, Meta(description="A PostgreSQL type, like text, int8, timestamptz, text[]; ! forbids null.")]
+    path: Annotated[str | None, Meta(description="Like a.b or a[*].b; the column's name without it.")] = None
+    first_of: Annotated[tuple[str, ...], Meta(description="The first of these paths with a value.")] = ()
+    epoch_s: Annotated[str | None, Meta(description="Path of a time in seconds since 1970.")] = None
+    epoch_ms: Annotated[str | None, Meta(description="Path of a time in milliseconds since 1970.")] = None
+    present: Annotated[str | None, Meta(description="Path; true where it has a value.")] = None
+    match: Annotated[str | None, Meta(description="Regular expression; its first group in the text at path.")] = None
+    number: Annotated[bool, Meta(description="The value is a number written as text.")] = False
+    empty_is_null: Annotated[bool, Meta(description='The API writes null as "".')] = False
+    cut: Annotated[
+        str | None, Meta(description="Path of a flag that is true when the API cut a list; reading it fails then.")
+    ] = None
+    description: str = ""
+    select: Annotated[str | None, Meta(description="GraphQL selection; derived from path without it.")] = None
+    page_rows_max: Annotated[Positive | None, Meta(description="The largest page while this is read.")] = None
+
+
+class GraphQl(Declared, frozen=True, kw_only=True):
+    """A GraphQL query whose selection is made from the columns that are read."""
+
+    field: Annotated[str | None, Meta(description="The field of type Query that is read; {field} in paths.")] = None
+    arguments: Annotated[dict[str, str], Meta(description="Its arguments and their types; those given are sent.")] = {}
+    selects: Annotated[
+        str | None, Meta(description="The selection around a row's columns, with {columns} in their place.")
+    ] = None
+    filter: Annotated[str | None, Meta(description="The argument that takes the filter object.")] = None
+
+
+class Direction(Declared, frozen=True, kw_only=True):
+    """What is sent to get an order; nulls and ties of type must agree with PostgreSQL."""
+
+    asc: dict[str, Any] | None = None
+    desc: dict[str, Any] | None = None
+
+
+class Batch(Declared, frozen=True, kw_only=True):
+    """A key whose values are sent many at a time."""
+
+    key: str
+    max: Annotated[int, Meta(ge=1)]
+
+
+class PathDeclared(Declared, frozen=True, kw_only=True):
+    """One way to read a table; what it leaves out is the table's."""
+
+    request: Annotated[
+        Requested | None, Meta(description="Like GET /projects/{project_id}/issues: keys and options in braces.")
+    ] = None
+    graphql: GraphQl | None = None
+    inputs: Annotated[
+        dict[str, Any],
+        Meta(
+            description="Sent always: parameters of GET, members of a POST body, variables of GraphQL. {key} is a key."
+        ),
+    ] = {}
+    keys: Annotated[tuple[str, ...], Meta(description="Columns that must be given by equality.")] = ()
+    echo: Annotated[tuple[str, ...], Meta(description="Keys whose columns the rows do not tell.")] = ()
+    batch: Batch | None = None
+    single: Annotated[bool, Meta(description="One row at most; the answer is that row, at rows.")] = False
+    rows: Annotated[str | None, Meta(description="Path of the rows in the body; the body itself without it.")] = None
+    empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
+    pushdown: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's pushdown to use; all.")] = None
+    order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None
+    pagination: Pagination | None = None
+    rows_max: Annotated[Positive | None, Meta(description="What the API gives at most; more is reported.")] = None
+
+
+class TableDeclared(Declared, frozen=True, kw_only=True):
+    """One API table."""
+
+    description: str
+    primary_key: Annotated[tuple[str, ...], Meta(min_length=1)]
+    columns: Annotated[
+        dict[Named, str | ColumnDeclared],
+        Meta(description='Each "type path", the path being the name without it, or an object; ! forbids null.'),
+    ]
+    access_paths: Annotated[dict[Named, PathDeclared], Meta(description="The preferred one first.", min_length=1)]
+    rows_expected: Annotated[int, Meta(description="The planner's prior for one combination of keys.", ge=1)] = 1000
+    pushdown: Annotated[
+        dict[str, str | Operators],
+        Meta(description='By column: its operators, or "set at": a named set and the place in the filter.'),
+    ] = {}
+    order: Annotated[dict[str, Direction], Meta(description="By column.")] = {}
+    rows: str | None = None
+    pagination: Pagination | None = None
+    graphql: GraphQl | None = None
+    inputs: dict[str, Any] = {}
+
+
+class ApiVersion(Declared, frozen=True, kw_only=True):
+    """The version of the API that is asked for; option api_version of the server changes it."""
+
+    header: str
+    default: str
+
+
+class Check(Declared, frozen=True, kw_only=True):
+    """The request that proves a credential."""
+
+    request: Requested | None = None
+    graphql: Annotated[str | None, Meta(description="A whole document, instead of a request.")] = None
+    shows: Annotated[str, Meta(description="Path of the name of whose credential it is.")]
+
+
+class Manifest(Declared, frozen=True, kw_only=True):
+    """A connector."""
+
+    omnisql: Annotated[Literal[1], Meta(description="Version of the manifest language.")]
+    name: Annotated[Named, Meta(description="Name of the foreign-data wrapper; the file's name.")]
+    title: str
+    documentation: Annotated[str, Meta(description="Where the vendor documents the API.")]
+    base_url: Annotated[str | None, Meta(description="Default address; without it option base_url is required.")] = None
+    graphql_path: Annotated[
+        Annotated[str, Meta(pattern="^/")] | None, Meta(description="Where GraphQL queries are posted.")
+    ] = None
+    api_version: ApiVersion | None = None
+    headers: dict[str, str] = {}
+    accept: str = "application/json"
+    options: dict[Named, OptionDeclared] = {}
+    secrets: Annotated[dict[Named, OptionDeclared], Meta(min_length=1)]
+    auth: Annotated[tuple[Auth, ...], Meta(description="The first whose placeholders are all given.", min_length=1)]
+    rate_limit: QuotaDeclared | None = None
+    errors: tuple[ErrorRule, ...] = ()
+    empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
+    check: Check
+    operators: Annotated[dict[Named, Operators], Meta(description="Sets of operators that tables use by name.")] = {}
+    pagination: Pagination | None = None
+    graphql: Annotated[GraphQl | None, Meta(description="What the queries of tables share.")] = None
+    rows: str | None = None
+    inputs: dict[str, Any] = {}
+    tables: Annotated[dict[Named, TableDeclared], Meta(min_length=1)]

@@ -1,0 +1,171 @@
+"""What an access path of a manifest takes, as the SDK's pushdowns, and predicates as what is sent for them. Pure.
+
+An input takes one value: of several predicates for the same input the narrowest is sent, and rules for exact grades
+make sure that nothing exact is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from connectors.declarative.manifest import Push
+from connectors.declarative.values import LOWER, UPPER, is_sendable, operator_named, text_within, written
+from connectors.sdk.errors import EmptyResult, Fatal, ManifestInvalid
+from connectors.sdk.scan import Operator, Predicate, Value
+from connectors.sdk.table import Grade, Pushdown
+
+_EQUAL = frozenset({Operator.EQ, Operator.IN})
+_FAMILIES = (_EQUAL, LOWER, UPPER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """How one operator on one column is sent; `shape` is that of the patterns it is for, `at` its place in a filter."""
+
+    push: Push
+    operator: Operator
+    shape: str | None
+    at: tuple[str, ...]
+    as_json: bool
+
+    def takes(self, value: Value) -> bool:
+        """Tell whether a value can be sent."""
+        return is_sendable(self.push, self.operator, self._meant(value), as_json=self.as_json)
+
+    def written(self, value: Value) -> object:
+        """Return what is sent for a value."""
+        return written(self.push, self.operator, self._meant(value))
+
+    def _meant(self, value: Value) -> Value:
+        if self.shape is None:
+            return value
+        return text_within(value, self.shape, ascii_only=self.operator is Operator.ILIKE)
+
+
+Sents = Mapping[str, Mapping[Operator, tuple[Sent, ...]]]
+"""What is sent, by column and operator; several for an operator on patterns, one for each shape."""
+
+
+def sents_of(operators: Mapping[str, Push], at: str, *, as_json: bool) -> dict[Operator, tuple[Sent, ...]]:
+    """Return what is sent for the operators of one column."""
+    found: dict[Operator, tuple[Sent, ...]] = {}
+    for name, push in operators.items():
+        operator, shape = operator_named(name)
+        place = push.at if push.at is not None else at
+        sent = Sent(
+            push=push, operator=operator, shape=shape, at=tuple(filter(None, place.split("."))), as_json=as_json
+        )
+        found[operator] = (*found.get(operator, ()), sent)
+    return found
+
+
+def pushdowns_of(sents: Mapping[Operator, tuple[Sent, ...]]) -> dict[Operator, Pushdown]:
+    """Return the SDK's pushdowns of one column."""
+    return {operator: _pushdown(each) for operator, each in sents.items()}
+
+
+def _pushdown(sents: tuple[Sent, ...]) -> Pushdown:
+    push = sents[0].push
+    grade = Grade.EXACT if all(sent.push.grade == "exact" for sent in sents) else Grade.SUPERSET
+
+    def accepts(value: Value) -> Grade:
+        return grade if any(sent.takes(value) for sent in sents) else Grade.NONE
+
+    return Pushdown(
+        grade=grade, values=frozenset(push.values) if push.values else None, accepts=accepts, needs=push.needs
+    )
+
+
+def check_exactness(sents: Sents) -> None:
+    """Refuse declarations under which something exact could be left out of a request.
+
+    Raises:
+        ManifestInvalid: two kinds of predicates share an input that takes one of them only.
+    """
+    by_input: dict[str, list[tuple[str, Sent]]] = {}
+    for column, operators in sents.items():
+        for each in operators.values():
+            for sent in each:
+                by_input.setdefault(sent.push.send, []).append((column, sent))
+        inputs = {sent.push.send for name in _EQUAL for sent in operators.get(name, ()) if sent.push.grade == "exact"}
+        if len(inputs) > 1:
+            raise ManifestInvalid(message=f"= and in on {column} must use the same input to be exact")
+    for name, users in by_input.items():
+        operators_used = frozenset(sent.operator for _, sent in users)
+        family = next((family for family in _FAMILIES if operators_used <= family), frozenset())
+        is_clear = len({column for column, _ in users}) == 1 and family
+        is_mixed = family != _EQUAL and len(operators_used) > 1
+        alone = len(users) == 1 and users[0][1].push.value is not None
+        if any(sent.push.grade == "exact" for _, sent in users) and not alone and (not is_clear or is_mixed):
+            raise ManifestInvalid(
+                message=f"input {name} takes one predicate only, so that none of those that use it can be exact"
+            )
+
+
+def chosen(sents: Sents, predicate: Predicate) -> Sent:
+    """Return how a predicate is sent.
+
+    Raises:
+        Fatal: it cannot be; the planner was told so.
+    """
+    for sent in sents.get(predicate.column, {}).get(predicate.operator, ()):
+        if sent.takes(predicate.value):
+            return sent
+    raise Fatal(message=f"{predicate.column} {predicate.operator} cannot be sent with this value")
+
+
+def inputs_for(sents: Sents, predicates: Iterable[Predicate]) -> dict[str, object]:
+    """Return the inputs that predicates are sent as.
+
+    Raises:
+        EmptyResult: they exclude each other.
+    """
+    by_input: dict[str, list[tuple[Predicate, Sent]]] = {}
+    for predicate in predicates:
+        sent = chosen(sents, predicate)
+        by_input.setdefault(sent.push.send, []).append((predicate, sent))
+    return {name: _narrowest(users) for name, users in by_input.items()}
+
+
+def _narrowest(users: list[tuple[Predicate, Sent]]) -> object:
+    predicate, sent = users[0]
+    operators = {each.operator for each, _ in users}
+    if len(users) > 1 and len({each.column for each, _ in users}) == 1:
+        if operators <= LOWER or operators <= UPPER:
+            pick = max if operators <= LOWER else min
+            predicate, sent = pick(users, key=lambda user: user[0].value)  # type: ignore[arg-type,return-value]
+        elif operators <= _EQUAL:
+            return _common(users)
+    return sent.written(predicate.value)
+
+
+def _common(users: list[tuple[Predicate, Sent]]) -> object:
+    left = list(_listed(users[0][0].value))
+    for predicate, _ in users[1:]:
+        left = [value for value in left if value in _listed(predicate.value)]
+    if not left:
+        raise EmptyResult(message="the values asked for exclude each other")
+    predicate, sent = min(users, key=lambda user: len(_listed(user[0].value)))
+    return sent.written(tuple(left) if predicate.operator is Operator.IN else left[0])
+
+
+def _listed(value: Value) -> tuple[Value, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def filters_for(sents: Sents, predicates: Iterable[Predicate]) -> list[dict[str, object]]:
+    """Return predicates as GraphQL filter objects, all of which must hold."""
+    found: list[dict[str, object]] = []
+    for predicate in predicates:
+        sent = chosen(sents, predicate)
+        value = sent.written(predicate.value)
+        each = value if predicate.operator is Operator.CONTAINS and isinstance(value, list) else [value]
+        found += [_nested((*sent.at, sent.push.send), one) for one in each]
+    return found
+
+
+def _nested(steps: tuple[str, ...], value: object) -> dict[str, object]:
+    for step in reversed(steps):
+        value = {step: value}
+    return value  # type: ignore[return-value]

@@ -1,0 +1,160 @@
+"""From a scan to the first request of a table that a manifest declares, and from there to the next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from connectors.declarative.compile import PLACEHOLDER, ReadablePath, ReadableTable
+from connectors.declarative.manifest import CursorPages, Manifest
+from connectors.declarative.pushdown import filters_for, inputs_for
+from connectors.declarative.values import as_texts
+from connectors.sdk.errors import EmptyResult, Fatal
+from connectors.sdk.pagination import with_parameter
+from connectors.sdk.request import Request, filled
+from connectors.sdk.scan import Direction, Operator, Predicate, Scan
+
+BUCKET = "requests"
+
+
+def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options: Mapping[str, str]) -> Request:
+    """Return the request of a scan's first page.
+
+    Raises:
+        EmptyResult: nothing can match, so that no request is needed.
+        Fatal: the scan asks for what was not declared.
+    """
+    path = table.paths[scan.access_path]
+    keys = {**options, **scan.keys}
+    inputs: dict[str, Any] = {name: _filled(value, keys) for name, value in path.inputs.items()}
+    predicates = (*_key_predicates(path, scan), *scan.predicates)
+    filters: list[dict[str, object]] = []
+    if path.graphql is not None:
+        filters = filters_for(path.sents, predicates)
+    else:
+        inputs |= inputs_for(path.sents, predicates)
+    inputs |= _order(path, scan)
+    size = getattr(path.pagination, "size", None)
+    if size is not None:
+        inputs[size] = page_rows(table, path, scan)
+    if path.graphql is None:
+        parameters = tuple((name, text) for name, value in inputs.items() for text in as_texts(value))
+        return Request(
+            template=path.template,
+            path=filled(path.template, **keys),
+            parameters=parameters,
+            accept=manifest.accept,
+            bucket=BUCKET,
+            empty_statuses=path.empty,
+        )
+    if filters and path.graphql.filter is not None:
+        inputs[path.graphql.filter] = filters[0] if len(filters) == 1 else {"and": filters}
+    return graphql_request(
+        manifest, _document(table, path, scan, inputs), inputs, name=path.graphql.field, empty=path.empty
+    )
+
+
+def page_rows(table: ReadableTable, path: ReadablePath, scan: Scan) -> int:
+    """Return how many rows a page of a scan is asked to have."""
+    bounds = [path.pagination.rows_max]
+    if scan.limit is not None:
+        bounds.append(max(1, scan.limit))
+    bounds += [found for name in scan.columns if (found := table.columns[name].page_rows_max) is not None]
+    return min(bounds)
+
+
+def graphql_request(
+    manifest: Manifest,
+    document: str,
+    variables: Mapping[str, Any],
+    *,
+    name: str = "",
+    empty: frozenset[int] = frozenset(),
+) -> Request:
+    """Return the request that posts a GraphQL document (GraphQL over HTTP, draft of 2025)."""
+    where = manifest.graphql_path or "/graphql"
+    return Request(
+        # What is read tells more than the one path that all queries are posted to.
+        template=f"{where} {name}" if name else where,
+        path=where,
+        method="POST",
+        body=msgspec.json.encode({"query": document, "variables": variables}),
+        accept=manifest.accept,
+        bucket=BUCKET,
+        empty_statuses=empty,
+        conditional=False,
+    )
+
+
+def with_cursor(path: ReadablePath, name: str) -> Any:
+    """Return the function that puts a cursor into a request of a path."""
+
+    def advance(request: Request, cursor: str) -> Request:
+        if path.graphql is None or request.body is None:
+            return with_parameter(request, name, cursor)
+        posted = msgspec.json.decode(request.body)
+        posted["variables"][name] = cursor
+        return replace(request, body=msgspec.json.encode(posted))
+
+    return advance
+
+
+def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapping[str, Any]) -> str:
+    graphql = path.graphql
+    if graphql is None:
+        raise Fatal(message=f"{scan.table}.{path.name} is not read by a query")
+    names = dict.fromkeys((*table.table.primary_key, *scan.columns))
+    # An echoed key is not in the rows. Fields that are selected twice are merged (GraphQL, section 5.3.2).
+    selects = " ".join(dict.fromkeys(table.columns[name].select for name in names if name not in path.echo))
+    # A variable without a value counts as absent, so that all pages share one document.
+    passed_names = [*inputs, *([path.pagination.send] if isinstance(path.pagination, CursorPages) else [])]
+    declared = ",".join(f"${name}:{graphql.arguments[name]}" for name in passed_names)
+    passed = ",".join(f"{name}:${name}" for name in passed_names)
+    head = f"query({declared})" if passed_names else "query"
+    field = f"{graphql.field}({passed})" if passed_names else graphql.field
+    return f"{head}{{{field}{{{graphql.selects.replace('{columns}', selects)}}}}}"
+
+
+def _key_predicates(path: ReadablePath, scan: Scan) -> list[Predicate]:
+    """Return the keys that are sent as their pushdown says."""
+    found = []
+    for name in path.keys:
+        if name in path.filled_keys:
+            continue
+        value = scan.keys[name]
+        if value is None:
+            raise EmptyResult(message=f"no row has {name} without a value")
+        operator = Operator.IN if isinstance(value, tuple) else Operator.EQ
+        if not any(sent.takes(value) for sent in path.sents[name].get(operator, ())):
+            raise EmptyResult(message=f"no {name} can have that value")
+        found.append(Predicate(column=name, operator=operator, value=value))
+    return found
+
+
+def _order(path: ReadablePath, scan: Scan) -> dict[str, Any]:
+    if not scan.order:
+        return {}
+    key = scan.order[0]
+    declared = path.order.get(key.column)
+    inputs = None
+    if declared is not None and len(scan.order) == 1:
+        inputs = declared.asc if key.direction is Direction.ASC else declared.desc
+    if inputs is None:
+        raise Fatal(message=f"{scan.table}.{path.name} cannot be read in this order")
+    return inputs
+
+
+def _filled(value: object, keys: Mapping[str, object]) -> object:
+    """Put keys into an input; one that is nothing but a placeholder keeps the key's type."""
+    if not isinstance(value, str):
+        return value
+    whole = PLACEHOLDER.fullmatch(value)
+    if whole is not None:
+        key = keys[whole.group(1)]
+        if (isinstance(key, str) and key.strip() != key) or key == "":
+            raise EmptyResult(message="no row has that key")
+        return key
+    return PLACEHOLDER.sub(lambda match: str(keys[match.group(1)]), value)

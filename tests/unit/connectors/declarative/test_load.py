@@ -1,0 +1,124 @@
+"""Manifests that are refused, and where; and the schema that editors use."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.declarative.load import load_text, manifest_schema
+from connectors.registry import MANIFESTS, manifest_named, manifest_names
+from connectors.sdk.errors import ManifestInvalid
+
+GOOD = """\
+omnisql: 1
+name: tiny
+title: Tiny
+documentation: https://tiny.example/docs
+base_url: https://tiny.example
+secrets:
+  token: {description: A token.}
+auth:
+  - {kind: header, value: "Bearer {token}"}
+check: {request: GET /me, shows: name}
+pagination: {kind: link, size: per_page}
+tables:
+  things:
+    description: Things.
+    primary_key: [id]
+    columns:
+      id: int8!
+      state: text
+      made: timestamptz made_at
+    pushdown:
+      state: {"=": {send: state, grade: exact, values: [open, shut]}}
+      made: {">=": {send: since}}
+    access_paths:
+      all: {request: "GET /things"}
+"""
+
+REFUSED = [
+    ("title: Tiny", "titel: Tiny", 3, 1, "key titel is not known here", "Did you mean title?"),
+    ("title: Tiny", "title: [Tiny]", 3, 1, "a text is wanted here, not a list", ""),
+    ("omnisql: 1", "omnisql: 2", 1, 1, "2 is not allowed here", "Allowed are 1."),
+    ("id: int8!", "id: bigint!", 17, 7, "there is no type bigint", "int8"),
+    ("primary_key: [id]", "primary_key: [key]", 15, 5, "there is no column key", "id, made, state"),
+    ("primary_key: [id]", "primary_key: []", 15, 5, "at least 1 is wanted here", ""),
+    ('">=": {send', '"=>": {send', 22, 14, "this text is not allowed here", "like_prefix"),
+    ('">=": {send', '"=": {send', 22, 14, "times are pushed as bounds only", ""),
+    ("grade: exact", "grade: exactly", 21, 34, "exactly is not allowed here", "exact, superset"),
+    ("{kind: link", "{kind: links", 11, 14, "its kind is not known", "cursor, offset, page, link"),
+    ("GET /things", "GET /things/{thing}", 24, 7, "placeholder thing is neither a key nor an option", ""),
+    ("GET /things", "PUT /things", 24, 13, "this text is not allowed here", "(GET|POST)"),
+    ("Bearer {token}", "Bearer {tokn}", 9, 5, "tokn is no option and no secret", "token"),
+    ("pagination: {kind: link, size: per_page}\n", "", 23, 7, "pagination is missing here", "kind: none"),
+    ("title: Tiny", "title: Tiny\ntitle: Twice", 4, 1, "key title stands here twice", ""),
+    ("title: Tiny", "title: {Tiny", 4, 14, "expected", ""),
+]  # fmt: skip
+
+
+def test_the_shortest_manifest_is_a_connector() -> None:
+    loaded = load_text(GOOD, "tiny.yaml")
+    assert [column.name for column in loaded.tables["things"].table.columns] == ["id", "state", "made"]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "column", "message", "hint"), REFUSED)
+def test_a_mistake_is_told_with_its_place_and_what_is_allowed(
+    old: str, new: str, line: int, column: int, message: str, hint: str
+) -> None:
+    assert GOOD.count(old) == 1
+    with pytest.raises(ManifestInvalid) as refused:
+        load_text(GOOD.replace(old, new), "tiny.yaml")
+    assert f"tiny.yaml, line {line}, column" in refused.value.message
+    assert message in refused.value.message
+    assert hint in (refused.value.hint or "")
+    if "expected" not in message:
+        assert f"column {column}:" in refused.value.message
+
+
+EXACT_TOGETHER = [
+    'state: {"=": {send: q, grade: exact}}\n      id: {"=": {send: q, grade: exact}}',
+    'id: {">=": {send: min, grade: exact}, ">": {send: min, grade: exact}}',
+    'id: {"=": {send: id, grade: exact}, in: {send: ids, grade: exact}}',
+    'state: {"=": {send: s, grade: exact}, is_null: {send: s, value: none, grade: exact}}',
+    'state: {"<>": {send: not, grade: exact}}',
+]
+
+
+@pytest.mark.parametrize("pushdown", EXACT_TOGETHER)
+def test_what_one_input_cannot_hold_together_is_not_exact(pushdown: str) -> None:
+    text = GOOD.replace('state: {"=": {send: state, grade: exact, values: [open, shut]}}', pushdown)
+    text = text.replace('      made: {">=": {send: since}}\n', "")
+    with pytest.raises(ManifestInvalid, match="exact"):
+        load_text(text, "tiny.yaml")
+
+
+@pytest.mark.parametrize(("written", "value"), [("yes", "yes"), ("on", "on"), ("2026-01-02", "2026-01-02")])
+def test_words_of_older_yaml_are_texts(written: str, value: str) -> None:
+    assert load_text(GOOD.replace("title: Tiny", f"title: {written}"), "tiny.yaml").manifest.title == value
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: raw.decode("latin-1")))
+def test_no_text_does_anything_but_load_or_be_refused(text: str) -> None:
+    with pytest.raises(ManifestInvalid):
+        load_text(text, "any.yaml")
+
+
+@given(st.integers(0, len(GOOD)), st.sampled_from(["", ":", "{", "- ", "\n", "'", "&a ", "*a", "!!int ", "\t", "?"]))
+def test_a_manifest_with_a_slip_loads_or_is_refused(at: int, slip: str) -> None:
+    with suppress(ManifestInvalid):
+        load_text(GOOD[:at] + slip + GOOD[at + 1 :], "tiny.yaml")
+
+
+@pytest.mark.parametrize("name", manifest_names())
+def test_every_manifest_loads_under_its_own_name(name: str) -> None:
+    assert manifest_named(name).manifest.name == name
+
+
+def test_the_schema_for_editors_is_of_today() -> None:
+    file = MANIFESTS.parent / "declarative" / "manifest.schema.json"
+    assert json.loads(Path(file).read_text(encoding="utf-8")) == json.loads(json.dumps(manifest_schema()))
