@@ -18,7 +18,7 @@ from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
-from omnisql_server.model.run import BoundParameters, RunResult, SessionView
+from omnisql_server.model.run import BoundParameters, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.plan.explain import explain_json, explain_text
 from wire.backend import Field, data_row
@@ -192,7 +192,7 @@ async def done_alone(text: str, backend: Backend) -> RunResult:
     (done,) = await backend.ask(Command(sql=text))
     if not isinstance(done, Done):
         raise InternalError(message="the backend answered out of order")
-    return _tag_alone(done.tag)
+    return command_result(done.tag)
 
 
 async def made_empty(text: str, parameters: BoundParameters, backend: Backend) -> RunResult:
@@ -208,17 +208,7 @@ async def made_empty(text: str, parameters: BoundParameters, backend: Backend) -
     )
     async for _ in chunks:
         continue
-    return _tag_alone(tags[-1])
-
-
-def _tag_alone(tag: str) -> RunResult:
-    rows = _no_rows()
-    return RunResult(fields=None, rows=rows, command=tag, close=rows.aclose, counts_rows=False, tag=lambda: tag)
-
-
-async def _no_rows() -> AsyncGenerator[EncodedRows, None]:
-    return
-    yield  # pragma: no cover
+    return command_result(tags[-1])
 
 
 def _uncounted(message: bytes) -> EncodedRows:

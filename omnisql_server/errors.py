@@ -50,6 +50,10 @@ class BackendError(OmniSQLError):
         super().__init__(message=fields.get("M", "error"), sqlstate=fields.get("C", "XX000"))
         self.fields = dict(fields)
 
+    def without_position(self) -> BackendError:
+        """Return the same error without its position, which is in a text that is not the client's."""
+        return BackendError({key: value for key, value in self.fields.items() if key != "P"})
+
 
 class BackendLost(OmniSQLError):
     """The session's backend went away: the session ends."""

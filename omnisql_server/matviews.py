@@ -87,7 +87,7 @@ async def create(statement: Statement, backend: Backend, run: Run) -> RunResult:
             await backend.ask(Command(sql=f"{head}{query} WITH NO DATA"))
         await backend.ask(Command(sql=f"CREATE VIEW {hidden}{columns} AS {query}"))
     except BackendError as error:
-        raise BackendError({key: value for key, value in error.fields.items() if key != "P"}) from error
+        raise error.without_position() from error
     await backend.ask(Ask(sql=ADOPT, parameters=(staging, hidden)))
     body = statement.text.encode()
     rest = body[position + len(query.encode()) :].decode()

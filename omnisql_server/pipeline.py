@@ -46,10 +46,10 @@ from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.plan.keys import bind_keys
-from omnisql_server.plan.planner import check_calls, plan
+from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules
-from omnisql_server.prepared import arguments, look_up, unplaced, without_position
+from omnisql_server.prepared import arguments, look_up, unplaced
 from omnisql_server.tenant import Tenant, remember_reports
 from wire.copy import parse_copy_options
 from wire.rows import EncodedRows
@@ -139,7 +139,7 @@ class Pipeline:
             try:
                 described = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
             except BackendError as error:
-                raise without_position(error) from error
+                raise error.without_position() from error
             return replace(described, parameter_oids=())
         await self._refuse(statement, view)
         query = _query_of(statement)
@@ -185,7 +185,7 @@ class Pipeline:
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 notes = await self._tenant.cache_notes(query_plan, view)
                 return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
-            check_calls(query_plan, bound.settings.max_api_calls, self._bounds.api_calls_max)
+            check_calls(query_plan, calls_max(query_plan, self._bounds.api_calls_max))
             relations, reports = await self._read(query_plan, view)
         tags: list[str] = []
         rows = deadline.bounded(self._execute(statement, bound, engine, relations, parameters, view, tags.append))
@@ -245,7 +245,7 @@ class Pipeline:
         try:
             return unplaced(await self.run(executed.statement, given, view, twin=executed.name))
         except BackendError as error:
-            raise without_position(error) from error
+            raise error.without_position() from error
 
     async def _require_reach(self, statement: Statement, view: SessionView) -> None:
         if not await self._binder.reaches_api(statement, view.backend):
@@ -302,7 +302,8 @@ class Pipeline:
             read = {relation.scan_name: relation.rows for relation in relations}
             ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
             waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
-            calls_left = self._calls_max(query_plan) - sum(scan.report.requests for scan in fetched)
+            spent = sum(scan.report.requests for scan in fetched)
+            calls_left = calls_max(query_plan, self._bounds.api_calls_max) - spent
             bound = [bind_keys(scan, read, calls_left) for scan in ready]
             with stage_span("fetch"):
                 batch = await fetch(
@@ -327,10 +328,6 @@ class Pipeline:
         for report in reports:
             warn(report, view)
         return tuple(relations), reports
-
-    def _calls_max(self, query_plan: QueryPlan) -> int:
-        wanted = query_plan.authorized.query.settings.max_api_calls
-        return min(self._bounds.api_calls_max, self._bounds.api_calls_max if wanted is None else wanted)
 
     def _execute(
         self,

@@ -112,17 +112,12 @@ def unplaced(result: RunResult) -> RunResult:
     return replace(result, rows=rows, close=close)
 
 
-def without_position(error: BackendError) -> BackendError:
-    """Return an error without its position."""
-    return BackendError({key: value for key, value in error.fields.items() if key != "P"})
-
-
 async def _unplaced(rows: AsyncIterator[EncodedRows]) -> AsyncGenerator[EncodedRows, None]:
     try:
         async for chunk in rows:
             yield chunk
     except BackendError as error:
-        raise without_position(error) from error
+        raise error.without_position() from error
 
 
 def _moved(error: BackendError, executed: Executed) -> BackendError:

@@ -77,13 +77,7 @@ class _Tally:
         self.requests += 1
         self.revalidated += record.revalidated
         self.bytes_received += record.bytes_received
-        INSTRUMENTS.request_finished(
-            connector=self.connector,
-            method=record.method,
-            status=record.status,
-            duration_s=record.duration_ms / 1000,
-            bytes_received=record.bytes_received,
-        )
+        INSTRUMENTS.request_finished(self.connector, record)
 
     def page(self, row_count: int) -> None:  # noqa: ARG002 - rows are counted as they arrive here
         """Count one page."""

@@ -171,8 +171,7 @@ async def _command(sql: str, view: SessionView) -> None:
     try:
         await view.backend.ask(Command(sql=sql))
     except BackendError as error:
-        # A position in the shortened text is none in the client's.
-        raise BackendError({key: value for key, value in error.fields.items() if key != "P"}) from error
+        raise error.without_position() from error
 
 
 def _size(size: TableSize) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from omnisql_server.errors import RelayInstead
-from omnisql_server.model.run import Description, RunResult, SessionView
+from omnisql_server.model.run import Description, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
-from wire.rows import EncodedRows
 
 
 class Manage(Protocol):
@@ -49,9 +48,7 @@ async def managed_result(
         RelayInstead: it is PostgreSQL's alone.
     """
     manager = await _manager_of(managers, statement, view)
-    tag = await manager.run(statement, view)
-    rows = _no_rows()
-    return RunResult(fields=None, rows=rows, command=tag, close=rows.aclose, counts_rows=False, tag=lambda: tag)
+    return command_result(await manager.run(statement, view))
 
 
 async def _manager_of(managers: Mapping[StatementKind, Manage], statement: Statement, view: SessionView) -> Manage:
@@ -59,8 +56,3 @@ async def _manager_of(managers: Mapping[StatementKind, Manage], statement: State
     if manager is None or not await manager.claims(statement, view):
         raise RelayInstead
     return manager
-
-
-async def _no_rows() -> AsyncGenerator[EncodedRows, None]:
-    return
-    yield  # pragma: no cover

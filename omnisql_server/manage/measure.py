@@ -35,13 +35,7 @@ class _Count:
     def request(self, record: RequestRecord) -> None:
         """Count one request."""
         self.calls += 1
-        INSTRUMENTS.request_finished(
-            connector=self.connector,
-            method=record.method,
-            status=record.status,
-            duration_s=record.duration_ms / 1000,
-            bytes_received=record.bytes_received,
-        )
+        INSTRUMENTS.request_finished(self.connector, record)
 
     def page(self, row_count: int) -> None:
         """Count nothing: there are no pages of rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -65,6 +65,17 @@ class RunResult:
     counts_rows: bool = True
     copy_formats: tuple[int, ...] | None = None
     tag: Callable[[], str] | None = None
+
+
+def command_result(tag: str) -> RunResult:
+    """Return the result of a statement that gives no rows and is done: its command tag."""
+    rows = _no_rows()
+    return RunResult(fields=None, rows=rows, command=tag, close=rows.aclose, counts_rows=False, tag=lambda: tag)
+
+
+async def _no_rows() -> AsyncGenerator[EncodedRows, None]:
+    return
+    yield  # pragma: no cover
 
 
 class StatementRunner(Protocol):

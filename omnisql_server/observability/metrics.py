@@ -14,6 +14,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
+from connectors.sdk.connector import RequestRecord
+
 LABEL_VALUES_MAX = 200
 OTHER = "other"
 
@@ -77,16 +79,13 @@ class Instruments:
         """Count the time of one stage."""
         self._stage_s.record(duration_s, {"stage": self._bounded("stage", stage)})
 
-    def request_finished(
-        self, *, connector: str, method: str, status: int, duration_s: float, bytes_received: int
-    ) -> None:
+    def request_finished(self, connector: str, record: RequestRecord) -> None:
         """Count an API request; of its status only the class is kept."""
         name = self._bounded("connector", connector)
-        self._requests.add(
-            1, {"connector": name, "method": self._bounded("method", method), "status": status_class(status)}
-        )
-        self._request_s.record(duration_s, {"connector": name})
-        self._received.add(bytes_received, {"connector": name})
+        method, status = self._bounded("method", record.method), status_class(record.status)
+        self._requests.add(1, {"connector": name, "method": method, "status": status})
+        self._request_s.record(record.duration_ms / 1000, {"connector": name})
+        self._received.add(record.bytes_received, {"connector": name})
 
     def rows_fetched(self, connector: str, row_count: int) -> None:
         """Count rows that a source gave."""

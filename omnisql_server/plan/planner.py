@@ -134,13 +134,18 @@ def _unread_conditions(error: KeyColumnRequired, reason: str) -> KeyColumnRequir
     )
 
 
-def check_calls(query_plan: QueryPlan, wanted_max: int | None, allowed_max: int) -> None:
-    """Refuse a plan that is expected to need more API calls than the session or the server allows.
+def calls_max(query_plan: QueryPlan, allowed_max: int) -> int:
+    """Return how many API calls a plan may take: what the session wants, within what the server allows."""
+    wanted = query_plan.authorized.query.settings.max_api_calls
+    return allowed_max if wanted is None else min(allowed_max, wanted)
+
+
+def check_calls(query_plan: QueryPlan, bound: int) -> None:
+    """Refuse a plan that is expected to need more API calls than it may take.
 
     Raises:
         LimitExceeded: it is (54000).
     """
-    bound = min(allowed_max, wanted_max if wanted_max is not None else allowed_max)
     firm = query_plan.calls_expected - sum(scan.calls_guessed for scan in query_plan.scans)
     if firm > bound:
         raise LimitExceeded(

@@ -5,27 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from plain_settings import SETTINGS
 
 from omnisql_server.bind.resolve import Closure
 from omnisql_server.bind.tree import qualify_query
 from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.duckdb_text import duckdb_text
-from omnisql_server.model.query import BoundQuery, Settings
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.parse.tree import parse_query
 from wire.backend import Field
 
-SETTINGS = Settings(
-    time_zone="UTC",
-    date_style="ISO, MDY",
-    interval_style="postgres",
-    extra_float_digits=1,
-    statement_timeout_ms=0,
-    engine="auto",
-    on_source_error="fail",
-    max_api_calls=None,
-    current_user="ana",
-)
 COLUMNS = {"id": (23, "integer"), "a": (25, "text"), "A": (25, "text"), "j": (3802, "jsonb"), "f": (701, "float8")}
 
 

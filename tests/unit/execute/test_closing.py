@@ -8,25 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from plain_settings import SETTINGS
 
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, execute
-from omnisql_server.model.query import BoundQuery, ParsedQuery, Settings
+from omnisql_server.model.query import BoundQuery, ParsedQuery
 from wire.backend import data_row
 from wire.rows import EncodedRows
 
 TEXT = "SELECT 1"
-SETTINGS = Settings(
-    time_zone="UTC",
-    date_style="ISO, MDY",
-    interval_style="postgres",
-    extra_float_digits=1,
-    statement_timeout_ms=0,
-    engine="auto",
-    on_source_error="fail",
-    max_api_calls=None,
-    current_user="ana",
-)
 QUERY = BoundQuery(
     parsed=ParsedQuery(text=TEXT, references=(), named_columns=frozenset(), tree=None),
     tree=None,

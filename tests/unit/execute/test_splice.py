@@ -6,26 +6,16 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 import pytest
+from plain_settings import SETTINGS
 
 from omnisql_server.bind.resolve import Closure, Name
 from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
 from omnisql_server.errors import LimitExceeded, NotSupported
 from omnisql_server.execute.splice import SplicedQuery, splice
-from omnisql_server.model.query import BoundQuery, Settings
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import ROW_NUMBER, Attribute, Relation, RelationKind
 from omnisql_server.parse.tree import parse_query
 
-SETTINGS = Settings(
-    time_zone="UTC",
-    date_style="ISO, MDY",
-    interval_style="postgres",
-    extra_float_digits=1,
-    statement_timeout_ms=0,
-    engine="auto",
-    on_source_error="fail",
-    max_api_calls=None,
-    current_user="ana",
-)
 VALUES = {"id": pa.array([1, 2], pa.int32()), "Na me": pa.array(["x", None]), "tags": pa.array([["a"], None])}
 
 

@@ -8,6 +8,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from connectors.sdk.connector import RequestRecord
 from omnisql_server.observability.metrics import LABEL_VALUES_MAX, Instruments, status_class
 
 UNITS = ("_total", "_seconds", "_bytes", "_rows")
@@ -34,7 +35,10 @@ def read(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
 def feed(instruments: Instruments) -> None:
     instruments.statement_finished(way="run", outcome="ok", duration_s=0.2)
     instruments.stage_finished("plan", 0.002)
-    instruments.request_finished(connector="github", method="GET", status=304, duration_s=0.1, bytes_received=512)
+    record = RequestRecord(
+        method="GET", template="/issues", status=304, duration_ms=100, bytes_received=512, attempt=1, revalidated=True
+    )
+    instruments.request_finished("github", record)
     instruments.rows_fetched("github", 30)
     instruments.rate_limit_waited(bucket="core", outcome="allowed", wait_s=0.0)
     instruments.error_sent("42P01")

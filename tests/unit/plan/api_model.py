@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from plain_settings import SETTINGS
+
 from connectors.sdk.scan import Operator
 from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
 from omnisql_server.bind.fold import extract_constants, fill_constants
 from omnisql_server.bind.resolve import Closure
 from omnisql_server.bind.tree import qualify_query
-from omnisql_server.model.query import BoundQuery, Settings
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.parse.tree import parse_query
 
@@ -31,17 +33,6 @@ COLUMNS = {
     "score": "float8",
     "labels": "text[]",
 }
-SETTINGS = Settings(
-    time_zone="UTC",
-    date_style="ISO, MDY",
-    interval_style="postgres",
-    extra_float_digits=1,
-    statement_timeout_ms=0,
-    engine="auto",
-    on_source_error="fail",
-    max_api_calls=None,
-    current_user="ana",
-)
 
 
 def api_relation(oid: int, name: str, columns: Mapping[str, str] = COLUMNS) -> Relation:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlglot
+from plain_settings import SETTINGS
 
 from connectors.sdk.scan import Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import AccessPath, Column, Grade, Table
 from omnisql_server.model.plan import NotPushed, Pushed, QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery, ParsedQuery, Settings
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, ParsedQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
 
@@ -33,17 +34,6 @@ RELATION = Relation(
     server="acme_github",
     wrapper="github",
     api_table="issues",
-)
-SETTINGS = Settings(
-    time_zone="UTC",
-    date_style="ISO, MDY",
-    interval_style="postgres",
-    extra_float_digits=1,
-    statement_timeout_ms=0,
-    engine="auto",
-    on_source_error="error",
-    max_api_calls=None,
-    current_user="ana",
 )
 OPEN = Pushed(
     predicate=Predicate(column="state", operator=Operator.EQ, value="open"),

@@ -13,7 +13,7 @@ from omnisql_server.errors import ConfigurationInvalid, KeyColumnRequired, Limit
 from omnisql_server.model.plan import QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery
-from omnisql_server.plan.planner import check_calls, plan
+from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
 
@@ -234,8 +234,11 @@ def test_renamed_columns_are_asked_by_the_apis_names() -> None:
 def test_expected_calls_are_bounded_by_session_and_server() -> None:
     found = planned("SELECT id FROM t")
     assert found.calls_expected == 10
-    check_calls(found, None, 10)
+    check_calls(found, calls_max(found, 10))
     for wanted_max, allowed_max in ((9, 10), (None, 9), (99, 9)):
+        query = found.authorized.query
+        settings = replace(query.settings, max_api_calls=wanted_max)
+        asked = replace(found, authorized=replace(found.authorized, query=replace(query, settings=settings)))
         with pytest.raises(LimitExceeded) as caught:
-            check_calls(found, wanted_max, allowed_max)
+            check_calls(asked, calls_max(asked, allowed_max))
         assert caught.value.message.endswith("more than 9")

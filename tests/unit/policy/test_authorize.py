@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plain_settings import SETTINGS as PLAIN
 
 from omnisql_server.errors import EntitlementDenied
 from omnisql_server.model.principal import Principal
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, ParsedQuery, RowFilter, Settings
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, ParsedQuery, RowFilter
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
@@ -40,17 +42,7 @@ RULES = parse_rules(
     },
     "test",
 )
-SETTINGS = Settings(
-    time_zone="UTC",
-    date_style="ISO, MDY",
-    interval_style="postgres",
-    extra_float_digits=1,
-    statement_timeout_ms=0,
-    engine="auto",
-    on_source_error="fail",
-    max_api_calls=None,
-    current_user="somebody_else",
-)
+SETTINGS = replace(PLAIN, current_user="somebody_else")
 
 
 def query_over(table: str, kind: RelationKind = RelationKind.API) -> BoundQuery:
