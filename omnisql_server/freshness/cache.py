@@ -128,7 +128,8 @@ class TenantCache:
                 entry = described(entry_id, shelf.seal.open(sealed, shelf.name, entry_id, "description"))
             except Spoiled:
                 continue
-            kept.append(Kept(entry=entry, age_us=now_us - entry.fetched_us, hits=hits))
+            # Those of this process that Valkey has not been told of yet count, too.
+            kept.append(Kept(entry=entry, age_us=now_us - entry.fetched_us, hits=hits + shelf.hits.get(entry_id, 0)))
         return kept
 
     async def drop(self, source: Source, table: Table) -> None:

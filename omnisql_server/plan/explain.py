@@ -216,7 +216,8 @@ def _rows_text(scan: ScanPlan) -> str:
     known = scan.statistic
     if known is None:
         return f"{expected} (a guess, nothing was observed)"
-    source = "the source's total" if known.origin is Origin.SOURCE else f"observed {known.sightings} times"
+    seen = "once" if known.sightings == 1 else f"{known.sightings} times"
+    source = "the source's total" if known.origin is Origin.SOURCE else f"observed {seen}"
     return f"{expected} ({source}, last at {known.seen_at:%Y-%m-%d %H:%M}{', stale' if known.stale else ''})"
 
 

@@ -240,6 +240,7 @@ def test_statistics_say_where_the_expected_rows_come_from() -> None:
 
     expected = "Rows: expected 7.2 for each combination of keys"
     assert rows_line(seen) == f"{expected} (observed 3 times, last at 2026-01-02 03:04)"
+    assert rows_line(replace(seen, sightings=1)) == f"{expected} (observed once, last at 2026-01-02 03:04)"
     assert rows_line(replace(seen, origin=Origin.SOURCE, stale=True)) == (
         f"{expected} (the source's total, last at 2026-01-02 03:04, stale)"
     )
