@@ -40,7 +40,8 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
-from omnisql_server.policy.rules import Rules, load_rules
+from omnisql_server.policy.decide import Policy
+from omnisql_server.policy.engines import open_policy
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
 from omnisql_server.services import Services
@@ -97,7 +98,7 @@ class Tenancy:
         self._services = services
         self._connectors = dict(connectors or {})
         self._transport = transport_settings(services.settings)
-        self._rules = load_rules(services.settings.policy.file)
+        self._policy = open_policy(services.settings.policy)
         self._shared = shared_cache(services.valkey.client, services.settings.freshness)
         self._held: dict[str, _Held] = {}
 
@@ -180,12 +181,12 @@ class Tenancy:
         held = self._held.get(name)
         return held.sessions if held is not None else 0
 
-    def reconfigure(self, rules: Rules) -> None:
-        """Have new statements of all tenants obey new rules and the present settings."""
-        self._rules = rules
+    def reconfigure(self, policy: Policy) -> None:
+        """Have new statements of all tenants obey another policy and the present settings."""
+        self._policy = policy
         for held in self._held.values():
             if held.opened is not None:
-                held.opened.pipeline.reconfigure(rules=rules, bounds=_bounds(self._services.settings))
+                held.opened.pipeline.reconfigure(policy=policy, bounds=_bounds(self._services.settings))
 
     async def close(self) -> None:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
@@ -293,10 +294,11 @@ class Tenancy:
                 sources=sources,
                 kept=kept,
                 statistics=statistics,
+                data_key=data_key,
             )
             pipeline = Pipeline(
                 tenant=tenant,
-                rules=self._rules,
+                policy=self._policy,
                 pool=pool,
                 bounds=_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from api_model import RELATIONS, api_table, bound, exact
+from authorized import authorize, shown_by
 
 from connectors.sdk.scan import Direction, Operator, SortKey
 from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
@@ -14,7 +15,6 @@ from omnisql_server.model.plan import QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.plan.planner import calls_max, check_calls, plan
-from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
 
 SORTED = AccessPath(
@@ -142,7 +142,7 @@ def test_joined_scans_are_not_limited() -> None:
 def test_policy_joins_the_conditions_and_is_applied_again() -> None:
     scan = only("SELECT id FROM t WHERE name IN ('b', 'c') LIMIT 5", policy=filtered())
     assert [(p.predicate.value, p.policy) for p in scan.pushed] == [("b", "rows")]
-    assert scan.filters[0].values == ("a", "b")
+    assert scan.filters == (shown_by("name", "a", "b", policy="rows"),)
     assert scan.columns == ("id", "name")
 
 
@@ -227,7 +227,7 @@ def test_renamed_columns_are_asked_by_the_apis_names() -> None:
     scan = planned_query(
         replace(query, occurrences=tuple(replace(o, relation=relation) for o in query.occurrences)), policy=filtered()
     ).scans[0]
-    assert (scan.filters[0].column, scan.columns) == ("name", ("id", "name"))
+    assert (scan.filters[0].columns, scan.columns) == (("name",), ("id", "name"))
     assert scan.scans[0].order == (SortKey(column="id", direction=Direction.ASC),)
 
 
