@@ -18,7 +18,7 @@ from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
-from omnisql_server.policy.engines import open_policy
+from omnisql_server.policy.engines import engine_of
 from omnisql_server.reload import Reload
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
@@ -99,14 +99,15 @@ def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable
     Raises:
         ConfigurationInvalid: the policy or the certificate cannot be used.
     """
-    policy = open_policy(wanted.policy)
+    engine = engine_of(wanted.policy)
     # One that was made for trying things out stays: clients may have pinned it.
     identity = listener.tls if wanted.listener.tls_certificate_file is None else _identity(wanted)
 
     def put_in_place() -> None:
         configure_logs(level=wanted.telemetry.log_level, form=wanted.telemetry.log_format)
         listener.tls = identity
-        tenancy.reconfigure(policy)
+        tenancy.policy.replace(engine, kept_s=wanted.policy.decisions_kept_s)
+        tenancy.reconfigure()
 
     return put_in_place
 

@@ -89,9 +89,8 @@ class Pipeline:
             api_relations=lambda: frozenset(tenant.snapshot.tables),
         )
 
-    def reconfigure(self, *, policy: Policy, bounds: PipelineBounds) -> None:
-        """Have new statements obey another policy and other bounds."""
-        self._policy = policy
+    def reconfigure(self, bounds: PipelineBounds) -> None:
+        """Have new statements obey other bounds."""
         self._bounds = bounds
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:

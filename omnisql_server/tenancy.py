@@ -40,8 +40,7 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
-from omnisql_server.policy.decide import Policy
-from omnisql_server.policy.engines import open_policy
+from omnisql_server.policy.engines import policy_of
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
 from omnisql_server.services import Services
@@ -98,7 +97,7 @@ class Tenancy:
         self._services = services
         self._connectors = dict(connectors or {})
         self._transport = transport_settings(services.settings)
-        self._policy = open_policy(services.settings.policy)
+        self.policy = policy_of(services.settings.policy)
         self._shared = shared_cache(services.valkey.client, services.settings.freshness)
         self._held: dict[str, _Held] = {}
 
@@ -181,18 +180,18 @@ class Tenancy:
         held = self._held.get(name)
         return held.sessions if held is not None else 0
 
-    def reconfigure(self, policy: Policy) -> None:
-        """Have new statements of all tenants obey another policy and the present settings."""
-        self._policy = policy
+    def reconfigure(self) -> None:
+        """Have new statements of all tenants obey the present settings."""
         for held in self._held.values():
             if held.opened is not None:
-                held.opened.pipeline.reconfigure(policy=policy, bounds=_bounds(self._services.settings))
+                held.opened.pipeline.reconfigure(_bounds(self._services.settings))
 
     async def close(self) -> None:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
         for held in self._held.values():
             await self._close(held)
         await self._shared.flights.close()
+        await self.policy.close()
         self._held.clear()
 
     async def _housekeep_once(self, idle_s: float) -> None:
@@ -298,7 +297,7 @@ class Tenancy:
             )
             pipeline = Pipeline(
                 tenant=tenant,
-                policy=self._policy,
+                policy=self.policy,
                 pool=pool,
                 bounds=_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),

@@ -47,7 +47,7 @@ columnMasks := [{"index": index, "column": column, "policy": rule.name, "mask": 
 	some index, resource in resources
 	some rule in policies.masks
 	binds(rule)
-	some column in masked(rule, resource) | masked_if_used(rule, resource)
+	some column in (masked(rule, resource) | masked_if_used(rule, resource))
 ]
 
 resources := [object.union(resource.table, {"name": name_of(resource.table)}) |

@@ -41,7 +41,8 @@ class _Kept:
 class Policy:
     """Authorizes queries by an engine's decisions. Errors are never kept.
 
-    The engine's rules may change while it is used: a decision of another revision than the last puts away all others.
+    The engine may be replaced, and a server's rules change while it is used: a decision of another revision than the
+    last puts away all others.
     """
 
     def __init__(
@@ -52,6 +53,14 @@ class Policy:
         self._now_s = now_s
         self._kept: OrderedDict[Question, _Kept] = OrderedDict()
         self._revision = ""
+        self._retired: list[DecisionEngine] = []
+
+    def replace(self, engine: DecisionEngine, *, kept_s: float = KEPT_MAX_S) -> None:
+        """Decide by another engine from now on."""
+        self._retired.append(self._engine)
+        self._engine = engine
+        self._kept_s = min(kept_s, KEPT_MAX_S)
+        self._kept.clear()
 
     async def authorize(self, query: BoundQuery, principal: Principal) -> AuthorizedQuery:
         """Decide on a query for its principal.
@@ -75,7 +84,13 @@ class Policy:
         kept = self._kept.get(question)
         if kept is not None and now_s < kept.until_s:
             return kept.decision
-        decision = read_decision(await self._engine.evaluate(question.document), len(question.resources))
+        while self._retired:
+            await self._retired.pop().close()
+        engine = self._engine
+        decision = read_decision(await engine.evaluate(question.document), len(question.resources))
+        if engine is not self._engine:
+            # The rules changed meanwhile; they are asked for the next statement.
+            return decision
         if decision.revision != self._revision:
             self._kept.clear()
             self._revision = decision.revision
@@ -86,5 +101,6 @@ class Policy:
         return decision
 
     async def close(self) -> None:
-        """Close the engine."""
-        await self._engine.close()
+        """Close the engines."""
+        for engine in (*self._retired, self._engine):
+            await engine.close()

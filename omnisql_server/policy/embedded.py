@@ -52,13 +52,17 @@ class EmbeddedEngine:
     def _machine(self) -> regorus.Rvm:
         machine: regorus.Rvm | None = getattr(self._machines, "machine", None)
         if machine is None:
-            source = (resources.files("rego") / MODULE).read_text(encoding="utf-8")
-            program = regorus.Program.compile_from_modules("{}", [(MODULE, source)], [DECISION])
+            program = regorus.Program.compile_from_modules("{}", [(MODULE, decision_source())], [DECISION])
             machine = regorus.Rvm()
             machine.load_program(program)
             machine.set_data_json(self._data)
             self._machines.machine = machine
         return machine
+
+
+def decision_source() -> str:
+    """Return the module that decides."""
+    return (resources.files("rego") / MODULE).read_text(encoding="utf-8")
 
 
 def _failed(reason: str) -> PolicyUndecided:
