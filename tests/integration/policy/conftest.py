@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
-from demo_server import DATABASE, DemoServer, demo_directory, start_demo
-
-GUARD = Path(__file__).with_name("guard.yaml")
+from demo_server import DemoServer, demo_directory, start_demo
+from guarded import GUARD, log_in
 
 
 @pytest.fixture(scope="package")
@@ -21,11 +19,6 @@ def guarded() -> Iterator[DemoServer]:
             yield server
         finally:
             assert server.stop() == 0
-
-
-def log_in(server: DemoServer, user: str) -> psycopg.Connection:
-    """Log a user in; statements are transactions of their own."""
-    return psycopg.connect(**server.arguments(user), dbname=DATABASE, autocommit=True)
 
 
 @pytest.fixture

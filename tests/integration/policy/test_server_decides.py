@@ -1,0 +1,58 @@
+"""A server that asks OPA: the bundle's rules hold, and without OPA nothing is read."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from demo_server import DATABASE, DemoServer, demo_directory, start_demo
+from guarded import GUARD
+from opa_server import OpaServer, running_opa
+
+from omnisql_server.policy.bundle import bundle_of
+from omnisql_server.policy.rules import load_rules
+
+WEB = "FROM github.issues WHERE owner = 'acme' AND repo = 'web'"
+
+
+@pytest.fixture(scope="module")
+def opa(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpaServer]:
+    with running_opa(tmp_path_factory.mktemp("opa"), bundle_of(load_rules(GUARD))) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def asking(opa: OpaServer) -> Iterator[DemoServer]:
+    settings = {"OMNISQL_POLICY_SERVER_URL": opa.url, "OMNISQL_POLICY_SERVER_TIMEOUT_S": "0.5"}
+    with demo_directory() as directory:
+        server = start_demo(directory, issues=50, settings={**settings, "OMNISQL_POLICY_DECISIONS_KEPT_S": "0"})
+        try:
+            yield server
+        finally:
+            assert server.stop() == 0
+
+
+def test_opa_decides_and_its_silence_denies(asking: DemoServer, opa: OpaServer) -> None:
+    with psycopg.connect(**asking.arguments("eve"), dbname=DATABASE, autocommit=True) as eve:
+        rows = eve.execute(f"SELECT body, html_url, number % 10 {WEB}".encode()).fetchall()
+        assert rows
+        assert set(rows) == {(None, "https://hidden", 0)}
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="ENTITLEMENT_DENIED"):
+            eve.execute("SELECT id FROM github.releases WHERE owner = 'acme' AND repo = 'web'")
+
+        opa.process.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="POLICY_UNDECIDED") as caught:
+                eve.execute(f"SELECT id {WEB}".encode())
+        finally:
+            opa.process.send_signal(signal.SIGCONT)
+        assert caught.value.diag.message_detail == "the policy server gave no answer within 0.5 s"
+        assert len(eve.execute(f"SELECT id {WEB}".encode()).fetchall()) == len(rows)
+
+        opa.process.kill()
+        opa.process.wait()
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="POLICY_UNDECIDED"):
+            eve.execute(f"SELECT id {WEB}".encode())
+        assert eve.execute("SELECT 1").fetchone() == (1,)
