@@ -14,7 +14,7 @@ from guarded import GUARD, log_in
 def guarded() -> Iterator[DemoServer]:
     """Serve the demo under the policy for as long as the tests of this folder run."""
     with demo_directory() as directory:
-        server = start_demo(directory, settings={"OMNISQL_POLICY_FILE": str(GUARD)})
+        server = start_demo(directory, issues=120, settings={"OMNISQL_POLICY_FILE": str(GUARD)})
         try:
             yield server
         finally:
