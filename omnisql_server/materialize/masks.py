@@ -108,7 +108,7 @@ def _bucket(of_type: PgType, width: float) -> Shown | None:
         step, least = int(width), -(2 ** (bits - 1))
         return lambda number: rounded if (rounded := number // step * step) >= least else None
     if of_type.name in ("float4", "float8"):
-        return lambda number: math.floor(number / width) * width if math.isfinite(number) else None
+        return lambda number: math.floor(number / width) * float(width) if math.isfinite(number / width) else None
     if of_type.name == "numeric":
         return lambda text: _numeric_bucket(Decimal(text), Decimal(str(width)))
     return None

@@ -73,7 +73,7 @@ def _plain(column: pa.ChunkedArray, comparison: Comparison) -> pa.ChunkedArray:
     if known in _TEXT_PARTS:
         return reduce(pc.or_kleene, [_TEXT_PARTS[known](column, pattern=part) for part in values])
     if known in (FilterOperator.IN, FilterOperator.NOT_IN):
-        found = pc.is_in(column, value_set=pa.array(values, column.type))
+        found = _is_in(column, values)
         met = found if known is FilterOperator.IN else pc.invert(found)
         met = pc.if_else(pc.is_valid(column), met, pa.scalar(None, pa.bool_()))
     else:
@@ -81,6 +81,15 @@ def _plain(column: pa.ChunkedArray, comparison: Comparison) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):
         met = pc.if_else(pc.is_nan(column), known in _NAN_MEETS, met)
     return met
+
+
+def _is_in(column: pa.ChunkedArray, values: tuple[Value, ...]) -> pa.ChunkedArray:
+    """Say whether a value is among some; as sets compare representations, the two zeros of floats are made one."""
+    wanted = pa.array(values, column.type)
+    if not pa.types.is_floating(column.type):
+        return pc.is_in(column, value_set=wanted)
+    zero = pa.scalar(0.0, column.type)
+    return pc.is_in(pc.add(column, zero), value_set=pc.add(wanted, zero))
 
 
 def _numeric(column: pa.ChunkedArray, comparison: Comparison) -> pa.ChunkedArray:

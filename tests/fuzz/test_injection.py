@@ -30,7 +30,7 @@ from connectors.sdk.request import Request
 from connectors.sdk.scan import Operator, Predicate, Scan
 from connectors.sdk.table import AccessPath, Grade, Table
 from connectors.simulators.jira.jql import parse as parse_jql
-from connectors.simulators.jira.jql.syntax import And, Clause
+from connectors.simulators.jira.jql.syntax import And, Clause, Value
 
 REPOSITORY_KEYS = ("repo", "name", "sha")
 MANIFESTS = Path(__file__).parents[2] / "connectors" / "manifests"
@@ -84,17 +84,18 @@ def test_a_literal_in_jql_is_one_operand(text: str) -> None:
         written = jql.query(MODEL.fields, [predicate])
         where = parse_jql(written).where
         clauses = where.children if isinstance(where, And) else (where,)
-        operands = []
+        operands: list[str] = []
         for clause in clauses:
             assert isinstance(clause, Clause), written
-            operands += list(clause.operands)
+            assert all(isinstance(operand, Value) for operand in clause.operands), written
+            operands += [str(operand.text) for operand in clause.operands if isinstance(operand, Value)]
         if MODEL.fields[predicate.column].kind is jql.Kind.SUMMARY:
             # Words alone are searched for: of a literal only those are left that no index takes for syntax.
             assert len(operands) == 1
-            assert set(operands[0].text.strip('"').split(" ")) <= set(text.split(" "))
+            assert set(operands[0].strip('"').split(" ")) <= set(text.split(" "))
         else:
             wanted = list(predicate.value) if isinstance(predicate.value, tuple) else [predicate.value]
-            assert [operand.text for operand in operands] == wanted, written
+            assert operands == wanted, written
 
 
 @as_profiled
@@ -104,15 +105,10 @@ def test_a_literal_in_jql_is_one_operand(text: str) -> None:
 def test_keys_in_a_path_are_one_segment_each(owner: str, repo: str) -> None:
     for table in TABLES:
         for path in table.access_paths:
-            keys: dict[str, Any] = {
-                "owner": owner,
-                "repo": repo,
-                "org": owner,
-                "sha": repo,
-                "full_name": f"{owner}/{repo}",
-            }
-            keys |= {"number": 7, "issue_number": 7}
-            scan = Scan(table=table.name, access_path=path.name, columns=(), keys={key: keys[key] for key in path.keys})
+            if "full_name" in path.keys:
+                continue
+            keys = {key: 7 if "number" in key else repo if key in REPOSITORY_KEYS else owner for key in path.keys}
+            scan = Scan(table=table.name, access_path=path.name, columns=(), keys=keys)
             for request in requests_of(scan):
                 segments = urlsplit(url_of(request)).path.split("/")
                 assert len(segments) == request.template.count("/") + 1

@@ -112,7 +112,8 @@ def in_sessions(
     settings: tuple[str, ...] = (),
 ) -> None:
     """Share work among a few sessions of eve at a time."""
-    remaining, failures = list(work), []
+    remaining = list(work)
+    failures: list[Exception] = []
 
     def serve() -> None:
         with log_in(server, "eve") as session:
