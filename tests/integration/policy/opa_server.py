@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import time
@@ -14,6 +15,9 @@ from pathlib import Path
 
 from installed_programs import opa_program
 
+from omnisql_server.policy.embedded import decision_source
+from omnisql_server.policy.rules import Rules
+
 START_TIMEOUT_S = 30.0
 POLL_TIMEOUT_S = 0.05
 
@@ -25,19 +29,28 @@ class OpaServer:
     url: str
     process: subprocess.Popen[bytes]
 
+    def put(self, rules: Rules) -> None:
+        """Have a server without a bundle decide by rules from now on."""
+        self._put("/v1/policies/omnisql", decision_source().encode())
+        self._put("/v1/data/omnisql_policies", json.dumps(rules.data).encode())
+
+    def _put(self, path: str, body: bytes) -> None:
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, data=body, method="PUT"), timeout=10):
+            return
+
 
 @contextmanager
-def running_opa(directory: Path, bundle: bytes) -> Iterator[OpaServer]:
-    """Serve a bundle until the end of the block."""
-    (directory / "bundle.tar.gz").write_bytes(bundle)
+def running_opa(directory: Path, bundle: bytes | None = None) -> Iterator[OpaServer]:
+    """Serve a bundle, or nothing yet, until the end of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [str(opa_program()), "run", "--server", "--addr", address, "--disable-telemetry", "--log-level", "error"]
+    if bundle is not None:
+        (directory / "bundle.tar.gz").write_bytes(bundle)
+        command += ["--bundle", str(directory / "bundle.tar.gz")]
     with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--bundle", str(directory / "bundle.tar.gz")], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         _await_health(process, f"http://{address}/health", directory / "log")
         yield OpaServer(url=f"http://{address}", process=process)
