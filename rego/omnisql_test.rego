@@ -13,7 +13,7 @@ target := {
 	"column_patterns": [],
 }
 
-found := object.union(target, {"tables": {}, "table_patterns": ["^hub[.][^.]*$"], "columns": [], "columns_if_used": ["email"], "column_patterns": ["^ti[^.]*$"]})
+found := object.union(target, {"tables": {}, "table_patterns": [{"prefix": "hub.", "suffix": "", "least": 4}], "columns": [], "columns_if_used": ["email"], "column_patterns": [{"regex": "^ti[^.]*$"}]})
 
 rule(name, targets, more) := object.union({"name": name, "targets": targets, "subjects": {}, "exempt": {}}, more)
 
@@ -44,6 +44,14 @@ test_without_policies_all_is_allowed if {
 }
 
 test_without_data_there_is_no_decision if not omnisql.decision with input as asking({}, [])
+
+test_data_without_a_section_allows_nothing if {
+	every section in ["denials", "row_filters", "masks"] {
+		without := object.remove(policies({}), [section])
+		decision := omnisql.decision with data.omnisql_policies as without with input as asking({}, [])
+		not decision.allow
+	}
+}
 
 test_another_operation_is_not_allowed if {
 	question := object.union(asking({}, []), {"action": {"operation": "DropTable"}})
@@ -120,8 +128,8 @@ test_named_columns_are_masked_always_and_found_ones_if_used if {
 }
 
 test_servers_narrow_a_policy if {
-	here := object.union(target, {"server_patterns": ["^main$"]})
-	there := object.union(target, {"server_patterns": ["^other$"]})
+	here := object.union(target, {"server_patterns": [{"prefix": "main", "suffix": "", "least": 4}]})
+	there := object.union(target, {"server_patterns": [{"prefix": "other", "suffix": "", "least": 5}]})
 	not decide({"denials": [rule("closed", [here], {})]}, asking({}, [])).allow
 	decide({"denials": [rule("closed", [there], {})]}, asking({}, [])).allow
 }

@@ -7,7 +7,7 @@ words has to exist; what a pattern finds need not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omnisql_server.errors import ConfigurationInvalid
@@ -38,7 +38,7 @@ def targets_of(item: Mapping[str, Any], tags: Tags, where: str, *, columns: bool
     """Compile what a rule names; `columns` says that it is about columns of the tables."""
     if "tables" not in item and "tagged" not in item:
         raise ConfigurationInvalid(message=f"{where}: tables or tagged must say what it is about")
-    servers = [regex_of(name, where) for name in texts(item["servers"], where)] if "servers" in item else []
+    servers = [pattern_of(name, where) for name in texts(item["servers"], where)] if "servers" in item else []
     tables = list(_tables(item, where)) if "tables" in item else []
     tagged: list[str] = []
     for tag in texts(item["tagged"], f"{where}: tagged") if "tagged" in item else ():
@@ -59,19 +59,22 @@ def targets_of(item: Mapping[str, Any], tags: Tags, where: str, *, columns: bool
     return compiled
 
 
-def regex_of(pattern: str, where: str) -> str:
-    """Write a pattern as a regular expression that RE2 and its relatives read alike."""
+def pattern_of(pattern: str, where: str) -> dict[str, Any]:
+    """Write a pattern as data: its beginning and end, or a regular expression that RE2 and its relatives read alike."""
     _check_pattern(pattern, where)
+    if "?" not in pattern and pattern.count("*") == 1:
+        prefix, _, suffix = pattern.partition("*")
+        return {"prefix": prefix, "suffix": suffix, "least": len(prefix) + len(suffix)}
     inner = pattern.replace(".", "[.]").replace("*", "[^.]*").replace("?", "[^.]")
-    return f"^{inner}$"
+    return {"regex": f"^{inner}$"}
 
 
-def _compiled(tables: Sequence[str], columns: Iterable[str], servers: list[str]) -> list[dict[str, Any]]:
+def _compiled(tables: Sequence[str], columns: Sequence[str], servers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Make targets of tables that are named and of those that are found: only of the former columns must exist."""
     exact = sorted({name for name in tables if not _is_pattern(name)})
-    patterns = sorted({regex_of(name, "") for name in tables if _is_pattern(name)})
+    patterns = [pattern_of(name, "") for name in sorted(set(tables)) if _is_pattern(name)]
     column_names = sorted({name for name in columns if not _is_pattern(name)})
-    column_patterns = sorted({regex_of(name, "") for name in columns if _is_pattern(name)})
+    column_patterns = [pattern_of(name, "") for name in sorted(set(columns)) if _is_pattern(name)]
     common: dict[str, Any] = {"server_patterns": servers, "column_patterns": column_patterns}
     compiled: list[dict[str, Any]] = []
     if exact:

@@ -16,7 +16,7 @@ from omnisql_server.policy.decide import DECISIONS_MAX, Policy
 from omnisql_server.policy.decision import read_decision
 from omnisql_server.policy.embedded import EmbeddedEngine
 from omnisql_server.policy.question import Question, Resource
-from omnisql_server.policy.rules import Rules
+from omnisql_server.policy.rules import Rules, parse_rules
 
 QUESTION = Question(
     tenant="acme",
@@ -213,3 +213,28 @@ def test_an_engine_decides_in_any_thread() -> None:
     thread.start()
     thread.join()
     assert answers[0] == answers[1]
+
+
+def test_many_rules_over_many_columns_are_decided() -> None:
+    masks = [
+        {"name": f"m{number}", "tables": ["hub.*"], "columns": [f"*_{number}", "x?y"], "mask": "hash"}
+        for number in range(120)
+    ]
+    denials = [{"name": "closed", "tables": ["hub.last"]}]
+    engine = EmbeddedEngine(parse_rules({"version": 1, "masks": masks, "denials": denials}, "test").data)
+    columns = tuple(f"column_{number}" for number in range(60))
+    tables = ("first", "second", "third")
+    resources = tuple(Resource(connector="hub", server="main", table=name, columns=columns) for name in tables)
+    decision = read_decision(engine.evaluate_now(replace(QUESTION, resources=resources).document), len(tables))
+    assert decision.denials == ()
+    assert [set(found) for found in decision.masks] == [set(columns)] * len(tables)
+    last = (*resources, Resource(connector="hub", server="main", table="last", columns=columns))
+    refused = read_decision(engine.evaluate_now(replace(QUESTION, resources=last).document), len(last))
+    assert [(denial.index, denial.policy) for denial in refused.denials] == [(3, "closed")]
+
+
+@pytest.mark.parametrize("section", ["denials", "row_filters", "masks"])
+def test_data_without_a_section_allows_nothing(section: str) -> None:
+    data = {name: value for name, value in Rules().data.items() if name != section}
+    decision = read_decision(EmbeddedEngine(data).evaluate_now(QUESTION.document), 1)
+    assert [denial.policy for denial in decision.denials] == [""]
