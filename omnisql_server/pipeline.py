@@ -30,6 +30,7 @@ from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
+from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
@@ -180,7 +181,7 @@ class Pipeline:
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
-                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known)
+                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known, may_evaluate)
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 notes = await self._tenant.cache_notes(query_plan, view)
@@ -304,7 +305,7 @@ class Pipeline:
             waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
             spent = sum(scan.report.requests for scan in fetched)
             calls_left = calls_max(query_plan, self._bounds.api_calls_max) - spent
-            bound = [bind_keys(scan, read, calls_left) for scan in ready]
+            bound = [bind_keys(scan, await keyed(scan, read, self._pool), calls_left) for scan in ready]
             with stage_span("fetch"):
                 batch = await fetch(
                     bound,

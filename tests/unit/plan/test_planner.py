@@ -242,3 +242,37 @@ def test_expected_calls_are_bounded_by_session_and_server() -> None:
         with pytest.raises(LimitExceeded) as caught:
             check_calls(asked, calls_max(asked, allowed_max))
         assert caught.value.message.endswith("more than 9")
+
+
+BY_NAME = AccessPath(name="by_name", request="GET /t/{name}", keys=("name",))
+
+
+@pytest.mark.parametrize(
+    ("condition", "evaluable", "plain", "deferred"),
+    [
+        ("t.name = lower(u.name)", True, True, ["LOWER(name)"]),
+        ("lower(u.name) = t.name", True, True, ["LOWER(name)"]),
+        ("t.name = lower(u.name)", False, True, None),
+        # Another schema may come first in the path, with a function of that name.
+        ("t.name = lower(u.name)", True, False, None),
+        ("t.name = u.name || u.id", True, True, None),
+        ("t.name = coalesce(u.name, 'x')", True, True, None),
+    ],
+)
+def test_a_key_may_be_computed_from_the_rows_of_another_scan(
+    condition: str, evaluable: bool, plain: bool, deferred: list[str] | None
+) -> None:
+    query = bound(f"SELECT t.id FROM u JOIN t ON {condition}")
+    query = replace(query, settings=replace(query.settings, catalog_first=plain))
+    tables = {"t": api_table(BY_NAME), "u": api_table()}
+
+    def found() -> QueryPlan:
+        authorized = authorize(query, ANA, Rules())
+        return plan(authorized, lambda r: tables[r.name], 100, evaluable=lambda _: evaluable)
+
+    if deferred is None:
+        with pytest.raises(KeyColumnRequired):
+            found()
+    else:
+        (scan,) = (scan for scan in found().scans if scan.relation.name == "t")
+        assert [key.attribute for key in scan.deferred] == deferred
