@@ -134,6 +134,7 @@ class Tenant:
         seen = observed(plan, report)
         if seen is not None:
             self.statistics.record(server.oid, plan.relation.api_table, *seen)
+            self.statistics.record_literals(server.oid, plan, seen[1])
 
     def is_api_table(self, schema: str | None, name: str) -> bool:
         """Say whether the catalog, as last read, has an API table of this name in this schema."""
