@@ -19,6 +19,7 @@ from connectors.sdk.connector import Connection, FetchContext, Limiter, RequestR
 from connectors.sdk.errors import ConnectorError, Fatal, SourceTimeout
 from connectors.sdk.scan import Page, Scan
 from omnisql_server.errors import LimitExceeded
+from omnisql_server.fetch.own_rows import own_rows
 from omnisql_server.model.freshness import Answer, Fetched, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.report import SourceReport
@@ -199,7 +200,9 @@ class _Fetching:
         tally.truncated = answer.truncated or tally.truncated
         tally.rows += sum(batch.num_rows for batch in answer.batches)
         _check_rows(asked.plan, tally.rows, self.bounds)
-        return answer.batches
+        if len(asked.plan.scans) == 1:
+            return answer.batches
+        return tuple(own_rows(asked.scan, batch) for batch in answer.batches)
 
     async def _read(self, asked: _Asked) -> Fetched:
         """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer."""
