@@ -1,7 +1,7 @@
 """Pages of GitHub issues from bytes to Arrow: as scans decode them, beside json.loads and Table.from_pylist.
 
 The pages are the simulator's, whose rows carry every field that GitHub documents, with text added to their bodies up to
-5 KB a row. Of the peers, one hands Arrow all that came, the other the twelve columns only, which are compared with ours.
+5 KB a row. Of the peers, one hands Arrow all that came, the other only twelve columns, which are compared with ours.
 """
 
 from __future__ import annotations
