@@ -168,13 +168,13 @@ def calls_max(query_plan: QueryPlan, allowed_max: int) -> int:
     return allowed_max if wanted is None else min(allowed_max, wanted)
 
 
-def check_calls(query_plan: QueryPlan, bound: int) -> None:
-    """Refuse a plan that is expected to need more API calls than it may take.
+def check_calls(query_plan: QueryPlan, bound: int, answered: int = 0) -> None:
+    """Refuse a plan that is expected to need more API calls than it may take, beside those that are `answered` already.
 
     Raises:
         LimitExceeded: it is (54000).
     """
-    firm = query_plan.calls_expected - sum(scan.calls_guessed for scan in query_plan.scans)
+    firm = query_plan.calls_expected - sum(scan.calls_guessed for scan in query_plan.scans) - answered
     if firm > bound:
         raise LimitExceeded(
             message=f"the statement is expected to need {firm} API calls, more than {bound}",
