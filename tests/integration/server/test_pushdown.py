@@ -32,9 +32,7 @@ def test_a_range_that_follows_from_a_day_is_sent_and_limits_nothing_else(
 ) -> None:
     ana.execute("SET TimeZone = 'Asia/Tokyo'")
     where = f"{WEB} AND updated_at::date >= '2025-12-01'"
-    numbers = [
-        n for (n,) in rows_of(ana, f"SELECT number FROM github.issues WHERE {where} ORDER BY created_at LIMIT 3")
-    ]
+    found = rows_of(ana, f"SELECT number FROM github.issues WHERE {where} ORDER BY created_at LIMIT 3")
     ((_, parameters),) = asked(demo.github)
     # Midnight there, less what a change of the clock may be.
     assert (parameters["since"], parameters["per_page"]) == ("2025-11-30T12:00:00Z", "100")
