@@ -42,6 +42,7 @@ def test_nothing_waits_with_the_function_that_loses_cancellations() -> None:
 
 
 WALL_CLOCK_READERS = {
+    "connectors/sdk/assertions.py": "an assertion is valid until a time of day",
     "connectors/sdk/settings.py": "what a source says of a reset is a time of day; it is bounded where it is used",
     "omnisql_server/app.py": "a certificate is valid from a time of day",
     "omnisql_server/fetch/scheduler.py": "fetched_at is a time of day",
