@@ -30,7 +30,9 @@ from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
+from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
+from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
@@ -180,13 +182,14 @@ class Pipeline:
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
-                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known)
+                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known, may_evaluate)
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 notes = await self._tenant.cache_notes(query_plan, view)
                 return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
-            check_calls(query_plan, calls_max(query_plan, self._bounds.api_calls_max))
-            relations, reports = await self._read(query_plan, view)
+            budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
+            check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
+            relations, reports = await self._read(query_plan, budget, view)
         tags: list[str] = []
         rows = deadline.bounded(self._execute(statement, bound, engine, relations, parameters, view, tags.append))
         if statement.kind is StatementKind.EXPLAIN:
@@ -291,7 +294,7 @@ class Pipeline:
         return await self._binder.bind(request, view.backend)
 
     async def _read(
-        self, query_plan: QueryPlan, view: SessionView
+        self, query_plan: QueryPlan, budget: CallBudget, view: SessionView
     ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
         """Fetch and materialize all scans, those first whose rows give the keys of others."""
         partial_allowed = query_plan.authorized.query.settings.on_source_error == "partial"
@@ -302,15 +305,14 @@ class Pipeline:
             read = {relation.scan_name: relation.rows for relation in relations}
             ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
             waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
-            spent = sum(scan.report.requests for scan in fetched)
-            calls_left = calls_max(query_plan, self._bounds.api_calls_max) - spent
-            bound = [bind_keys(scan, read, calls_left) for scan in ready]
+            bound = [bind_keys(scan, await keyed(scan, read, self._pool), budget.left) for scan in ready]
             with stage_span("fetch"):
                 batch = await fetch(
                     bound,
                     lambda scan: self._tenant.open(scan, view, query_plan.authorized.query.settings),
                     self._bounds.fetch,
                     partial_allowed=partial_allowed,
+                    budget=budget,
                 )
             with stage_span("materialize"):
                 if sum(scan.report.rows_fetched for scan in batch) > ROWS_FOR_A_THREAD:

@@ -171,6 +171,11 @@ def refusal(query: BoundQuery) -> str | None:
     return found or next((reason for node in query.tree.walk() if (reason := _refusal(node)) is not None), None)
 
 
+def expression_refusal(expression: exp.Expr) -> str | None:
+    """Say why DuckDB may not compute an expression over a relation's columns, None when it may."""
+    return next((reason for node in expression.walk() if (reason := _refusal(node)) is not None), None)
+
+
 def _refusal(node: exp.Expr) -> str | None:
     if type(node) not in NODES:
         return f"{node.key} is not proved to mean the same in DuckDB"
