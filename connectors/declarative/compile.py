@@ -58,6 +58,7 @@ class ReadablePath:
     batch: str | None
     single: bool
     rows: Extract
+    wrap: str | None
     empty: frozenset[int]
     sents: Sents
     order: Mapping[str, Direction]
@@ -138,8 +139,9 @@ class _Compiler:
             if called is not None and called not in found:
                 raise self._at(("columns", name), f"there is no hydrate {called}", f"Allowed: {listed(found)}.")
         for name, each in found.items():
-            self._known(("hydrate", name), tuple(placeholders(each.request)))
-            for used in placeholders(each.request):
+            names = {used for text in (each.request, *each.inputs.values()) for used in placeholders(text)}
+            self._known(("hydrate", name), tuple(sorted(names)))
+            for used in sorted(names):
                 if self._columns[used].column.hydrate is not None:
                     raise self._at(("hydrate", name), f"column {used} needs a call itself")
         return found
@@ -198,6 +200,7 @@ class _Compiler:
             batch=declared.batch.key if declared.batch else None,
             single=declared.single,
             rows=self._told((*at, "rows"), path, rows),
+            wrap=declared.wrap,
             empty=frozenset(self._manifest.empty) | frozenset(declared.empty),
             sents={**sents, **{key: key_sents[key] for key in sent_keys}},
             order=order,

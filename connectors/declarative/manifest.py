@@ -169,6 +169,9 @@ class HydrateDeclared(Declared, frozen=True, kw_only=True):
     request: Annotated[
         Annotated[str, Meta(pattern="^GET /")], Meta(description="Like GET /users/{id}: columns of the row in braces.")
     ]
+    inputs: Annotated[dict[str, str], Meta(description="Parameters, with columns of the row in braces.")] = defaulting(
+        default_factory=dict
+    )
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean null.")] = ()
 
 
@@ -190,6 +193,9 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
     batch: Batch | None = None
     single: Annotated[bool, Meta(description="One row at most; the answer is that row, at rows.")] = False
     rows: Annotated[str | None, Meta(description="Path of the rows in the body; the body itself without it.")] = None
+    wrap: Annotated[
+        str | None, Meta(description="Rows are plain values; each becomes an object with the value under this name.")
+    ] = None
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
     pushdown: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's pushdown to use; all.")] = None
     order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None

@@ -66,12 +66,18 @@ def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Ro
     """
     declared: HydrateDeclared = table.hydrate[name]
     template = declared.request.partition(" ")[2]
-    values = {used: table.columns[used].extract(row) for used in placeholders(template)}
+    texts = (template, *declared.inputs.values())
+    values = {used: table.columns[used].extract(row) for text in texts for used in placeholders(text)}
     if any(value is None for value in values.values()):
         raise EmptyResult(message="the row has nothing to ask for")
     return Request(
         template=template,
         path=filled(template, **values),
+        parameters=tuple(
+            (parameter, text)
+            for parameter, value in declared.inputs.items()
+            for text in as_texts(_filled(value, values))
+        ),
         accept=manifest.accept,
         bucket=BUCKET,
         empty_statuses=frozenset(declared.empty),

@@ -36,12 +36,19 @@ from connectors.simulators.catalogue import PLAIN
 SPECIFICATIONS = Path(__file__).parents[3] / "shared" / "specs"
 FILES: dict[str, tuple[str, ...]] = {
     "pagerduty": ("pagerduty-openapi.json.gz",),
+    "slack": ("slack-openapi-v2.json.gz",),
+    "zendesk": ("zendesk-support-openapi.json.gz",),
 }
 PREFIXES: dict[str, str] = {}
 """What a description leaves out of its paths, because it stands in the address of its server."""
 
-KNOWN_GAPS: dict[str, frozenset[str]] = {}
+KNOWN_GAPS: dict[str, frozenset[str]] = {
+    "zendesk": frozenset({"page[size]", "page[after]", "sort", "score", "start_time", "end_time"}),
+}
 """Parameters that a vendor documents in prose only."""
+
+PATH_GAPS = frozenset({("zendesk", "/api/v2/tickets/{}/metrics")})
+"""Paths that a vendor documents in prose only."""
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
 SAMPLES: dict[str, list[Value]] = {
@@ -93,7 +100,7 @@ def emitted(name: str) -> tuple[Request, ...]:
         for scan in scans(table):
             path = table.paths[scan.access_path]
             try:
-                request = first_request(loaded.manifest, table, scan, {})
+                request = first_request(loaded.manifest, table, scan, dict.fromkeys(loaded.manifest.options, "given"))
             except EmptyResult:
                 continue
             found += windowed(request, path.window, MOMENT.timestamp(), descending=False) if path.window else [request]
@@ -128,6 +135,8 @@ def test_every_request_of_a_manifest_is_in_the_description_of_the_vendor(name: s
     problems = set()
     for request in emitted(name):
         at = (request.method, re.sub(r"\{\w+\}", "{}", request.template.removeprefix(PREFIXES.get(name, ""))))
+        if (name, at[1]) in PATH_GAPS:
+            continue
         if at not in described:
             problems.add(f"{at} does not exist")
             continue
