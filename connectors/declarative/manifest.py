@@ -37,7 +37,7 @@ class QuotaDeclared(Declared, frozen=True, kw_only=True):
     limit: str
     remaining: str
     reset: str
-    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "iso"]
+    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"]
     bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
 
 
@@ -86,13 +86,14 @@ Operators = dict[OperatorName, Push]
 
 
 class ColumnDeclared(Declared, frozen=True, kw_only=True):
-    """A column; one of path, first_of, epoch_s, epoch_ms, present, match, constant says where its value is."""
+    """A column; one of path, first_of, joined, epoch_s, epoch_ms, present says where its value is."""
 
     type: Annotated[str, Meta(description="A PostgreSQL type, like text, int8, timestamptz, text[]; ! forbids null.")]
     path: Annotated[str | None, Meta(description="Like a.b or a[*].b; the column's name without it.")] = None
     first_of: Annotated[tuple[str, ...], Meta(description="The first of these paths with a value.")] = ()
     epoch_s: Annotated[str | None, Meta(description="Path of a time in seconds since 1970.")] = None
     epoch_ms: Annotated[str | None, Meta(description="Path of a time in milliseconds since 1970.")] = None
+    joined: Annotated[str | None, Meta(description="Path of texts that are one text together.")] = None
     present: Annotated[str | None, Meta(description="Path; true where it has a value.")] = None
     match: Annotated[str | None, Meta(description="Regular expression; its first group in the text at path.")] = None
     number: Annotated[bool, Meta(description="The value is a number written as text.")] = False
@@ -149,8 +150,11 @@ class Filter(Declared, frozen=True, kw_only=True):
 
     send: Annotated[str, Meta(description="The input that takes the filter.")]
     dialect: Annotated[
-        Literal["hubspot", "zendesk"],
-        Meta(description="hubspot: filter groups; zendesk: words of a search, the comparator being what is sent."),
+        Literal["hubspot", "notion", "zendesk"],
+        Meta(
+            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search. "
+            "The comparator is what is sent."
+        ),
     ]
     always: Annotated[str, Meta(description="What a text of that language begins with.")] = ""
 

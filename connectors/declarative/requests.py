@@ -48,7 +48,7 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     if size is not None:
         inputs[size] = page_rows(table, path, scan)
     if path.projection is not None:
-        inputs[path.projection.send] = _projected(path.projection, table, scan)
+        inputs |= _projected(path.projection, table, scan)
     if path.graphql is None:
         return _rest_request(manifest, path, inputs, keys)
     if filters and path.graphql.filter is not None:
@@ -151,11 +151,13 @@ def _rest_request(
     )
 
 
-def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> object:
+def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> dict[str, object]:
     start = f"{projection.within}."
     paths = [table.columns[name].column.path for name in dict.fromkeys((*table.table.primary_key, *scan.columns))]
     names = [each.removeprefix(start) for each in paths if each.startswith(start)]
-    return projection.join.join(names) if projection.join is not None else names
+    if projection.join is None:
+        return {projection.send: names}
+    return {projection.send: projection.join.join(names)} if names else {}
 
 
 def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ from connectors.simulators.catalogue import PLAIN
 
 SPECIFICATIONS = Path(__file__).parents[3] / "shared" / "specs"
 FILES: dict[str, tuple[str, ...]] = {
+    "hubspot": tuple(f"hubspot-{kind}.json.gz" for kind in ("contacts", "companies", "deals", "tickets", "owners")),
     "pagerduty": ("pagerduty-openapi.json.gz",),
     "slack": ("slack-openapi-v2.json.gz",),
     "zendesk": ("zendesk-support-openapi.json.gz",),
@@ -47,7 +48,7 @@ KNOWN_GAPS: dict[str, frozenset[str]] = {
 }
 """Parameters that a vendor documents in prose only."""
 
-PATH_GAPS = frozenset({("zendesk", "/api/v2/tickets/{}/metrics")})
+PATH_GAPS = frozenset({("zendesk", "/api/v2/tickets/{}/metrics"), ("hubspot", "/crm/v3/pipelines/deals")})
 """Paths that a vendor documents in prose only."""
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)

@@ -21,8 +21,10 @@ from connectors.simulators.vendor import json_response
 ROWS_DEFAULT = 20
 ROWS_MAX = 100
 _PAGES = ("page", "per_page")
-_ITEMS = ("state", "labels", "author_username", "author_id", "assignee_id", "milestone", "created_after",
-          "created_before", "updated_after", "updated_before", "iids[]", "order_by", "sort", "search", "scope")  # fmt: skip
+_ITEMS = (
+    "state", "labels", "author_username", "author_id", "assignee_id", "milestone", "created_after", "created_before",
+    "updated_after", "updated_before", "iids[]", "order_by", "sort", "search", "scope",
+)  # fmt: skip
 _FILTERS: dict[str, tuple[str, ...]] = {
     "issues": (*_ITEMS, "confidential", "due_date"),
     "merge_requests": (*_ITEMS, "source_branch", "target_branch", "wip"),

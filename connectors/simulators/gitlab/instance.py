@@ -82,7 +82,8 @@ class Instance:
         for item in self.issues[project]:
             self.notes[project, item["iid"]] = [
                 {"id": each.id, "body": each.body, "author": self._by_login.get(each.author or ""),
-                 "system": at % 5 == 4, "noteable_id": item["id"], "noteable_iid": item["iid"], "noteable_type": "Issue", "internal": False,
+                 "system": at % 5 == 4, "noteable_id": item["id"], "noteable_iid": item["iid"],
+                 "noteable_type": "Issue", "internal": False,
                  "created_at": _ms(each.created_s), "updated_at": _ms(each.updated_s)}
                 for at, each in enumerate(forge.item_comments(repository, item["iid"]))
             ]  # fmt: skip

@@ -39,6 +39,14 @@ VENDORS = (
         sent=("state", "closed"),
     ),
     Vendor(
+        name="hubspot",
+        secret="access_token",
+        table="deals",
+        columns="id, name, stage_id",
+        condition="amount >= 3000 AND stage_id = 'closedwon'",
+        sent=("filterGroups", "closedwon"),
+    ),
+    Vendor(
         name="pagerduty",
         secret="api_key",
         table="incidents",
