@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from connectors.declarative.checks import checked_operator, checked_pages, checked_window, listed, placeholders
+from connectors.declarative.checks import (
+    checked_operator,
+    checked_pages,
+    checked_pattern,
+    checked_window,
+    listed,
+    placeholders,
+)
 from connectors.declarative.columns import ColumnFound, column_found, echoed
 from connectors.declarative.document import Path
 from connectors.declarative.manifest import (
@@ -78,6 +86,7 @@ class ReadableTable:
     paths: Mapping[str, ReadablePath]
     hydrate: Mapping[str, HydrateDeclared]
     references: Mapping[str, tuple[str, str]]
+    formats: Mapping[str, re.Pattern[str]]
 
     def decoder(self, names: tuple[str, ...], access_path: str) -> RowDecoder:
         """Return a decoder of some columns, for rows that a path gave."""
@@ -130,7 +139,14 @@ class _Compiler:
             paths=paths,
             hydrate=self._hydrates(),
             references=self._references(),
+            formats=self._formats(),
         )
+
+    def _formats(self) -> dict[str, re.Pattern[str]]:
+        self._known(("formats",), tuple(self._declared.formats))
+        return {
+            name: self._told(("formats", name), checked_pattern, text) for name, text in self._declared.formats.items()
+        }
 
     def _hydrates(self) -> Mapping[str, HydrateDeclared]:
         found = self._declared.hydrate

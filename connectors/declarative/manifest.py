@@ -233,6 +233,12 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     hydrate: Annotated[dict[Named, HydrateDeclared], Meta(description="Calls for each row, by name.")] = defaulting(
         default_factory=dict
     )
+    formats: Annotated[
+        dict[str, str],
+        Meta(
+            description="By key: the regular expression of all its values; another one matches no row, without a call."
+        ),
+    ] = defaulting(default_factory=dict)
     references: Annotated[
         dict[str, str], Meta(description="By key: the table.column of this source whose values it takes.")
     ] = defaulting(default_factory=dict)

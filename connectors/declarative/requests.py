@@ -32,6 +32,7 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
         Fatal: the scan asks for what was not declared.
     """
     path = table.paths[scan.access_path]
+    _check_formats(table, path, scan)
     keys = {**options, **scan.keys}
     inputs: dict[str, Any] = {name: _filled(value, keys) for name, value in path.inputs.items()}
     predicates = (*_key_predicates(path, scan), *scan.predicates)
@@ -174,6 +175,13 @@ def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapp
     head = f"query({declared})" if passed_names else "query"
     field = f"{graphql.field}({passed})" if passed_names else graphql.field
     return f"{head}{{{field}{{{graphql.selects.replace('{columns}', selects)}}}}}"
+
+
+def _check_formats(table: ReadableTable, path: ReadablePath, scan: Scan) -> None:
+    for name in path.keys:
+        value, pattern = scan.keys[name], table.formats.get(name)
+        if pattern is not None and isinstance(value, str) and pattern.fullmatch(value) is None:
+            raise EmptyResult(message=f"no {name} can have that value")
 
 
 def _key_predicates(path: ReadablePath, scan: Scan) -> list[Predicate]:

@@ -26,7 +26,15 @@ from connectors.simulators.toolkit import SIMULATION
 TOKEN = "a-secret-value"
 SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=1.0, total_timeout_s=1.5, retry=RetryPolicy(attempts_max=2))
 TABLES = [(name, table) for name in PLAIN for table in sorted(manifest_named(name).tables)]
-LISTED = {"gitlab": "users", "hubspot": "contacts", "pagerduty": "incidents", "slack": "users", "zendesk": "tickets"}
+LISTED = {
+    "gitlab": "users",
+    "hubspot": "contacts",
+    "notion": "users",
+    "pagerduty": "incidents",
+    "slack": "users",
+    "stripe": "charges",
+    "zendesk": "tickets",
+}
 """A table of each vendor that has several pages."""
 
 

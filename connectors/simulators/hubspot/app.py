@@ -98,6 +98,8 @@ class _Server:
     async def single(self, request: web.Request) -> web.Response:
         """`GET /crm/v3/objects/{kind}/{id}`."""
         checked_query(request, ("properties", "archived"), self._rules.refusal)
+        if not request.match_info["id"].isdigit():
+            raise self._rules.refusal(400, "the object ID is not valid")
         for row in self._objects(request):
             if row["id"] == request.match_info["id"]:
                 return json_response(_shown(row, request.query.get("properties", "").split(",")))

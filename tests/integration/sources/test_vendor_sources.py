@@ -47,6 +47,14 @@ VENDORS = (
         sent=("filterGroups", "closedwon"),
     ),
     Vendor(
+        name="notion",
+        secret="token",
+        table="database_rows r JOIN s.databases d ON d.id = r.database_id",
+        columns="r.id, r.title",
+        condition="d.title = 'Board 1' AND r.created_at >= '2025-06-01T00:00:00Z'",
+        sent=("on_or_after", "2025-06-01T00:00:00Z"),
+    ),
+    Vendor(
         name="pagerduty",
         secret="api_key",
         table="incidents",
@@ -61,6 +69,14 @@ VENDORS = (
         columns="m.ts, m.text",
         condition="c.name = 'general' AND m.created_at > '2025-12-30T00:00:00Z'",
         sent=("oldest", "1767052800"),
+    ),
+    Vendor(
+        name="stripe",
+        secret="secret_key",
+        table="invoices",
+        columns="id, status, total",
+        condition="status = 'paid' AND created_at >= '2025-12-20'",
+        sent=("created[gte]", "1766188800"),
     ),
     Vendor(
         name="zendesk",
