@@ -353,6 +353,7 @@ class Pipeline:
                     wanted if statement.kind is not StatementKind.EXPLAIN else (), len(bound.fields)
                 ),
                 completed=completed,
+                copy_format=copy_format,
             ),
             view.backend,
             self._pool,

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -26,14 +27,18 @@ from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice import SplicedQuery, splice
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.query import BoundQuery, derive
+from wire.copy import CopyFormat
+from wire.copy_columns import encode_copy_columns
 from wire.errors import ValueUnsupported
-from wire.rows import EncodedRows, RowFormat, encode_rows
+from wire.rows import SMALL_ROWS_END, EncodedRows, RowFormat, encode_rows
 
 _log = structlog.get_logger(__name__)
 
 FIRST_ROWS = 1_024
 ENCODED_AHEAD_MAX = 2
 """Encoded batches that wait for the client, beside the one that DuckDB makes."""
+
+_Encode = Callable[[pa.RecordBatch], EncodedRows]
 
 DUCKDB = "duckdb"
 POSTGRES = "postgres"
@@ -58,7 +63,8 @@ class _Refusal:
 class Parameters:
     """The client's parameters as it sent them, and the result formats it wants, one per column.
 
-    `completed` is told PostgreSQL's command tag when PostgreSQL executes the statement.
+    `completed` is told PostgreSQL's command tag when PostgreSQL executes the statement. With `copy_format`, many rows
+    that DuckDB makes are CopyData messages; few, and those of PostgreSQL, are still DataRow messages.
     """
 
     type_oids: tuple[int, ...]
@@ -66,6 +72,7 @@ class Parameters:
     formats: tuple[int, ...]
     result_formats: tuple[int, ...]
     completed: Callable[[str], None] | None = None
+    copy_format: CopyFormat | None = None
 
 
 def choose_engine(query: BoundQuery) -> Engine:
@@ -107,20 +114,20 @@ async def execute(
         tree = query.tree
         if tree is None:
             raise InternalError(message="DuckDB was chosen for a statement without a tree")
-        formats = _formats(query, parameters)
+        encode = partial(_encode, query, _formats(query, parameters), parameters.copy_format)
         batches: AsyncIterator[pa.RecordBatch] | None = None
         try:
             text = derive(query, str, lambda: duckdb_text(tree), "duckdb")
             native = derive(query, bool, lambda: compares_floats(tree), "native")
             batches = pool.query(text, relations, query.settings.time_zone, native=native)
             first = await anext(batches)
-            rows = _encode(query, first.slice(0, FIRST_ROWS), formats)
+            rows = encode(first.slice(0, FIRST_ROWS))
         except _DUCKDB_FAILURES as error:
             _log.info("duckdb_refused", error_type=type(error).__name__)
             if batches is not None:
                 await batches.aclose()  # type: ignore[attr-defined]
         else:
-            chunks_of = _encoded(query, rows, first.slice(FIRST_ROWS), batches, formats)
+            chunks_of = _encoded(encode, rows, first.slice(FIRST_ROWS), batches)
             async with aclosing(chunks_of) as encoded:
                 async for chunk in encoded:
                     yield chunk
@@ -155,11 +162,10 @@ def _formats(query: BoundQuery, parameters: Parameters) -> list[RowFormat]:
 
 
 async def _encoded(
-    query: BoundQuery,
+    encode: _Encode,
     rows: EncodedRows,
     rest: pa.RecordBatch,
     batches: AsyncIterator[pa.RecordBatch],
-    formats: Sequence[RowFormat],
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield the first rows at once, then the rest of their batch and all others, encoded while DuckDB goes on."""
     encoding: deque[asyncio.Future[EncodedRows]] = deque()
@@ -169,7 +175,7 @@ async def _encoded(
         batch: pa.RecordBatch | None = rest
         while batch is not None:
             if batch.num_rows:
-                encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, query, batch, formats)))
+                encoding.append(asyncio.ensure_future(asyncio.to_thread(encode, batch)))
             reading = asyncio.ensure_future(anext(batches, None))
             while len(encoding) > ENCODED_AHEAD_MAX:
                 yield await encoding.popleft()
@@ -196,13 +202,19 @@ async def _stopped(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _encode(query: BoundQuery, batch: pa.RecordBatch, formats: Sequence[RowFormat]) -> EncodedRows:
+def _encode(
+    query: BoundQuery, formats: Sequence[RowFormat], copy_format: CopyFormat | None, batch: pa.RecordBatch
+) -> EncodedRows:
     columns = [
         column if field.type_oid not in BY_OID else _as(column, BY_OID[field.type_oid].arrow)
         for column, field in zip(batch.columns, query.fields, strict=True)
     ]
     names = [str(index) for index in range(len(columns))]
-    return encode_rows(pa.RecordBatch.from_arrays(columns, names=names), formats, time_zone=query.settings.time_zone)
+    plain, time_zone = pa.RecordBatch.from_arrays(columns, names=names), query.settings.time_zone
+    if copy_format is None or batch.num_rows < SMALL_ROWS_END:
+        return encode_rows(plain, formats, time_zone=time_zone)
+    column_names = [field.name for field in query.fields]
+    return encode_copy_columns(plain, formats, copy_format, column_names, time_zone=time_zone)
 
 
 def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:
