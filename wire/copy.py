@@ -24,8 +24,8 @@ ForceQuote = Literal["*"] | tuple[str, ...]
 
 _Line = Callable[[Sequence[bytes | None]], bytes]
 
-_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-_TRAILER = struct.pack(">h", -1)
+COPY_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+COPY_TRAILER = struct.pack(">h", -1)
 _ROW_HEADER_BYTES = 7
 _INT32 = struct.Struct(">i")
 COPY_DATA = b"d"
@@ -93,8 +93,8 @@ class CopyEncoder:
         self._started = True
         if not self._format.binary:
             return b"".join((copy_header(self._format, self._names) or b"", messages))
-        length = _INT32.unpack_from(messages, 1)[0] + len(_SIGNATURE)
-        return b"".join((COPY_DATA, _INT32.pack(length), _SIGNATURE, memoryview(messages)[5:]))
+        length = _INT32.unpack_from(messages, 1)[0] + len(COPY_SIGNATURE)
+        return b"".join((COPY_DATA, _INT32.pack(length), COPY_SIGNATURE, memoryview(messages)[5:]))
 
 
 def parse_copy_options(options: Sequence[tuple[str, str]]) -> CopyFormat:
@@ -131,7 +131,7 @@ def parse_copy_options(options: Sequence[tuple[str, str]]) -> CopyFormat:
 def copy_header(copy_format: CopyFormat, column_names: Sequence[str]) -> bytes | None:
     """Encode the CopyData message that comes before all rows: the header line, or the binary signature alone."""
     if copy_format.binary:
-        return copy_data(_SIGNATURE)
+        return copy_data(COPY_SIGNATURE)
     if not copy_format.header:
         return None
     # FORCE_QUOTE reaches no name.
@@ -150,7 +150,7 @@ def copy_row(copy_format: CopyFormat, values: Sequence[bytes | None], column_nam
 
 def copy_trailer(copy_format: CopyFormat) -> bytes | None:
     """Return the payload of the message after all rows, which only the binary format has."""
-    return _TRAILER if copy_format.binary else None
+    return COPY_TRAILER if copy_format.binary else None
 
 
 def copy_chunk(

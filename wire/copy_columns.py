@@ -70,6 +70,16 @@ def encode_copy_columns(
     return concatenated([_lines(chunk, formats, copy_format, forced, time_zone) for chunk in chunks(batch)])
 
 
+def encode_copy_tuples(batch: pa.RecordBatch, formats: Sequence[RowFormat]) -> memoryview:
+    """Encode a batch as rows of COPY's binary format without messages around them, for loading them into PostgreSQL.
+
+    Raises:
+        ValueUnsupported: 0A000, a column's format is text, or it has no form as its announced type.
+    """
+    check_formats(batch, formats, binary=True)
+    return encode_rows_vectorized(batch, formats, kind=b"").data
+
+
 def _lines(
     batch: pa.RecordBatch, formats: Sequence[RowFormat], copy_format: CopyFormat, forced: Sequence[bool], time_zone: str
 ) -> EncodedRows:

@@ -77,7 +77,8 @@ def encode_rows_vectorized(
 ) -> EncodedRows:
     """Encode a batch of any size column at a time; `encode_rows` chooses this for all but small batches.
 
-    Under the kind of CopyData instead of DataRow's, the messages are rows of COPY's binary format.
+    Under the kind of CopyData instead of DataRow's, the messages are rows of COPY's binary format; with none at all,
+    these rows have no messages around them.
     """
     return concatenated([_encode_chunk(chunk, formats, time_zone, kind) for chunk in chunks(batch)])
 
@@ -108,7 +109,7 @@ def concatenated(parts: list[EncodedRows]) -> EncodedRows:
 
 def _encode_chunk(batch: pa.RecordBatch, formats: Sequence[RowFormat], time_zone: str, kind: bytes) -> EncodedRows:
     pieces: list[pa.Array] = []
-    row_bytes = np.full(batch.num_rows, 7 + 4 * len(formats), dtype=np.int64)
+    row_bytes = np.full(batch.num_rows, _header_bytes(kind) + 4 * len(formats), dtype=np.int64)
     for column, row_format in zip(batch.columns, formats, strict=True):
         column_pieces, lengths = _column_pieces(encode_column(column, row_format, time_zone))
         pieces += column_pieces
@@ -187,12 +188,18 @@ def as_binary(column: pa.Array, offsets: Int64Array) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(column), buffers)
 
 
+def _header_bytes(kind: bytes) -> int:
+    return 7 if kind else 2
+
+
 def _row_headers(row_bytes: Int64Array, column_count: int, kind: bytes) -> pa.Array:
-    headers = np.empty((len(row_bytes), 7), dtype=np.uint8)
-    headers[:, 0] = ord(kind)
-    headers[:, 1:5] = (row_bytes - 1).astype(">i4").view(np.uint8).reshape(-1, 4)
-    headers[:, 5:] = np.frombuffer(column_count.to_bytes(2, "big"), dtype=np.uint8)
-    offsets = np.arange(0, (len(row_bytes) + 1) * 7, 7, dtype=np.int32)
+    width = _header_bytes(kind)
+    headers = np.empty((len(row_bytes), width), dtype=np.uint8)
+    if kind:
+        headers[:, 0] = ord(kind)
+        headers[:, 1:5] = (row_bytes - 1).astype(">i4").view(np.uint8).reshape(-1, 4)
+    headers[:, -2:] = np.frombuffer(column_count.to_bytes(2, "big"), dtype=np.uint8)
+    offsets = np.arange(0, (len(row_bytes) + 1) * width, width, dtype=np.int32)
     return pa.Array.from_buffers(pa.binary(), len(row_bytes), [None, pa.py_buffer(offsets), pa.py_buffer(headers)])
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +27,7 @@ from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice import SplicedQuery, splice
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.query import BoundQuery, derive
+from wire.backend import Field
 from wire.copy import CopyFormat
 from wire.copy_columns import encode_copy_columns
 from wire.errors import ValueUnsupported
@@ -38,7 +39,7 @@ FIRST_ROWS = 1_024
 ENCODED_AHEAD_MAX = 2
 """Encoded batches that wait for the client, beside the one that DuckDB makes."""
 
-_Encode = Callable[[pa.RecordBatch], EncodedRows]
+_Encoded = TypeVar("_Encoded")
 
 DUCKDB = "duckdb"
 POSTGRES = "postgres"
@@ -81,11 +82,9 @@ def choose_engine(query: BoundQuery) -> Engine:
     Raises:
         NotSupported: the session insists on DuckDB and it may not execute this query.
     """
-    reason = derive(query, _Refusal, lambda: _Refusal(reason=refusal(query)), f"refusal {query.settings}").reason
     if query.settings.engine == POSTGRES:
         return Engine(name=POSTGRES, reason="omnisql.engine is postgres")
-    if not query.settings.catalog_first:
-        reason = reason or "search_path has other schemas before pg_catalog: functions and operators may be theirs"
+    reason = reason_against(query)
     if reason is None:
         return Engine(name=DUCKDB, reason="every part of the statement is proved to mean the same")
     if query.settings.engine == DUCKDB:
@@ -93,6 +92,14 @@ def choose_engine(query: BoundQuery) -> Engine:
             message="DuckDB may not execute this statement", detail=reason, hint="SET omnisql.engine = 'auto'"
         )
     return Engine(name=POSTGRES, reason=reason)
+
+
+def reason_against(query: BoundQuery) -> str | None:
+    """Say why DuckDB may not execute a query that gives its fields, whatever the session wants; None if it may."""
+    reason = derive(query, _Refusal, lambda: _Refusal(reason=refusal(query)), f"refusal {query.settings}").reason
+    if query.settings.catalog_first:
+        return reason
+    return reason or "search_path has other schemas before pg_catalog: functions and operators may be theirs"
 
 
 async def execute(
@@ -122,7 +129,7 @@ async def execute(
             batches = pool.query(text, relations, query.settings.time_zone, native=native)
             first = await anext(batches)
             rows = encode(first.slice(0, FIRST_ROWS))
-        except _DUCKDB_FAILURES as error:
+        except DUCKDB_FAILURES as error:
             _log.info("duckdb_refused", error_type=type(error).__name__)
             if batches is not None:
                 await batches.aclose()  # type: ignore[attr-defined]
@@ -150,7 +157,7 @@ async def execute(
         raise _positioned(error, spliced) from error
 
 
-_DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupported, ArithmeticError, ValueError)
+DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupported, ArithmeticError, ValueError)
 """What DuckDB, Arrow and the encoder say of values that they cannot hold or show; PostgreSQL then has the last word."""
 
 
@@ -162,17 +169,32 @@ def _formats(query: BoundQuery, parameters: Parameters) -> list[RowFormat]:
 
 
 async def _encoded(
-    encode: _Encode,
+    encode: Callable[[pa.RecordBatch], EncodedRows],
     rows: EncodedRows,
     rest: pa.RecordBatch,
     batches: AsyncIterator[pa.RecordBatch],
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield the first rows at once, then the rest of their batch and all others, encoded while DuckDB goes on."""
-    encoding: deque[asyncio.Future[EncodedRows]] = deque()
-    reading: asyncio.Future[pa.RecordBatch | None] | None = None
+    yield rows
     try:
-        yield rows
-        batch: pa.RecordBatch | None = rest
+        async with aclosing(with_lookahead(encode, batches, rest)) as encoded:
+            async for chunk in encoded:
+                yield chunk
+    except DUCKDB_FAILURES as error:
+        raise InternalError(
+            message="the statement failed after its first rows were sent",
+            hint="SET omnisql.engine = 'postgres' and run it again",
+        ) from error
+
+
+async def with_lookahead(
+    encode: Callable[[pa.RecordBatch], _Encoded], batches: AsyncIterator[pa.RecordBatch], first: pa.RecordBatch
+) -> AsyncGenerator[_Encoded, None]:
+    """Yield batches, of which `first` has been read, as encoded by threads while the next ones are made; close them."""
+    encoding: deque[asyncio.Future[_Encoded]] = deque()
+    reading: asyncio.Future[pa.RecordBatch | None] | None = None
+    batch: pa.RecordBatch | None = first
+    try:
         while batch is not None:
             if batch.num_rows:
                 encoding.append(asyncio.ensure_future(asyncio.to_thread(encode, batch)))
@@ -182,11 +204,6 @@ async def _encoded(
             batch = await reading
         while encoding:
             yield await encoding.popleft()
-    except _DUCKDB_FAILURES as error:
-        raise InternalError(
-            message="the statement failed after its first rows were sent",
-            hint="SET omnisql.engine = 'postgres' and run it again",
-        ) from error
     finally:
         pending: list[asyncio.Future[Any]] = [*encoding, *([reading] if reading is not None else [])]
         for future in pending:
@@ -205,16 +222,20 @@ async def _stopped(future: asyncio.Future[Any]) -> None:
 def _encode(
     query: BoundQuery, formats: Sequence[RowFormat], copy_format: CopyFormat | None, batch: pa.RecordBatch
 ) -> EncodedRows:
-    columns = [
-        column if field.type_oid not in BY_OID else _as(column, BY_OID[field.type_oid].arrow)
-        for column, field in zip(batch.columns, query.fields, strict=True)
-    ]
-    names = [str(index) for index in range(len(columns))]
-    plain, time_zone = pa.RecordBatch.from_arrays(columns, names=names), query.settings.time_zone
+    plain, time_zone = as_fields(batch, query.fields), query.settings.time_zone
     if copy_format is None or batch.num_rows < SMALL_ROWS_END:
         return encode_rows(plain, formats, time_zone=time_zone)
     column_names = [field.name for field in query.fields]
     return encode_copy_columns(plain, formats, copy_format, column_names, time_zone=time_zone)
+
+
+def as_fields(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
+    """Give DuckDB's columns the Arrow types of what is announced, and names of their own."""
+    columns = [
+        column if field.type_oid not in BY_OID else _as(column, BY_OID[field.type_oid].arrow)
+        for column, field in zip(batch.columns, fields, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=[str(index) for index in range(len(columns))])
 
 
 def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:
