@@ -31,6 +31,7 @@ from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import keyed, may_evaluate
+from omnisql_server.execute.load import load
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
@@ -47,6 +48,7 @@ from omnisql_server.model.statement import CHANGING_KINDS, MANAGED_KINDS, Part, 
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
+from omnisql_server.parse.within import load_of
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.authorize import authorize
@@ -343,23 +345,20 @@ class Pipeline:
     ) -> AsyncGenerator[EncodedRows, None]:
         copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
         wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
-        rows = execute(
-            bound,
-            engine,
-            {relation.scan_name: relation.rows for relation in relations},
-            Parameters(
-                type_oids=bound.parameter_oids,
-                values=parameters.values,
-                formats=parameters.formats,
-                result_formats=result_formats(
-                    wanted if statement.kind is not StatementKind.EXPLAIN else (), len(bound.fields)
-                ),
-                completed=completed,
+        by_name = {relation.scan_name: relation.rows for relation in relations}
+        given = Parameters(
+            type_oids=bound.parameter_oids,
+            values=parameters.values,
+            formats=parameters.formats,
+            result_formats=result_formats(
+                wanted if statement.kind is not StatementKind.EXPLAIN else (), len(bound.fields)
             ),
-            view.backend,
-            self._pool,
-            self._bounds.splice_bytes_max,
+            completed=completed,
+            copy_format=copy_format,
         )
+        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice_bytes_max)
+        if (wanted_load := load_of(statement)) is not None:
+            return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
         if copy_format is None:
             return rows
         return copy_stream(rows, copy_format, [field.name for field in bound.fields])
