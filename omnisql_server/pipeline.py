@@ -42,6 +42,7 @@ from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
 from omnisql_server.model.statement import CHANGING_KINDS, MANAGED_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.trail import note_authorized, note_bound, note_reports
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
@@ -176,7 +177,9 @@ class Pipeline:
         async with deadline.scope():
             await self._tenant.follow(bound.catalog_sequence)
             with stage_span("policy"):
+                note_bound(bound)
                 authorized = authorize(bound, view.principal, self._rules)
+                await note_authorized(authorized, writes=statement.kind is StatementKind.WRITE)
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
@@ -325,6 +328,7 @@ class Pipeline:
             for scan, relation in zip(fetched, relations, strict=True)
         )
         remember_reports(view, reports)
+        note_reports(reports)
         for report in reports:
             warn(report, view)
         return tuple(relations), reports
