@@ -50,6 +50,7 @@ def column_found(name: str, declared: str | ColumnDeclared) -> ColumnFound:
             path=at,
             description=full.description,
             nullable=not full.type.endswith("!"),
+            hydrate=full.hydrate,
         ),
         extract=extract,
         select=full.select or _selection(at),

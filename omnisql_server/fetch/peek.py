@@ -9,15 +9,20 @@ from omnisql_server.model.plan import ScanPlan
 async def peek(plan: ScanPlan, source: OpenSource) -> str | None:
     """Say how much of a plan is answered within the bound; None where every request goes to the source."""
     bound_us = source.staleness.max_us
-    if source.cache is None or bound_us == 0 or not plan.scans:
+    if source.cache is None or (bound_us == 0 and not plan.table.revalidates) or not plan.scans:
         return None
     within = f"within max_staleness {bound_us / 1_000_000:g} s"
     if plan.deferred:
-        return f"depends on the keys, {within}"
+        return f"depends on the keys, {within}" if bound_us else None
     reading = await source.cache.begin(plan.table, source.staleness)
     found = [answer for scan in plan.scans if (answer := reading.peek(scan)) is not None]
+    confirmed = sum(answer.confirmed > 0 for answer in found)
+    asks = f"the source is asked whether what is kept of {confirmed} of {len(plan.scans)} requests has changed"
+    if bound_us == 0:
+        return asks if confirmed else None
+    found = [answer for answer in found if not answer.confirmed]
     if not found:
-        return f"answers nothing {within}"
+        return f"answers nothing {within}" + (f"; {asks}" if confirmed else "")
     whole = sum(answer.not_kept is None for answer in found)
     parts = len(found) - whole
     age_s = max(answer.age_us for answer in found) / 1_000_000

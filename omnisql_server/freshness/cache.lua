@@ -5,8 +5,10 @@
 -- ARGV     operation, shelf, microseconds that a test's clock is ahead, then by operation:
 --   look    generation and number known; then pairs of entry and hits to count
 --           -> {now, generation, number, {entry, description, ...}}
---   put     entry, description, rows, fetched, cost, bytes, kept for (us), bytes at most, tenant; then entries to drop
+--   put     entry, description, rows, fetched, cost, bytes, kept for (us), bytes at most, tenant, steps; then entries
+--           to drop
 --           -> 1, or 0 when there is no room or the shelf was emptied since
+--   confirm entry, description, fetched, kept for (us)  -> 1, or 0 when it is gone
 --   list    -> {now, {entry, description, hits, ...}}
 --   drop    entries; none empties the shelf and refuses what was fetched before
 --   leave   tenant: everything of it
@@ -30,6 +32,7 @@ local function remove(place)
   redis.call('HDEL', key('entries', own), entry)
   redis.call('ZREM', key('order', own), entry)
   redis.call('DEL', key('rows', place))
+  redis.call('DEL', key('steps', place))
 end
 
 local function empty(own)
@@ -78,7 +81,7 @@ elseif operation == 'put' then
   if redis.call('HSETNX', key('shelf', shelf), 'generation', ARGV[7]) == 0 then
     if fetched < tonumber(redis.call('HGET', key('shelf', shelf), 'generation')) then return 0 end
   end
-  for at = 13, #ARGV do remove(shelf .. '/' .. ARGV[at]) end
+  for at = 14, #ARGV do remove(shelf .. '/' .. ARGV[at]) end
   while tonumber(redis.call('HGET', key('total'), 'bytes') or '0') + size > bound do
     local last = redis.call('ZPOPMIN', key('rank'))
     if #last == 0 then break end
@@ -90,11 +93,20 @@ elseif operation == 'put' then
   redis.call('HSET', key('entries', shelf), entry, description)
   redis.call('ZADD', key('order', shelf), number, entry)
   redis.call('SET', key('rows', place), rows)
+  if ARGV[13] ~= '' then redis.call('SET', key('steps', place), ARGV[13]) end
   redis.call('HSET', key('size'), place, whole(size))
   redis.call('HSET', key('cost'), place, cost)
   redis.call('ZADD', key('due'), whole(now + kept), place)
   redis.call('HINCRBY', key('total'), 'bytes', whole(size))
   rank(place)
+  return 1
+elseif operation == 'confirm' then
+  local entry, place = ARGV[4], shelf .. '/' .. ARGV[4]
+  if redis.call('HEXISTS', key('size'), place) == 0 then return 0 end
+  -- A new number: whoever looks next is told of it.
+  redis.call('ZADD', key('order', shelf), redis.call('HINCRBY', key('shelf', shelf), 'number', 1), entry)
+  redis.call('HSET', key('entries', shelf), entry, ARGV[5])
+  redis.call('ZADD', key('due'), whole(now + tonumber(ARGV[7])), place)
   return 1
 elseif operation == 'list' then
   local found = {}

@@ -18,7 +18,8 @@ from connectors.sdk.table import Table
 from omnisql_server.freshness.entries import Entry, Seal, Spoiled, described, seal_of
 from omnisql_server.freshness.flight import Flights
 from omnisql_server.freshness.index import Index
-from omnisql_server.freshness.reading import Shelf, ShelfReading, Unkept
+from omnisql_server.freshness.reading import ShelfReading, Unkept
+from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.freshness.store import Store
 from omnisql_server.freshness.tier import Tier
 from omnisql_server.limits.valkey import VALKEY_ERRORS, Valkey
@@ -103,8 +104,10 @@ class TenantCache:
 
     async def begin(self, source: Source, table: Table, staleness: Staleness) -> Reading:
         """Begin to read a table; without Valkey everything is fetched."""
+        # Nobody who neither takes nor keeps anything needs to be told.
+        instead = Unkept(reason="Valkey does not answer" if staleness.is_used else None)
         if self._clock() < self._given_up_until_s:
-            return Unkept(reason="Valkey does not answer")
+            return instead
         try:
             shelf = await self.shelf(source, table)
             now_us = await shelf.look()
@@ -112,7 +115,7 @@ class TenantCache:
             self._given_up_until_s = self._clock() + GIVEN_UP_FOR_S
             INSTRUMENTS.cache_failed("look")
             _log.warning("cache_unavailable", tenant=self._tenant, error=type(error).__name__)
-            return Unkept(reason="Valkey does not answer")
+            return instead
         return ShelfReading(shelf=shelf, table=table, staleness=staleness, now_us=now_us)
 
     async def entries(self, source: Source, table: Table) -> list[Kept]:

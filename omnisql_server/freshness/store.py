@@ -39,6 +39,7 @@ class Sealed:
     rows: bytes
     fetched_us: int
     cost: int
+    steps: bytes = b""
 
 
 class Store:
@@ -72,9 +73,18 @@ class Store:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             return cast("bytes | None", await self._client.get(f"{TAG}rows:{shelf}/{entry}"))
 
+    async def steps(self, shelf: str, entry: str) -> bytes | None:
+        """Return the sealed steps that confirm an entry, None when there are none or it is gone."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return cast("bytes | None", await self._client.get(f"{TAG}steps:{shelf}/{entry}"))
+
+    async def confirm(self, shelf: str, entry: str, description: bytes, fetched_us: int) -> bool:
+        """Give an entry a new description, because its source confirmed it; say whether it was still there."""
+        return bool(await self._run("confirm", shelf, entry, description, fetched_us, self._kept_us))
+
     async def put(self, tenant: str, shelf: str, sealed: Sealed, superseded: Iterable[str]) -> bool:
         """Put an entry on a shelf, in the place of some; say whether it is there now."""
-        size = len(sealed.description) + len(sealed.rows)
+        size = len(sealed.description) + len(sealed.rows) + len(sealed.steps)
         bounds = (size, self._kept_us, self._bytes_max, tenant)
         answer = await self._run(
             "put",
@@ -85,6 +95,7 @@ class Store:
             sealed.fetched_us,
             sealed.cost,
             *bounds,
+            sealed.steps,
             *superseded,
         )
         return bool(answer)

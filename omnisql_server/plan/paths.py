@@ -16,6 +16,8 @@ from omnisql_server.plan.cost import RequestCost
 from omnisql_server.plan.domains import Wanted
 from omnisql_server.plan.estimate import estimate_rows
 
+COUNTED = "it is evaluated over what was counted, which costs no request"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenPath:
@@ -77,7 +79,8 @@ def usable_paths(
     Raises:
         KeyColumnRequired, LimitExceeded: as `choose_path`.
     """
-    usable = [path for path in table.access_paths if _has_keys(path, wanted, linked) and _fills(path, columns)]
+    paths = (_paged(path, columns) for path in table.access_paths if _fills(path, columns))
+    usable = [path for path in paths if _has_keys(path, wanted, linked)]
     if not usable:
         raise _key_error(table, relation_name, wanted)
     candidates, too_many = [], None
@@ -101,6 +104,11 @@ def _given(wanted: tuple[Wanted, ...]) -> set[str]:
 
 def _fills(path: AccessPath, columns: frozenset[str]) -> bool:
     return path.columns is None or columns <= path.columns
+
+
+def _paged(path: AccessPath, columns: frozenset[str]) -> AccessPath:
+    """Return the path with the pages that it has when no more than some columns are wanted."""
+    return replace(path, page_rows_max=path.bare_page_rows_max) if columns <= path.bare_columns else path
 
 
 def _key_error(table: Table, relation_name: str, wanted: tuple[Wanted, ...]) -> KeyColumnRequired:
@@ -130,7 +138,7 @@ def _evaluate(
     pushed, not_pushed, empty = _push_all(path, wanted)
     estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, (entry.predicate for entry in pushed)))
     deferred = tuple(key for key in path.keys if key not in _given(wanted))
-    bound = 1 if path.single else None
+    bound = 1 if path.single or path.counts else None
     if path.rows_max is not None and not path.single:
         bound = ceil(path.rows_max / path.page_rows_max)
     per_row = _calls_per_row(table, path, columns)
@@ -204,6 +212,8 @@ def _push(path: AccessPath, item: Wanted, equal_columns: set[str]) -> Pushed | N
     if pushdown is None and predicate.operator is Operator.EQ and Operator.IN in operators:
         pushdown = operators[Operator.IN]
         predicate = replace(predicate, operator=Operator.IN, value=(predicate.value,))
+    if path.counts:
+        return NotPushed(condition=item.sql, reason=COUNTED)
     if pushdown is None:
         reason = f"{path.request} has no parameter for {predicate.column} {predicate.operator.value}"
         return NotPushed(condition=item.sql, reason=reason)
