@@ -16,6 +16,7 @@ from catalog.connection import OwnConnection
 from catalog.control import CONTROL_DATABASE, tenant_named
 from omnisql_server.audit.record import Record, decoded
 
+Recorded = Callable[[], list[Record]]
 Answer = TypeVar("Answer")
 WEB = "owner = 'acme' AND repo = 'web'"
 CACHED = "SET omnisql.max_staleness = '1h'"

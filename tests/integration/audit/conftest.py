@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from audit_reading import records
+from audit_reading import Recorded, records
 from demo_server import DemoServer
 
 from catalog.clusters import EmbeddedCluster, EmbeddedSettings
 from catalog.control import prepare_control_database
-from omnisql_server.audit.record import Record
-
-Recorded = Callable[[], list[Record]]
 
 
 @pytest.fixture

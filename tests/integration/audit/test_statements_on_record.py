@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from audit_reading import CACHED, WEB, records, refused, session, texts, with_control
-from conftest import Recorded
+from audit_reading import CACHED, WEB, Recorded, records, refused, session, texts, with_control
 from demo_server import DemoServer
 
 from catalog.audit import append
