@@ -274,6 +274,7 @@ class Tenancy:
             )
             data_key = partial(self._services.data_key, record.id)
             cache = TenantCache(self._shared, tenant=record.id.hex, data_key=data_key)
+            stack.callback(cache.close)
             sources = Sources(
                 connector_named=self._connector,
                 resolve=lambda server, view: management.resolver.resolve(server, view, tenant.snapshot),
