@@ -40,11 +40,12 @@ from omnisql_server.materialize.relations import LocalRelation, materialize
 from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
-from omnisql_server.model.query import BoundQuery, ParsedQuery
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
 from omnisql_server.model.statement import CHANGING_KINDS, MANAGED_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.trail import note_authorized, note_bound, note_reports
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
@@ -146,7 +147,7 @@ class Pipeline:
                 raise error.without_position() from error
             return replace(described, parameter_oids=())
         await self._refuse(statement, view)
-        query = _query_of(statement)
+        query = parse_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         _require_api(statement, bound)
@@ -180,7 +181,9 @@ class Pipeline:
         async with deadline.scope():
             await self._tenant.follow(bound.catalog_sequence)
             with stage_span("policy"):
+                note_bound(bound)
                 authorized = authorize(bound, view.principal, self._rules)
+                await note_authorized(authorized, writes=statement.kind is StatementKind.WRITE)
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
@@ -287,7 +290,7 @@ class Pipeline:
             # To describe a statement without columns again, PostgreSQL neither looks at it anew nor locks anything.
             twin = None
         request = BindRequest(
-            parsed=_query_of(statement),
+            parsed=parse_query(statement.query),
             type_oids=parameters.type_oids,
             parameters=lambda oids: parameter_constants(parameters, oids),
             twin=twin,
@@ -329,6 +332,7 @@ class Pipeline:
             for scan, relation in zip(fetched, relations, strict=True)
         )
         remember_reports(view, reports)
+        note_reports(reports)
         for report in reports:
             warn(report, view)
         return tuple(relations), reports
@@ -386,10 +390,6 @@ def _require_api(statement: Statement, bound: BoundQuery) -> None:
         raise RelayInstead
     if statement.locking or any(view.locking for view in bound.views.values()):
         raise no_locking()
-
-
-def _query_of(statement: Statement) -> ParsedQuery:
-    return parse_query(statement.query)
 
 
 def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...]) -> tuple[LocalRelation, ...]:
