@@ -5,6 +5,7 @@ The full scan (the baseline) is the truth; the reference is PostgreSQL's meaning
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,13 @@ class _Prover:
 
     async def prove(self, expected: Rows) -> None:
         rows, truncated = await self._rows(self._scan)
+        if self._path.counts:
+            wanted = Counter(tuple(row[name] for name in self._scan.columns) for row in expected)
+            self._expect(Counter(map(_values, rows)) == wanted, "counts the rows of its keys")
+            for limit in (1, 7):
+                few, _ = await self._rows(replace(self._scan, limit=limit))
+                self._expect(len(few) == min(limit, len(rows)), f"honors limit {limit}")
+            return
         found = [row for row in rows if _has_keys(row, self._scan.keys)]
         if truncated is None:
             self._expect(self._same(found, expected), "returns the rows of its keys")
@@ -158,6 +166,10 @@ def _scans(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
         others = {name: value for name, value in keys.items() if name != path.batch}
         values = spread([row[path.batch] for row in every if _has_keys(row, others)])
         yield replace(bare, keys={**others, path.batch: cast(Value, tuple(values))})
+
+
+def _values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.values())
 
 
 def _has_keys(row: Mapping[str, Any], keys: Mapping[str, Value]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,15 @@ _MORE = st.one_of(
 
 _USER = st.sampled_from(sorted(USERS))
 _LIMIT = st.sampled_from([None, None, 1, 3])
-_TABLES = st.sampled_from([TABLE, KEYED, BATCHED])
+_TABLES = st.builds(
+    lambda table, revalidates: replace(table, revalidates=revalidates),
+    st.sampled_from([TABLE, KEYED, BATCHED]),
+    st.sampled_from([True, True, False]),
+)
 _HOW = st.fixed_dictionaries(
     {
         "max_us": BOUNDS,
+        "kept": st.booleans(),
         "if_error_us": st.sampled_from([0, 5 * MINUTE_US, 20 * MINUTE_US]),
         "replica": st.integers(0, 1),
         "partial": st.booleans(),
@@ -72,8 +78,8 @@ class Freshness(RuleBasedStateMachine):
 
     client: Valkey
     run: Callable[[Any], Any]
-    hits = 0
-    """Earlier answers used, in all."""
+    hits, confirmed, changed = 0, 0, 0
+    """Earlier answers used, pages confirmed and found changed, in all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,9 +167,9 @@ class Freshness(RuleBasedStateMachine):
         self, user: str, conditions: tuple[Any, ...], limit: int | None, table: Any, how: Mapping[str, Any]
     ) -> None:
         credential, policy = USERS[user]
-        limit = None if table is BATCHED else limit
+        limit = None if table.access_paths == BATCHED.access_paths else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)
-        staleness = Staleness(max_us=how["max_us"], if_error_us=how["if_error_us"], kept=True)
+        staleness = Staleness(max_us=how["max_us"], if_error_us=how["if_error_us"], kept=how["kept"])
         reading = self.world.read(
             question,
             staleness,
@@ -179,6 +185,9 @@ class Freshness(RuleBasedStateMachine):
             self.world.source.fault = self.world.source.truncated = None
         report = fetched.report
         Freshness.hits += report.cache_hits
+        Freshness.confirmed += self.world.source.confirmed
+        Freshness.changed += self.world.source.changed
+        self.world.source.confirmed = self.world.source.changed = 0
         bound_us = max(how["max_us"], how["if_error_us"] if report.stale is not None else 0)
         assert report.age_ms * 1000 <= bound_us
         self._check(rows, question, credential, bound_us, complete=report.complete)
@@ -269,3 +278,5 @@ def test_no_answer_is_older_or_shows_more_than_it_may() -> None:
     run_state_machine_as_test(Freshness, settings=bounded)
     # A model that never meets what is kept would prove nothing.
     assert Freshness.hits > 10
+    assert Freshness.confirmed > 10
+    assert Freshness.changed > 10
