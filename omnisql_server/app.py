@@ -8,16 +8,20 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
 from connectors.sdk.connector import Connector
 from omnisql_server.admin.channel import serve_admin
 from omnisql_server.admin.tenants import TenantAdministration
+from omnisql_server.audit.account import Session
+from omnisql_server.audit.audited import AuditedRunner
 from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
+from omnisql_server.parse.redaction import redacted
 from omnisql_server.policy.rules import load_rules
 from omnisql_server.reload import Reload
 from omnisql_server.services import Services, start_services
@@ -61,7 +65,7 @@ async def serve_tenants(
                 address=opened.cluster.address(),
                 role=principal.name,
                 database=opened.record.database,
-                runner=opened.pipeline,
+                runner=AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal)),
                 pool=pool,
             )
 
@@ -91,6 +95,12 @@ async def serve_tenants(
             housekeeping.cancel()
     finally:
         await tenancy.close()
+
+
+def _audited(services: Services, tenant: UUID, principal: Principal) -> Session:
+    client = str(structlog.contextvars.get_contextvars().get("client_address", ""))
+    journal = services.audit.journal
+    return Session(journal=journal, redact=redacted, tenant_id=tenant, principal=principal, client=client)
 
 
 def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable[[], None]:

@@ -19,6 +19,7 @@ from catalog.control import prepare_control_database
 from catalog.control_access import ControlDatabase
 from catalog.credentials import CredentialStore
 from catalog.key_ring import FileKeyRing, KeyRing, load_key
+from omnisql_server.audit.start import Audit, start_audit
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
 from omnisql_server.live_settings import LiveSettings
@@ -41,6 +42,7 @@ class Services:
     valkey: ValkeyServer
     keys: KeyRing
     credentials: CredentialStore
+    audit: Audit
 
     @property
     def settings(self) -> Settings:
@@ -81,7 +83,7 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
         valkey = _valkey(settings, directory)
         await valkey.start()
         stack.push_async_callback(valkey.stop)
-        cluster = _control(settings, directory)
+        cluster = control_cluster(settings, directory)
         await cluster.start()
         stack.push_async_callback(cluster.stop)
         await prepare_control_database(cluster)
@@ -102,6 +104,7 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
             valkey=valkey,
             keys=keys,
             credentials=CredentialStore(keys),
+            audit=await stack.enter_async_context(start_audit(control, directory)),
         )
 
 
@@ -121,7 +124,8 @@ def _embedded(settings: Settings, directory: Path) -> EmbeddedSettings:
     )
 
 
-def _control(settings: Settings, directory: Path) -> Cluster:
+def control_cluster(settings: Settings, directory: Path) -> Cluster:
+    """Return the cluster of the control database, which may not run."""
     if settings.data.control_dsn is not None:
         return ExternalCluster(settings.data.control_dsn)
     return EmbeddedCluster("omnisql-control", _embedded(settings, directory))

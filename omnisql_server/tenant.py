@@ -13,7 +13,7 @@ from connectors.registry import connector_names
 from connectors.sdk.connector import Connector
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.table import Table
-from omnisql_server.fetch.peek import peek
+from omnisql_server.fetch.peek import calls_answered, peek
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
@@ -138,6 +138,7 @@ class Tenant:
         seen = observed(plan, report)
         if seen is not None:
             self.statistics.record(server.oid, plan.relation.api_table, *seen)
+            self.statistics.record_literals(server.oid, plan, seen[1])
 
     def is_api_table(self, schema: str | None, name: str) -> bool:
         """Say whether the catalog, as last read, has an API table of this name in this schema."""
@@ -181,6 +182,13 @@ class Tenant:
             if note is not None:
                 notes[scan.scan_name] = note
         return notes
+
+    async def calls_answered(self, plan: QueryPlan, view: SessionView, enough: int) -> int:
+        """Return how many calls of a plan earlier fetches save; not looked up where it expects `enough` at most."""
+        if plan.calls_expected <= enough:
+            return 0
+        settings = plan.authorized.query.settings
+        return sum([await calls_answered(scan, await self.open(scan, view, settings)) for scan in plan.scans])
 
     async def _introspection(self, view: SessionView) -> IntrospectionState:
         tables = [table for table in self.snapshot.tables.values() if table.wrapper != INTROSPECTION.name]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from catalog import control
-from catalog.errors import TenantExists
+from catalog.audit import SERVER_CHAIN
+from catalog.errors import TenantExists, TenantUnknown
 from catalog.tenants import rename_database, set_password
 from omnisql_server.admin.making import make_tenant, put_user
+from omnisql_server.audit.acts import act
 from omnisql_server.principals import copy_roles
 from omnisql_server.services import Services
 from omnisql_server.tenancy import Tenancy
+
+READING = frozenset({"list", "show"})
+ACTOR = "operator"
+"""Whoever may open the channel, which is the account that runs the server."""
 
 EndSessions = Callable[[str], Awaitable[None]]
 """Ends the sessions of a tenant, each with 57P01, and returns when they are gone."""
@@ -144,6 +151,27 @@ class TenantAdministration:
             await set_password(cluster, record.database, user, verifier)
             await copy_roles(self.services, record, cluster)
         return await self.show(name=name)
+
+    @asynccontextmanager
+    async def on_record(self, operation: str, arguments: Mapping[str, object]) -> AsyncIterator[None]:
+        """Put an operation on record before and after the block that carries it out, unless it changes nothing.
+
+        Raises:
+            AuditUnavailable: 58030.
+        """
+        if operation in READING:
+            yield
+            return
+        name = str(arguments.get("name", ""))
+        try:
+            chain = (await self._record(name)).id
+        except TenantUnknown:
+            chain = SERVER_CHAIN
+        shown = {key: str(arguments[key]) for key in ("user", "owner", "new_name") if key in arguments}
+        detail = " ".join(f"{key}={value}" for key, value in shown.items())
+        write, kind = self.services.audit.journal.write, f"tenant {operation}"
+        async with act(write, chain, kind=kind, tenant=name, actor=ACTOR, detail=detail):
+            yield
 
     async def _record(self, name: str) -> control.Tenant:
         async with self.services.control_connection() as connection:

@@ -76,7 +76,9 @@ def _type_literals(tree: exp.Expr) -> None:
             continue
         for other in (other.unnest() for other in others if other is not None):
             if isinstance(other, exp.Literal) and other.is_string:
-                other.replace(exp.Cast(this=other.copy(), to=column.type.copy()))
+                whole = column.type.is_type(exp.DType.INT128)
+                to = exp.DataType(this=exp.DType.DECIMAL) if whole else column.type.copy()
+                other.replace(exp.Cast(this=other.copy(), to=to))
 
 
 def _largest_constants(tree: exp.Expr) -> list[exp.Expr]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from uuid import UUID
 
 import structlog
 
@@ -54,6 +55,15 @@ def shared_cache(client: Valkey, settings: FreshnessSettings) -> Shared:
         flights=Flights(store=store),
         entry_bytes_max=settings.entry_bytes_max,
     )
+
+
+async def forget_tenant(client: Valkey, tenant: UUID) -> None:
+    """Take everything out of Valkey that is kept of a deleted tenant's rows; what servers hold of it they never give.
+
+    Raises one of `VALKEY_ERRORS` when Valkey does not answer: nothing may be forgotten then, and what is left ends
+    after `freshness.kept_s`. To call it again is harmless.
+    """
+    await Store(client, bytes_max=0, kept_us=0).leave(tenant.hex)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +144,12 @@ class TenantCache:
             # Those of this process that Valkey has not been told of yet count, too.
             kept.append(Kept(entry=entry, age_us=now_us - entry.fetched_us, hits=hits + shelf.hits.get(entry_id, 0)))
         return kept
+
+    def close(self) -> None:
+        """Forget what this process holds decoded."""
+        for shelf in self._shelves.values():
+            shelf.let_go()
+        self._shelves.clear()
 
     async def drop(self, source: Source, table: Table) -> None:
         """Forget what is kept of a table under a credential, and whatever was fetched until now."""

@@ -299,7 +299,7 @@ def _is_worth_asking(entry: Entry, scan: Scan) -> bool:
 def _with_parts(division: _Division, scan: Scan, parts: Sequence[_Part]) -> _Division:
     """Return a division of which only some parts hold; the values of the others are missing, too."""
     if len(parts) == len(division.parts):
-        return division
+        return replace(division, parts=tuple(parts))
     held = {value for part in parts for value in part.values}
     lost = [value for part in division.parts for value in part.values if value not in held]
     if not lost or not parts:

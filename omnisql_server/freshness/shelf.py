@@ -69,9 +69,7 @@ class Shelf:
         hits, self.hits = self.hits, {}
         looked = await self.shared.store.look(self.name, self.generation, self.number, hits)
         if looked.generation != self.generation:
-            for entry_id in self.index.entries:
-                self.shared.tier.drop((self.name, entry_id))
-            self.index.clear()
+            self.let_go()
         spoiled = []
         for entry_id, sealed in looked.found.items():
             try:
@@ -83,6 +81,12 @@ class Shelf:
             self._spoiled(len(spoiled))
             await self.shared.store.drop(self.name, *spoiled)
         return looked.now_us
+
+    def let_go(self) -> None:
+        """Forget the entries and their rows, which Valkey may still hold."""
+        self.shared.tier.drop_shelf(self.name)
+        self.index.clear()
+        self.generation, self.number = "", "0"
 
     async def rows(self, entry: Entry) -> tuple[pa.RecordBatch, ...] | None:
         """Return an entry's rows; None where they are gone or spoiled, and then the entry is forgotten."""

@@ -42,6 +42,9 @@ def test_nothing_waits_with_the_function_that_loses_cancellations() -> None:
 
 
 WALL_CLOCK_READERS = {
+    "omnisql_server/audit/record.py": "when something was done, on record for people",
+    "omnisql_server/audit/signing.py": "when a head was signed, on record for people",
+    "omnisql_server/commands/audit.py": "which month is the present one",
     "connectors/sdk/settings.py": "what a source says of a reset is a time of day; it is bounded where it is used",
     "omnisql_server/app.py": "a certificate is valid from a time of day",
     "omnisql_server/fetch/scheduler.py": "fetched_at is a time of day",
