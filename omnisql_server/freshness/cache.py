@@ -60,8 +60,8 @@ def shared_cache(client: Valkey, settings: FreshnessSettings) -> Shared:
 async def forget_tenant(client: Valkey, tenant: UUID) -> None:
     """Take everything out of Valkey that is kept of a deleted tenant's rows; what servers hold of it they never give.
 
-    Raises one of `VALKEY_ERRORS` when Valkey does not answer: nothing may be forgotten then, and what is left ends after
-    `freshness.kept_s`. To call it again is harmless.
+    Raises one of `VALKEY_ERRORS` when Valkey does not answer: nothing may be forgotten then, and what is left ends
+    after `freshness.kept_s`. To call it again is harmless.
     """
     await Store(client, bytes_max=0, kept_us=0).leave(tenant.hex)
 
