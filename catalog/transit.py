@@ -165,7 +165,12 @@ class TransitKeys:
             verify=str(given.ca_file) if given.ca_file is not None else True,
         )
         secret_id = given.secret_id_file.read_text(encoding="utf-8").strip()
-        return self._of(client, client.auth.approle.login(role_id=given.role_id, secret_id=secret_id))
+        try:
+            answer = client.auth.approle.login(role_id=given.role_id, secret_id=secret_id)
+        except VaultError as error:
+            # Of another class than what a key that is gone is met with.
+            raise VaultError("the log-in is refused") from error
+        return self._of(client, answer)
 
     def _of(self, client: hvac.Client, answer: Any) -> _Session:
         lease_s = float(answer["auth"]["lease_duration"] or 3600)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import psycopg
 import pytest
 import redis
+from beside_control import with_control
 from cryptography.exceptions import InvalidTag
 from demo_server import DemoServer, demo_directory, start_demo
 from served import start_served
 
 from catalog.audit import records_of
-from catalog.clusters.attached import attach
 from catalog.connection import OwnConnection
-from catalog.control import CONTROL_DATABASE, tenant_named
+from catalog.control import tenant_named
 from catalog.destruction import entry_text
 from catalog.errors import SecretRefused
 from catalog.key_files import FOLDER, KeyFiles
@@ -33,7 +33,6 @@ from omnisql_server.audit.verify import verify
 
 WEB = "owner = 'acme' AND repo = 'web'"
 COPIED = ("tenants", "data_keys", "secrets", "principals")
-Answer = TypeVar("Answer")
 
 
 @pytest.fixture
@@ -45,19 +44,6 @@ def server() -> Iterator[DemoServer]:
             yield running
         finally:
             running.stop()
-
-
-def with_control(data: Path, work: Callable[[OwnConnection], Awaitable[Answer]]) -> Answer:
-    """Do something with a running server's control database."""
-
-    async def connected() -> Answer:
-        connection = await attach(data / "postgres" / "clusters" / "omnisql-control", CONTROL_DATABASE)
-        try:
-            return await work(connection)
-        finally:
-            await connection.close()
-
-    return asyncio.run(connected())
 
 
 def destroy(data: Path, **arguments: object) -> None:
@@ -95,7 +81,7 @@ def test_copies_made_before_open_nothing_afterwards(server: DemoServer) -> None:
     tenant = next(row["id"] for row in copy["tenants"] if row["name"] == "acme")
     cluster = server.cluster
     valkey = redis.Redis(unix_socket_path=str(next((server.directory / "tmp").glob("*/valkey.sock"))))
-    kept = [key for key in valkey.keys("omnisql:{fresh}:*") if tenant.hex in key.decode()]  # type: ignore[union-attr]
+    kept = [key for key in valkey.keys("omnisql:{fresh}:*") if tenant.hex in key.decode()]
     dump = {key: valkey.get(key) for key in kept if valkey.type(key) == b"string"}
     assert any(dump.values())
     sealed = next(row["sealed"] for row in copy["data_keys"] if row["tenant"] == tenant)
@@ -114,7 +100,7 @@ def test_copies_made_before_open_nothing_afterwards(server: DemoServer) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(**server.arguments("ana"), dbname="acme")
     assert not cluster.exists()
-    assert [key for key in valkey.keys("omnisql:{fresh}:*rows*")] == []  # type: ignore[union-attr]  # noqa: C416
+    assert [key for key in valkey.keys("omnisql:{fresh}:*rows*")] == []  # noqa: C416
     for table, rows in with_control(data, copied).items():
         assert [row for row in rows if row.get("tenant", row.get("id")) == tenant] == [], table
 
