@@ -75,8 +75,12 @@ class Tenant:
 
     @property
     def wrappers(self) -> frozenset[str]:
-        """Return the wrappers of API tables: a server too new for the snapshot may be the first of its kind."""
-        return frozenset({*connector_names(), INTROSPECTION.name})
+        """Return the wrappers of API tables: a server too new for the snapshot may be the first of its kind.
+
+        Connectors that no name stands for, given to the server by whoever starts it, are in the snapshot alone.
+        """
+        seen = {table.wrapper for table in self.snapshot.tables.values()}
+        return frozenset({*connector_names(), INTROSPECTION.name, *seen})
 
     async def follow(self, sequence: int) -> None:
         """Load the snapshot again if a statement saw a newer catalog than it describes.

@@ -74,7 +74,9 @@ def _type_literals(tree: exp.Expr) -> None:
             continue
         for other in (other.unnest() for other in others if other is not None):
             if isinstance(other, exp.Literal) and other.is_string:
-                other.replace(exp.Cast(this=other.copy(), to=known.copy()))
+                whole = known.is_type(exp.DType.INT128)
+                to = exp.DataType(this=exp.DType.DECIMAL) if whole else known.copy()
+                other.replace(exp.Cast(this=other.copy(), to=to))
 
 
 def _known_type(node: exp.Expr) -> exp.DataType | None:

@@ -11,7 +11,7 @@
 --   confirm entry, description, fetched, kept for (us)  -> 1, or 0 when it is gone
 --   list    -> {now, {entry, description, hits, ...}}
 --   drop    entries; none empties the shelf and refuses what was fetched before
---   leave   tenant: everything of it
+--   leave   tenant, milliseconds: everything of it, and nothing more of it is put here for that long
 local tag, operation, shelf = KEYS[1], ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2] + tonumber(ARGV[3])
@@ -77,7 +77,7 @@ elseif operation == 'put' then
   local entry, description, rows, fetched = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
   local cost, size, kept, bound, tenant = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
   local place = shelf .. '/' .. entry
-  if size > bound then return 0 end
+  if size > bound or redis.call('EXISTS', key('gone', tenant)) == 1 then return 0 end
   if redis.call('HSETNX', key('shelf', shelf), 'generation', ARGV[7]) == 0 then
     if fetched < tonumber(redis.call('HGET', key('shelf', shelf), 'generation')) then return 0 end
   end
@@ -129,6 +129,7 @@ elseif operation == 'leave' then
     redis.call('DEL', key('shelf', own))
   end
   redis.call('DEL', key('tenant', shelf))
+  redis.call('SET', key('gone', shelf), '1', 'PX', ARGV[4])
   return 1
 end
 return redis.error_reply('unknown operation')

@@ -15,6 +15,8 @@ from omnisql_server.limits.valkey import Valkey
 
 TAG = "omnisql:{fresh}:"
 CALL_TIMEOUT_S = 2.0
+GONE_MS = 24 * 3_600_000
+"""How long nothing is kept for a tenant that is gone; no fetch takes longer, and its identity does not come again."""
 _SCRIPT = files("omnisql_server.freshness").joinpath("cache.lua").read_text(encoding="utf-8")
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -111,8 +113,8 @@ class Store:
         await self._run("drop", shelf, *entries)
 
     async def leave(self, tenant: str) -> None:
-        """Take off everything that is a tenant's."""
-        await self._run("leave", tenant)
+        """Take off everything that is a tenant's, and whatever is still being fetched for it."""
+        await self._run("leave", tenant, GONE_MS)
 
     async def lock(self, name: str, token: str, lease_ms: int) -> bool:
         """Take a lock for the time of a lease, unless another holds it."""

@@ -99,6 +99,10 @@ async def test_of_a_list_only_what_has_changed_is_fetched(kept: World) -> None:
     assert [(one["id"], one["n"]) for one in rows] == [(1, 0), (2, 0), (3, 8), (4, 0), (5, 0), (6, 0)]
     assert [scan.keys["repo"] for scan in kept.source.log] == [("b",)]
     assert asked.report.cache_note == "2 of 2 earlier answers confirmed by the source"
+    assert asked.report.age_ms == 0
+    wider = Question(conditions=(on("repo", Operator.IN, ("a", "b", "d")),), table=table)
+    _, asked = await kept.read(wider, Staleness(kept=True))
+    assert (asked.report.revalidated, asked.report.age_ms) == (4, 0)
 
 
 async def test_statements_at_once_share_one_confirmation(kept: World) -> None:
