@@ -6,7 +6,7 @@ never sent, or the API would answer for the value that is hidden.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from catalog.types import BY_OID
@@ -105,19 +105,13 @@ def draft_scan(
         reduced, empty = (), str(proof)
     candidates: tuple[ChosenPath, ...] = ()
     if empty is None:
-        names = frozenset(columns)
         # What a literal gave to somebody else may count rows that policy hides here.
         known = replace(source.known, literals={}) if filters else source.known
+        shown, linked = relation.qualified_name, frozenset(links)
         try:
-            candidates = usable_paths(
-                table, relation.qualified_name, reduced, names, combinations_max, frozenset(links), known
-            )
+            candidates = usable_paths(table, shown, reduced, frozenset(columns), combinations_max, linked, known)
         except KeyColumnRequired as error:
             raise _with_advice(error, table, found.advice.values()) from None
-    residuals = tuple(
-        NotPushed(condition=sql, reason=reason, costs=reason not in (JOINING, NARROWED))
-        for sql, reason in found.residuals
-    )
     join = JoinScan(
         scan_name=name,
         candidates=candidates,
@@ -130,7 +124,7 @@ def draft_scan(
         table=table,
         columns=columns,
         wanted=reduced,
-        kept=(*kept_back, *residuals),
+        kept=(*kept_back, *_residuals(found)),
         beyond=tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.beyond),
         filters=filters,
         masks=masks,
@@ -138,6 +132,11 @@ def draft_scan(
         advice=found.advice,
         empty=empty,
     )
+
+
+def _residuals(found: ScanConditions) -> Iterator[NotPushed]:
+    for sql, reason in found.residuals:
+        yield NotPushed(condition=sql, reason=reason, costs=reason not in (JOINING, NARROWED))
 
 
 def _with_advice(error: KeyColumnRequired, table: Table, advice: Iterable[Advice]) -> KeyColumnRequired:
