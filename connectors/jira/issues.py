@@ -15,7 +15,7 @@ from connectors.jira.jql import JqlField, Kind
 from connectors.sdk.extract import Extract, adf_text, number, path
 from connectors.sdk.grades import EXACT, ranges, when
 from connectors.sdk.scan import Direction, Operator, Value
-from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Grade, Pushdown, Table
 
 KEYS_MAX = 100
 PAGE_ROWS_MAX = 100
@@ -70,6 +70,8 @@ def issue_model(custom: Iterable[Mapping[str, object]] = ()) -> IssueModel:
                 order={"created": _BOTH, "updated": _BOTH},
                 order_keys_max=2,
                 page_rows_max=PAGE_ROWS_MAX,
+                # The index of searches lags: https://developer.atlassian.com/cloud/jira/platform/search-and-reconcile/
+                delta=Delta(column="updated", overlap_s=300, keeps=("project_key", "project_id")),
             ),
         ),
     )
