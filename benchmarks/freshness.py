@@ -160,7 +160,7 @@ def main() -> None:
                 _row("unsealing them alone", opening),
             ],
             notes=(
-                f"Unsealing is {100 * median(opening) / median(from_valkey):.0f} % of the scan from Valkey; "
+                f"Unsealing is {100 * median(opening) / median(from_valkey):.1f} % of the scan from Valkey; "
                 f"the rows are {size / 1024**2:.1f} MiB sealed, fetched in pages of 100.",
             ),
         )
