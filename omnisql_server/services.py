@@ -19,6 +19,7 @@ from catalog.control import prepare_control_database
 from catalog.control_access import ControlDatabase
 from catalog.credentials import CredentialStore
 from catalog.key_ring import FileKeyRing, KeyRing, load_key
+from connectors.registry import add_folder
 from omnisql_server.audit.start import Audit, start_audit
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
@@ -70,9 +71,11 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
     """Start every part and stop what was started, whatever happens.
 
     Raises:
-        CatalogError, OmniSQLError: a part could not be started.
+        CatalogError, OmniSQLError: a part could not be started. ManifestInvalid: a connector of the folder is refused.
     """
     configure_logs(level=settings.telemetry.log_level, form=settings.telemetry.log_format)
+    if settings.connectors.folder is not None:
+        _log.info("connectors_added", names=add_folder(settings.connectors.folder.absolute()))
     directory = settings.data.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:

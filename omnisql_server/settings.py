@@ -251,6 +251,13 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorSettings:
+    """Connectors beside those that come with OmniSQL."""
+
+    folder: Path | None = setting(None, "Folder of manifests of your own, each NAME.yaml a connector.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be configured; each part of the server gets its own section."""
 
@@ -266,6 +273,7 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    connectors: ConnectorSettings = field(default_factory=ConnectorSettings)
 
     def __post_init__(self) -> None:
         """Validate every field, so that no tree with an impossible value exists."""
