@@ -208,9 +208,7 @@ class NetworkSettings:
         None, "Networks that sources may be in besides the public Internet.", form=NETWORKS
     )
     proxy_url: str | None = setting(None, "HTTP proxy for all requests to sources.", form=PROXY, secret=True)
-    proxy_resolves: bool = setting(
-        False, "Leave it to the proxy to look up the names of sources and to refuse private addresses."
-    )
+    proxy_resolves: bool = setting(False, "Leave it to the proxy to look up names and to refuse private addresses.")
     no_proxy: str | None = setting(
         None, "Hosts of sources to connect to directly; a dot in front stands for all below.", form=HOSTS
     )
