@@ -68,14 +68,16 @@ def checked_pattern(text: str) -> re.Pattern[str]:
         raise ManifestInvalid(message="this is no regular expression") from None
 
 
-def checked_pages(found: Pagination | None, field: str | None, *, single: bool, posted: bool) -> Pagination:
+def checked_pages(found: Pagination | None, field: str | None, *, single_max: int, posted: bool) -> Pagination:
     """Return how a path goes on, given the GraphQL field it reads, if it reads one, and whether it is posted.
+
+    `single_max` is the number of rows of a path that gives one for each value of its keys, 0 for any other.
 
     Raises:
         ManifestInvalid: it does not say how, or says it in two ways.
     """
-    if single:
-        return NoPages(rows_max=1)
+    if single_max:
+        return NoPages(rows_max=single_max)
     if found is None:
         raise ManifestInvalid(
             message="pagination is missing here, in the table and in the manifest", hint="Say kind: none."

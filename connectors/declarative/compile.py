@@ -250,6 +250,8 @@ class _Compiler:
         batch = self._declared.access_paths[found.name].batch
         what = f"{found.method} {found.template}" if found.graphql is None else f"query {found.graphql.field}"
         page = found.pagination
+        has_key = set(self._declared.primary_key) <= set(found.keys)
+        is_found_by_key = has_key and (batch.max if batch else 1) <= page.rows_max
         return AccessPath(
             name=found.name,
             request=what,
@@ -259,7 +261,7 @@ class _Compiler:
             page_rows_max=page.rows_max,
             batch=found.batch,
             batch_keys_max=batch.max if batch else 1,
-            single=found.single,
+            single=found.single or is_found_by_key,
             parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
             rows_max=found.rows_max,
             columns=frozenset(self._columns) if self._declared.hydrate else None,
@@ -303,7 +305,8 @@ class _Compiler:
         place = at if found is None else (*at, "pagination")
         field = graphql.field if graphql else None
         posted = (declared.request or "").startswith("POST")
-        return self._told(place, partial(checked_pages, single=declared.single, posted=posted), found, field)
+        single_max = (declared.batch.max if declared.batch else 1) if declared.single else 0
+        return self._told(place, partial(checked_pages, single_max=single_max, posted=posted), found, field)
 
     def _check_arguments(
         self, at: Path, graphql: Query, inputs: Mapping[str, Any], order: Mapping[str, Direction], pages: Pagination
