@@ -51,11 +51,14 @@ SELECT n.nspname, a.attname, a.atttypid, a.atttypmod,
                     ''::pg_catalog.text) OPERATOR(pg_catalog.||) pg_catalog.quote_ident($2::pg_catalog.text))
    AND c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog."char"
    AND NOT (c.relhastriggers OR c.relhasrules OR c.relrowsecurity)
+   AND (c.relpersistence OPERATOR(pg_catalog.=) 't'::pg_catalog."char"
+        OR pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off'::pg_catalog.text)
    AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped
  ORDER BY a.attnum
 """
-"""The columns of an ordinary table that does nothing on its own with what is inserted; whether each has a will of its
-own (a default, an identity, a type that is not a plain base type). No rows for any other relation."""
+"""The columns of an ordinary table that may be written to and does nothing on its own with what is inserted; whether
+each has a will of its own (a default, an identity, a type that is not a plain base type). No rows for another relation.
+"""
 
 _TEXT, _VARCHAR = 25, 1043
 _WIDENED = {(21, 23), (21, 20), (23, 20), (_VARCHAR, _TEXT), (_TEXT, _VARCHAR)}

@@ -47,7 +47,8 @@ class ReadTree:
 
 def read_tree(query: BoundQuery) -> ReadTree:
     """Read what planning needs from a bound tree, or nothing from a statement without one."""
-    collector = ConditionCollector(query.occurrences)
+    settings = query.settings
+    collector = ConditionCollector(query.occurrences, settings.time_zone if settings.catalog_first else None)
     if query.tree is None:
         return ReadTree(found=collector.found, top={})
     return ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree), links=find_links(query.tree))

@@ -58,8 +58,8 @@ def plan(
     # Everything that a plan depends on beside the tree; a kept plan keeps its sources, so that no id is used twice.
     ids = [(id(source.table), id(source.known)) for source in sources]
     # Under another search_path, a function of that name may be a user's own.
-    plain = query.settings.catalog_first and query.settings.plain_input
-    name = f"plan {authorized.filters!r} {authorized.masks!r} {ids} {combinations_max} {plain}"
+    plain, zone = query.settings.catalog_first and query.settings.plain_input, query.settings.time_zone
+    name = f"plan {authorized.filters!r} {authorized.masks!r} {ids} {combinations_max} {plain} {zone}"
 
     def planned_anew() -> _Planned:
         usable = evaluable if plain else lambda _: False
@@ -80,7 +80,9 @@ class _Planned:
 def _plan_scans(
     authorized: AuthorizedQuery, sources: tuple[ScanSource, ...], combinations_max: int, evaluable: Evaluable
 ) -> tuple[ScanPlan, ...]:
-    read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), "tree")
+    settings = authorized.query.settings
+    name = f"tree {settings.time_zone} {settings.catalog_first}"
+    read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), name)
     links = _links(authorized, read.links, evaluable)
     drafts = []
     for source in sources:

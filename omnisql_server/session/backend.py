@@ -131,6 +131,7 @@ class SessionBackend:
             )
             self._link.send(bind.encode(), exchange.expect(BIND_ENDS))
             rows_max = STREAM_FIRST_ROWS
+            count = 0
             while True:
                 execute = Execute(portal=name, rows_max=rows_max)
                 self._link.send(execute.encode(), exchange.expect(EXECUTE_ENDS, frames))
@@ -141,8 +142,11 @@ class SessionBackend:
                     yield _encoded(rows)
                 if not suspended:
                     if completed is not None and frames[-1].kind == b"C":
-                        completed(decode_command_complete(frames[-1].payload))
+                        tag = decode_command_complete(frames[-1].payload)
+                        # PostgreSQL counts the rows of the last Execute alone.
+                        completed(f"{tag.rpartition(' ')[0]} {count + len(rows)}" if count else tag)
                     return
+                count += len(rows)
                 rows_max = _next_rows_max(rows_max, sum(map(len, rows)))
                 exchange, frames = Exchange(), []
         finally:
