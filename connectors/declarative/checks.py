@@ -53,10 +53,19 @@ def checked_operator(name: str, push: Push, column_type: str) -> None:
     if name in {"is_null", "is_not_null"} and push.value is None:
         raise ManifestInvalid(message="value says what is sent")
     if push.pattern is not None:
-        try:
-            re.compile(push.pattern)
-        except re.error:
-            raise ManifestInvalid(message="this is no regular expression") from None
+        checked_pattern(push.pattern)
+
+
+def checked_pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression.
+
+    Raises:
+        ManifestInvalid: the text is none.
+    """
+    try:
+        return re.compile(text)
+    except re.error:
+        raise ManifestInvalid(message="this is no regular expression") from None
 
 
 def checked_pages(found: Pagination | None, field: str | None, single: bool) -> Pagination:

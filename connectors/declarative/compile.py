@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from connectors.declarative.checks import checked_operator, checked_pages, checked_window, listed, placeholders
+from connectors.declarative.checks import (
+    checked_operator,
+    checked_pages,
+    checked_pattern,
+    checked_window,
+    listed,
+    placeholders,
+)
 from connectors.declarative.columns import ColumnFound, column_found, echoed
 from connectors.declarative.document import Path
 from connectors.declarative.manifest import (
@@ -58,6 +66,7 @@ class ReadablePath:
     batch: str | None
     single: bool
     rows: Extract
+    wrap: str | None
     empty: frozenset[int]
     sents: Sents
     order: Mapping[str, Direction]
@@ -77,6 +86,7 @@ class ReadableTable:
     paths: Mapping[str, ReadablePath]
     hydrate: Mapping[str, HydrateDeclared]
     references: Mapping[str, tuple[str, str]]
+    formats: Mapping[str, re.Pattern[str]]
 
     def decoder(self, names: tuple[str, ...], access_path: str) -> RowDecoder:
         """Return a decoder of some columns, for rows that a path gave."""
@@ -129,7 +139,14 @@ class _Compiler:
             paths=paths,
             hydrate=self._hydrates(),
             references=self._references(),
+            formats=self._formats(),
         )
+
+    def _formats(self) -> dict[str, re.Pattern[str]]:
+        self._known(("formats",), tuple(self._declared.formats))
+        return {
+            name: self._told(("formats", name), checked_pattern, text) for name, text in self._declared.formats.items()
+        }
 
     def _hydrates(self) -> Mapping[str, HydrateDeclared]:
         found = self._declared.hydrate
@@ -138,8 +155,9 @@ class _Compiler:
             if called is not None and called not in found:
                 raise self._at(("columns", name), f"there is no hydrate {called}", f"Allowed: {listed(found)}.")
         for name, each in found.items():
-            self._known(("hydrate", name), tuple(placeholders(each.request)))
-            for used in placeholders(each.request):
+            names = {used for text in (each.request, *each.inputs.values()) for used in placeholders(text)}
+            self._known(("hydrate", name), tuple(sorted(names)))
+            for used in sorted(names):
                 if self._columns[used].column.hydrate is not None:
                     raise self._at(("hydrate", name), f"column {used} needs a call itself")
         return found
@@ -198,6 +216,7 @@ class _Compiler:
             batch=declared.batch.key if declared.batch else None,
             single=declared.single,
             rows=self._told((*at, "rows"), path, rows),
+            wrap=declared.wrap,
             empty=frozenset(self._manifest.empty) | frozenset(declared.empty),
             sents={**sents, **{key: key_sents[key] for key in sent_keys}},
             order=order,

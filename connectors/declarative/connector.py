@@ -267,6 +267,8 @@ def _objects(access: ReadablePath, body: object) -> list[Row]:
     found = access.rows(body) if body is not None else None
     if access.single and not isinstance(found, list):
         found = [] if found is None else [found]
+    if access.wrap is not None and isinstance(found, list):
+        found = [{access.wrap: each} for each in found]
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise Fatal(message=f"the answer of {access.template} is not a list of objects")
     rows: list[Row] = found

@@ -1,7 +1,8 @@
 """Query languages of APIs that filter by one text or one object: conditions in, what is sent out. Pure.
 
-`hubspot`: filter groups of the CRM search (https://developers.hubspot.com/docs/api/crm/search). `zendesk`: words of
-the search (https://developer.zendesk.com/documentation/api-basics/working-with-data/understanding-search-query-syntax).
+`hubspot`: filter groups of the CRM search (https://developers.hubspot.com/docs/api/crm/search). `notion`: conditions on
+timestamps (https://developers.notion.com/reference/post-database-query-filter). `zendesk`: words of the search
+(https://developer.zendesk.com/documentation/api-basics, "understanding search query syntax").
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def filter_input(dialect: str, always: str, conditions: Sequence[Condition]) -> 
         return words or None
     if not conditions:
         return None
+    if dialect == "notion":
+        return {"and": [{"timestamp": each.place, each.place: {each.comparator: each.value}} for each in conditions]}
     return [{"filters": [_grouped(each) for each in conditions]}]
 
 

@@ -37,7 +37,7 @@ class QuotaDeclared(Declared, frozen=True, kw_only=True):
     limit: str
     remaining: str
     reset: str
-    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "iso"]
+    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"]
     bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
 
 
@@ -86,13 +86,14 @@ Operators = dict[OperatorName, Push]
 
 
 class ColumnDeclared(Declared, frozen=True, kw_only=True):
-    """A column; one of path, first_of, epoch_s, epoch_ms, present, match, constant says where its value is."""
+    """A column; one of path, first_of, joined, epoch_s, epoch_ms, present says where its value is."""
 
     type: Annotated[str, Meta(description="A PostgreSQL type, like text, int8, timestamptz, text[]; ! forbids null.")]
     path: Annotated[str | None, Meta(description="Like a.b or a[*].b; the column's name without it.")] = None
     first_of: Annotated[tuple[str, ...], Meta(description="The first of these paths with a value.")] = ()
     epoch_s: Annotated[str | None, Meta(description="Path of a time in seconds since 1970.")] = None
     epoch_ms: Annotated[str | None, Meta(description="Path of a time in milliseconds since 1970.")] = None
+    joined: Annotated[str | None, Meta(description="Path of texts that are one text together.")] = None
     present: Annotated[str | None, Meta(description="Path; true where it has a value.")] = None
     match: Annotated[str | None, Meta(description="Regular expression; its first group in the text at path.")] = None
     number: Annotated[bool, Meta(description="The value is a number written as text.")] = False
@@ -149,8 +150,11 @@ class Filter(Declared, frozen=True, kw_only=True):
 
     send: Annotated[str, Meta(description="The input that takes the filter.")]
     dialect: Annotated[
-        Literal["hubspot", "zendesk"],
-        Meta(description="hubspot: filter groups; zendesk: words of a search, the comparator being what is sent."),
+        Literal["hubspot", "notion", "zendesk"],
+        Meta(
+            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search. "
+            "The comparator is what is sent."
+        ),
     ]
     always: Annotated[str, Meta(description="What a text of that language begins with.")] = ""
 
@@ -169,6 +173,9 @@ class HydrateDeclared(Declared, frozen=True, kw_only=True):
     request: Annotated[
         Annotated[str, Meta(pattern="^GET /")], Meta(description="Like GET /users/{id}: columns of the row in braces.")
     ]
+    inputs: Annotated[dict[str, str], Meta(description="Parameters, with columns of the row in braces.")] = defaulting(
+        default_factory=dict
+    )
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean null.")] = ()
 
 
@@ -190,6 +197,9 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
     batch: Batch | None = None
     single: Annotated[bool, Meta(description="One row at most; the answer is that row, at rows.")] = False
     rows: Annotated[str | None, Meta(description="Path of the rows in the body; the body itself without it.")] = None
+    wrap: Annotated[
+        str | None, Meta(description="Rows are plain values; each becomes an object with the value under this name.")
+    ] = None
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
     pushdown: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's pushdown to use; all.")] = None
     order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None
@@ -223,6 +233,12 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     hydrate: Annotated[dict[Named, HydrateDeclared], Meta(description="Calls for each row, by name.")] = defaulting(
         default_factory=dict
     )
+    formats: Annotated[
+        dict[str, str],
+        Meta(
+            description="By key: the regular expression of all its values; another one matches no row, without a call."
+        ),
+    ] = defaulting(default_factory=dict)
     references: Annotated[
         dict[str, str], Meta(description="By key: the table.column of this source whose values it takes.")
     ] = defaulting(default_factory=dict)

@@ -20,6 +20,9 @@ from connectors.sdk.testing import Proof, prove_table
 PARENTS_MAX = 12
 """How many rows of a parent are tried for the one with the most children."""
 
+HYDRATED_MAX = 25
+"""How many rows are read with a call for each."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableProof:
@@ -43,11 +46,16 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
         proof = Proof(failures=[f"{name}: no access path is without keys or has references for all of them"])
         return TableProof(table=name, row_count=0, proof=proof)
     rows = await rows_of(connection, baseline, context)
-    return TableProof(
-        table=name,
-        row_count=len(rows),
-        proof=await prove_table(connection, table.table, baseline, context),
-    )
+    proof = await prove_table(connection, table.table, baseline, context)
+    if table.hydrate:
+        every = tuple(column.name for column in table.table.columns)
+        found = await rows_of(connection, replace(baseline, columns=every, limit=HYDRATED_MAX), context)
+        bare = [{column: row[column] for column in baseline.columns} for row in found]
+        proof.expect(bare == rows[:HYDRATED_MAX], f"{name}: calls for each row leave its other columns as they are")
+        called = [name for name in every if name not in baseline.columns]
+        told = all(any(row[column] is not None for row in found) for column in called)
+        proof.expect(told, f"{name}: calls for each row fill {', '.join(called)}")
+    return TableProof(table=name, row_count=len(rows), proof=proof)
 
 
 async def rows_of(connection: DeclarativeConnection, scan: Scan, context: FetchContext) -> list[dict[str, Any]]:
@@ -76,15 +84,11 @@ def trial_source(loaded: Loaded, base_url: str, token: str, *, server: str = "tr
 
 
 def whole(table: ReadableTable, path: AccessPath, keys: Mapping[str, Value] | None = None) -> Scan:
-    """Return the scan of all columns that a path fills."""
+    """Return the scan of all columns that a path fills without a call for each row."""
     return Scan(
         table=table.table.name,
         access_path=path.name,
-        columns=tuple(
-            column.name
-            for column in table.table.columns
-            if (column.hydrate is None if path.columns is None else column.name in path.columns)
-        ),
+        columns=tuple(column.name for column in table.table.columns if column.hydrate is None),
         keys=dict(keys or {}),
     )
 
@@ -126,4 +130,5 @@ async def _candidates(
         return []
     rows = await rows_of(connection, baseline, context)
     columns = {key: table.references[key][1] for key in path.keys}
-    return [{key: row[column] for key, column in columns.items()} for row in rows[:PARENTS_MAX]]
+    found = [{key: row[column] for key, column in columns.items()} for row in rows]
+    return [keys for keys in found if None not in keys.values()][:PARENTS_MAX]

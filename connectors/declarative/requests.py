@@ -32,6 +32,7 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
         Fatal: the scan asks for what was not declared.
     """
     path = table.paths[scan.access_path]
+    _check_formats(table, path, scan)
     keys = {**options, **scan.keys}
     inputs: dict[str, Any] = {name: _filled(value, keys) for name, value in path.inputs.items()}
     predicates = (*_key_predicates(path, scan), *scan.predicates)
@@ -48,7 +49,7 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     if size is not None:
         inputs[size] = page_rows(table, path, scan)
     if path.projection is not None:
-        inputs[path.projection.send] = _projected(path.projection, table, scan)
+        inputs |= _projected(path.projection, table, scan)
     if path.graphql is None:
         return _rest_request(manifest, path, inputs, keys)
     if filters and path.graphql.filter is not None:
@@ -66,12 +67,18 @@ def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Ro
     """
     declared: HydrateDeclared = table.hydrate[name]
     template = declared.request.partition(" ")[2]
-    values = {used: table.columns[used].extract(row) for used in placeholders(template)}
+    texts = (template, *declared.inputs.values())
+    values = {used: table.columns[used].extract(row) for text in texts for used in placeholders(text)}
     if any(value is None for value in values.values()):
         raise EmptyResult(message="the row has nothing to ask for")
     return Request(
         template=template,
         path=filled(template, **values),
+        parameters=tuple(
+            (parameter, text)
+            for parameter, value in declared.inputs.items()
+            for text in as_texts(_filled(value, values))
+        ),
         accept=manifest.accept,
         bucket=BUCKET,
         empty_statuses=frozenset(declared.empty),
@@ -145,11 +152,13 @@ def _rest_request(
     )
 
 
-def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> object:
+def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> dict[str, object]:
     start = f"{projection.within}."
     paths = [table.columns[name].column.path for name in dict.fromkeys((*table.table.primary_key, *scan.columns))]
     names = [each.removeprefix(start) for each in paths if each.startswith(start)]
-    return projection.join.join(names) if projection.join is not None else names
+    if projection.join is None:
+        return {projection.send: names}
+    return {projection.send: projection.join.join(names)} if names else {}
 
 
 def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapping[str, Any]) -> str:
@@ -166,6 +175,13 @@ def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapp
     head = f"query({declared})" if passed_names else "query"
     field = f"{graphql.field}({passed})" if passed_names else graphql.field
     return f"{head}{{{field}{{{graphql.selects.replace('{columns}', selects)}}}}}"
+
+
+def _check_formats(table: ReadableTable, path: ReadablePath, scan: Scan) -> None:
+    for name in path.keys:
+        value, pattern = scan.keys[name], table.formats.get(name)
+        if pattern is not None and isinstance(value, str) and pattern.fullmatch(value) is None:
+            raise EmptyResult(message=f"no {name} can have that value")
 
 
 def _key_predicates(path: ReadablePath, scan: Scan) -> list[Predicate]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,7 +33,10 @@ class Claims:
 
 
 class JwtBearer(OAuth2):
-    """An access token got for a signed assertion; each one that expires or is rejected is got anew."""
+    """An access token got for a signed assertion; each one that expires or is rejected is got anew.
+
+    `now_s` is the wall clock, which the token endpoint compares the assertion with.
+    """
 
     def __init__(
         self,
@@ -43,17 +45,13 @@ class JwtBearer(OAuth2):
         claims: Claims,
         private_key: RSAPrivateKey,
         post_form: PostForm,
-        now_s: Callable[[], float] = time.time,
-        expiry_skew_s: float = 60.0,
-        clock_s: Callable[[], float] = time.monotonic,
+        now_s: Callable[[], float],
     ) -> None:
         super().__init__(
             grant=grant,
             refresh_token=None,
             post_form=post_form,
             persist=_nothing_rotates,
-            expiry_skew_s=expiry_skew_s,
-            clock_s=clock_s,
         )
         self._claims = claims
         self._private_key: RSAPrivateKey | None = private_key

@@ -9,7 +9,7 @@ from aiohttp import web
 from connectors.simulators import github, jira
 from connectors.simulators.company import Company
 
-PLAIN = ("pagerduty",)
+PLAIN = ("gitlab", "hubspot", "notion", "pagerduty", "slack", "stripe", "zendesk")
 """Vendors whose simulator takes a company and a token; each is the module of its name."""
 
 NAMES = tuple(sorted(("github", "jira", "linear", *PLAIN)))

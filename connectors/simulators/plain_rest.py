@@ -22,7 +22,6 @@ class PlainRules:
     """One credential, one limit; `error` writes the body of a status and message, `told` the headers of the limit."""
 
     main_bucket = REQUESTS
-    has_entity_tags = False
 
     def __init__(
         self,
@@ -34,7 +33,9 @@ class PlainRules:
         clock: Callable[[], float],
         limited_status: int = 429,
         unauthorized_status: int = 401,
+        has_entity_tags: bool = False,
     ) -> None:
+        self.has_entity_tags = has_entity_tags
         self.limits: Mapping[str, RateLimit] = {REQUESTS: limit}
         self._accepted = accepted
         self._error = error
@@ -140,7 +141,7 @@ def whole(request: web.Request, name: str, default: int, refuse: Callable[[int, 
         ApiError: status 400, it is none.
     """
     text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not (text.isascii() and text.isdigit() and len(text) < 13):
         raise refuse(400, f"{name} is no number")
     return int(text)
 

@@ -32,6 +32,10 @@ from omnisql_server.model.freshness import Answer, Confirm, Fetch, Staleness
 
 STEPS_FOR_LESS_MAX = 10
 """Requests that may be spent on confirming an entry of which only a part is wanted."""
+WIDER_REQUESTS_MAX = 10
+"""Requests that may be spent on reading what was asked for before instead of the part that is asked for now."""
+WIDER_BOUNDS = 2
+"""How many bounds ago it must have been asked for at most."""
 JOINS_MAX = 3
 COMPARABLE = frozenset({"bool", "int2", "int4", "int8", "text", "varchar", "date", "timestamp", "timestamptz"})
 """Types whose values Arrow finds equal exactly where PostgreSQL does."""
@@ -74,6 +78,7 @@ class ShelfReading:
 
     async def read(self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None) -> Answer:
         """Answer a scan within the bound, by the source where nothing else does, and by older rows where it fails."""
+        self.shelf.note_asked(request_of(scan), self.now_us)
         answer = await self._within(scan, _Upstream(fetch=fetch, confirm=confirm))
         if answer.error is None or not isinstance(answer.error, Retryable | RateLimited):
             return answer
@@ -188,24 +193,53 @@ class ShelfReading:
             except OmniSQLError:
                 # A bound of the other statement, not of this one.
                 continue
-            batches = _conformed(shared.batches, scan, self.table)
+            narrowed = self._narrowed(shared, flight.request.scan, scan)
             age_us = shared.age_us + max(0, self.now_us - flight.started_us)
-            if batches is None or age_us > self.staleness.max_us:
+            if narrowed is None or age_us > self.staleness.max_us:
                 break
-            if flight.request.scan != scan:
-                batches = _only_keys(batches, scan)
-            return replace(shared, batches=batches, shared=True, age_us=age_us)
+            return replace(narrowed, shared=True, age_us=age_us)
+        wider = self._wider(request)
+        led = request if wider is None else wider.request
 
         async def look() -> Answer | None:
             await shelf.look()
-            return await self._kept(scan, oldest_us)
+            return await self._kept(led.scan, oldest_us)
 
         async def run() -> Answer:
-            return await self._asked(scan, upstream)
+            return await self._asked(led.scan, upstream)
 
-        facts = (sorted(map(repr, request.identity)), scan.access_path, scan.columns, repr(scan.order), scan.limit)
-        name = f"{shelf.name}/{shelf.seal.name(*facts)}"
-        return await flights.lead(shelf.name, request, self.now_us, lambda: flights.alone(name, run, look))
+        facts = (sorted(map(repr, led.identity)), led.scan.access_path, led.scan.columns, repr(led.scan.order))
+        name = f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}"
+        answer = await flights.lead(shelf.name, led, self.now_us, lambda: flights.alone(name, run, look))
+        narrowed = self._narrowed(answer, led.scan, scan)
+        if narrowed is None or (wider is not None and answer.truncated is not None):
+            # The whole of it does not come any more: what is asked for may.
+            return await self._asked(scan, upstream)
+        return narrowed
+
+    def _narrowed(self, answer: Answer, known: Scan, scan: Scan) -> Answer | None:
+        """Take a scan's columns and keys from the answer to one that covers it; None where they do not fit."""
+        if known == scan:
+            return answer
+        batches = _conformed(answer.batches, scan, self.table)
+        return None if batches is None else replace(answer, batches=_only_keys(batches, scan))
+
+    def _wider(self, request: Request) -> Entry | None:
+        """Return an entry that is too old and covers a request, if it is soon to be asked for anyway.
+
+        Who asks for all of a table again and again and for parts of it in between is better served by reading all.
+        """
+        asked_since_us = self.now_us - WIDER_BOUNDS * self.staleness.max_us
+
+        def is_wanted(entry: Entry) -> bool:
+            asked_us = self.shelf.asked_at(entry.request)
+            return entry.cost <= WIDER_REQUESTS_MAX and asked_us is not None and asked_us >= asked_since_us
+
+        wider = [entry for entry in self.shelf.index.covering(request) if is_wanted(entry)]
+        entry = max(wider, key=lambda entry: entry.row_count, default=None)
+        if entry is None or entry.request.scan == request.scan or not self._fits(entry.request, request):
+            return None
+        return entry
 
     async def _fetched(self, scan: Scan, upstream: _Upstream, *, keep: bool) -> Answer:
         fetched = await upstream.fetch(scan)
@@ -221,6 +255,9 @@ class ShelfReading:
         if whole is not None and self._fits(whole.request, request):
             return _Division(parts=(_Part(entry=whole),), left=None)
         for column, values, is_key in listed_columns(scan) if scan.limit is None else ():
+            # Rows stay with their keys. What else changes may put a row into two parts of different age, or into none.
+            if not is_key and column not in self.table.primary_key:
+                continue
             if len(values) < 2 or not self._tells(request, {column, *scan.keys}):
                 continue
             found: dict[str, tuple[Entry, list[Value]]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from omnisql_server.freshness.cache import Shared
 
 BYTES_FOR_A_THREAD = 256 * 1024
+ASKED_MAX = 10_000
+"""Requests of one shelf of which this process remembers when they were asked for."""
 ENTRIES_MAX = 20_000
 """Descriptions of one shelf that this process remembers before it reads them again."""
 
@@ -53,6 +55,7 @@ class Shelf:
     generation: str = ""
     number: str = "0"
     hits: dict[str, int] = field(default_factory=dict)
+    _asked: dict[Hashable, int] = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self) -> int:
@@ -170,6 +173,18 @@ class Shelf:
         self.shared.tier.put((self.name, entry.id), batches, entry.cost)
         return None
 
+    def note_asked(self, request: Request, now_us: int) -> None:
+        """Remember when a request itself was asked for, whatever answers it."""
+        name = _named(request)
+        self._asked.pop(name, None)
+        self._asked[name] = now_us
+        if len(self._asked) > ASKED_MAX:
+            self._asked.pop(next(iter(self._asked)))
+
+    def asked_at(self, request: Request) -> int | None:
+        """Return when a request itself was last asked for in this process."""
+        return self._asked.get(_named(request))
+
     def count_hit(self, entry: Entry) -> None:
         """Count a use of an entry; the next look tells Valkey."""
         self.hits[entry.id] = self.hits.get(entry.id, 0) + 1
@@ -190,3 +205,8 @@ class Shelf:
 
     def _opened(self, sealed: bytes, entry_id: str) -> tuple[pa.RecordBatch, ...]:
         return unpack(self.seal.open(sealed, self.name, entry_id, "rows"))
+
+
+def _named(request: Request) -> Hashable:
+    scan = request.scan
+    return scan.access_path, scan.columns, request.identity, scan.order, scan.limit

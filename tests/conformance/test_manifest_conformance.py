@@ -26,7 +26,15 @@ from connectors.simulators.toolkit import SIMULATION
 TOKEN = "a-secret-value"
 SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=1.0, total_timeout_s=1.5, retry=RetryPolicy(attempts_max=2))
 TABLES = [(name, table) for name in PLAIN for table in sorted(manifest_named(name).tables)]
-LISTED = {"pagerduty": "incidents"}
+LISTED = {
+    "gitlab": "users",
+    "hubspot": "contacts",
+    "notion": "users",
+    "pagerduty": "incidents",
+    "slack": "users",
+    "stripe": "charges",
+    "zendesk": "tickets",
+}
 """A table of each vendor that has several pages."""
 
 
@@ -39,7 +47,9 @@ AT_EPOCH = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
 
 @asynccontextmanager
 async def opened(name: str, secret: str = TOKEN) -> AsyncIterator[DeclarativeConnection]:
-    simulator = await start_simulator(simulator_of(name, build_company(issues=60), token=TOKEN))
+    application = simulator_of(name, build_company(issues=60), token=TOKEN)
+    application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
+    simulator = await start_simulator(application)
     loaded = manifest_named(name)
     connector = DeclarativeConnector(loaded, LOCAL_SETTINGS, AT_EPOCH)
     connection = await connector.connect(trial_source(loaded, simulator.base_url, secret))

@@ -26,7 +26,6 @@ from connectors.declarative.proving import whole
 from connectors.declarative.requests import first_request, hydrate_request
 from connectors.declarative.windows import windowed
 from connectors.registry import manifest_named
-from connectors.sdk.errors import EmptyResult
 from connectors.sdk.grades import grade_of
 from connectors.sdk.request import Request
 from connectors.sdk.scan import Operator, Predicate, Scan, SortKey, Value
@@ -35,13 +34,21 @@ from connectors.simulators.catalogue import PLAIN
 
 SPECIFICATIONS = Path(__file__).parents[3] / "shared" / "specs"
 FILES: dict[str, tuple[str, ...]] = {
+    "hubspot": tuple(f"hubspot-{kind}.json.gz" for kind in ("contacts", "companies", "deals", "tickets", "owners")),
     "pagerduty": ("pagerduty-openapi.json.gz",),
+    "slack": ("slack-openapi-v2.json.gz",),
+    "zendesk": ("zendesk-support-openapi.json.gz",),
 }
 PREFIXES: dict[str, str] = {}
 """What a description leaves out of its paths, because it stands in the address of its server."""
 
-KNOWN_GAPS: dict[str, frozenset[str]] = {}
+KNOWN_GAPS: dict[str, frozenset[str]] = {
+    "zendesk": frozenset({"page[size]", "page[after]", "sort", "score", "start_time", "end_time"}),
+}
 """Parameters that a vendor documents in prose only."""
+
+PATH_GAPS = frozenset({("zendesk", "/api/v2/tickets/{}/metrics"), ("hubspot", "/crm/v3/pipelines/deals")})
+"""Paths that a vendor documents in prose only."""
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
 SAMPLES: dict[str, list[Value]] = {
@@ -63,7 +70,8 @@ def scans(table: ReadableTable) -> Iterator[Scan]:
     """Every access path alone, with each pushdown, each order and a limit."""
     for path in table.table.access_paths:
         keys: dict[str, Value] = {
-            name: 12 if table.table.column(name).type_name.startswith("int") else "PABC123" for name in path.keys
+            name: 12 if table.table.column(name).type_name.startswith("int") else sample_of(table, name)
+            for name in path.keys
         }
         bare = whole(table, path, keys)
         yield from (bare, replace(bare, limit=3))
@@ -72,6 +80,13 @@ def scans(table: ReadableTable) -> Iterator[Scan]:
         yield from (replace(bare, predicates=(each,)) for each in predicates(table, path))
         for column, directions in path.order.items():
             yield from (replace(bare, order=(SortKey(column=column, direction=each),)) for each in directions)
+
+
+def sample_of(table: ReadableTable, key: str) -> str:
+    """Return a text that the key's format allows."""
+    pattern = table.formats.get(key)
+    samples = ("PABC123", "12", "0b1f3c5e-8a8d-4d5c-9d0e-5f3a2b1c0d9e")
+    return next(text for text in samples if pattern is None or pattern.fullmatch(text))
 
 
 def predicates(table: ReadableTable, path: AccessPath) -> Iterator[Predicate]:
@@ -92,10 +107,7 @@ def emitted(name: str) -> tuple[Request, ...]:
     for table in loaded.tables.values():
         for scan in scans(table):
             path = table.paths[scan.access_path]
-            try:
-                request = first_request(loaded.manifest, table, scan, {})
-            except EmptyResult:
-                continue
+            request = first_request(loaded.manifest, table, scan, dict.fromkeys(loaded.manifest.options, "given"))
             found += windowed(request, path.window, MOMENT.timestamp(), descending=False) if path.window else [request]
         found += hydrated(loaded, table)
     return tuple(found)
@@ -128,6 +140,8 @@ def test_every_request_of_a_manifest_is_in_the_description_of_the_vendor(name: s
     problems = set()
     for request in emitted(name):
         at = (request.method, re.sub(r"\{\w+\}", "{}", request.template.removeprefix(PREFIXES.get(name, ""))))
+        if (name, at[1]) in PATH_GAPS:
+            continue
         if at not in described:
             problems.add(f"{at} does not exist")
             continue

@@ -90,6 +90,8 @@ class FakeSource:
     rows: Rows = field(default_factory=dict)
     fault: ConnectorError | None = None
     truncated: str | None = None
+    truncated_by: tuple[Predicate, ...] | None = None
+    """The conditions of the only request that is truncated, None for all."""
     requests: int = 0
     log: list[Scan] = field(default_factory=list)
     confirmed: int = 0
@@ -116,7 +118,8 @@ class FakeConnection:
         source.requests += 1
         source.log.append(scan)
         pages = self._pages(scan)
-        fault, truncated = source.fault, source.truncated
+        fault = source.fault
+        truncated = source.truncated if source.truncated_by in (None, scan.predicates) else None
         context.meter.request(_record(200))
         if source.gate is not None:
             await source.gate.wait()

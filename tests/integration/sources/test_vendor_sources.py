@@ -31,6 +31,30 @@ class Vendor:
 
 VENDORS = (
     Vendor(
+        name="gitlab",
+        secret="token",
+        table="issues i JOIN s.projects p ON p.id = i.project_id",
+        columns="i.id, i.state, i.title",
+        condition="p.path_with_namespace = 'acme/web' AND i.state = 'closed'",
+        sent=("state", "closed"),
+    ),
+    Vendor(
+        name="hubspot",
+        secret="access_token",
+        table="deals",
+        columns="id, name, stage_id",
+        condition="amount >= 3000 AND stage_id = 'closedwon'",
+        sent=("filterGroups", "closedwon"),
+    ),
+    Vendor(
+        name="notion",
+        secret="token",
+        table="database_rows r JOIN s.databases d ON d.id = r.database_id",
+        columns="r.id, r.title",
+        condition="d.title = 'Board 1' AND r.created_at >= '2025-06-01T00:00:00Z'",
+        sent=("on_or_after", "2025-06-01T00:00:00Z"),
+    ),
+    Vendor(
         name="pagerduty",
         secret="api_key",
         table="incidents",
@@ -38,13 +62,38 @@ VENDORS = (
         condition="status = 'triggered'",
         sent=("statuses[]", "triggered"),
     ),
+    Vendor(
+        name="slack",
+        secret="token",
+        table="messages m JOIN s.channels c ON c.id = m.channel_id",
+        columns="m.ts, m.text",
+        condition="c.name = 'general' AND m.created_at > '2025-12-30T00:00:00Z'",
+        sent=("oldest", "1767052800"),
+    ),
+    Vendor(
+        name="stripe",
+        secret="secret_key",
+        table="invoices",
+        columns="id, status, total",
+        condition="status = 'paid' AND created_at >= '2025-12-20'",
+        sent=("created[gte]", "1766188800"),
+    ),
+    Vendor(
+        name="zendesk",
+        options=", email 'demo@acme.example'",
+        secret="api_token",
+        table="tickets",
+        columns="id, status, subject",
+        condition="status = 'pending'",
+        sent=("query", "status:pending"),
+    ),
 )
 
 
 @contextmanager
 def simulated(name: str) -> Iterator[str]:
     """Run a vendor's simulator as a process of its own."""
-    command = [sys.executable, "-m", "connectors.simulators", "--connector", name, "--issues", "60"]
+    command = [sys.executable, "-m", "connectors.simulators", "--connector", name, "--issues", "400"]
     child = subprocess.Popen([*command, "--token", GOOD_TOKEN], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     try:

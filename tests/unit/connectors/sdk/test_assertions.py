@@ -76,7 +76,7 @@ async def test_a_refused_assertion_is_a_rejected_credential() -> None:
     async def post(_url: str, _fields: Mapping[str, str]) -> TokenAnswer:
         return TokenAnswer(status=400, body={"error": "invalid_grant"})
 
-    bearer = JwtBearer(grant=GRANT, claims=CLAIMS, private_key=KEY, post_form=post)
+    bearer = JwtBearer(grant=GRANT, claims=CLAIMS, private_key=KEY, post_form=post, now_s=lambda: 5.0)
     with pytest.raises(CredentialsRejected, match='"crm"'):
         await bearer.headers()
 
