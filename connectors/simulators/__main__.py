@@ -14,12 +14,12 @@ from pathlib import Path
 
 from aiohttp import web
 
-from connectors.simulators import github, jira
+from connectors.simulators import github, jira, salesforce
 from connectors.simulators.company import Company, build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
 from connectors.simulators.running import RunningSimulator, start_simulator
 
-CONNECTORS = ("github", "jira", "linear")
+CONNECTORS = ("github", "jira", "linear", "salesforce")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,6 +46,8 @@ def create(arguments: argparse.Namespace, company: Company) -> web.Application:
         from connectors.simulators import linear
 
         return linear.create_app(company, api_key=arguments.token)
+    if arguments.connector == "salesforce":
+        return salesforce.create_app(company, access_token=arguments.token, size=arguments.issues)
     return jira.create_app(company, email=arguments.email, api_token=arguments.token)
 
 
