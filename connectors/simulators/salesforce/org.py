@@ -2,7 +2,7 @@
 
 On purpose: nulls everywhere they may be, names that differ in case alone, texts with quotes, backslashes, wildcards and
 emoji, identifiers that differ in case alone, accounts without records and records without account, deleted records, an
-inactive user, days before 1970 and in the far future, a formula with more digits than others have.
+inactive user, days before 1970 and in the far future, a formula with digits that it does not show.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ Test = Callable[[Record], bool]
 TEXTS = frozenset({"string", "email", "phone", "url", "textarea", "picklist", "combobox"})
 PATTERNED = frozenset({"string", "email", "phone", "url", "textarea"})
 _NUMBERS = frozenset({"int", "double", "currency", "percent"})
+_HIDDEN_DIGITS = Decimal("1E-20")
 _IDS = frozenset({"id", "reference"})
 _ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: left < right,
@@ -75,7 +76,8 @@ def comparable(field: Field, value: Any) -> Any:
     if field.type in TEXTS:
         return value.casefold()
     if field.type in _NUMBERS:
-        return Decimal(str(value))
+        # What a formula computes has digits that are not shown.
+        return Decimal(str(value)) + (_HIDDEN_DIGITS if field.detail == "formula" else 0)
     if field.type == "date":
         return date.fromisoformat(value)
     if field.type == "datetime":
