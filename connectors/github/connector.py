@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from connectors.github.judge import QUOTA, judge
 from connectors.github.requests import Reading
 from connectors.github.tables import TABLES
 from connectors.sdk.auth import TokenAuth
+from connectors.sdk.confirm import confirm
 from connectors.sdk.connector import Connection, FetchContext, Option, Source
 from connectors.sdk.counted import counted_pages
 from connectors.sdk.decode import Row, RowDecoder, attach
@@ -27,6 +28,7 @@ from connectors.sdk.scan import Page, Scan
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
+from connectors.sdk.trail import Step
 from connectors.sdk.transport import Transport
 
 OPTIONS = (
@@ -140,6 +142,14 @@ class GitHubConnection:
             ConnectorError: by recovery, see `connectors.sdk.errors`.
         """
         return await sizes.measure(self.transport, table, context)
+
+    async def confirm(self, steps: Sequence[Step], context: FetchContext) -> bool:
+        """Ask by entity tags whether an earlier reading still stands; a 304 costs nothing of the rate limit.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        return await confirm(self.transport, steps, context)
 
     async def disconnect(self) -> None:
         """Close the connections and forget the token."""

@@ -6,6 +6,8 @@ whole seconds: both are supersets of what PostgreSQL means.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connectors.github import columns
 from connectors.sdk.grades import SUPERSET, Operators, at_least, equals, exact_among, ranges, when
 from connectors.sdk.scan import Direction, Operator, Value
@@ -273,14 +275,19 @@ LABELS = Table(
     ),
 )
 
-TABLES = (
-    REPOSITORIES,
-    ISSUES,
-    PULL_REQUESTS,
-    ISSUE_COMMENTS,
-    COMMITS,
-    RELEASES,
-    WORKFLOW_RUNS,
-    ORG_MEMBERS,
-    LABELS,
+TABLES = tuple(
+    # GitHub's entity tags change with what they stand for, and a 304 does not count against the primary rate limit:
+    # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+    replace(table, revalidates=True)
+    for table in (
+        REPOSITORIES,
+        ISSUES,
+        PULL_REQUESTS,
+        ISSUE_COMMENTS,
+        COMMITS,
+        RELEASES,
+        WORKFLOW_RUNS,
+        ORG_MEMBERS,
+        LABELS,
+    )
 )

@@ -102,7 +102,8 @@ class Table:
 
     `rows_expected` is the planner's prior for the rows of one combination of keys when nothing is known yet.
     `size_request` describes the requests that tell how many rows there are (`connectors.sdk.sizes`), empty when none
-    does.
+    does. `revalidates` says that a validator of every answer changes whenever a row in it does, and that a 304 costs
+    less than an answer: its connection is `connectors.sdk.confirm.Confirming`.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Table:
     access_paths: tuple[AccessPath, ...]
     rows_expected: int = 1000
     size_request: str = ""
+    revalidates: bool = False
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

@@ -15,11 +15,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 
 from catalog.key_ring import seal, unseal
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
+from connectors.sdk.trail import Step
 from omnisql_server.freshness.domains import Request, request_of
 
 COMPRESSION = "lz4"
@@ -33,7 +35,8 @@ class Spoiled(Exception):
 class Entry:
     """One answered request. `fetched_us` is the shared clock's time before the first request was sent.
 
-    `cost` counts the requests it took, `row_count` and `size_bytes` its rows and their sealed bytes.
+    `cost` counts the requests it took, `row_count` and `size_bytes` its rows and their sealed bytes. `steps` counts the
+    requests by which its source can confirm it, 0 where it cannot.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Entry:
     cost: int
     row_count: int
     size_bytes: int
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,7 @@ def describe(entry: Entry) -> bytes:
             "cost": entry.cost,
             "row_count": entry.row_count,
             "size_bytes": entry.size_bytes,
+            "steps": entry.steps,
             "table": scan.table,
             "access_path": scan.access_path,
             "columns": scan.columns,
@@ -119,7 +124,7 @@ def described(entry_id: str, content: bytes) -> Entry:
             order=tuple(SortKey(column=c, direction=Direction(d)) for c, d in facts["order"]),
             limit=facts["limit"],
         )
-        counts = {name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes")}
+        counts = {name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes", "steps")}
     except (ValueError, KeyError, TypeError) as error:
         raise Spoiled from error
     return Entry(id=entry_id, request=request_of(scan), **counts)
@@ -159,6 +164,23 @@ def unpack(content: bytes) -> tuple[pa.RecordBatch, ...]:
     try:
         return tuple(pa.ipc.open_stream(content))
     except (pa.ArrowException, OSError) as error:
+        raise Spoiled from error
+
+
+def written_steps(steps: Sequence[Step]) -> bytes:
+    """Write the steps that confirm an entry."""
+    return msgspec.json.encode(steps)
+
+
+def read_steps(content: bytes) -> tuple[Step, ...]:
+    """Read what `written_steps` wrote.
+
+    Raises:
+        Spoiled: it did not.
+    """
+    try:
+        return msgspec.json.decode(content, type=tuple[Step, ...])
+    except msgspec.MsgspecError as error:
         raise Spoiled from error
 
 

@@ -67,6 +67,11 @@ class Index:
                     break
         return best
 
+    def covering(self, request: Request) -> list[Entry]:
+        """Return entries of any age that cover a request, the youngest of every place first."""
+        near = [entry for filed in self._near(request) for entry in filed[:CANDIDATES_MAX]]
+        return [entry for entry in near[:CANDIDATES_MAX] if covers(entry.request, request)]
+
     def superseded(self, entry: Entry) -> list[str]:
         """Name the entries that a younger one covers and that therefore serve nobody any more."""
         return [

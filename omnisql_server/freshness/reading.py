@@ -7,16 +7,13 @@ began to fetch shortly before is as good as what was kept then.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import structlog
 
-from connectors.sdk.errors import RateLimited, Retryable
+from connectors.sdk.errors import ConnectorError, RateLimited, Retryable
 from connectors.sdk.scan import Scan, Value
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
@@ -28,145 +25,20 @@ from omnisql_server.freshness.domains import (
     with_list,
     with_value,
 )
-from omnisql_server.freshness.entries import Entry, Seal, Spoiled, describe, described, joined, pack, unpack
-from omnisql_server.freshness.index import Index
-from omnisql_server.freshness.store import Sealed
+from omnisql_server.freshness.entries import Entry
+from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Answer, Fetch, Staleness
-from omnisql_server.observability.metrics import INSTRUMENTS
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Staleness
 
-if TYPE_CHECKING:
-    from omnisql_server.freshness.cache import Shared
-
-BYTES_FOR_A_THREAD = 256 * 1024
-ENTRIES_MAX = 20_000
-"""Descriptions of one shelf that this process remembers before it reads them again."""
+STEPS_FOR_LESS_MAX = 10
+"""Requests that may be spent on confirming an entry of which only a part is wanted."""
+WIDER_REQUESTS_MAX = 10
+"""Requests that may be spent on reading what was asked for before instead of the part that is asked for now."""
+WIDER_BOUNDS = 2
+"""How many bounds ago it must have been asked for at most."""
 JOINS_MAX = 3
 COMPARABLE = frozenset({"bool", "int2", "int4", "int8", "text", "varchar", "date", "timestamp", "timestamptz"})
 """Types whose values Arrow finds equal exactly where PostgreSQL does."""
-
-_log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, kw_only=True)
-class Shelf:
-    """A shelf as this process knows it."""
-
-    name: str
-    tenant: str
-    seal: Seal
-    index: Index
-    shared: Shared = field(repr=False)
-    generation: str = ""
-    number: str = "0"
-    hits: dict[str, int] = field(default_factory=dict)
-    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def look(self) -> int:
-        """Follow what others put here or took away, and return Valkey's time in microseconds."""
-        # One at a time: an older answer that came in later would bring back what was invalidated.
-        async with self._looking:
-            return await self._look()
-
-    async def _look(self) -> int:
-        if len(self.index.entries) > ENTRIES_MAX:
-            # What was evicted is never told: now and then everything is read again.
-            self.index.clear()
-            self.number = "0"
-        hits, self.hits = self.hits, {}
-        looked = await self.shared.store.look(self.name, self.generation, self.number, hits)
-        if looked.generation != self.generation:
-            for entry_id in self.index.entries:
-                self.shared.tier.drop((self.name, entry_id))
-            self.index.clear()
-        spoiled = []
-        for entry_id, sealed in looked.found.items():
-            try:
-                self.index.add(described(entry_id, self.seal.open(sealed, self.name, entry_id, "description")))
-            except Spoiled:
-                spoiled.append(entry_id)
-        self.generation, self.number = looked.generation, looked.number
-        if spoiled:
-            _log.warning("cache_entries_spoiled", tenant=self.tenant, entries=len(spoiled))
-            INSTRUMENTS.cache_failed("spoiled")
-            await self.shared.store.drop(self.name, *spoiled)
-        return looked.now_us
-
-    async def rows(self, entry: Entry) -> tuple[pa.RecordBatch, ...] | None:
-        """Return an entry's rows; None where they are gone or spoiled, and then the entry is forgotten."""
-        held = self.shared.tier.get((self.name, entry.id))
-        if held is not None:
-            return held
-        sealed = await self.shared.store.rows(self.name, entry.id)
-        if sealed is not None:
-            try:
-                if len(sealed) > BYTES_FOR_A_THREAD:
-                    batches = await asyncio.to_thread(self._opened, sealed, entry.id)
-                else:
-                    batches = self._opened(sealed, entry.id)
-            except Spoiled:
-                _log.warning("cache_entries_spoiled", tenant=self.tenant, entries=1)
-                INSTRUMENTS.cache_failed("spoiled")
-                await self.shared.store.drop(self.name, entry.id)
-            else:
-                self.shared.tier.put((self.name, entry.id), batches, entry.cost)
-                return batches
-        self.index.remove(entry.id)
-        return None
-
-    async def keep(
-        self, request: Request, fetched_us: int, cost: int, batches: tuple[pa.RecordBatch, ...]
-    ) -> str | None:
-        """Keep what a source gave in full; say why it is not kept, if so."""
-        size_bytes = sum(batch.nbytes for batch in batches)
-        bound = self.shared.entry_bytes_max
-        if size_bytes > bound:
-            return f"{size_bytes} bytes are more than freshness.entry_bytes_max"
-        try:
-            batches = joined(batches)
-        except pa.ArrowException:
-            return "its pages do not have the same columns"
-        entry = Entry(
-            id=uuid.uuid4().hex,
-            request=request,
-            fetched_us=fetched_us,
-            cost=max(cost, 1),
-            row_count=sum(batch.num_rows for batch in batches),
-            size_bytes=size_bytes,
-        )
-        try:
-            if size_bytes > BYTES_FOR_A_THREAD:
-                sealed = await asyncio.to_thread(self._sealed, entry, batches)
-            else:
-                sealed = self._sealed(entry, batches)
-            superseded = self.index.superseded(entry)
-            if not await self.shared.store.put(self.tenant, self.name, sealed, superseded):
-                return "there is no room for it, or it was invalidated while it was read"
-        except VALKEY_ERRORS as error:
-            INSTRUMENTS.cache_failed("put")
-            _log.warning("cache_unavailable", tenant=self.tenant, error=type(error).__name__)
-            return "Valkey does not answer"
-        for entry_id in superseded:
-            self.index.remove(entry_id)
-            self.shared.tier.drop((self.name, entry_id))
-        self.shared.tier.put((self.name, entry.id), batches, entry.cost)
-        return None
-
-    def count_hit(self, entry: Entry) -> None:
-        """Count a use of an entry; the next look tells Valkey."""
-        self.hits[entry.id] = self.hits.get(entry.id, 0) + 1
-
-    def _sealed(self, entry: Entry, batches: Sequence[pa.RecordBatch]) -> Sealed:
-        return Sealed(
-            id=entry.id,
-            description=self.seal.close(describe(entry), self.name, entry.id, "description"),
-            rows=self.seal.close(pack(batches), self.name, entry.id, "rows"),
-            fetched_us=entry.fetched_us,
-            cost=entry.cost,
-        )
-
-    def _opened(self, sealed: bytes, entry_id: str) -> tuple[pa.RecordBatch, ...]:
-        return unpack(self.seal.open(sealed, self.name, entry_id, "rows"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +60,14 @@ class _Division:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Upstream:
+    """The two questions that a source can be asked."""
+
+    fetch: Fetch
+    confirm: Confirm | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShelfReading:
     """Implements `model.freshness.Reading`."""
 
@@ -196,9 +76,10 @@ class ShelfReading:
     staleness: Staleness
     now_us: int
 
-    async def read(self, scan: Scan, fetch: Fetch) -> Answer:
+    async def read(self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None) -> Answer:
         """Answer a scan within the bound, by the source where nothing else does, and by older rows where it fails."""
-        answer = await self._within(scan, fetch)
+        self.shelf.note_asked(request_of(scan), self.now_us)
+        answer = await self._within(scan, _Upstream(fetch=fetch, confirm=confirm))
         if answer.error is None or not isinstance(answer.error, Retryable | RateLimited):
             return answer
         instead = (
@@ -207,38 +88,90 @@ class ShelfReading:
         return answer if instead is None else replace(instead, stale=True, error=answer.error)
 
     def peek(self, scan: Scan) -> Answer | None:
-        """Say what would answer a scan now."""
+        """Say what would answer a scan now, and what the source would be asked to confirm."""
         division = self._divided(scan, self.now_us - self.staleness.max_us) if self.staleness.max_us else None
         if division is None or not division.parts:
-            return None
+            older = [part.entry for part in self._older(scan).parts]
+            return Answer(batches=(), age_us=self._age_us(older), confirmed=len(older)) if older else None
         entries = [part.entry for part in division.parts]
         left = None if division.left is None else f"{len(division.missing)} values are to be fetched"
         return Answer(batches=(), age_us=self._age_us(entries), hits=len(entries), not_kept=left)
 
-    async def _within(self, scan: Scan, fetch: Fetch) -> Answer:
+    async def _within(self, scan: Scan, upstream: _Upstream) -> Answer:
         if self.staleness.max_us == 0:
-            return await self._fetched(scan, fetch, self.now_us)
+            return await self._asked(scan, upstream)
         oldest_us = self.now_us - self.staleness.max_us
         division = self._divided(scan, oldest_us)
         kept = await self._read_parts(scan, division)
         if kept is None:
             division, kept = _Division(parts=(), left=scan), []
-        entries = [part.entry for part in division.parts]
         if division.left is None:
-            return self._from(entries, kept)
-        answer = await self._shared(division.left, fetch, oldest_us)
+            return self._from([part.entry for part in division.parts], kept)
+        return self._completed(division, kept, await self._shared(division.left, upstream, oldest_us))
+
+    def _completed(self, division: _Division, kept: Sequence[pa.RecordBatch], answer: Answer) -> Answer:
+        """Add to the rows of a division's parts those of the values that it lacks."""
+        entries = [part.entry for part in division.parts]
         if not entries:
             return answer
         rest = _only(answer.batches, division.column, division.missing)
+        own = self._from(entries, [*kept, *rest])
         return replace(
-            self._from(entries, [*kept, *rest]),
-            age_us=max(answer.age_us, self._age_us(entries)),
-            shared=answer.shared,
-            truncated=answer.truncated,
-            error=answer.error,
-            not_kept=answer.not_kept,
-            hits=len(entries) + answer.hits,
+            answer,
+            batches=own.batches,
+            age_us=max(answer.age_us, own.age_us),
+            hits=own.hits + answer.hits,
+            saved=own.saved + answer.saved,
         )
+
+    async def _asked(self, scan: Scan, upstream: _Upstream) -> Answer:
+        """Ask the source: what is kept of the scan only whether it still stands, the rest in full."""
+        older = self._older(scan) if upstream.confirm is not None else _Division(parts=(), left=scan)
+        keep = self.staleness.is_used or bool(older.parts)
+        try:
+            async with asyncio.TaskGroup() as group:
+                asking = [group.create_task(self._confirmed(part.entry, upstream)) for part in older.parts]
+        except BaseExceptionGroup as failures:
+            failure = _first(failures)
+            if not isinstance(failure, Retryable | RateLimited):
+                raise failure from failures
+            return Answer(batches=(), error=failure, not_kept="it is incomplete" if keep else None)
+        younger = [task.result() for task in asking]
+        parts = [
+            replace(part, entry=entry) for part, entry in zip(older.parts, younger, strict=True) if entry is not None
+        ]
+        division = _with_parts(older, scan, parts)
+        kept = await self._read_parts(scan, division)
+        if kept is None:
+            return await self._fetched(scan, upstream, keep=keep)
+        if division.left is None:
+            answer = self._from([part.entry for part in parts], kept)
+        else:
+            answer = self._completed(division, kept, await self._fetched(division.left, upstream, keep=keep))
+        return replace(answer, confirmed=len(parts))
+
+    def _older(self, scan: Scan) -> _Division:
+        """Divide a scan among entries of any age that the source can confirm."""
+        division = self._divided(scan, 0)
+        parts = [part for part in division.parts if _is_worth_asking(part.entry, scan)]
+        return _with_parts(division, scan, parts)
+
+    async def _confirmed(self, entry: Entry, upstream: _Upstream) -> Entry | None:
+        """Return an entry as young as this reading, if its source says that nothing has changed."""
+        try:
+            steps = await self.shelf.steps(entry)
+        except VALKEY_ERRORS:
+            return None
+        if not steps or upstream.confirm is None:
+            return None
+        try:
+            stands = await upstream.confirm(steps)
+        except (Retryable, RateLimited):
+            raise
+        except ConnectorError:
+            # What is not there any more, or is denied now: the fetch says so in its own words.
+            return None
+        return await self.shelf.confirmed(entry, self.now_us) if stands else None
 
     async def _kept(self, scan: Scan, oldest_us: int) -> Answer | None:
         """Answer a scan from entries alone, None where they lack some of it."""
@@ -246,7 +179,7 @@ class ShelfReading:
         kept = await self._read_parts(scan, division) if division.left is None else None
         return None if kept is None else self._from([part.entry for part in division.parts], kept)
 
-    async def _shared(self, scan: Scan, fetch: Fetch, oldest_us: int) -> Answer:
+    async def _shared(self, scan: Scan, upstream: _Upstream, oldest_us: int) -> Answer:
         """Wait for a fetch under way that gives what a scan asks for, or begin one that others can wait for."""
         shelf, request = self.shelf, request_of(scan)
         flights = shelf.shared.flights
@@ -260,31 +193,60 @@ class ShelfReading:
             except OmniSQLError:
                 # A bound of the other statement, not of this one.
                 continue
-            batches = _conformed(shared.batches, scan, self.table)
+            narrowed = self._narrowed(shared, flight.request.scan, scan)
             age_us = shared.age_us + max(0, self.now_us - flight.started_us)
-            if batches is None or age_us > self.staleness.max_us:
+            if narrowed is None or age_us > self.staleness.max_us:
                 break
-            if flight.request.scan != scan:
-                batches = _only_keys(batches, scan)
-            return replace(shared, batches=batches, shared=True, age_us=age_us)
+            return replace(narrowed, shared=True, age_us=age_us)
+        wider = self._wider(request)
+        led = request if wider is None else wider.request
 
         async def look() -> Answer | None:
             await shelf.look()
-            return await self._kept(scan, oldest_us)
+            return await self._kept(led.scan, oldest_us)
 
         async def run() -> Answer:
-            return await self._fetched(scan, fetch, self.now_us)
+            return await self._asked(led.scan, upstream)
 
-        facts = (sorted(map(repr, request.identity)), scan.access_path, scan.columns, repr(scan.order), scan.limit)
-        name = f"{shelf.name}/{shelf.seal.name(*facts)}"
-        return await flights.lead(shelf.name, request, self.now_us, lambda: flights.alone(name, run, look))
+        facts = (sorted(map(repr, led.identity)), led.scan.access_path, led.scan.columns, repr(led.scan.order))
+        name = f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}"
+        answer = await flights.lead(shelf.name, led, self.now_us, lambda: flights.alone(name, run, look))
+        narrowed = self._narrowed(answer, led.scan, scan)
+        if narrowed is None or (wider is not None and answer.truncated is not None):
+            # The whole of it does not come any more: what is asked for may.
+            return await self._asked(scan, upstream)
+        return narrowed
 
-    async def _fetched(self, scan: Scan, fetch: Fetch, fetched_us: int) -> Answer:
-        fetched = await fetch(scan)
+    def _narrowed(self, answer: Answer, known: Scan, scan: Scan) -> Answer | None:
+        """Take a scan's columns and keys from the answer to one that covers it; None where they do not fit."""
+        if known == scan:
+            return answer
+        batches = _conformed(answer.batches, scan, self.table)
+        return None if batches is None else replace(answer, batches=_only_keys(batches, scan))
+
+    def _wider(self, request: Request) -> Entry | None:
+        """Return an entry that is too old and covers a request, if it is soon to be asked for anyway.
+
+        Who asks for all of a table again and again and for parts of it in between is better served by reading all.
+        """
+        asked_since_us = self.now_us - WIDER_BOUNDS * self.staleness.max_us
+
+        def is_wanted(entry: Entry) -> bool:
+            asked_us = self.shelf.asked_at(entry.request)
+            return entry.cost <= WIDER_REQUESTS_MAX and asked_us is not None and asked_us >= asked_since_us
+
+        wider = [entry for entry in self.shelf.index.covering(request) if is_wanted(entry)]
+        entry = max(wider, key=lambda entry: entry.row_count, default=None)
+        if entry is None or entry.request.scan == request.scan or not self._fits(entry.request, request):
+            return None
+        return entry
+
+    async def _fetched(self, scan: Scan, upstream: _Upstream, *, keep: bool) -> Answer:
+        fetched = await upstream.fetch(scan)
         answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
         if fetched.error is not None or fetched.truncated is not None:
-            return replace(answer, not_kept="it is incomplete")
-        reason = await self.shelf.keep(request_of(scan), fetched_us, fetched.requests, fetched.batches)
+            return replace(answer, not_kept="it is incomplete" if keep else None)
+        reason = await self.shelf.keep(request_of(scan), self.now_us, fetched) if keep else None
         return replace(answer, not_kept=reason)
 
     def _divided(self, scan: Scan, oldest_us: int) -> _Division:
@@ -293,6 +255,9 @@ class ShelfReading:
         if whole is not None and self._fits(whole.request, request):
             return _Division(parts=(_Part(entry=whole),), left=None)
         for column, values, is_key in listed_columns(scan) if scan.limit is None else ():
+            # Rows stay with their keys. What else changes may put a row into two parts of different age, or into none.
+            if not is_key and column not in self.table.primary_key:
+                continue
             if len(values) < 2 or not self._tells(request, {column, *scan.keys}):
                 continue
             found: dict[str, tuple[Entry, list[Value]]] = {}
@@ -352,9 +317,9 @@ class ShelfReading:
 class Unkept:
     """A reading without anything kept; implements `model.freshness.Reading`."""
 
-    reason: str
+    reason: str | None
 
-    async def read(self, scan: Scan, fetch: Fetch) -> Answer:
+    async def read(self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None) -> Answer:  # noqa: ARG002 - its own
         """Fetch everything."""
         fetched = await fetch(scan)
         return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error, not_kept=self.reason)
@@ -362,6 +327,29 @@ class Unkept:
     def peek(self, scan: Scan) -> Answer | None:  # noqa: ARG002 - the protocol's signature
         """Say that nothing would answer."""
         return None
+
+
+def _is_worth_asking(entry: Entry, scan: Scan) -> bool:
+    return entry.steps > 0 and (entry.request.scan == scan or entry.steps <= STEPS_FOR_LESS_MAX)
+
+
+def _with_parts(division: _Division, scan: Scan, parts: Sequence[_Part]) -> _Division:
+    """Return a division of which only some parts hold; the values of the others are missing, too."""
+    if len(parts) == len(division.parts):
+        return replace(division, parts=tuple(parts))
+    held = {value for part in parts for value in part.values}
+    lost = [value for part in division.parts for value in part.values if value not in held]
+    if not lost or not parts:
+        return _Division(parts=(), left=scan)
+    missing = (*division.missing, *lost)
+    is_key = division.column in scan.keys
+    left = with_list(scan, division.column, missing, is_key=is_key)
+    return _Division(parts=tuple(parts), left=left, column=division.column, missing=missing)
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _conformed(batches: Sequence[pa.RecordBatch], scan: Scan, table: Table) -> tuple[pa.RecordBatch, ...] | None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from connectors.sdk.errors import ConnectorError
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
+from connectors.sdk.trail import Step
 from omnisql_server.errors import OmniSQLError
 
 DURATION = r"\d{1,9}\s*(us|ms|s|min|h|d)?"
@@ -92,17 +93,21 @@ class Fetched:
     """What a source gave for one scan.
 
     `truncated` says why the source will not give the rest, `error` what ended the reading early: either way the rows
-    are not all there are. `requests` were made for it.
+    are not all there are. `requests` were made for it. `steps` are those that can confirm all of it, none where that
+    cannot be done.
     """
 
     batches: tuple[pa.RecordBatch, ...]
     requests: int = 0
     truncated: str | None = None
     error: ConnectorError | None = None
+    steps: tuple[Step, ...] = ()
 
 
 Fetch = Callable[[Scan], Awaitable[Fetched]]
 """Asks the source for one scan; a failure of the source is in the answer, anything else is raised."""
+Confirm = Callable[[tuple[Step, ...]], Awaitable[bool]]
+"""Asks the source whether what it gave for some steps still stands; raises a ConnectorError when it cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +116,16 @@ class Answer:
 
     `age_us` is the age of the oldest of them when the statement began to read, 0 where the source was asked for all.
     `hits` counts entries used, `saved` the requests that were made when they were filled. `shared` says that another
-    statement's fetch was waited for. `stale` says that the source failed and older rows stand in. `not_kept` says why
-    what was fetched is not kept.
+    statement's fetch was waited for. `confirmed` counts the entries among those used that the source was asked about
+    and said to be unchanged. `stale` says that the source failed and older rows stand in. `not_kept` says why what was
+    fetched is not kept.
     """
 
     batches: tuple[pa.RecordBatch, ...]
     age_us: int = 0
     hits: int = 0
     saved: int = 0
+    confirmed: int = 0
     shared: bool = False
     stale: bool = False
     truncated: str | None = None
@@ -129,8 +136,8 @@ class Answer:
 class Reading(Protocol):
     """One statement's reading of one API table, at one moment."""
 
-    async def read(self, scan: Scan, fetch: Fetch) -> Answer:
-        """Answer a scan from what is kept, from a fetch under way, or by `fetch`."""
+    async def read(self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None) -> Answer:
+        """Answer a scan from what is kept, from a fetch under way, by what is kept and confirmed, or by `fetch`."""
 
     def peek(self, scan: Scan) -> Answer | None:
         """Say what would answer a scan now, without its rows; None when all of it would be fetched."""

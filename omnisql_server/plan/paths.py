@@ -11,7 +11,7 @@ from connectors.sdk.scan import Operator, Predicate, Value
 from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
 from omnisql_server.errors import KeyColumnRequired, LimitExceeded
 from omnisql_server.model.plan import NotPushed, Pushed
-from omnisql_server.model.statistics import NO_STATISTICS, Statistic, TableStatistics, shape_of
+from omnisql_server.model.statistics import NO_STATISTICS, Shape, Statistic, TableStatistics, literal_shapes, shape_of
 from omnisql_server.plan.cost import RequestCost
 from omnisql_server.plan.domains import Wanted
 from omnisql_server.plan.estimate import estimate_rows
@@ -136,8 +136,12 @@ def _evaluate(
 ) -> ChosenPath:
     keys = _combinations(path, relation_name, wanted, combinations_max)
     pushed, not_pushed, empty = _push_all(path, wanted)
-    estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, (entry.predicate for entry in pushed)))
+    predicates = [entry.predicate for entry in pushed]
     deferred = tuple(key for key in path.keys if key not in _given(wanted))
+    literals: tuple[Shape, ...] = ()
+    if known.literals:
+        literals = literal_shapes(known.salt, path.keys, only_combination(path, keys, deferred), predicates)
+    estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, predicates), literals)
     bound = 1 if path.single or path.counts else None
     if path.rows_max is not None and not path.single:
         bound = ceil(path.rows_max / path.page_rows_max)
@@ -157,6 +161,13 @@ def _evaluate(
         empty=empty,
     )
     return replace(chosen, calls_expected=calls_expected(chosen))
+
+
+def only_combination(
+    path: AccessPath, keys: Sequence[Mapping[str, Value]], deferred: Sequence[str]
+) -> Mapping[str, Value] | None:
+    """Return the values of the keys where there is one for each, and all are known."""
+    return keys[0] if len(keys) == 1 and not deferred and batch_size(path, keys[0]) == 1 else None
 
 
 def calls_expected(chosen: ChosenPath, rows_max: int | None = None) -> int:

@@ -184,8 +184,8 @@ def _identity(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 async def _read(connection: Connection, table: Table, scan: Scan, context: FetchContext) -> tuple[Rows, str | None]:
     rows: Rows = []
-    # They travel as text, and compare as numbers.
-    numbers = [name for name in scan.columns if table.column(name).type_name == "numeric"]
+    # Arrow carries them as text; PostgreSQL compares them as numbers.
+    numerics = [name for name in scan.columns if table.column(name).type_name == "numeric"]
     truncated = None
     pages: Any = connection.fetch(scan, context)
     async with aclosing(pages) as opened:
@@ -193,6 +193,6 @@ async def _read(connection: Connection, table: Table, scan: Scan, context: Fetch
         async for page in opened:
             rows += page.rows.to_pylist()
             truncated = truncated or page.truncated
-    for row in rows:
-        row |= {name: Decimal(row[name]) for name in numbers if row[name] is not None}
+    for row in rows if numerics else ():
+        row |= {name: Decimal(row[name]) for name in numerics if row[name] is not None}
     return rows, truncated

@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 import pyarrow as pa
@@ -17,9 +18,11 @@ from connectors.sdk.connector import FetchContext, RequestRecord, Source
 from connectors.sdk.errors import ConnectorError, RateLimited, Retryable
 from connectors.sdk.grades import EXACT, SUPERSET
 from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan, SortKey
 from connectors.sdk.table import AccessPath, Column, Table
 from connectors.sdk.testing.reference import holds
+from connectors.sdk.trail import Step, Trail
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, fetch
 from omnisql_server.freshness.cache import Shared, TenantCache
 from omnisql_server.freshness.flight import Flights
@@ -62,6 +65,7 @@ BATCHED = replace(
         ),
     ),
 )
+REVALIDATED = replace(TABLE, revalidates=True)
 RELATION = Relation(
     oid=1,
     schema="s",
@@ -86,8 +90,13 @@ class FakeSource:
     rows: Rows = field(default_factory=dict)
     fault: ConnectorError | None = None
     truncated: str | None = None
+    truncated_by: tuple[Predicate, ...] | None = None
+    """The conditions of the only request that is truncated, None for all."""
     requests: int = 0
     log: list[Scan] = field(default_factory=list)
+    confirmed: int = 0
+    changed: int = 0
+    scans: dict[str, Scan] = field(default_factory=dict)
     gate: asyncio.Event | None = None
 
     def visible(self, sees_private: bool) -> list[Row]:
@@ -96,7 +105,10 @@ class FakeSource:
 
 @dataclass(slots=True, kw_only=True)
 class FakeConnection:
-    """What one credential sees of it; ranges are evaluated loosely, as a superset may be."""
+    """What one credential sees of it; ranges are evaluated loosely, as a superset may be.
+
+    Each reading has two pages; a page's entity tag stands for its rows.
+    """
 
     source: FakeSource
     sees_private: bool
@@ -105,15 +117,42 @@ class FakeConnection:
         source = self.source
         source.requests += 1
         source.log.append(scan)
-        rows = source.visible(self.sees_private)
-        fault, truncated = source.fault, source.truncated
-        context.meter.request(
-            RequestRecord(
-                method="GET", template="", status=200, duration_ms=1, bytes_received=1, attempt=1, revalidated=False
-            )
-        )
+        pages = self._pages(scan)
+        fault = source.fault
+        truncated = source.truncated if source.truncated_by in (None, scan.predicates) else None
+        context.meter.request(_record(200))
         if source.gate is not None:
             await source.gate.wait()
+        if context.trail is not None:
+            source.scans[repr(scan)] = scan
+            for number, page in enumerate(pages):
+                _note(context.trail, f"{number} {scan!r}", page)
+        yield Page(rows=_batch(pages[0], scan.columns))
+        if fault is not None:
+            raise fault
+        if truncated is not None:
+            yield Page(rows=_batch([], scan.columns), truncated=truncated)
+            return
+        yield Page(rows=_batch(pages[1], scan.columns))
+
+    async def confirm(self, steps: Sequence[Step], context: FetchContext) -> bool:
+        source = self.source
+        if source.gate is not None:
+            await source.gate.wait()
+        for at, step in enumerate(steps):
+            if source.fault is not None and at > 0:
+                raise source.fault
+            number, _, place = step.url.partition(" ")
+            stands = _tag(self._pages(source.scans[place])[int(number)]) == step.etag
+            context.meter.request(_record(304 if stands else 200))
+            source.confirmed += stands
+            source.changed += not stands
+            if not stands:
+                return False
+        return True
+
+    def _pages(self, scan: Scan) -> tuple[list[Row], list[Row]]:
+        rows = self.source.visible(self.sees_private)
         for name, value in scan.keys.items():
             rows = [row for row in rows if row[name] in (value if isinstance(value, tuple) else (value,))]
         rows = [row for row in rows if all(_loosely(row, predicate) for predicate in scan.predicates)]
@@ -121,19 +160,34 @@ class FakeConnection:
             rows.sort(key=lambda row: row[key.column], reverse=key.direction is Direction.DESC)
         rows = rows[: scan.limit]
         half = len(rows) // 2
-        yield Page(rows=_batch(rows[:half], scan.columns))
-        if fault is not None:
-            raise fault
-        if truncated is not None:
-            yield Page(rows=_batch([], scan.columns), truncated=truncated)
-            return
-        yield Page(rows=_batch(rows[half:], scan.columns))
+        return rows[:half], rows[half:]
 
     async def check(self) -> str:
         return "fake"
 
     async def disconnect(self) -> None:
         return
+
+
+def _record(status: int) -> RequestRecord:
+    return RequestRecord(
+        method="GET",
+        template="",
+        status=status,
+        duration_ms=1,
+        bytes_received=1,
+        attempt=1,
+        revalidated=status == 304,
+    )
+
+
+def _tag(page: list[Row]) -> str:
+    return blake2b(repr(page).encode()).hexdigest()
+
+
+def _note(trail: Trail, url: str, page: list[Row]) -> None:
+    request = Request(template="", path="")
+    trail.note(request, Response(status=200, headers={"etag": _tag(page)}, body=None, url=url))
 
 
 def _loosely(row: Row, predicate: Predicate) -> bool:

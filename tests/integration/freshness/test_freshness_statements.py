@@ -116,6 +116,21 @@ def test_explain_tells_what_would_be_answered(ana: psycopg.Connection) -> None:
     assert plan[0]["Plan"]["Plans"][0]["Actual Cache Hits"] == 1
 
 
+def test_zero_asks_whether_what_is_kept_has_changed(server: DemoServer, ana: psycopg.Connection) -> None:
+    fresh = ana.execute(COUNT.replace("SELECT", "SELECT /*+ max_staleness(5 min) */")).fetchall()
+    pages = len(server.github.requests())
+    explained = "\n".join(row[0] for row in ana.execute(f"EXPLAIN {COUNT}").fetchall())
+    assert "Cache: the source is asked whether what is kept of 1 of 1 requests has changed" in explained
+    assert ana.execute(COUNT).fetchall() == fresh
+    asked = server.github.requests()[pages:]
+    assert [each["status"] for each in asked] == [304] * pages
+    (report,) = ana.execute("SELECT requests, revalidated, cache_note, age_ms FROM omnisql.last_query_sources")
+    assert report == (pages, pages, "1 of 1 earlier answers confirmed by the source", 0)
+    analyzed = "\n".join(row[0] for row in ana.execute(f"EXPLAIN ANALYZE {COUNT}").fetchall())
+    assert f"Requests: {pages} made, {pages} of them answered by 304" in analyzed
+    assert "1 of 1 earlier answers confirmed by the source" in analyzed
+
+
 def test_sessions_at_once_on_a_cold_table_make_one_fetch(server: DemoServer) -> None:
     gate, answers = threading.Barrier(SESSIONS), []
 
