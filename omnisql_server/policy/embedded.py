@@ -20,7 +20,7 @@ STEPS_EXCEEDED = "maximum instruction limit"
 """What regorus says when an evaluation takes more steps than it allows, 25,000 in version 0.13."""
 STEPS_EXPECTED_MAX = 16_000
 COLUMN_STEPS = 32
-"""Steps for a pattern and a column, measured: a question is divided before it fails, which takes a hundred times longer."""
+"""Steps for a pattern and a column, measured: questions are divided before they fail, which takes far longer."""
 
 
 class EmbeddedEngine:
