@@ -17,11 +17,6 @@ from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
 from omnisql_server.introspection.state import IntrospectionState
 from omnisql_server.model.statistics import StatisticRow
 
-SECRET_OPTIONS = frozenset(
-    option.name for connector in all_connectors() for option in connector.options if option.secret
-)
-"""No server has these options; should one be given there by mistake, it is still not shown."""
-
 _GRADES = (Grade.EXACT, Grade.SUPERSET, Grade.NONE)
 
 
@@ -31,11 +26,13 @@ def introspection_rows(table_name: str, state: IntrospectionState) -> list[Row]:
 
 
 def _source_rows(state: IntrospectionState) -> list[Row]:
+    # No server has such an option; should one be given there by mistake, it is still not shown.
+    secret = {option.name for connector in all_connectors() for option in connector.options if option.secret}
     return [
         {
             "source": server.name,
             "connector": server.wrapper,
-            "options": {name: value for name, value in server.options.items() if name not in SECRET_OPTIONS},
+            "options": {name: value for name, value in server.options.items() if name not in secret},
             "table_count": sum(relation.server == server.name for relation, _ in state.relations),
         }
         for server in state.servers
