@@ -132,7 +132,7 @@ class SessionBackend:
             rows_max = STREAM_FIRST_ROWS
             while True:
                 execute = Execute(portal=name, rows_max=rows_max)
-                self._link.send(execute.encode(), exchange.expect(EXECUTE_ENDS, frames))
+                self._link.send(execute.encode(), exchange.expect_command(frames))
                 await self._finish(exchange)
                 rows = [frame.data for frame in frames if frame.kind == b"D"]
                 suspended = frames[-1].kind == b"s"
