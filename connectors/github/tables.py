@@ -6,14 +6,17 @@ whole seconds: both are supersets of what PostgreSQL means.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connectors.github import columns
 from connectors.sdk.grades import SUPERSET, Operators, at_least, equals, exact_among, ranges, when
 from connectors.sdk.scan import Direction, Operator, Value
-from connectors.sdk.table import AccessPath, Column, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Table
 
 BOTH = frozenset({Direction.ASC, Direction.DESC})
 REPOSITORY = ("owner", "repo")
 RUNS_FILTERED_MAX = 1000
+REPOSITORIES_COUNTED_MAX = 50
 RUN_STATUSES = frozenset({"completed", "in_progress", "queued", "requested", "waiting", "pending"})
 RUN_CONCLUSIONS = frozenset(
     {"action_required", "cancelled", "failure", "neutral", "skipped", "stale", "success", "timed_out"}
@@ -51,6 +54,19 @@ ISSUE_OPERATORS: dict[str, Operators] = {
 
 def _all(declared: tuple[Column, ...]) -> frozenset[str]:
     return frozenset(column.name for column in declared)
+
+
+def _counted(*columns: str) -> AccessPath:
+    """Return the path that counts rows by state, which is all that some statements need."""
+    return AccessPath(
+        name="counted",
+        request="POST /graphql, totalCount",
+        keys=REPOSITORY,
+        batch="repo",
+        batch_keys_max=REPOSITORIES_COUNTED_MAX,
+        columns=frozenset({*REPOSITORY, "state", *columns}),
+        counts=True,
+    )
 
 
 REPOSITORIES = Table(
@@ -94,6 +110,7 @@ ISSUES = Table(
             keys=(*REPOSITORY, "number"),
             single=True,
         ),
+        _counted("is_pull_request"),
         AccessPath(
             name="by_repository",
             request="GET /repos/{owner}/{repo}/issues",
@@ -101,6 +118,8 @@ ISSUES = Table(
             operators=ISSUE_OPERATORS,
             order={"created_at": BOTH, "updated_at": BOTH, "comments": BOTH},
             parallel=True,
+            # `since`; a deleted or transferred issue, or a label's new name, moves no time.
+            delta=Delta(column="updated_at"),
         ),
     ),
 )
@@ -119,6 +138,7 @@ PULL_REQUESTS = Table(
             single=True,
             columns=_all(columns.PULL_REQUESTS),
         ),
+        _counted(),
         AccessPath(
             name="by_repository",
             request="GET /repos/{owner}/{repo}/pulls",
@@ -130,6 +150,7 @@ PULL_REQUESTS = Table(
             },
             order={"created_at": BOTH, "updated_at": BOTH},
             parallel=True,
+            delta=Delta(column="updated_at"),
         ),
     ),
 )
@@ -155,6 +176,7 @@ ISSUE_COMMENTS = Table(
             operators={"updated_at": at_least()},
             order={"created_at": BOTH, "updated_at": BOTH},
             parallel=True,
+            delta=Delta(column="updated_at"),
         ),
     ),
 )
@@ -257,14 +279,19 @@ LABELS = Table(
     ),
 )
 
-TABLES = (
-    REPOSITORIES,
-    ISSUES,
-    PULL_REQUESTS,
-    ISSUE_COMMENTS,
-    COMMITS,
-    RELEASES,
-    WORKFLOW_RUNS,
-    ORG_MEMBERS,
-    LABELS,
+TABLES = tuple(
+    # GitHub's entity tags change with what they stand for, and a 304 does not count against the primary rate limit:
+    # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+    replace(table, revalidates=True)
+    for table in (
+        REPOSITORIES,
+        ISSUES,
+        PULL_REQUESTS,
+        ISSUE_COMMENTS,
+        COMMITS,
+        RELEASES,
+        WORKFLOW_RUNS,
+        ORG_MEMBERS,
+        LABELS,
+    )
 )

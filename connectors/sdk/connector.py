@@ -8,6 +8,7 @@ from typing import Protocol
 
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import Table
+from connectors.sdk.trail import Trail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +90,15 @@ class Limiter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchContext:
-    """What a fetch may use: its meter, the source's limiter, and how long it may take in seconds."""
+    """What a fetch may use: its meter, the source's limiter, and how long it may take in seconds.
+
+    `trail`, if given, is told what the answers came from, so that the source can confirm them later.
+    """
 
     meter: Meter
     limiter: Limiter
     timeout_s: float = 300.0
+    trail: Trail | None = None
 
 
 class Connection(Protocol):

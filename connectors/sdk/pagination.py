@@ -143,10 +143,21 @@ async def _next_link(reader: Reader, request: Request, response: Response) -> st
     the body would hide that page.
     """
     following = links(response.headers.get("link", "")).get("next")
-    if following is not None or not response.revalidated or not _is_full(response):
+    if following is not None or not _is_full(response):
         return following
+    if not response.revalidated:
+        _leave_open(reader, response)
+        return None
     again = await reader.send(replace(request, url=response.url, conditional=False))
-    return links(again.headers.get("link", "")).get("next")
+    following = links(again.headers.get("link", "")).get("next")
+    if following is None:
+        _leave_open(reader, again)
+    return following
+
+
+def _leave_open(reader: Reader, response: Response) -> None:
+    if reader.context.trail is not None:
+        reader.context.trail.leave_open(response)
 
 
 def _is_full(response: Response) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import Protocol
 
 from connectors.sdk.connector import QuotaObserved
 
@@ -25,7 +26,15 @@ class ResetFormat(StrEnum):
     EPOCH_S = "epoch_s"
     EPOCH_MS = "epoch_ms"
     SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
     ISO = "iso"
+
+
+class QuotaReader(Protocol):
+    """Reads from the headers of an answer, whose names are in lower case, what they tell of a quota."""
+
+    def read(self, headers: Mapping[str, str], *, bucket: str, now_s: float) -> QuotaObserved | None:
+        """Return what the headers tell, None when they tell nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +100,12 @@ def _reset_s(text: str | None, form: ResetFormat, now_s: float) -> float | None:
     number = _number(text)
     if number is None:
         return None
-    absolute = {ResetFormat.EPOCH_S: number, ResetFormat.EPOCH_MS: number / 1000.0, ResetFormat.SECONDS: now_s + number}
+    absolute = {
+        ResetFormat.EPOCH_S: number,
+        ResetFormat.EPOCH_MS: number / 1000.0,
+        ResetFormat.SECONDS: now_s + number,
+        ResetFormat.MILLISECONDS: now_s + number / 1000.0,
+    }
     return _bounded(absolute[form] - now_s)
 
 

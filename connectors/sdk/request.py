@@ -22,7 +22,8 @@ class Request:
     `template` is the path with `{names}` in place of values; `path` is the same, filled and percent-encoded, relative
     to the base URL. `url` overrides path and parameters by an absolute URL that the API itself gave (a next link). A
     status in `empty_statuses` means that no row matches. `conditional` lets the answer be kept with its ETag. `bucket`
-    names the rate limit that pays `cost` units.
+    names the rate limit that pays `cost` units. `etag` or `modified`, if given, are the validators of an answer whose
+    body is not wanted again: the answer is a 304 without one, or a new one.
     """
 
     template: str
@@ -36,6 +37,13 @@ class Request:
     cost: float = 1.0
     empty_statuses: frozenset[int] = frozenset()
     conditional: bool = True
+    etag: str = ""
+    modified: str = ""
+
+    @property
+    def confirms(self) -> bool:
+        """Say whether a 304 is all that is hoped for."""
+        return bool(self.etag or self.modified)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,18 +63,37 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """How a path is asked for what has changed: by a lower bound on `column`, the source's own time of last change.
+
+    The bound alone must be a request that the path takes. `overlap_s` is how much earlier than the source's own clock
+    is asked, because its index may lag behind it. `keeps` names columns that rows hardly ever change, conditions on
+    which are sent with the bound; others are not, because a row that does not meet them any more has to be told.
+    `is_complete` says that every change of a row moves its time, and that no row is ever deleted, moved or hidden:
+    without it, all is read again now and then.
+    """
+
+    column: str
+    overlap_s: float = 60.0
+    keeps: tuple[str, ...] = ()
+    is_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPath:
     """One way to read a table.
 
     `keys` are columns that each need one equality value (`owner`, `repo`); a list of values is read by one scan per
     combination. `operators` maps a column to what can be pushed on it. `order` maps a column to the directions in
     which the API sorts exactly as PostgreSQL does, null placement included, up to `order_keys_max` keys at once.
-    `page_rows_max` is the largest page.
+    `page_rows_max` is the largest page; where nothing but `bare_columns` is wanted it is `bare_page_rows_max`.
     `batch` names the one key column whose values may be sent many at a time, `batch_keys_max` how many. `single` says
     that a combination of keys, each value of a batched one, matches one row at most. `parallel` says that pages after
     the first can be read at once. `rows_max` is the API's own cap on a result, None when it has none: a path with one
-    must report truncation. `columns` are those it can fill, None for all that need no hydrate. `request` describes the
-    request for people.
+    must report truncation. `columns` are those it can fill, None for all that need no hydrate. `counts` says that one
+    request tells how many rows there are of each kind (`connectors.sdk.counted`), whatever their number; what it counts
+    must be exactly what a listing would give. `request` describes the request for people. `delta` says
+    how changes are asked for, None where they cannot be.
     """
 
     name: str
@@ -84,12 +103,16 @@ class AccessPath:
     order: Mapping[str, frozenset[Direction]] = field(default_factory=dict)
     order_keys_max: int = 1
     page_rows_max: int = 100
+    bare_columns: frozenset[str] = frozenset()
+    bare_page_rows_max: int = 100
     batch: str | None = None
     batch_keys_max: int = 1
     single: bool = False
     parallel: bool = False
     rows_max: int | None = None
     columns: frozenset[str] | None = None
+    counts: bool = False
+    delta: Delta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +121,8 @@ class Table:
 
     `rows_expected` is the planner's prior for the rows of one combination of keys when nothing is known yet.
     `size_request` describes the requests that tell how many rows there are (`connectors.sdk.sizes`), empty when none
-    does.
+    does. `revalidates` says that a validator of every answer changes whenever a row in it does, and that a 304 costs
+    less than an answer: its connection is `connectors.sdk.confirm.Confirming`.
     """
 
     name: str
@@ -108,6 +132,7 @@ class Table:
     access_paths: tuple[AccessPath, ...]
     rows_expected: int = 1000
     size_request: str = ""
+    revalidates: bool = False
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -118,7 +143,8 @@ class Table:
                 raise ManifestInvalid(message=f"column {self.name}.{column.name} has unknown type {column.type_name}")
         known = set(names)
         for path in self.access_paths:
-            used = {*path.keys, *path.operators, *path.order, *(path.columns or ())}
+            delta = () if path.delta is None else (path.delta.column,)
+            used = {*path.keys, *path.operators, *path.order, *(path.columns or ()), *delta}
             if unknown := used - known:
                 raise ManifestInvalid(
                     message=f"access path {self.name}.{path.name} names unknown columns {sorted(unknown)}"

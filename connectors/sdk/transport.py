@@ -22,9 +22,9 @@ from yarl import URL
 from connectors.sdk.auth import Authenticator, TokenAnswer
 from connectors.sdk.conditional import BodyStore, KeptBody, Key
 from connectors.sdk.connector import FetchContext, RequestRecord
-from connectors.sdk.errors import CredentialsRejected, Fatal, RateLimited, Retryable
+from connectors.sdk.errors import CredentialsRejected, EmptyResult, Fatal, RateLimited, Retryable
 from connectors.sdk.outbound import Way
-from connectors.sdk.quota import QuotaHeaders
+from connectors.sdk.quota import QuotaReader
 from connectors.sdk.request import Request, Response
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.verdicts import Judge, Setting, timed_out, unavailable
@@ -47,7 +47,7 @@ class Transport:
         base_url: str,
         authenticator: Authenticator,
         judge: Judge,
-        quota: QuotaHeaders | None = None,
+        quota: QuotaReader | None = None,
         headers: Mapping[str, str] | None = None,
         settings: TransportSettings | None = None,
         surroundings: Surroundings | None = None,
@@ -134,21 +134,30 @@ class Transport:
             if observed is not None:
                 bucket = observed.bucket
                 await context.limiter.observe(observed)
+        if response.status == 304 and request.confirms:
+            return response
         error = self._judge(request, response, self._setting())
         if isinstance(error, RateLimited):
             raise _Refusal(limited=error, bucket=bucket)
+        if context.trail is not None and isinstance(error, EmptyResult | Fatal):
+            context.trail.break_off()
         if error is not None:
             raise error
+        if context.trail is not None:
+            context.trail.note(request, response)
         return response
 
     async def _exchange(
         self, request: Request, url: URL, context: FetchContext, attempt: int, authorization: Mapping[str, str]
     ) -> Response:
         key = (request.method, str(url), request.accept)
-        kept = self._kept.get(key) if request.conditional else None
+        kept = self._kept.get(key) if request.conditional and not request.confirms else None
         headers = {**self._headers, **authorization, "Accept": request.accept}
-        if kept is not None:
-            headers["If-None-Match"] = kept.etag
+        # An entity tag says more than a time, which is not sent beside it (RFC 9110, section 13.1.3).
+        if kept is not None or request.etag:
+            headers["If-None-Match"] = request.etag if kept is None else kept.etag
+        elif request.modified:
+            headers["If-Modified-Since"] = request.modified
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         async with self._permits:
@@ -178,7 +187,7 @@ class Transport:
                     duration_ms=(time.perf_counter() - started_s) * 1000.0,
                     bytes_received=len(received.content),
                     attempt=attempt,
-                    revalidated=received.status == 304 and kept is not None,
+                    revalidated=received.status == 304 and (kept is not None or request.confirms),
                 )
             )
         return self._understood(request, key, kept, received)

@@ -188,6 +188,11 @@ def refusal(query: BoundQuery) -> str | None:
     return found or next((reason for node in tree.walk() if (reason := _refusal(node)) is not None), None)
 
 
+def expression_refusal(expression: exp.Expr) -> str | None:
+    """Say why DuckDB may not compute an expression over a relation's columns, None when it may."""
+    return next((reason for node in expression.walk() if (reason := _refusal(node)) is not None), None)
+
+
 def _refusal(node: exp.Expr) -> str | None:
     if is_proved(node):
         return None

@@ -96,9 +96,17 @@ def _extracted(node: exp.Expr, zone: str) -> exp.Expr | None:
         return call(_FAR[field], _Type.INT128, local)
     if field == "MICROSECOND":
         return call("omnisql_microsecond", _Type.INT128, local)
-    if kind is not _Type.TIMESTAMPTZ or field not in _FIELDS:
+    if field not in _FIELDS:
         return None
-    return typed(exp.Extract(this=node.this.copy(), expression=local), _Type.INT128)
+    moment = moment if kind is _Type.DATE else local
+    if field in ("YEAR", "ISOYEAR"):
+        moment = _near(moment)
+    return typed(exp.Extract(this=node.this.copy(), expression=moment.copy()), _Type.INT128)
+
+
+def _near(moment: exp.Expr) -> exp.Expr:
+    """Leave moments before the first year to PostgreSQL: it has no year 0."""
+    return call("omnisql_near", output_type(moment) or _Type.TIMESTAMP, moment)
 
 
 def _cast(node: exp.Expr, zone: str) -> exp.Expr | None:
@@ -110,6 +118,8 @@ def _cast(node: exp.Expr, zone: str) -> exp.Expr | None:
         return _moment(value, zone)
     if to.is_type(_Type.TIME) and kind in (_Type.TIMESTAMP, _Type.TIMESTAMPTZ):
         return cast(_local(value, zone), "TIME", _Type.TIME)
+    if to.is_type(_Type.TEXT, _Type.VARCHAR) and kind in (_Type.DATE, _Type.TIMESTAMP):
+        return cast(_near(value), "VARCHAR", _Type.TEXT)
     if to.is_type(_Type.TEXT, _Type.VARCHAR) and kind is _Type.TIMESTAMPTZ:
         return call("omnisql_moment_text", _Type.TEXT, value, _local(value, zone))
     return None
@@ -195,7 +205,7 @@ def _shown(node: exp.Expr, zone: str) -> exp.Expr | None:
     form = node.args["format"]
     if output_type(node.this) not in _MOMENTS or not form.is_string or _SHOWN.fullmatch(form.name) is None:
         return None
-    return native("strftime", _Type.TEXT, _local(node.this, zone), text_literal(form.name))
+    return native("strftime", _Type.TEXT, _near(_local(node.this, zone)), text_literal(form.name))
 
 
 def _named_zone(node: exp.Expr, _zone: str) -> exp.Expr | None:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
+from connectors.sdk.confirm import Confirming
 from connectors.sdk.connector import Connection, FetchContext, Limiter, RequestRecord
 from connectors.sdk.errors import ConnectorError, Fatal, SourceTimeout
 from connectors.sdk.scan import Page, Scan
+from connectors.sdk.trail import Step, Trail
 from omnisql_server.errors import LimitExceeded
-from omnisql_server.model.freshness import Answer, Fetched, Reading, ScanCache, Staleness
+from omnisql_server.fetch.budget import BudgetedLimiter, CallBudget, CallsExhausted
+from omnisql_server.fetch.own_rows import own_rows
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.observability.metrics import INSTRUMENTS
@@ -69,6 +73,9 @@ class _Tally:
     calls_saved: int = 0
     age_us: int = 0
     stale: str | None = None
+    confirmed: int = 0
+    merged: int = 0
+    full_age_us: int = 0
     notes: dict[str, None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
@@ -88,6 +95,13 @@ class _Tally:
         self.cache_hits += answer.hits
         self.calls_saved += answer.saved
         self.age_us = max(self.age_us, answer.age_us)
+        if answer.confirmed:
+            self.confirmed += answer.confirmed
+            INSTRUMENTS.cache_asked("confirmed")
+        if answer.merged:
+            self.merged += answer.merged
+            INSTRUMENTS.cache_asked("merged")
+        self.full_age_us = max(self.full_age_us, answer.full_age_us)
         if answer.shared:
             self.notes["another statement's fetch was shared"] = None
         if answer.not_kept is not None:
@@ -117,18 +131,20 @@ async def fetch(
     bounds: FetchBounds,
     *,
     partial_allowed: bool,
+    budget: CallBudget | None = None,
 ) -> tuple[FetchedScan, ...]:
     """Read all scans.
 
     Raises:
         ConnectorError: a source failed, or gave less than there is, and partial answers are not allowed.
-        LimitExceeded: a scan has more rows than the bound (54000).
+        LimitExceeded: a scan has more rows than the bound, or all of them more calls than the budget (54000).
     """
     fetching = _Fetching(
         open_source=open_source,
         bounds=bounds,
         slots=asyncio.Semaphore(bounds.concurrency_max),
         partial_allowed=partial_allowed,
+        budget=budget,
     )
     try:
         async with asyncio.TaskGroup() as group:
@@ -152,6 +168,7 @@ class _Fetching:
     bounds: FetchBounds
     slots: asyncio.Semaphore
     partial_allowed: bool
+    budget: CallBudget | None
 
     async def scan(self, plan: ScanPlan) -> FetchedScan:
         tally = _Tally(connector=plan.relation.wrapper)
@@ -159,7 +176,7 @@ class _Fetching:
         if plan.scans:
             source = await self.open_source(plan)
             reading = None
-            if source.cache is not None and source.staleness.is_used:
+            if source.cache is not None and (source.staleness.is_used or plan.table.revalidates):
                 reading = await source.cache.begin(plan.table, source.staleness)
             async with asyncio.TaskGroup() as group:
                 for scan in plan.scans:
@@ -183,13 +200,12 @@ class _Fetching:
         async def ask(scan: Scan) -> Fetched:
             return await self._read(replace(asked, scan=scan))
 
-        if reading is None:
-            fetched = await ask(asked.scan)
-            answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
-        else:
-            answer = await reading.read(asked.scan, ask)
-            tally.answered(answer)
-            INSTRUMENTS.cache_asked(_outcome(answer))
+        try:
+            answer = await self._answered(asked, reading, ask)
+        except CallsExhausted as stop:
+            if not self.partial_allowed:
+                raise
+            answer = Answer(batches=stop.batches, truncated=stop.message)
         if answer.stale:
             tally.stale = answer.error.message if answer.error is not None else ""
         elif answer.error is not None:
@@ -199,12 +215,53 @@ class _Fetching:
         tally.truncated = answer.truncated or tally.truncated
         tally.rows += sum(batch.num_rows for batch in answer.batches)
         _check_rows(asked.plan, tally.rows, self.bounds)
-        return answer.batches
+        if len(asked.plan.scans) == 1:
+            return answer.batches
+        return tuple(own_rows(asked.scan, batch) for batch in answer.batches)
+
+    async def _answered(self, asked: _Asked, reading: Reading | None, ask: Fetch) -> Answer:
+        if reading is None:
+            fetched = await ask(asked.scan)
+            return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+        answer = await reading.read(asked.scan, ask, self._confirm_for(asked))
+        asked.tally.answered(answer)
+        INSTRUMENTS.cache_asked(_outcome(answer))
+        return answer
+
+    def _confirm_for(self, asked: _Asked) -> Confirm | None:
+        """Return what asks the source whether earlier answers stand; None where the table does not say it can."""
+        connection = asked.source.connection
+        if not asked.plan.table.revalidates or not isinstance(connection, Confirming):
+            return None
+
+        async def confirm(steps: tuple[Step, ...]) -> bool:
+            context = self._context(asked, _ScanMeter(tally=asked.tally))
+            try:
+                async with self.slots, asyncio.timeout(self.bounds.timeout_s):
+                    return await connection.confirm(steps, context)
+            except TimeoutError:
+                raise self._timed_out(asked) from None
+
+        return confirm
+
+    def _context(self, asked: _Asked, meter: _ScanMeter, trail: Trail | None = None) -> FetchContext:
+        limiter = asked.source.limiter
+        if self.budget is not None:
+            limiter = BudgetedLimiter(limiter=limiter, budget=self.budget)
+        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail)
+
+    def _timed_out(self, asked: _Asked) -> SourceTimeout:
+        return SourceTimeout(
+            message=f"SOURCE_TIMEOUT: source {asked.plan.relation.server} did not finish"
+            f" in {self.bounds.timeout_s:g} s",
+            hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
+        )
 
     async def _read(self, asked: _Asked) -> Fetched:
         """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer."""
         meter = _ScanMeter(tally=asked.tally)
-        context = FetchContext(meter=meter, limiter=asked.source.limiter, timeout_s=self.bounds.timeout_s)
+        trail = Trail()
+        context = self._context(asked, meter, trail)
         batches: list[pa.RecordBatch] = []
         rows, truncated = 0, None
         failure: ConnectorError | None = None
@@ -218,16 +275,23 @@ class _Fetching:
                     truncated = page.truncated or truncated
                     _check_rows(asked.plan, asked.tally.rows + asked.tally.reading, self.bounds)
         except TimeoutError:
-            failure = SourceTimeout(
-                message=f"SOURCE_TIMEOUT: source {asked.plan.relation.server} did not finish"
-                f" in {self.bounds.timeout_s:g} s",
-                hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
-            )
+            failure = self._timed_out(asked)
+        except CallsExhausted as stop:
+            # Raised, for this statement's bound is nobody else's who waits for the same rows.
+            stop.batches = tuple(batches)
+            raise
         except ConnectorError as error:
             failure = error
         finally:
             asked.tally.reading -= rows
-        return Fetched(batches=tuple(batches), requests=meter.requests, truncated=truncated, error=failure)
+        return Fetched(
+            batches=tuple(batches),
+            requests=meter.requests,
+            truncated=truncated,
+            error=failure,
+            steps=trail.steps if asked.plan.table.revalidates else (),
+            asked_at=trail.asked_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +337,14 @@ def _pushed_text(pushed: Pushed) -> str:
     return f"{pushed.predicate.column} {pushed.predicate.operator.value} ({pushed.grade.value})"
 
 
+def _notes(tally: _Tally) -> Iterator[str]:
+    if tally.confirmed:
+        yield f"{tally.confirmed} of {tally.cache_hits} earlier answers confirmed by the source"
+    if tally.full_age_us:
+        yield f"what has changed was merged into what was read in full {tally.full_age_us / 1_000_000:.0f} s ago"
+    yield from tally.notes
+
+
 def _report(plan: ScanPlan, tally: _Tally) -> SourceReport:
     return SourceReport(
         scan_name=plan.scan_name,
@@ -299,5 +371,5 @@ def _report(plan: ScanPlan, tally: _Tally) -> SourceReport:
         calls_saved=tally.calls_saved,
         age_ms=tally.age_us / 1000,
         stale=tally.stale,
-        cache_note="; ".join(tally.notes) or None,
+        cache_note="; ".join(_notes(tally)) or None,
     )

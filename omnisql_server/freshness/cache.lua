@@ -5,11 +5,13 @@
 -- ARGV     operation, shelf, microseconds that a test's clock is ahead, then by operation:
 --   look    generation and number known; then pairs of entry and hits to count
 --           -> {now, generation, number, {entry, description, ...}}
---   put     entry, description, rows, fetched, cost, bytes, kept for (us), bytes at most, tenant; then entries to drop
+--   put     entry, description, rows, fetched, cost, bytes, kept for (us), bytes at most, tenant, steps; then entries
+--           to drop
 --           -> 1, or 0 when there is no room or the shelf was emptied since
+--   confirm entry, description, fetched, kept for (us)  -> 1, or 0 when it is gone
 --   list    -> {now, {entry, description, hits, ...}}
 --   drop    entries; none empties the shelf and refuses what was fetched before
---   leave   tenant: everything of it
+--   leave   tenant, milliseconds: everything of it, and nothing more of it is put here for that long
 local tag, operation, shelf = KEYS[1], ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2] + tonumber(ARGV[3])
@@ -30,6 +32,7 @@ local function remove(place)
   redis.call('HDEL', key('entries', own), entry)
   redis.call('ZREM', key('order', own), entry)
   redis.call('DEL', key('rows', place))
+  redis.call('DEL', key('steps', place))
 end
 
 local function empty(own)
@@ -74,11 +77,11 @@ elseif operation == 'put' then
   local entry, description, rows, fetched = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
   local cost, size, kept, bound, tenant = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
   local place = shelf .. '/' .. entry
-  if size > bound then return 0 end
+  if size > bound or redis.call('EXISTS', key('gone', tenant)) == 1 then return 0 end
   if redis.call('HSETNX', key('shelf', shelf), 'generation', ARGV[7]) == 0 then
     if fetched < tonumber(redis.call('HGET', key('shelf', shelf), 'generation')) then return 0 end
   end
-  for at = 13, #ARGV do remove(shelf .. '/' .. ARGV[at]) end
+  for at = 14, #ARGV do remove(shelf .. '/' .. ARGV[at]) end
   while tonumber(redis.call('HGET', key('total'), 'bytes') or '0') + size > bound do
     local last = redis.call('ZPOPMIN', key('rank'))
     if #last == 0 then break end
@@ -90,11 +93,20 @@ elseif operation == 'put' then
   redis.call('HSET', key('entries', shelf), entry, description)
   redis.call('ZADD', key('order', shelf), number, entry)
   redis.call('SET', key('rows', place), rows)
+  if ARGV[13] ~= '' then redis.call('SET', key('steps', place), ARGV[13]) end
   redis.call('HSET', key('size'), place, whole(size))
   redis.call('HSET', key('cost'), place, cost)
   redis.call('ZADD', key('due'), whole(now + kept), place)
   redis.call('HINCRBY', key('total'), 'bytes', whole(size))
   rank(place)
+  return 1
+elseif operation == 'confirm' then
+  local entry, place = ARGV[4], shelf .. '/' .. ARGV[4]
+  if redis.call('HEXISTS', key('size'), place) == 0 then return 0 end
+  -- A new number: whoever looks next is told of it.
+  redis.call('ZADD', key('order', shelf), redis.call('HINCRBY', key('shelf', shelf), 'number', 1), entry)
+  redis.call('HSET', key('entries', shelf), entry, ARGV[5])
+  redis.call('ZADD', key('due'), whole(now + tonumber(ARGV[7])), place)
   return 1
 elseif operation == 'list' then
   local found = {}
@@ -117,6 +129,7 @@ elseif operation == 'leave' then
     redis.call('DEL', key('shelf', own))
   end
   redis.call('DEL', key('tenant', shelf))
+  redis.call('SET', key('gone', shelf), '1', 'PX', ARGV[4])
   return 1
 end
 return redis.error_reply('unknown operation')

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from uuid import UUID
 
 import structlog
 
@@ -18,7 +19,8 @@ from connectors.sdk.table import Table
 from omnisql_server.freshness.entries import Entry, Seal, Spoiled, described, seal_of
 from omnisql_server.freshness.flight import Flights
 from omnisql_server.freshness.index import Index
-from omnisql_server.freshness.reading import Shelf, ShelfReading, Unkept
+from omnisql_server.freshness.reading import ShelfReading, Unkept
+from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.freshness.store import Store
 from omnisql_server.freshness.tier import Tier
 from omnisql_server.limits.valkey import VALKEY_ERRORS, Valkey
@@ -55,6 +57,15 @@ def shared_cache(client: Valkey, settings: FreshnessSettings) -> Shared:
     )
 
 
+async def forget_tenant(client: Valkey, tenant: UUID) -> None:
+    """Take everything out of Valkey that is kept of a deleted tenant's rows; what servers hold of it they never give.
+
+    Raises one of `VALKEY_ERRORS` when Valkey does not answer: nothing may be forgotten then, and what is left ends
+    after `freshness.kept_s`. To call it again is harmless.
+    """
+    await Store(client, bytes_max=0, kept_us=0).leave(tenant.hex)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """One entry for people: what `omnisql.cache` shows."""
@@ -79,6 +90,7 @@ class TenantCache:
         self._tenant = tenant
         self._data_key = data_key
         self._clock = clock
+        self._key = b""
         self._seal: Seal | None = None
         self._shelves: dict[str, Shelf] = {}
         self._given_up_until_s = 0.0
@@ -89,8 +101,10 @@ class TenantCache:
 
     async def shelf(self, source: Source, table: Table) -> Shelf:
         """Return the shelf of a table."""
-        if self._seal is None:
-            self._seal = seal_of(await self._data_key())
+        # Asked for each time: when a key may be held no longer, or is destroyed, its rows are not read any more.
+        key = await self._data_key()
+        if self._seal is None or key != self._key:
+            self._key, self._seal = key, seal_of(key)
         name = f"{self._tenant}/{self._seal.name(*_identity(source, table))}"
         shelf = self._shelves.get(name)
         if shelf is None:
@@ -103,8 +117,10 @@ class TenantCache:
 
     async def begin(self, source: Source, table: Table, staleness: Staleness) -> Reading:
         """Begin to read a table; without Valkey everything is fetched."""
+        # Nobody who neither takes nor keeps anything needs to be told.
+        instead = Unkept(reason="Valkey does not answer" if staleness.is_used else None)
         if self._clock() < self._given_up_until_s:
-            return Unkept(reason="Valkey does not answer")
+            return instead
         try:
             shelf = await self.shelf(source, table)
             now_us = await shelf.look()
@@ -112,7 +128,7 @@ class TenantCache:
             self._given_up_until_s = self._clock() + GIVEN_UP_FOR_S
             INSTRUMENTS.cache_failed("look")
             _log.warning("cache_unavailable", tenant=self._tenant, error=type(error).__name__)
-            return Unkept(reason="Valkey does not answer")
+            return instead
         return ShelfReading(shelf=shelf, table=table, staleness=staleness, now_us=now_us)
 
     async def entries(self, source: Source, table: Table) -> list[Kept]:
@@ -131,6 +147,12 @@ class TenantCache:
             # Those of this process that Valkey has not been told of yet count, too.
             kept.append(Kept(entry=entry, age_us=now_us - entry.fetched_us, hits=hits + shelf.hits.get(entry_id, 0)))
         return kept
+
+    def close(self) -> None:
+        """Forget what this process holds decoded."""
+        for shelf in self._shelves.values():
+            shelf.let_go()
+        self._shelves.clear()
 
     async def drop(self, source: Source, table: Table) -> None:
         """Forget what is kept of a table under a credential, and whatever was fetched until now."""

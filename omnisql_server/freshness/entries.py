@@ -15,11 +15,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 
 from catalog.key_ring import seal, unseal
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
+from connectors.sdk.trail import Step
 from omnisql_server.freshness.domains import Request, request_of
 
 COMPRESSION = "lz4"
@@ -33,7 +35,10 @@ class Spoiled(Exception):
 class Entry:
     """One answered request. `fetched_us` is the shared clock's time before the first request was sent.
 
-    `cost` counts the requests it took, `row_count` and `size_bytes` its rows and their sealed bytes.
+    `cost` counts the requests it took, `row_count` and `size_bytes` its rows and their sealed bytes. `steps` counts the
+    requests by which its source can confirm it, 0 where it cannot. `full_us` is when all of it was read or confirmed:
+    earlier than `fetched_us` where later changes were merged into it. `changes_since` is the time of the source's own
+    clock, in ISO 8601, from which changes are not in it yet; empty where the source does not tell.
     """
 
     id: str
@@ -42,6 +47,14 @@ class Entry:
     cost: int
     row_count: int
     size_bytes: int
+    steps: int = 0
+    full_us: int
+    changes_since: str = ""
+
+    @property
+    def is_merged(self) -> bool:
+        """Say whether it is not as it was read, but changed since."""
+        return self.full_us < self.fetched_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +102,9 @@ def describe(entry: Entry) -> bytes:
             "cost": entry.cost,
             "row_count": entry.row_count,
             "size_bytes": entry.size_bytes,
+            "steps": entry.steps,
+            "full_us": entry.full_us,
+            "changes_since": entry.changes_since,
             "table": scan.table,
             "access_path": scan.access_path,
             "columns": scan.columns,
@@ -119,10 +135,13 @@ def described(entry_id: str, content: bytes) -> Entry:
             order=tuple(SortKey(column=c, direction=Direction(d)) for c, d in facts["order"]),
             limit=facts["limit"],
         )
-        counts = {name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes")}
+        changes_since = str(facts["changes_since"])
+        counts = {
+            name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes", "steps", "full_us")
+        }
     except (ValueError, KeyError, TypeError) as error:
         raise Spoiled from error
-    return Entry(id=entry_id, request=request_of(scan), **counts)
+    return Entry(id=entry_id, request=request_of(scan), changes_since=changes_since, **counts)
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> tuple[pa.RecordBatch, ...]:
@@ -159,6 +178,23 @@ def unpack(content: bytes) -> tuple[pa.RecordBatch, ...]:
     try:
         return tuple(pa.ipc.open_stream(content))
     except (pa.ArrowException, OSError) as error:
+        raise Spoiled from error
+
+
+def written_steps(steps: Sequence[Step]) -> bytes:
+    """Write the steps that confirm an entry."""
+    return msgspec.json.encode(steps)
+
+
+def read_steps(content: bytes) -> tuple[Step, ...]:
+    """Read what `written_steps` wrote.
+
+    Raises:
+        Spoiled: it did not.
+    """
+    try:
+        return msgspec.json.decode(content, type=tuple[Step, ...])
+    except msgspec.MsgspecError as error:
         raise Spoiled from error
 
 

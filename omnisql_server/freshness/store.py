@@ -15,6 +15,8 @@ from omnisql_server.limits.valkey import Valkey
 
 TAG = "omnisql:{fresh}:"
 CALL_TIMEOUT_S = 2.0
+GONE_MS = 24 * 3_600_000
+"""How long nothing is kept for a tenant that is gone; no fetch takes longer, and its identity does not come again."""
 _SCRIPT = files("omnisql_server.freshness").joinpath("cache.lua").read_text(encoding="utf-8")
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -39,6 +41,7 @@ class Sealed:
     rows: bytes
     fetched_us: int
     cost: int
+    steps: bytes = b""
 
 
 class Store:
@@ -72,9 +75,18 @@ class Store:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             return cast("bytes | None", await self._client.get(f"{TAG}rows:{shelf}/{entry}"))
 
+    async def steps(self, shelf: str, entry: str) -> bytes | None:
+        """Return the sealed steps that confirm an entry, None when there are none or it is gone."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return cast("bytes | None", await self._client.get(f"{TAG}steps:{shelf}/{entry}"))
+
+    async def confirm(self, shelf: str, entry: str, description: bytes, fetched_us: int) -> bool:
+        """Give an entry a new description, because its source confirmed it; say whether it was still there."""
+        return bool(await self._run("confirm", shelf, entry, description, fetched_us, self._kept_us))
+
     async def put(self, tenant: str, shelf: str, sealed: Sealed, superseded: Iterable[str]) -> bool:
         """Put an entry on a shelf, in the place of some; say whether it is there now."""
-        size = len(sealed.description) + len(sealed.rows)
+        size = len(sealed.description) + len(sealed.rows) + len(sealed.steps)
         bounds = (size, self._kept_us, self._bytes_max, tenant)
         answer = await self._run(
             "put",
@@ -85,6 +97,7 @@ class Store:
             sealed.fetched_us,
             sealed.cost,
             *bounds,
+            sealed.steps,
             *superseded,
         )
         return bool(answer)
@@ -100,8 +113,8 @@ class Store:
         await self._run("drop", shelf, *entries)
 
     async def leave(self, tenant: str) -> None:
-        """Take off everything that is a tenant's."""
-        await self._run("leave", tenant)
+        """Take off everything that is a tenant's, and whatever is still being fetched for it."""
+        await self._run("leave", tenant, GONE_MS)
 
     async def lock(self, name: str, token: str, lease_ms: int) -> bool:
         """Take a lock for the time of a lease, unless another holds it."""

@@ -51,6 +51,11 @@ class Tier:
         self._kept[place] = _Kept(batches=batches, size_bytes=size_bytes, cost=cost, hits=0, rank=rank)
         self.used_bytes += size_bytes
 
+    def drop_shelf(self, shelf: str) -> None:
+        """Forget the rows of all entries of a shelf."""
+        for place in [place for place in self._kept if place[0] == shelf]:
+            self.drop(place)
+
     def drop(self, place: Place) -> None:
         """Forget an entry's rows."""
         kept = self._kept.pop(place, None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sqlglot import exp
+
 from connectors.sdk.scan import Predicate, Scan
 from connectors.sdk.table import AccessPath, Grade, Table
 from omnisql_server.model.query import AuthorizedQuery, Mask, RowFilter
@@ -23,20 +25,30 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotPushed:
-    """A condition that stays here: its SQL (literals included, as the user wrote them) and the reason."""
+    """A condition that stays here: its SQL (literals included, as the user wrote them) and the reason.
+
+    `rewrite` is what could be written instead, and what that would save. `costs` is False where sending it would save
+    nothing.
+    """
 
     condition: str
     reason: str
+    rewrite: str = ""
+    costs: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeferredKey:
-    """A key column whose values are those of another scan's attribute, known once that scan was read."""
+    """A key column whose values are those of another scan's attribute, known once that scan was read.
+
+    With an `expression` they are what it gives for each row; `attribute` is its text then.
+    """
 
     column: str
     scan_name: str
     attribute: str
     relation_name: str
+    expression: exp.Expr | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import pytest
 import sqlglot
 from arena import DUCKDB, POSTGRES, Answered, Arena, Refused, same_rows
+from arena_loads import by_load
 from corpus import AREAS, CASES, Case, cases, is_ordered, shares
 
-from omnisql_server.execute import inline_values
+from omnisql_server.execute import inline_values, load
 from omnisql_server.execute.allowed import NODES
 from omnisql_server.parse.canonical import canonical
 from omnisql_server.parse.tree import _plain, parse_query
@@ -74,6 +75,21 @@ def differences(arena: Arena, area: str, engine: str, *sections: str) -> list[st
 @pytest.mark.parametrize("area", AREAS)
 def test_duckdb_answers_what_postgresql_answers(zoned: Arena, area: str) -> None:
     assert differences(zoned, area, DUCKDB, "duckdb", "falls") == []
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_rows_loaded_into_a_table_are_what_postgresql_answers(
+    arena: Arena, area: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "ROWS_MIN", 0)
+    found = []
+    for case in readable(area, "duckdb"):
+        with setting(arena, case):
+            query = arena.bind(case.sql)
+            truth = arena.by_postgres(case.sql)
+            if not same_rows(truth, by_load(arena, query), ordered=is_ordered(case.sql)):
+                found.append(case.sql)
+    assert found == []
 
 
 @pytest.mark.parametrize("area", AREAS)

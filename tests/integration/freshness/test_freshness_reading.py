@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import pytest
 from fresh_world import BATCHED, KEYED, Question, World, exhausted, on, row, unavailable, until
@@ -10,6 +11,7 @@ from fresh_world import BATCHED, KEYED, Question, World, exhausted, on, row, una
 from connectors.sdk.errors import CredentialsRejected, Fatal, Retryable
 from connectors.sdk.scan import Operator
 from connectors.sdk.table import Table
+from omnisql_server.freshness.cache import forget_tenant
 from omnisql_server.freshness.store import TAG
 from omnisql_server.model.freshness import Staleness
 
@@ -346,8 +348,30 @@ async def test_what_is_being_fetched_during_an_invalidation_is_not_kept(world: W
 async def test_a_tenant_that_leaves_leaves_nothing(world: World) -> None:
     fill(world)
     await world.read(ALL_OF_A, FIVE_MINUTES)
-    await world.shared[0].store.leave(world.tenant)
+    await forget_tenant(world.client, uuid.UUID(world.tenant))
     left = [key async for key in world.client.scan_iter(f"*{world.tenant}*")]
-    assert left == []
+    assert left == [f"{TAG}gone:{world.tenant}".encode()]
     _, asked = await world.read(ALL_OF_A, FIVE_MINUTES)
     assert asked.report.requests == 1
+
+
+async def test_what_is_being_fetched_for_a_tenant_that_leaves_is_not_kept(world: World) -> None:
+    fill(world)
+    world.source.gate = asyncio.Event()
+    reading = asyncio.create_task(world.read(ALL_OF_A, FIVE_MINUTES))
+    await until(lambda: world.source.requests == 1)
+    await forget_tenant(world.client, uuid.UUID(world.tenant))
+    world.source.gate.set()
+    await reading
+    assert [key async for key in world.client.scan_iter(f"{TAG}rows:{world.tenant}*")] == []
+
+
+async def test_a_tenant_that_is_closed_leaves_this_process(world: World) -> None:
+    fill(world)
+    await world.read(ALL_OF_A, FIVE_MINUTES)
+    tier = world.shared[0].tier
+    assert tier.used_bytes > 0
+    world.replicas[0].close()
+    assert tier.used_bytes == 0
+    _, kept = await world.read(ALL_OF_A, FIVE_MINUTES)
+    assert kept.report.cache_hits == 1

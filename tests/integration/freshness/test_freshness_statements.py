@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from demo_server import DATABASE, DemoServer
 
-COUNT = "SELECT count(*) FROM github.issues WHERE owner = 'acme' AND repo = 'web'"
+COUNT = "SELECT count(title) FROM github.issues WHERE owner = 'acme' AND repo = 'web'"
 SOURCES = "SELECT requests, cache_hits, calls_saved, stale, cache_note FROM omnisql.last_query_sources"
 SESSIONS = 24
 
@@ -94,6 +94,29 @@ def test_options_bound_a_table_and_a_server(server: DemoServer, ana: psycopg.Con
     assert requests(ana, COUNT) > 0
 
 
+def test_an_option_lets_changes_be_merged(server: DemoServer, ana: psycopg.Connection) -> None:
+    counted = "SELECT /*+ max_staleness(5 min) */ count(*), max(summary) FROM jira.issues WHERE project_key = 'WEB'"
+    at_once = counted.replace("5 min", "1 us")
+    with connect(server, "admin") as admin:
+        try:
+            admin.execute("ALTER SERVER jira OPTIONS (ADD full_read '1 h')")
+            fresh = ana.execute(counted).fetchall()
+            before = len(server.jira.requests())
+            assert before > 1
+            assert ana.execute(at_once).fetchall() == fresh
+            (asked,) = server.jira.requests()[before:]
+            assert asked["query"]["jql"][0].startswith('project = "WEB" AND updated >= ')
+            (report,) = ana.execute("SELECT cache_hits, cache_note FROM omnisql.last_query_sources").fetchall()
+            assert (report[0], report[1].startswith("what has changed was merged into")) == (1, True)
+            with pytest.raises(psycopg.errors.FdwInvalidOptionName, match="not a duration"):
+                admin.execute("ALTER FOREIGN TABLE jira.issues OPTIONS (ADD full_read 'often')")
+        finally:
+            admin.execute("ALTER SERVER jira OPTIONS (DROP full_read)")
+    before = len(server.jira.requests())
+    ana.execute(at_once)
+    assert len(server.jira.requests()) > before + 1
+
+
 def test_users_of_one_credential_share_what_policy_lets_each_see(server: DemoServer, ana: psycopg.Connection) -> None:
     all_of_them = "SELECT DISTINCT repo FROM github.issues WHERE owner = 'acme' AND repo IN ('web', 'api') ORDER BY 1"
     ana.execute("SET omnisql.max_staleness = '5 min'")
@@ -114,6 +137,21 @@ def test_explain_tells_what_would_be_answered(ana: psycopg.Connection) -> None:
     (document,) = ana.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {COUNT}").fetchone() or (None,)
     plan: Any = json.loads(document) if isinstance(document, str) else document
     assert plan[0]["Plan"]["Plans"][0]["Actual Cache Hits"] == 1
+
+
+def test_zero_asks_whether_what_is_kept_has_changed(server: DemoServer, ana: psycopg.Connection) -> None:
+    fresh = ana.execute(COUNT.replace("SELECT", "SELECT /*+ max_staleness(5 min) */")).fetchall()
+    pages = len(server.github.requests())
+    explained = "\n".join(row[0] for row in ana.execute(f"EXPLAIN {COUNT}").fetchall())
+    assert "Cache: the source is asked whether what is kept of 1 of 1 requests has changed" in explained
+    assert ana.execute(COUNT).fetchall() == fresh
+    asked = server.github.requests()[pages:]
+    assert [each["status"] for each in asked] == [304] * pages
+    (report,) = ana.execute("SELECT requests, revalidated, cache_note, age_ms FROM omnisql.last_query_sources")
+    assert report == (pages, pages, "1 of 1 earlier answers confirmed by the source", 0)
+    analyzed = "\n".join(row[0] for row in ana.execute(f"EXPLAIN ANALYZE {COUNT}").fetchall())
+    assert f"Requests: {pages} made, {pages} of them answered by 304" in analyzed
+    assert "1 of 1 earlier answers confirmed by the source" in analyzed
 
 
 def test_sessions_at_once_on_a_cold_table_make_one_fetch(server: DemoServer) -> None:
