@@ -45,6 +45,7 @@ SELECT extract(timezone FROM ts), extract(timezone_hour FROM ts) FROM t ORDER BY
 SELECT make_date(2026, id, 1) FROM t WHERE id <= 12 ORDER BY id
 SELECT isfinite(ts), isfinite(lt) FROM t ORDER BY id
 SELECT TIMESTAMP(0) '2026-01-01 00:00:00.6', lt::timestamp(3), ts::timestamptz(0) FROM t ORDER BY id
+SELECT id FROM t WHERE ts::date = '2026-03-08' ORDER BY id
 
 --: postgres
 SELECT id, to_char(ts, 'YYYY-MM-DD HH24:MI:SS TZ'), to_char(n4, '999') FROM t
@@ -56,7 +57,6 @@ SELECT age(ts, TIMESTAMPTZ '2020-02-29'), age(lt, TIMESTAMP '2020-02-29') FROM t
 SELECT date_trunc('week', ts), date_trunc('century', ts), date_trunc('millisecond', ts) FROM t ORDER BY id
 SELECT date_part('hour', ts), date_part('epoch', lt), date_part('month', d) FROM t ORDER BY id
 SELECT ts AT TIME ZONE '+03', ts AT TIME ZONE INTERVAL '-2 hours', ts AT LOCAL FROM t ORDER BY id
-SELECT id FROM t WHERE ts::date = '2026-03-08' ORDER BY id
 SELECT 'infinity'::timestamptz, '-infinity'::date, 'infinity'::timestamp > lt FROM t ORDER BY id
 SELECT id FROM t WHERE d < 'infinity' AND ts > '-infinity' ORDER BY id
 SELECT DATE '0044-03-15 BC', TIMESTAMP '4713-01-01 00:00 BC', DATE '5874897-12-31', TIMESTAMP '294276-12-31 23:59:59.999999' FROM t WHERE id = 1
@@ -80,3 +80,7 @@ SELECT now() = now(), current_timestamp = statement_timestamp(), localtimestamp 
 SELECT clock_timestamp() >= now(), timeofday() IS NOT NULL FROM t WHERE id = 1
 SELECT generate_series(d, d + INTERVAL '2 days', '1 day') FROM t WHERE d = '2026-03-08' ORDER BY id, 1
 SELECT TIME WITH TIME ZONE '12:00+05:30', TIMETZ '23:59:59.5-08' > '00:00+00' FROM t WHERE id = 1
+
+--: falls
+SELECT extract(year FROM ts - INTERVAL '3000 years'), extract(year FROM lt - INTERVAL '1 month') FROM t ORDER BY id
+SELECT (lt - INTERVAL '1 month')::text, to_char(ts - INTERVAL '1 month', 'YYYY-MM-DD') FROM t ORDER BY id
