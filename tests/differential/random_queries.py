@@ -182,8 +182,8 @@ class Query:
 @st.composite
 def queries(draw: Draw) -> Query:
     """Make a query of one of several shapes."""
-    shape = draw(st.sampled_from((_plain, _plain, _grouped, _windowed, _set_operation, _derived)))
-    return shape(draw)
+    made: Query = draw(st.sampled_from((_plain, _plain, _grouped, _windowed, _set_operation, _derived)))(draw)
+    return made
 
 
 def expression(draw: Draw, kind: str, columns: dict[str, str], depth: int) -> str:
@@ -197,7 +197,7 @@ def expression(draw: Draw, kind: str, columns: dict[str, str], depth: int) -> st
         words = {"compare": draw(st.sampled_from(COMPARED)), "unit": draw(st.sampled_from(UNITS))}
         return f"({form.format(*parts, field=draw(st.sampled_from(FIELDS)), **words)})"
     if named and choice:
-        return draw(st.sampled_from(named))
+        return str(draw(st.sampled_from(named)))
     return f"({draw(st.sampled_from(CONSTANTS[kind]))})"
 
 

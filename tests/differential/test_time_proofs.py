@@ -14,7 +14,14 @@ import pytest
 from omnisql_server.execute.macros import MACROS
 from omnisql_server.execute.zones import UNLIKE
 
-ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe")
+ZONES: tuple[str, ...] = (
+    "UTC",
+    "America/New_York",
+    "Europe/Berlin",
+    "Europe/London",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+)
 ZONES += ("America/Sao_Paulo", "Asia/Tehran", "Pacific/Apia", "Asia/Kathmandu", "America/St_Johns")
 YEARS = (1850, 1916, 1945, 1974, 2006, 2011, 2026, 2037, 2090)
 MONTHS = (1, 3, 4, 9, 10, 11, 12)
