@@ -116,6 +116,8 @@ def only(text: str, table: Table | None = None, policy: Rules | None = None) -> 
         ("SELECT my_aggregate(id) FROM t LIMIT 5", None, ()),
         ("SELECT generate_series(1, id) FROM t LIMIT 5", None, ()),
         ("SELECT unnest(labels) FROM t LIMIT 5", None, ()),
+        ("SELECT l FROM t, unnest(labels) AS l LIMIT 5", None, ()),
+        ("SELECT t.id FROM t, generate_series(1, 3) AS g LIMIT 5", None, ()),
         ("SELECT row_number() OVER () FROM t LIMIT 5", None, ()),
         ("SELECT DISTINCT id FROM t LIMIT 5", None, ()),
         ("SELECT id FROM t GROUP BY id LIMIT 5", None, ()),
