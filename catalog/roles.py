@@ -7,7 +7,7 @@ copied; PostgreSQL hashes the password itself, and only the SCRAM verifier is re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -30,20 +30,35 @@ WITH found AS (
 )
 """
 SAME_ROLE = "(p.role_oid = f.role_oid OR (p.role_oid IS NULL AND p.name = f.name))"
+DELETED, RENAMED, CHANGED, MADE = "dropped", "renamed to", "changed", "made"
 # In this order: names that are exchanged must not meet, and a new role may have the name of one that is gone.
 MIRROR_SQL = (
-    f"{FOUND_WITH} DELETE FROM control.principals p WHERE p.tenant = $1"
-    f" AND NOT EXISTS (SELECT FROM found f WHERE {SAME_ROLE})",
-    f"{FOUND_WITH} UPDATE control.principals p SET name = 'omnisql_' || f.role_oid, role_oid = f.role_oid FROM found f"
-    f" WHERE p.tenant = $1 AND {SAME_ROLE} AND p.name <> f.name",
-    f"{FOUND_WITH} UPDATE control.principals p SET name = f.name, role_oid = f.role_oid, verifier = f.verifier,"
-    f" valid_until = f.valid_until FROM found f WHERE p.tenant = $1 AND {SAME_ROLE}"
-    " AND (p.name, p.role_oid, p.verifier, p.valid_until)"
-    " IS DISTINCT FROM (f.name, f.role_oid, f.verifier, f.valid_until)",
-    f"{FOUND_WITH} INSERT INTO control.principals (tenant, name, role_oid, verifier, valid_until)"
-    " SELECT $1, f.name, f.role_oid, f.verifier, f.valid_until FROM found f"
-    f" WHERE NOT EXISTS (SELECT FROM control.principals p WHERE p.tenant = $1 AND {SAME_ROLE})",
+    (
+        DELETED,
+        f"{FOUND_WITH} DELETE FROM control.principals p WHERE p.tenant = $1"
+        f" AND NOT EXISTS (SELECT FROM found f WHERE {SAME_ROLE}) RETURNING p.name",
+    ),
+    (
+        RENAMED,
+        f"{FOUND_WITH} UPDATE control.principals p SET name = 'omnisql_' || f.role_oid, role_oid = f.role_oid"
+        f" FROM found f WHERE p.tenant = $1 AND {SAME_ROLE} AND p.name <> f.name RETURNING f.name",
+    ),
+    (
+        CHANGED,
+        f"{FOUND_WITH} UPDATE control.principals p SET name = f.name, role_oid = f.role_oid, verifier = f.verifier,"
+        f" valid_until = f.valid_until FROM found f WHERE p.tenant = $1 AND {SAME_ROLE}"
+        " AND (p.name, p.role_oid, p.verifier, p.valid_until)"
+        " IS DISTINCT FROM (f.name, f.role_oid, f.verifier, f.valid_until) RETURNING f.name",
+    ),
+    (
+        MADE,
+        f"{FOUND_WITH} INSERT INTO control.principals (tenant, name, role_oid, verifier, valid_until)"
+        " SELECT $1, f.name, f.role_oid, f.verifier, f.valid_until FROM found f"
+        f" WHERE NOT EXISTS (SELECT FROM control.principals p WHERE p.tenant = $1 AND {SAME_ROLE}) RETURNING name",
+    ),
 )
+
+Tell = Callable[[tuple[str, ...]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +81,10 @@ async def read_roles(connection: Connection) -> tuple[RoleState, ...]:
     )
 
 
-async def mirror_roles(control: Connection, tenant: UUID, roles: Sequence[RoleState]) -> None:
+async def mirror_roles(control: Connection, tenant: UUID, roles: Sequence[RoleState], tell: Tell) -> None:
     """Make a tenant's principals those roles: new ones are added, changed ones changed, others forgotten.
 
+    `tell` learns what changes, such as `made ana`, before it holds; if it fails, nothing changes.
     A role is known by its OID: attributes and groups follow it to another name, and go with it when it is dropped, so
     that another role of the same name does not inherit them.
     """
@@ -79,5 +95,8 @@ async def mirror_roles(control: Connection, tenant: UUID, roles: Sequence[RoleSt
         [role.valid_until for role in roles],
     )
     async with control.transaction():
-        for statement in MIRROR_SQL:
-            await control.execute(statement, tenant, *values)
+        changes: list[str] = []
+        for what, statement in MIRROR_SQL:
+            changes += [f"{what} {row['name']}" for row in await control.fetch(statement, tenant, *values)]
+        if changes:
+            await tell(tuple(changes))

@@ -43,6 +43,11 @@ def manifest_named(name: str) -> Loaded:
     return load_file(MANIFESTS / f"{name}{SUFFIX}")
 
 
+def loaded_named(name: str) -> Loaded | None:
+    """Return the manifest of a connector, None when it is written in Python."""
+    return manifest_named(name) if name in manifest_names() else None
+
+
 def all_connectors() -> tuple[Connector, ...]:
     """Return all connectors in the order of their names."""
     return tuple(connector_named(name) for name in connector_names())

@@ -132,10 +132,14 @@ async def explained(
 async def copy_stream(
     chunks: AsyncGenerator[EncodedRows, None], copy_format: CopyFormat, names: Sequence[str]
 ) -> AsyncGenerator[EncodedRows, None]:
-    """Turn DataRow messages into COPY's; what belongs to no row travels as messages that count none."""
+    """Turn DataRow messages into CopyData messages; what belongs to no row travels as messages that count none."""
     encoder = CopyEncoder(copy_format, names)
     async with aclosing(chunks):
         async for chunk in chunks:
+            if chunk.copied and chunk.row_count:
+                messages = memoryview(encoder.begun(chunk.data))
+                yield EncodedRows(data=messages, ends=chunk.ends + (len(messages) - len(chunk.data)))
+                continue
             # By pieces, so that the client reads one while the next is made.
             for start in range(0, chunk.row_count, COPY_ROWS):
                 ends = chunk.ends[start : start + COPY_ROWS]

@@ -8,16 +8,22 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
 from connectors.sdk.connector import Connector
 from omnisql_server.admin.channel import serve_admin
+from omnisql_server.admin.destroying import destroy_returned
 from omnisql_server.admin.tenants import TenantAdministration
+from omnisql_server.audit.account import Session
+from omnisql_server.audit.audited import AuditedRunner
+from omnisql_server.audit.record import now
 from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
+from omnisql_server.parse.redaction import redacted
 from omnisql_server.policy.rules import load_rules
 from omnisql_server.reload import Reload
 from omnisql_server.services import Services, start_services
@@ -50,6 +56,7 @@ async def serve_tenants(
 ) -> None:
     """Serve the tenants of running services until `stop`, or a signal where none is given; `read` as in `serve`."""
     settings, live = services.settings, services.live
+    await destroy_returned(services, now())
     tenancy = Tenancy(services, connectors)
     pools = BackendPools(live)
     stopping = stop or _signalled()
@@ -61,7 +68,7 @@ async def serve_tenants(
                 address=opened.cluster.address(),
                 role=principal.name,
                 database=opened.record.database,
-                runner=opened.pipeline,
+                runner=AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal)),
                 pool=pool,
             )
 
@@ -91,6 +98,12 @@ async def serve_tenants(
             housekeeping.cancel()
     finally:
         await tenancy.close()
+
+
+def _audited(services: Services, tenant: UUID, principal: Principal) -> Session:
+    client = str(structlog.contextvars.get_contextvars().get("client_address", ""))
+    journal = services.audit.journal
+    return Session(journal=journal, redact=redacted, tenant_id=tenant, principal=principal, client=client)
 
 
 def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable[[], None]:

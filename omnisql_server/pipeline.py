@@ -30,21 +30,26 @@ from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
+from omnisql_server.execute.key_values import keyed, may_evaluate
+from omnisql_server.execute.load import load
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
+from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
 from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
-from omnisql_server.model.query import BoundQuery, ParsedQuery
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
 from omnisql_server.model.statement import CHANGING_KINDS, MANAGED_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.trail import note_authorized, note_bound, note_reports
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
+from omnisql_server.parse.within import load_of
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.authorize import authorize
@@ -142,7 +147,7 @@ class Pipeline:
                 raise error.without_position() from error
             return replace(described, parameter_oids=())
         await self._refuse(statement, view)
-        query = _query_of(statement)
+        query = parse_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         _require_api(statement, bound)
@@ -176,17 +181,20 @@ class Pipeline:
         async with deadline.scope():
             await self._tenant.follow(bound.catalog_sequence)
             with stage_span("policy"):
+                note_bound(bound)
                 authorized = authorize(bound, view.principal, self._rules)
+                await note_authorized(authorized, writes=statement.kind is StatementKind.WRITE)
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
-                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known)
+                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known, may_evaluate)
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 notes = await self._tenant.cache_notes(query_plan, view)
                 return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
-            check_calls(query_plan, calls_max(query_plan, self._bounds.api_calls_max))
-            relations, reports = await self._read(query_plan, view)
+            budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
+            check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
+            relations, reports = await self._read(query_plan, budget, view)
         tags: list[str] = []
         rows = deadline.bounded(self._execute(statement, bound, engine, relations, parameters, view, tags.append))
         if statement.kind is StatementKind.EXPLAIN:
@@ -282,7 +290,7 @@ class Pipeline:
             # To describe a statement without columns again, PostgreSQL neither looks at it anew nor locks anything.
             twin = None
         request = BindRequest(
-            parsed=_query_of(statement),
+            parsed=parse_query(statement.query),
             type_oids=parameters.type_oids,
             parameters=lambda oids: parameter_constants(parameters, oids),
             twin=twin,
@@ -291,7 +299,7 @@ class Pipeline:
         return await self._binder.bind(request, view.backend)
 
     async def _read(
-        self, query_plan: QueryPlan, view: SessionView
+        self, query_plan: QueryPlan, budget: CallBudget, view: SessionView
     ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
         """Fetch and materialize all scans, those first whose rows give the keys of others."""
         partial_allowed = query_plan.authorized.query.settings.on_source_error == "partial"
@@ -302,15 +310,14 @@ class Pipeline:
             read = {relation.scan_name: relation.rows for relation in relations}
             ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
             waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
-            spent = sum(scan.report.requests for scan in fetched)
-            calls_left = calls_max(query_plan, self._bounds.api_calls_max) - spent
-            bound = [bind_keys(scan, read, calls_left) for scan in ready]
+            bound = [bind_keys(scan, await keyed(scan, read, self._pool), budget.left) for scan in ready]
             with stage_span("fetch"):
                 batch = await fetch(
                     bound,
                     lambda scan: self._tenant.open(scan, view, query_plan.authorized.query.settings),
                     self._bounds.fetch,
                     partial_allowed=partial_allowed,
+                    budget=budget,
                 )
             with stage_span("materialize"):
                 if sum(scan.report.rows_fetched for scan in batch) > ROWS_FOR_A_THREAD:
@@ -325,6 +332,7 @@ class Pipeline:
             for scan, relation in zip(fetched, relations, strict=True)
         )
         remember_reports(view, reports)
+        note_reports(reports)
         for report in reports:
             warn(report, view)
         return tuple(relations), reports
@@ -341,23 +349,20 @@ class Pipeline:
     ) -> AsyncGenerator[EncodedRows, None]:
         copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
         wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
-        rows = execute(
-            bound,
-            engine,
-            {relation.scan_name: relation.rows for relation in relations},
-            Parameters(
-                type_oids=bound.parameter_oids,
-                values=parameters.values,
-                formats=parameters.formats,
-                result_formats=result_formats(
-                    wanted if statement.kind is not StatementKind.EXPLAIN else (), len(bound.fields)
-                ),
-                completed=completed,
+        by_name = {relation.scan_name: relation.rows for relation in relations}
+        given = Parameters(
+            type_oids=bound.parameter_oids,
+            values=parameters.values,
+            formats=parameters.formats,
+            result_formats=result_formats(
+                wanted if statement.kind is not StatementKind.EXPLAIN else (), len(bound.fields)
             ),
-            view.backend,
-            self._pool,
-            self._bounds.splice_bytes_max,
+            completed=completed,
+            copy_format=copy_format,
         )
+        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice_bytes_max)
+        if (wanted_load := load_of(statement)) is not None:
+            return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
         if copy_format is None:
             return rows
         return copy_stream(rows, copy_format, [field.name for field in bound.fields])
@@ -385,10 +390,6 @@ def _require_api(statement: Statement, bound: BoundQuery) -> None:
         raise RelayInstead
     if statement.locking or any(view.locking for view in bound.views.values()):
         raise no_locking()
-
-
-def _query_of(statement: Statement) -> ParsedQuery:
-    return parse_query(statement.query)
 
 
 def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...]) -> tuple[LocalRelation, ...]:

@@ -10,37 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import HOSTS, NETWORKS, PROXY, TextForm
+from omnisql_server.setting import setting
+from omnisql_server.settings_keys import KeySettings
 
 VARIABLE_PREFIX = "OMNISQL_"
 PORT_MAX = 65_535
-
-T = TypeVar("T")
-
-
-def setting(
-    default: T,
-    documentation: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: tuple[str, ...] = (),
-    form: TextForm | None = None,
-    secret: bool = False,
-) -> T:
-    """Declare a field of a section: its default, what it means, and what is allowed."""
-    metadata = {
-        "documentation": documentation,
-        "minimum": minimum,
-        "maximum": maximum,
-        "choices": choices,
-        "form": form,
-        "secret": secret,
-    }
-    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +238,7 @@ class Settings:
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     credentials: CredentialSettings = field(default_factory=CredentialSettings)
+    keys: KeySettings = field(default_factory=KeySettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)

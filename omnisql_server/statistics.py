@@ -7,9 +7,10 @@ they hold; the last one wins, which costs calls and never an answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from secrets import token_bytes
 from uuid import UUID
 
 import asyncpg
@@ -30,6 +31,7 @@ from omnisql_server.model.statistics import (
     Statistic,
     StatisticRow,
     TableStatistics,
+    literal_shapes,
     shape_of,
     smoothed,
 )
@@ -37,6 +39,9 @@ from omnisql_server.observability.metrics import INSTRUMENTS
 
 STATISTICS_MAX = 5_000
 """Statistics of one tenant, some 300 bytes each; beyond it the ones seen longest ago are forgotten."""
+
+LITERALS_MAX = 2_000
+"""Literals of one tenant that are told apart, in memory alone: what they are is known to nobody but this process."""
 
 _Key = tuple[int, str, Shape]
 _log = structlog.get_logger(__name__)
@@ -67,6 +72,8 @@ class StatisticsKeeper:
         self._control_connection = control_connection
         self._bounds = bounds or StatisticsBounds()
         self._known: dict[_Key, Statistic] = {}
+        self._literals: dict[_Key, Statistic] = {}
+        self._salt = token_bytes(16)
         self._shown: dict[tuple[int, str], TableStatistics] = {}
         self._unwritten: dict[_Key, None] = {}
         self._woken = asyncio.Event()
@@ -110,12 +117,31 @@ class StatisticsKeeper:
         if statistic.differs_from(self.of_table(server_oid, api_table).shapes.get(shape)):
             self._show([key[:2]])
 
+    def record_literals(self, server_oid: int, plan: ScanPlan, seen: Observation) -> None:
+        """Take in what a scan's own literals gave, which may be unlike the mean; it is not written."""
+        scan = plan.scans[0]
+        given = scan.keys if len(plan.scans) == 1 and _combinations(scan.keys.get(plan.path.batch or "")) == 1 else None
+        found = literal_shapes(self._salt, plan.path.keys, given, scan.predicates)
+        if plan.path.single:
+            return
+        table = (server_oid, plan.relation.api_table)
+        changed = False
+        for shape in found:
+            before = self._literals.pop((*table, shape), None)
+            now = self._literals[*table, shape] = smoothed(before, seen)
+            changed = changed or now.differs_from(self.of_table(*table).literals.get(shape))
+        while len(self._literals) > LITERALS_MAX:
+            del self._literals[next(iter(self._literals))]
+        if changed:
+            self._show([table])
+
     def mark_stale(self, server_oid: int, api_table: str) -> int:
         """Have the next observation replace each statistic of a table, and return how many there are."""
         keys = [key for key in self._known if key[:2] == (server_oid, api_table)]
         for key in keys:
             self._known[key] = replace(self._known[key], stale=True)
             self._write_later(key)
+        self._forget_literals({(server_oid, api_table)})
         self._show([(server_oid, api_table)])
         return len(keys)
 
@@ -125,7 +151,12 @@ class StatisticsKeeper:
         for key in [key for key in self._known if key[:2] in gone]:
             del self._known[key]
             self._unwritten.pop(key, None)
+        self._forget_literals(gone)
         self._show(gone)
+
+    def _forget_literals(self, tables: Collection[tuple[int, str]]) -> None:
+        for key in [key for key in self._literals if key[:2] in tables]:
+            del self._literals[key]
 
     async def serve(self) -> None:
         """Write what is new from time to time, until canceled."""
@@ -161,8 +192,15 @@ class StatisticsKeeper:
         for (oid, table, shape), statistic in self._known.items():
             if (oid, table) in wanted:
                 found[oid, table][shape] = statistic
+        literals: dict[tuple[int, str], dict[Shape, Statistic]] = {table: {} for table in wanted}
+        for (oid, table, shape), statistic in self._literals.items():
+            if (oid, table) in wanted:
+                literals[oid, table][shape] = statistic
         for key, shapes in found.items():
-            _replace(self._shown, key, shapes)
+            if shapes or literals[key]:
+                self._shown[key] = TableStatistics(shapes=shapes, literals=literals[key], salt=self._salt)
+            else:
+                self._shown.pop(key, None)
 
 
 def observed(plan: ScanPlan, report: SourceReport) -> tuple[Shape, Observation] | None:
@@ -187,15 +225,6 @@ def observed(plan: ScanPlan, report: SourceReport) -> tuple[Shape, Observation] 
 
 def _combinations(batched: Value) -> int:
     return len(batched) if isinstance(batched, tuple) else 1
-
-
-def _replace(
-    shown: dict[tuple[int, str], TableStatistics], key: tuple[int, str], shapes: Mapping[Shape, Statistic]
-) -> None:
-    if shapes:
-        shown[key] = TableStatistics(shapes=shapes)
-    else:
-        shown.pop(key, None)
 
 
 def _statistic(record: StatisticRecord) -> Statistic:

@@ -25,7 +25,7 @@ from catalog.errors import CatalogError, ClusterUnavailable, PrincipalUnknown, T
 from catalog.snapshot import Snapshot, load_snapshot, read_sequence
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
-from omnisql_server.errors import TooManyConnections
+from omnisql_server.errors import OmniSQLError, TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
@@ -241,7 +241,7 @@ class Tenancy:
                 async with self._services.clusters.lease(opened.record.cluster, opened.record.dsn) as cluster:
                     await copy_roles(self._services, opened.record, cluster)
                     held.mirrored_s = time.monotonic()
-            except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except (OmniSQLError, CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 _log.warning("roles_not_mirrored", tenant=name, reason=str(error))
 
     async def _record(self, name: str) -> control.Tenant:

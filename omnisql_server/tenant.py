@@ -13,7 +13,7 @@ from connectors.registry import connector_names
 from connectors.sdk.connector import Connector
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.table import Table
-from omnisql_server.fetch.peek import peek
+from omnisql_server.fetch.peek import calls_answered, peek
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
@@ -73,8 +73,12 @@ class Tenant:
 
     @property
     def wrappers(self) -> frozenset[str]:
-        """Return the wrappers of API tables: a server too new for the snapshot may be the first of its kind."""
-        return frozenset({*connector_names(), INTROSPECTION.name})
+        """Return the wrappers of API tables: a server too new for the snapshot may be the first of its kind.
+
+        Connectors that no name stands for, given to the server by whoever starts it, are in the snapshot alone.
+        """
+        seen = {table.wrapper for table in self.snapshot.tables.values()}
+        return frozenset({*connector_names(), INTROSPECTION.name, *seen})
 
     async def follow(self, sequence: int) -> None:
         """Load the snapshot again if a statement saw a newer catalog than it describes.
@@ -134,6 +138,7 @@ class Tenant:
         seen = observed(plan, report)
         if seen is not None:
             self.statistics.record(server.oid, plan.relation.api_table, *seen)
+            self.statistics.record_literals(server.oid, plan, seen[1])
 
     def is_api_table(self, schema: str | None, name: str) -> bool:
         """Say whether the catalog, as last read, has an API table of this name in this schema."""
@@ -177,6 +182,13 @@ class Tenant:
             if note is not None:
                 notes[scan.scan_name] = note
         return notes
+
+    async def calls_answered(self, plan: QueryPlan, view: SessionView, enough: int) -> int:
+        """Return how many calls of a plan earlier fetches save; not looked up where it expects `enough` at most."""
+        if plan.calls_expected <= enough:
+            return 0
+        settings = plan.authorized.query.settings
+        return sum([await calls_answered(scan, await self.open(scan, view, settings)) for scan in plan.scans])
 
     async def _introspection(self, view: SessionView) -> IntrospectionState:
         tables = [table for table in self.snapshot.tables.values() if table.wrapper != INTROSPECTION.name]

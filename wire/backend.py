@@ -158,7 +158,7 @@ def copy_out_response(column_formats: Sequence[int], *, binary: bool = False) ->
     return message(b"H", bytes([binary]) + struct.pack(f">H{count}h", count, *column_formats))
 
 
-def copy_data(data: bytes) -> bytes:
+def copy_data(data: bytes | memoryview) -> bytes:
     """Encode CopyData."""
     return message(b"d", data)
 

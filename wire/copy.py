@@ -24,11 +24,12 @@ ForceQuote = Literal["*"] | tuple[str, ...]
 
 _Line = Callable[[Sequence[bytes | None]], bytes]
 
-_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-_TRAILER = struct.pack(">h", -1)
+COPY_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+COPY_TRAILER = struct.pack(">h", -1)
 _ROW_HEADER_BYTES = 7
 _INT32 = struct.Struct(">i")
-_ESCAPES = {b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t", b"\v": b"\\v", b"\\": b"\\\\"}
+COPY_DATA = b"d"
+ESCAPES = {b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t", b"\v": b"\\v", b"\\": b"\\\\"}
 _END_OF_DATA = b"\\."
 ROWS_AT_ONCE = 2_048
 """Rows that are turned into lines together: few enough that their bytes stay in the processor's cache."""
@@ -71,28 +72,29 @@ class CopyEncoder:
     def __init__(self, copy_format: CopyFormat, column_names: Sequence[str]) -> None:
         self._format = copy_format
         self._names = tuple(column_names)
-        _forced(copy_format, self._names)
+        forced_columns(copy_format, self._names)
         self._started = False
 
     def rows(self, data_rows: bytes | memoryview, ends: Int64Array) -> bytes:
         """Encode complete DataRow messages, row i of which ends at `ends[i]`, behind whatever has to come first."""
         if not len(ends):
             return b""
-        return self._begun(copy_chunk(self._format, data_rows, ends, self._names))
+        return bytes(self.begun(copy_chunk(self._format, data_rows, ends, self._names)))
 
     def finish(self) -> bytes:
         """Encode what ends the answer, before CopyDone."""
         trailer = copy_trailer(self._format)
-        return self._begun(b"" if trailer is None else copy_data(trailer))
+        return bytes(self.begun(b"" if trailer is None else copy_data(trailer)))
 
-    def _begun(self, messages: bytes) -> bytes:
+    def begun(self, messages: bytes | memoryview) -> bytes | memoryview:
+        """Put what has to come before all rows in front of the first CopyData messages; later ones are returned."""
         if self._started:
             return messages
         self._started = True
         if not self._format.binary:
-            return (copy_header(self._format, self._names) or b"") + messages
-        length = _INT32.unpack_from(messages, 1)[0] + len(_SIGNATURE)
-        return b"d" + _INT32.pack(length) + _SIGNATURE + messages[5:]
+            return b"".join((copy_header(self._format, self._names) or b"", messages))
+        length = _INT32.unpack_from(messages, 1)[0] + len(COPY_SIGNATURE)
+        return b"".join((COPY_DATA, _INT32.pack(length), COPY_SIGNATURE, memoryview(messages)[5:]))
 
 
 def parse_copy_options(options: Sequence[tuple[str, str]]) -> CopyFormat:
@@ -129,7 +131,7 @@ def parse_copy_options(options: Sequence[tuple[str, str]]) -> CopyFormat:
 def copy_header(copy_format: CopyFormat, column_names: Sequence[str]) -> bytes | None:
     """Encode the CopyData message that comes before all rows: the header line, or the binary signature alone."""
     if copy_format.binary:
-        return copy_data(_SIGNATURE)
+        return copy_data(COPY_SIGNATURE)
     if not copy_format.header:
         return None
     # FORCE_QUOTE reaches no name.
@@ -143,12 +145,12 @@ def copy_row(copy_format: CopyFormat, values: Sequence[bytes | None], column_nam
         for value in values:
             parts += [_INT32.pack(-1)] if value is None else [_INT32.pack(len(value)), value]
         return b"".join(parts)
-    return _line(copy_format, _forced(copy_format, column_names))(values)
+    return _line(copy_format, forced_columns(copy_format, column_names))(values)
 
 
 def copy_trailer(copy_format: CopyFormat) -> bytes | None:
     """Return the payload of the message after all rows, which only the binary format has."""
-    return _TRAILER if copy_format.binary else None
+    return COPY_TRAILER if copy_format.binary else None
 
 
 def copy_chunk(
@@ -165,7 +167,7 @@ def copy_chunk(
         messages = np.frombuffer(data_rows, dtype=np.uint8)[: int(ends[-1])].copy()
         messages[0] = messages[ends[:-1]] = ord("d")
         return messages.tobytes()
-    line = _line(copy_format, _forced(copy_format, column_names))
+    line = _line(copy_format, forced_columns(copy_format, column_names))
     parts, start = [], 0
     for first in range(0, len(ends), ROWS_AT_ONCE):
         batch_ends = ends[first : first + ROWS_AT_ONCE]
@@ -187,7 +189,7 @@ def _lines(copy_format: CopyFormat, data_rows: bytes | memoryview, ends: Int64Ar
     if len(null) > NULL_BYTES_MAX:
         return None
     if copy_format.format == "text":
-        escapes = {byte[0]: shown[1] for byte, shown in {delimiter: b"\\" + delimiter, **_ESCAPES}.items()}
+        escapes = {byte[0]: shown[1] for byte, shown in {delimiter: b"\\" + delimiter, **ESCAPES}.items()}
         return copy_lines(data_rows, ends, delimiter=delimiter, null=null, escapes=escapes)
     if null or copy_format.force_quote is not None:
         return None
@@ -219,7 +221,7 @@ def _line(copy_format: CopyFormat, forced: Sequence[bool]) -> _Line:
 
 def _text_line(copy_format: CopyFormat) -> _Line:
     delimiter, null = copy_format.delimiter, copy_format.null
-    escapes = {delimiter: b"\\" + delimiter, **_ESCAPES}
+    escapes = {delimiter: b"\\" + delimiter, **ESCAPES}
     special = re.compile(b"[" + b"".join(re.escape(character) for character in escapes) + b"]")
     search = special.search
 
@@ -258,8 +260,12 @@ def _csv_line(copy_format: CopyFormat, forced: Sequence[bool]) -> _Line:
     return forced_line if everything or any(forced) else plain_line
 
 
-def _forced(copy_format: CopyFormat, column_names: Sequence[str]) -> tuple[bool, ...]:
-    """Return which columns FORCE_QUOTE names; empty when it names none or all."""
+def forced_columns(copy_format: CopyFormat, column_names: Sequence[str]) -> tuple[bool, ...]:
+    """Return which columns FORCE_QUOTE names; empty when it names none or all.
+
+    Raises:
+        CopyOptionInvalid: 42703 or 42701, it names one that is not there, or one twice.
+    """
     named = copy_format.force_quote
     if named is None or named == "*":
         return ()

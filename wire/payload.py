@@ -95,6 +95,6 @@ def cstring(value: bytes) -> bytes:
     return value + b"\0"
 
 
-def message(kind: bytes, payload: bytes) -> bytes:
+def message(kind: bytes, payload: bytes | memoryview) -> bytes:
     """Encode one typed message: kind, length that counts itself, payload."""
     return kind + _INT32.pack(len(payload) + 4) + payload

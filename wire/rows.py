@@ -1,4 +1,4 @@
-"""Arrow batches to DataRow or COPY messages, column at a time (PostgreSQL 18, chapters 54.7 and 54.2.7). Pure.
+"""Arrow batches to DataRow messages, column at a time (PostgreSQL 18, chapter 54.7). Pure.
 
 Each column is encoded as a whole, then all columns and their length words are joined row by row into one buffer, which
 is the message stream. Batches of a few rows take a plain way through Python, which costs less for them.
@@ -17,7 +17,6 @@ from wire.arrow_columns import (
     data_bytes,
     end_offsets,
     fixed_rows,
-    joined,
     valid_rows,
     validity_buffer,
 )
@@ -26,25 +25,23 @@ from wire.columns import RowFormat, encode_column
 from wire.errors import ValueUnsupported
 from wire.rows_small import encode_small_rows
 
-__all__ = ["SMALL_ROWS_END", "EncodedRows", "RowFormat", "encode_copy_text", "encode_rows", "encode_rows_vectorized"]
+__all__ = ["SMALL_ROWS_END", "EncodedRows", "RowFormat", "encode_rows", "encode_rows_vectorized"]
 
 SMALL_ROWS_END = 128
 """Below this many rows the plain way is faster (measured with ten columns of mixed types)."""
 
 _CHUNK_ROWS = 65_536
-_JOINED_BYTES_MAX = (1 << 31) - 1
+JOINED_BYTES_MAX = (1 << 31) - 1
 _NULL_LENGTH = b"\xff\xff\xff\xff"
-_COPY_NULL = "\\N"
-_COPY_ESCAPES = {"\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"}
-"""The backslash comes first: the other escapes bring their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedRows:
-    """A stream of messages, one per row; `ends[i]` is where row i ends in `data`."""
+    """A stream of messages, one per row; `ends[i]` is where row i ends in `data`. `copied` says that it is CopyData."""
 
     data: memoryview
     ends: Int64Array
+    copied: bool = False
 
     @property
     def row_count(self) -> int:
@@ -67,7 +64,7 @@ def encode_rows(batch: pa.RecordBatch, formats: Sequence[RowFormat], *, time_zon
         ValueUnsupported: 0A000, a column has no form as its announced type; 22023, the time zone is unknown.
         MessageTooLarge: 08P01, a row is longer than PostgreSQL would send.
     """
-    _check_formats(batch, formats)
+    check_formats(batch, formats)
     if batch.num_rows < SMALL_ROWS_END:
         messages = encode_small_rows(batch, formats, time_zone)
         ends = np.cumsum([len(row) for row in messages], dtype=np.int64)
@@ -76,46 +73,43 @@ def encode_rows(batch: pa.RecordBatch, formats: Sequence[RowFormat], *, time_zon
 
 
 def encode_rows_vectorized(
-    batch: pa.RecordBatch, formats: Sequence[RowFormat], *, time_zone: str = "UTC"
+    batch: pa.RecordBatch, formats: Sequence[RowFormat], *, time_zone: str = "UTC", kind: bytes = b"D"
 ) -> EncodedRows:
-    """Encode a batch of any size column at a time; `encode_rows` chooses this for all but small batches."""
-    return _concatenated([_encode_chunk(chunk, formats, time_zone) for chunk in _chunks(batch)])
+    """Encode a batch of any size column at a time; `encode_rows` chooses this for all but small batches.
 
-
-def encode_copy_text(batch: pa.RecordBatch, formats: Sequence[RowFormat], *, time_zone: str = "UTC") -> EncodedRows:
-    r"""Encode a batch as CopyData messages of COPY's text format: tabs between columns, `\N` for NULL.
-
-    Raises:
-        ValueUnsupported: 0A000, a format is binary or a column has no form as its announced type.
+    Under the kind of CopyData instead of DataRow's, the messages are rows of COPY's binary format; with none at all,
+    these rows have no messages around them.
     """
-    _check_formats(batch, formats)
-    if any(row_format.format for row_format in formats):
-        raise ValueUnsupported(message="COPY text takes columns in text format only")
-    return _concatenated([_copy_chunk(chunk, formats, time_zone) for chunk in _chunks(batch)])
+    return concatenated([_encode_chunk(chunk, formats, time_zone, kind) for chunk in chunks(batch)])
 
 
-def _check_formats(batch: pa.RecordBatch, formats: Sequence[RowFormat]) -> None:
+def check_formats(batch: pa.RecordBatch, formats: Sequence[RowFormat], *, binary: bool | None = None) -> None:
+    """Refuse formats that do not fit a batch or, where `binary` says what all must be, are not that."""
     if batch.num_columns != len(formats):
         raise ValueUnsupported(message=f"a batch of {batch.num_columns} columns has {len(formats)} formats")
+    if binary is not None and any(bool(row_format.format) is not binary for row_format in formats):
+        raise ValueUnsupported(message=f"this COPY takes columns in {'binary' if binary else 'text'} format only")
 
 
-def _chunks(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+def chunks(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    """Cut a batch into pieces that are encoded one by one."""
     return [batch.slice(start, _CHUNK_ROWS) for start in range(0, batch.num_rows, _CHUNK_ROWS)]
 
 
-def _concatenated(parts: list[EncodedRows]) -> EncodedRows:
+def concatenated(parts: list[EncodedRows]) -> EncodedRows:
+    """Join messages of one kind; memory is twice theirs."""
     if not parts:
         return EncodedRows(data=memoryview(b""), ends=np.empty(0, dtype=np.int64))
     if len(parts) == 1:
         return parts[0]
     starts = np.cumsum([0, *(len(part.data) for part in parts[:-1])])
     ends = np.concatenate([part.ends + start for part, start in zip(parts, starts, strict=True)])
-    return EncodedRows(data=memoryview(b"".join(part.data for part in parts)), ends=ends)
+    return EncodedRows(data=memoryview(b"".join(part.data for part in parts)), ends=ends, copied=parts[0].copied)
 
 
-def _encode_chunk(batch: pa.RecordBatch, formats: Sequence[RowFormat], time_zone: str) -> EncodedRows:
+def _encode_chunk(batch: pa.RecordBatch, formats: Sequence[RowFormat], time_zone: str, kind: bytes) -> EncodedRows:
     pieces: list[pa.Array] = []
-    row_bytes = np.full(batch.num_rows, 7 + 4 * len(formats), dtype=np.int64)
+    row_bytes = np.full(batch.num_rows, _header_bytes(kind) + 4 * len(formats), dtype=np.int64)
     for column, row_format in zip(batch.columns, formats, strict=True):
         column_pieces, lengths = _column_pieces(encode_column(column, row_format, time_zone))
         pieces += column_pieces
@@ -123,22 +117,22 @@ def _encode_chunk(batch: pa.RecordBatch, formats: Sequence[RowFormat], time_zone
     ends = np.cumsum(row_bytes)
     if int(row_bytes.max()) > MESSAGE_BYTES_MAX:
         raise row_too_large(int(row_bytes.max()))
-    if int(ends[-1]) > _JOINED_BYTES_MAX:
-        return _encode_halves(batch, formats, time_zone)
+    if int(ends[-1]) > JOINED_BYTES_MAX:
+        return _encode_halves(batch, formats, time_zone, kind)
     messages = pc.binary_join_element_wise(
-        _row_headers(row_bytes, len(formats)),
+        _row_headers(row_bytes, len(formats), kind),
         *pieces,
         pa.scalar(b"", pa.binary()),
         null_handling="replace",
         null_replacement=_NULL_LENGTH,
     )
-    return EncodedRows(data=_joined_bytes(messages), ends=ends)
+    return EncodedRows(data=_joined_bytes(messages), ends=ends, copied=kind != b"D")
 
 
-def _encode_halves(batch: pa.RecordBatch, formats: Sequence[RowFormat], time_zone: str) -> EncodedRows:
+def _encode_halves(batch: pa.RecordBatch, formats: Sequence[RowFormat], time_zone: str, kind: bytes) -> EncodedRows:
     middle = batch.num_rows // 2
-    return _concatenated(
-        [_encode_chunk(half, formats, time_zone) for half in (batch.slice(0, middle), batch.slice(middle))]
+    return concatenated(
+        [_encode_chunk(half, formats, time_zone, kind) for half in (batch.slice(0, middle), batch.slice(middle))]
     )
 
 
@@ -182,10 +176,10 @@ def _sized(column: pa.Array, offsets: Int64Array, lengths: Int64Array, valid: Bo
         words = words[valid]
         word_bytes[1:] *= valid
     buffers = [None, pa.py_buffer(np.cumsum(word_bytes, dtype=np.int32)), pa.py_buffer(words.tobytes())]
-    return [pa.Array.from_buffers(pa.binary(), len(column), buffers), _as_binary(column, offsets)]
+    return [pa.Array.from_buffers(pa.binary(), len(column), buffers), as_binary(column, offsets)]
 
 
-def _as_binary(column: pa.Array, offsets: Int64Array) -> pa.Array:
+def as_binary(column: pa.Array, offsets: Int64Array) -> pa.Array:
     """Return the column with 32-bit offsets from its first byte: the kernel joins columns of one type only."""
     first, last = int(offsets[0]), int(offsets[-1])
     data = column.buffers()[2]
@@ -194,42 +188,21 @@ def _as_binary(column: pa.Array, offsets: Int64Array) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(column), buffers)
 
 
-def _row_headers(row_bytes: Int64Array, column_count: int) -> pa.Array:
-    headers = np.empty((len(row_bytes), 7), dtype=np.uint8)
-    headers[:, 0] = ord("D")
-    headers[:, 1:5] = (row_bytes - 1).astype(">i4").view(np.uint8).reshape(-1, 4)
-    headers[:, 5:] = np.frombuffer(column_count.to_bytes(2, "big"), dtype=np.uint8)
-    offsets = np.arange(0, (len(row_bytes) + 1) * 7, 7, dtype=np.int32)
+def _header_bytes(kind: bytes) -> int:
+    return 7 if kind else 2
+
+
+def _row_headers(row_bytes: Int64Array, column_count: int, kind: bytes) -> pa.Array:
+    width = _header_bytes(kind)
+    headers = np.empty((len(row_bytes), width), dtype=np.uint8)
+    if kind:
+        headers[:, 0] = ord(kind)
+        headers[:, 1:5] = (row_bytes - 1).astype(">i4").view(np.uint8).reshape(-1, 4)
+    headers[:, -2:] = np.frombuffer(column_count.to_bytes(2, "big"), dtype=np.uint8)
+    offsets = np.arange(0, (len(row_bytes) + 1) * width, width, dtype=np.int32)
     return pa.Array.from_buffers(pa.binary(), len(row_bytes), [None, pa.py_buffer(offsets), pa.py_buffer(headers)])
 
 
 def _joined_bytes(messages: pa.Array) -> memoryview:
     offsets = end_offsets(messages)
     return memoryview(messages.buffers()[2])[int(offsets[0]) : int(offsets[-1])]
-
-
-def _copy_chunk(batch: pa.RecordBatch, formats: Sequence[RowFormat], time_zone: str) -> EncodedRows:
-    columns = [
-        _copy_escaped(encode_column(column, row_format, time_zone).cast(pa.large_string()))
-        for column, row_format in zip(batch.columns, formats, strict=True)
-    ]
-    tab = pa.scalar("\t", pa.large_string())
-    lines = pc.binary_join_element_wise(*columns, tab, null_handling="replace", null_replacement=_COPY_NULL)
-    row_bytes = np.diff(end_offsets(lines)) + 6
-    headers = np.empty((len(row_bytes), 5), dtype=np.uint8)
-    headers[:, 0] = ord("d")
-    headers[:, 1:] = (row_bytes - 1).astype(">i4").view(np.uint8).reshape(-1, 4)
-    offsets = np.arange(0, (len(row_bytes) + 1) * 5, 5, dtype=np.int64)
-    header_column = pa.Array.from_buffers(
-        pa.large_binary(), len(row_bytes), [None, pa.py_buffer(offsets), pa.py_buffer(headers)]
-    )
-    messages = joined(pa.large_binary(), header_column, lines.view(pa.large_binary()), "\n")
-    return EncodedRows(data=_joined_bytes(messages), ends=np.cumsum(row_bytes))
-
-
-def _copy_escaped(texts: pa.Array) -> pa.Array:
-    if not pc.any(pc.match_substring_regex(texts, r"[\\\x08-\x0d]")).as_py():
-        return texts
-    for character, escape in _COPY_ESCAPES.items():
-        texts = pc.replace_substring(texts, character, escape)
-    return texts

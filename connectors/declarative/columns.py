@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from catalog.types import BY_SQL_NAME
 from connectors.declarative.manifest import ColumnDeclared
 from connectors.sdk.errors import Fatal, ManifestInvalid
-from connectors.sdk.extract import Extract, first_of, matched, number, path, present
+from connectors.sdk.extract import Extract, first_of, joined, matched, number, path, present
 from connectors.sdk.table import Column
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,10 +38,10 @@ def column_found(name: str, declared: str | ColumnDeclared) -> ColumnFound:
     type_name = full.type.removesuffix("!")
     if type_name not in BY_SQL_NAME:
         raise ManifestInvalid(message=f"there is no type {type_name}", hint=f"Allowed are {', '.join(BY_SQL_NAME)}.")
-    places = [full.path, full.first_of, full.epoch_s, full.epoch_ms, full.present]
+    places = [full.path, next(iter(full.first_of), None), full.joined, full.epoch_s, full.epoch_ms, full.present]
     if sum(bool(place) for place in places) > 1:
-        raise ManifestInvalid(message="only one of path, first_of, epoch_s, epoch_ms and present may be given")
-    at = full.path or next(iter(full.first_of), None) or full.epoch_s or full.epoch_ms or full.present or name
+        raise ManifestInvalid(message="only one of path, first_of, joined, epoch_s, epoch_ms and present may be given")
+    at = next((place for place in places if place), name)
     extract = _extract(full, at)
     return ColumnFound(
         column=Column(
@@ -50,6 +50,7 @@ def column_found(name: str, declared: str | ColumnDeclared) -> ColumnFound:
             path=at,
             description=full.description,
             nullable=not full.type.endswith("!"),
+            hydrate=full.hydrate,
         ),
         extract=extract,
         select=full.select or _selection(at),
@@ -81,6 +82,8 @@ def _extract(declared: ColumnDeclared, at: str) -> Extract:
             raise ManifestInvalid(message="match is no regular expression") from None
     elif declared.first_of:
         inner = first_of(*declared.first_of)
+    elif declared.joined is not None:
+        inner = joined(at)
     elif declared.present is not None:
         inner = present(at)
     elif declared.epoch_s is not None:

@@ -7,33 +7,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from msgspec import structs
-
+from connectors.declarative.checks import (
+    checked_operator,
+    checked_pages,
+    checked_pattern,
+    checked_window,
+    listed,
+    placeholders,
+)
 from connectors.declarative.columns import ColumnFound, column_found, echoed
 from connectors.declarative.document import Path
 from connectors.declarative.manifest import (
-    CursorPages,
     Direction,
-    LinkPages,
+    Filter,
+    HydrateDeclared,
     Manifest,
-    NextUrlPages,
-    NoPages,
-    NumberedPages,
-    OffsetPages,
     Operators,
-    Pagination,
     PathDeclared,
+    Projection,
     TableDeclared,
+    Window,
 )
+from connectors.declarative.pages import LinkPages, OffsetPages, Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, pushdowns_of, sents_of
-from connectors.declarative.values import SHAPED
 from connectors.sdk import scan as sdk
 from connectors.sdk.decode import RowDecoder
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import Extract, path
 from connectors.sdk.table import AccessPath, Table
 
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
 Refuse = Callable[[Path, str, str | None], ManifestInvalid]
 Result = TypeVar("Result")
 _ORDERED_TYPES = frozenset({"int2", "int4", "int8", "float8", "date", "timestamptz", "bool"})
@@ -64,11 +66,15 @@ class ReadablePath:
     batch: str | None
     single: bool
     rows: Extract
+    wrap: str | None
     empty: frozenset[int]
     sents: Sents
     order: Mapping[str, Direction]
     pagination: Pagination
     rows_max: int | None
+    window: Window | None
+    filter: Filter | None
+    projection: Projection | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,9 @@ class ReadableTable:
     table: Table
     columns: Mapping[str, ColumnFound]
     paths: Mapping[str, ReadablePath]
+    hydrate: Mapping[str, HydrateDeclared]
+    references: Mapping[str, tuple[str, str]]
+    formats: Mapping[str, re.Pattern[str]]
 
     def decoder(self, names: tuple[str, ...], access_path: str) -> RowDecoder:
         """Return a decoder of some columns, for rows that a path gave."""
@@ -124,7 +133,44 @@ class _Compiler:
             rows_expected=declared.rows_expected,
             access_paths=tuple(self._access_path(each) for each in paths.values()),
         )
-        return ReadableTable(table=table, columns=self._columns, paths=paths)
+        return ReadableTable(
+            table=table,
+            columns=self._columns,
+            paths=paths,
+            hydrate=self._hydrates(),
+            references=self._references(),
+            formats=self._formats(),
+        )
+
+    def _formats(self) -> dict[str, re.Pattern[str]]:
+        self._known(("formats",), tuple(self._declared.formats))
+        return {
+            name: self._told(("formats", name), checked_pattern, text) for name, text in self._declared.formats.items()
+        }
+
+    def _hydrates(self) -> Mapping[str, HydrateDeclared]:
+        found = self._declared.hydrate
+        for name, column in self._columns.items():
+            called = column.column.hydrate
+            if called is not None and called not in found:
+                raise self._at(("columns", name), f"there is no hydrate {called}", f"Allowed: {listed(found)}.")
+        for name, each in found.items():
+            names = {used for text in (each.request, *each.inputs.values()) for used in placeholders(text)}
+            self._known(("hydrate", name), tuple(sorted(names)))
+            for used in sorted(names):
+                if self._columns[used].column.hydrate is not None:
+                    raise self._at(("hydrate", name), f"column {used} needs a call itself")
+        return found
+
+    def _references(self) -> dict[str, tuple[str, str]]:
+        self._known(("references",), tuple(self._declared.references))
+        found = {}
+        for name, text in self._declared.references.items():
+            table, _, column = text.partition(".")
+            if table not in self._manifest.tables or column not in self._manifest.tables[table].columns:
+                raise self._at(("references", name), f"there is no column {text}", "Write it like channels.id.")
+            found[name] = (table, column)
+        return found
 
     def _path(self, name: str, declared: PathDeclared) -> ReadablePath:
         at = ("access_paths", name)
@@ -138,13 +184,12 @@ class _Compiler:
         method, _, template = (declared.request or f"POST {self._manifest.graphql_path}").partition(" ")
         inputs = {**self._manifest.inputs, **self._declared.inputs, **declared.inputs}
         filled = self._placeholders(at, template, inputs, declared.keys)
-        if method == "POST" and graphql is None:
-            raise self._at((*at, "request"), "rows are read by GET, or by a GraphQL query")
-        sents = {} if declared.single else self._sents(at, declared, graphql)
+        as_json = method == "POST"
+        sents = {} if declared.single else self._sents(at, declared, graphql, as_json=as_json)
         sent_keys = [key for key in declared.keys if key not in filled]
         if declared.batch is not None and declared.batch.key not in sent_keys:
             raise self._at((*at, "batch"), "a batched key is sent as its pushdown says, not in request or inputs")
-        key_sents = self._all_sents(graphql)
+        key_sents = self._all_sents(declared, graphql, as_json=as_json)
         for key in sent_keys:
             if sdk.Operator.EQ not in key_sents.get(key, {}):
                 raise self._at((*at, "keys"), f"key {key} is neither in request or inputs, nor has it a pushdown of =")
@@ -171,11 +216,15 @@ class _Compiler:
             batch=declared.batch.key if declared.batch else None,
             single=declared.single,
             rows=self._told((*at, "rows"), path, rows),
+            wrap=declared.wrap,
             empty=frozenset(self._manifest.empty) | frozenset(declared.empty),
             sents={**sents, **{key: key_sents[key] for key in sent_keys}},
             order=order,
             pagination=pagination,
-            rows_max=declared.rows_max,
+            rows_max=declared.rows_max or getattr(pagination, "cap", None),
+            window=self._told((*at, "window"), checked_window, declared.window, sents),
+            filter=declared.filter,
+            projection=declared.projection,
         )
 
     def _query(self, at: Path, declared: PathDeclared) -> Query | None:
@@ -209,22 +258,25 @@ class _Compiler:
             single=found.single,
             parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
             rows_max=found.rows_max,
+            columns=frozenset(self._columns) if self._declared.hydrate else None,
         )
 
-    def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None) -> Sents:
-        sents = self._chosen((*at, "pushdown"), self._all_sents(graphql), declared.pushdown)
-        if graphql is None:
+    def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None, *, as_json: bool) -> Sents:
+        every = self._all_sents(declared, graphql, as_json=as_json)
+        sents = self._chosen((*at, "pushdown"), every, declared.pushdown)
+        if graphql is None and declared.filter is None:
             self._told(at, check_exactness, sents)
         return sents
 
-    def _all_sents(self, graphql: Query | None) -> Sents:
+    def _all_sents(self, declared: PathDeclared, graphql: Query | None, *, as_json: bool) -> Sents:
         if graphql is not None and graphql.filter is None:
             return {}
         found = {}
         for name, used in self._declared.pushdown.items():
             operators, place = self._operators(("pushdown", name), used)
             self._check_operators(("pushdown", name), name, operators)
-            found[name] = sents_of(operators, place, as_json=graphql is not None)
+            dialect = declared.filter.dialect if declared.filter else None
+            found[name] = sents_of(operators, place, as_json=as_json, dialect=dialect)
         return found
 
     def _operators(self, at: Path, used: str | Operators) -> tuple[Operators, str]:
@@ -239,39 +291,14 @@ class _Compiler:
     def _check_operators(self, at: Path, column: str, operators: Operators) -> None:
         column_type = self._columns[column].column.type_name
         for name, push in operators.items():
-            here = (*at, name)
-            if name in SHAPED and (push.grade == "exact" or column_type != "text"):
-                raise self._at(here, "patterns are pushed on text and as a superset only")
-            if column_type == "timestamptz" and push.value is None and name not in {"<", "<=", ">", ">="}:
-                raise self._at(here, "times are pushed as bounds only: APIs keep them coarser than PostgreSQL")
-            if column_type == "timestamptz" and push.value is None and push.grade == "exact":
-                raise self._at(here, "a bound that is rounded is a superset")
-            if column_type == "text" and name in {"<", "<=", ">", ">="}:
-                raise self._at(here, "APIs do not order texts as PostgreSQL does")
-            if name in {"is_null", "is_not_null"} and push.value is None:
-                raise self._at(here, "value says what is sent")
-            if push.pattern is not None:
-                self._told((*here, "pattern"), _checked_pattern, push.pattern)
-            self._known((*here, "needs"), push.needs)
+            self._told((*at, name), checked_operator, name, push, column_type)
+            self._known((*at, name, "needs"), push.needs)
 
     def _pagination(self, at: Path, declared: PathDeclared, graphql: Query | None) -> Pagination:
-        if declared.single:
-            return NoPages(rows_max=1)
         found = declared.pagination or self._declared.pagination or self._manifest.pagination
-        if found is None:
-            raise self._at(at, "pagination is missing here, in the table and in the manifest", "Say kind: none.")
-        if graphql is not None and isinstance(found, OffsetPages | NumberedPages | LinkPages | NextUrlPages):
-            raise self._at(at, "a GraphQL query is read with a cursor, or in one answer")
-        if isinstance(found, CursorPages) and (found.next is None) is (found.last is None):
-            raise self._at((*at, "pagination"), "one of next and last says where the cursor is")
-        if isinstance(found, CursorPages) and found.last is not None and found.more is None:
-            raise self._at((*at, "pagination"), "with last, more says whether there is another page")
-        if graphql is not None and isinstance(found, CursorPages):
-            found = structs.replace(found, next=_for_field(found.next, graphql), more=_for_field(found.more, graphql))
-        for text in (getattr(found, name, None) for name in ("next", "last", "more", "total")):
-            if text is not None:
-                self._told((*at, "pagination"), path, text)
-        return found
+        place = at if found is None else (*at, "pagination")
+        field = graphql.field if graphql else None
+        return self._told(place, checked_pages, found, field, declared.single)
 
     def _check_arguments(
         self, at: Path, graphql: Query, inputs: Mapping[str, Any], order: Mapping[str, Direction], pages: Pagination
@@ -280,29 +307,27 @@ class _Compiler:
         paging = {name for name in (getattr(pages, "size", None), getattr(pages, "send", None)) if name}
         used = {*inputs, *ordering, *paging, *([graphql.filter] if graphql.filter else [])}
         if unknown := sorted(used - set(graphql.arguments)):
-            raise self._at(at, f"the query has no argument {unknown[0]}", f"Allowed: {_listed(graphql.arguments)}.")
+            raise self._at(at, f"the query has no argument {unknown[0]}", f"Allowed: {listed(graphql.arguments)}.")
 
     def _placeholders(self, at: Path, template: str, inputs: Mapping[str, Any], keys: tuple[str, ...]) -> set[str]:
-        used = set(PLACEHOLDER.findall(template))
+        used = placeholders(template)
         for value in inputs.values():
-            used |= set(PLACEHOLDER.findall(value)) if isinstance(value, str) else set()
+            used |= placeholders(value) if isinstance(value, str) else set()
         known = {*keys, *self._manifest.options}
         if unknown := sorted(used - known):
-            raise self._at(
-                at, f"placeholder {unknown[0]} is neither a key nor an option", f"Allowed: {_listed(known)}."
-            )
+            raise self._at(at, f"placeholder {unknown[0]} is neither a key nor an option", f"Allowed: {listed(known)}.")
         return used & set(keys)
 
     def _chosen(self, at: Path, found: Mapping[str, Result], names: tuple[str, ...] | None) -> dict[str, Result]:
         if names is None:
             return dict(found)
         if unknown := [name for name in names if name not in found]:
-            raise self._at(at, f"the table says nothing for column {unknown[0]}", f"Allowed: {_listed(found)}.")
+            raise self._at(at, f"the table says nothing for column {unknown[0]}", f"Allowed: {listed(found)}.")
         return {name: found[name] for name in names}
 
     def _known(self, at: Path, names: tuple[str, ...]) -> None:
         if unknown := [name for name in names if name not in self._columns]:
-            raise self._at(at, f"there is no column {unknown[0]}", f"Allowed: {_listed(self._columns)}.")
+            raise self._at(at, f"there is no column {unknown[0]}", f"Allowed: {listed(self._columns)}.")
 
     def _told(self, at: Path, act: Callable[..., Result], *values: object) -> Result:
         try:
@@ -314,21 +339,6 @@ class _Compiler:
         return self._refuse(("tables", self._name, *at), message, hint)
 
 
-def _for_field(text: str | None, query: Query) -> str | None:
-    return None if text is None else text.replace("{field}", query.field)
-
-
-def _checked_pattern(text: str) -> None:
-    try:
-        re.compile(text)
-    except re.error:
-        raise ManifestInvalid(message="this is no regular expression") from None
-
-
 def _directions(declared: Direction) -> frozenset[sdk.Direction]:
     given = ((sdk.Direction.ASC, declared.asc), (sdk.Direction.DESC, declared.desc))
     return frozenset(direction for direction, inputs in given if inputs is not None)
-
-
-def _listed(names: object) -> str:
-    return ", ".join(sorted(names))  # type: ignore[call-overload]

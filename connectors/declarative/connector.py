@@ -7,31 +7,32 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from connectors.declarative.columns import note_keys
-from connectors.declarative.compile import PLACEHOLDER, ReadablePath, ReadableTable
+from connectors.declarative.compile import ReadablePath, ReadableTable
+from connectors.declarative.credentials import authenticator
 from connectors.declarative.judge import judge_of, quota_of
 from connectors.declarative.load import Loaded
-from connectors.declarative.manifest import (
-    Auth,
-    CursorPages,
-    HeaderAuth,
-    LinkPages,
-    Manifest,
-    NextUrlPages,
-    NumberedPages,
-    OffsetPages,
+from connectors.declarative.manifest import Manifest
+from connectors.declarative.pages import CursorPages, LinkPages, NextUrlPages, NumberedPages, OffsetPages
+from connectors.declarative.requests import (
+    BUCKET,
+    first_request,
+    graphql_request,
+    hydrate_request,
+    page_rows,
+    with_cursor,
 )
-from connectors.declarative.requests import BUCKET, first_request, graphql_request, page_rows, with_cursor
-from connectors.sdk.auth import BasicAuth, TokenAuth
+from connectors.declarative.windows import windowed
 from connectors.sdk.connector import Connection, FetchContext, Option, Source
 from connectors.sdk.decode import Row
-from connectors.sdk.errors import Fatal, OptionInvalid
+from connectors.sdk.errors import Fatal
 from connectors.sdk.extract import path
+from connectors.sdk.hydrate import hydrate_rows
 from connectors.sdk.options import checked_base_url, checked_options
 from connectors.sdk.pagination import Reader, link_pages, numbered_pages, offset_pages, single_page, token_pages
 from connectors.sdk.quiet import QUIET_CONTEXT
-from connectors.sdk.reading import RowList, pages_of
+from connectors.sdk.reading import Hydrate, RowList, pages_of
 from connectors.sdk.request import Request, Response
-from connectors.sdk.scan import Page, Scan
+from connectors.sdk.scan import Direction, Page, Scan
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.table import Table
 from connectors.sdk.transport import Transport
@@ -63,7 +64,7 @@ class DeclarativeConnector:
             connector=self.name,
             server=source.server,
             base_url=checked_base_url(values["base_url"], source.server),
-            authenticator=_authenticator(manifest, values, source.server),
+            authenticator=authenticator(manifest, values, source.server, self._settings, self._surroundings),
             judge=judge_of(manifest),
             quota=quota_of(manifest),
             headers={**manifest.headers, **version},
@@ -71,7 +72,7 @@ class DeclarativeConnector:
             surroundings=self._surroundings,
         )
         plain = {name: values[name] for name in manifest.options if name in values}
-        return DeclarativeConnection(self.loaded, transport, plain)
+        return DeclarativeConnection(self.loaded, transport, plain, self._surroundings or Surroundings())
 
     async def discover(self, connection: Connection) -> tuple[Table, ...]:  # noqa: ARG002 - the protocol's signature
         """Return the tables, which are the same for every source."""
@@ -81,8 +82,11 @@ class DeclarativeConnector:
 class DeclarativeConnection:
     """An open source of a manifest."""
 
-    def __init__(self, loaded: Loaded, transport: Transport, options: Mapping[str, str]) -> None:
+    def __init__(
+        self, loaded: Loaded, transport: Transport, options: Mapping[str, str], surroundings: Surroundings
+    ) -> None:
         self.transport = transport
+        self._now_s = surroundings.now_s
         self._loaded = loaded
         self._options = options
 
@@ -107,7 +111,26 @@ class DeclarativeConnection:
             scan=scan,
             decoder=table.decoder(scan.columns, scan.access_path),
             context=context,
+            hydrate=self._hydrate(table, scan, reader),
         )
+
+    def _hydrate(self, table: ReadableTable, scan: Scan, reader: Reader) -> Hydrate | None:
+        needed = {called for name in scan.columns if (called := table.columns[name].column.hydrate) is not None}
+        if not needed:
+            return None
+
+        async def hydrate(rows: list[Row]) -> None:
+            for name in sorted(needed):
+                await hydrate_rows(
+                    reader,
+                    rows,
+                    name=name,
+                    request_of=lambda row, name=name: hydrate_request(self._loaded.manifest, table, name, row),  # type: ignore[misc]
+                    concurrency=reader.concurrency,
+                    has_gaps=bool(table.hydrate[name].empty),
+                )
+
+        return hydrate
 
     async def check(self) -> str:
         """Prove that the credentials work and return whose they are.
@@ -134,6 +157,8 @@ class DeclarativeConnection:
                 conditional=False,
             )
         response = await self.transport.send(request, QUIET_CONTEXT)
+        if manifest.check.shows is None:
+            return f"an account of {manifest.title}"
         return str(path(manifest.check.shows)(response.body))
 
     async def disconnect(self) -> None:
@@ -143,6 +168,21 @@ class DeclarativeConnection:
     async def _rows(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
         access = table.paths[scan.access_path]
         request = first_request(self._loaded.manifest, table, scan, self._options)
+        requests = [request]
+        if access.window is not None:
+            descending = bool(scan.order) and scan.order[0].direction is Direction.DESC
+            requests = windowed(request, access.window, self._now_s(), descending=descending)
+        for each in requests:
+            async with aclosing(self._listing(table, scan, reader, each)) as lists:
+                async for found in lists:
+                    yield found
+                    if found.truncated:
+                        return
+
+    async def _listing(
+        self, table: ReadableTable, scan: Scan, reader: Reader, request: Request
+    ) -> AsyncGenerator[RowList, None]:
+        access = table.paths[scan.access_path]
         echo = {name: scan.keys[name] for name in access.echo}
         count = 0
         async with aclosing(_responses(access, reader, request)) as responses:
@@ -227,6 +267,8 @@ def _objects(access: ReadablePath, body: object) -> list[Row]:
     found = access.rows(body) if body is not None else None
     if access.single and not isinstance(found, list):
         found = [] if found is None else [found]
+    if access.wrap is not None and isinstance(found, list):
+        found = [{access.wrap: each} for each in found]
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise Fatal(message=f"the answer of {access.template} is not a list of objects")
     rows: list[Row] = found
@@ -259,19 +301,3 @@ def _options(manifest: Manifest) -> tuple[Option, ...]:
         for name, each in group.items()
     ]
     return (address, *versions, *declared)
-
-
-def _authenticator(manifest: Manifest, values: Mapping[str, str], server: str) -> TokenAuth:
-    for auth in manifest.auth:
-        texts = _auth_texts(auth)
-        if all(name in values for text in texts for name in PLACEHOLDER.findall(text)):
-            filled = [PLACEHOLDER.sub(lambda match: values[match.group(1)], text) for text in texts]
-            if isinstance(auth, HeaderAuth):
-                return TokenAuth(filled[0], header=auth.header, prefix="")
-            return BasicAuth(filled[0], filled[1])
-    ways = [" and ".join(PLACEHOLDER.findall(" ".join(_auth_texts(auth)))) for auth in manifest.auth]
-    raise OptionInvalid(message=f'server "{server}" has no credential', hint=f"Give {', or '.join(ways)}.")
-
-
-def _auth_texts(auth: Auth) -> tuple[str, ...]:
-    return (auth.value,) if isinstance(auth, HeaderAuth) else (auth.user, auth.password)

@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 
-from connectors.declarative.compile import PLACEHOLDER, ReadableTable, compiled
+from connectors.declarative.auths import OAuthGrant, auth_texts
+from connectors.declarative.checks import placeholders
+from connectors.declarative.compile import ReadableTable, compiled
 from connectors.declarative.conform import conform
 from connectors.declarative.document import Document, read_document
 from connectors.declarative.document import Path as Place
-from connectors.declarative.manifest import BasicAuthentication, HeaderAuth, Manifest
+from connectors.declarative.manifest import Manifest
 from connectors.sdk.errors import ManifestInvalid
 
 SUFFIX = ".yaml"
@@ -79,10 +81,12 @@ def _check_names(document: Document, manifest: Manifest) -> None:
         raise document.refusal(("secrets", min(both)), f"{min(both)} is an option as well")
     known = {*manifest.options, *manifest.secrets}
     for at, auth in enumerate(manifest.auth):
-        texts = (auth.value,) if isinstance(auth, HeaderAuth) else (auth.user, auth.password)
+        texts = auth_texts(auth)
         _check_placeholders(document, ("auth", at), texts, known)
-        if isinstance(auth, BasicAuthentication | HeaderAuth) and not _names(texts) & set(manifest.secrets):
+        if not _names(texts) & set(manifest.secrets):
             raise document.refusal(("auth", at), "no secret is used here")
+        if isinstance(auth, OAuthGrant) and (auth.grant == "refresh_token") is (auth.refresh_token is None):
+            raise document.refusal(("auth", at), "refresh_token is for the grant of that name, which needs it")
     if (manifest.check.request is None) is (manifest.check.graphql is None):
         raise document.refusal(("check",), "one of request and graphql is wanted here")
     for at, rule in enumerate(manifest.errors):
@@ -98,4 +102,4 @@ def _check_placeholders(document: Document, place: Place, texts: tuple[str, ...]
 
 
 def _names(texts: tuple[str, ...]) -> set[str]:
-    return {name for text in texts for name in PLACEHOLDER.findall(text)}
+    return {name for text in texts for name in placeholders(text)}

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
+from msgspec import field as defaulting
+
+from connectors.declarative.auths import Auth
+from connectors.declarative.pages import Declared, Pagination
 
 OPERATOR_NAMES = (
     "=", "<>", "<", "<=", ">", ">=", "in", "not_in", "contains", "is_null", "is_not_null",
@@ -19,10 +23,6 @@ Requested = Annotated[str, Meta(pattern="^(GET|POST) /")]
 Named = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
 
 
-class Declared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something a manifest declares; unknown keys are refused."""
-
-
 class OptionDeclared(Declared, frozen=True, kw_only=True):
     """An option of the server, or a secret of the user mapping."""
 
@@ -31,86 +31,13 @@ class OptionDeclared(Declared, frozen=True, kw_only=True):
     default: Annotated[str | None, Meta(description="Value when none is given; not for secrets.")] = None
 
 
-class HeaderAuth(Declared, frozen=True, kw_only=True, tag_field="kind", tag="header"):
-    """A secret in a header."""
-
-    value: Annotated[str, Meta(description="The header's value with {secret} placeholders, like Bearer {token}.")]
-    header: str = "Authorization"
-
-
-class BasicAuthentication(Declared, frozen=True, kw_only=True, tag_field="kind", tag="basic"):
-    """A user name and a password (RFC 7617)."""
-
-    user: Annotated[str, Meta(description="With {option} and {secret} placeholders.")]
-    password: Annotated[str, Meta(description="With {secret} placeholders; may be empty.")]
-
-
-Auth = HeaderAuth | BasicAuthentication
-
-
-class CursorPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="cursor"):
-    """A cursor in the body leads to the next page."""
-
-    send: Annotated[str, Meta(description="The input that takes the cursor.")]
-    next: Annotated[str | None, Meta(description="Path of the next cursor; absent or empty at the end.")] = None
-    last: Annotated[str | None, Meta(description="Instead of next: path of the cursor in the last row.")] = None
-    more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
-    size: Annotated[str | None, Meta(description="The input that takes the page size.")] = None
-    rows_max: Annotated[int, Meta(description="The largest page.", ge=1)] = 100
-
-
-class OffsetPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="offset"):
-    """The number of rows to pass over is sent."""
-
-    send: str
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
-    more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
-    total: Annotated[str | None, Meta(description="Path of the number of all rows; pages are read in parallel.")] = None
-
-
-class NumberedPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="page"):
-    """The page's number is sent; an empty page is the end."""
-
-    send: str
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
-    first: int = 1
-
-
-class LinkPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="link"):
-    """A Link header (RFC 8288) leads to the next page; rel="last" lets pages be read in parallel."""
-
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
-
-
-class NextUrlPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="next_url"):
-    """A URL in the body leads to the next page; it must be on the source's own host."""
-
-    next: str
-    more: str | None = None
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
-
-
-class NoPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="none"):
-    """One answer holds all rows."""
-
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
-
-
-Pagination = CursorPages | OffsetPages | NumberedPages | LinkPages | NextUrlPages | NoPages
-
-
 class QuotaDeclared(Declared, frozen=True, kw_only=True):
     """The headers that tell a rate limit."""
 
     limit: str
     remaining: str
     reset: str
-    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "iso"]
+    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"]
     bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
 
 
@@ -159,13 +86,14 @@ Operators = dict[OperatorName, Push]
 
 
 class ColumnDeclared(Declared, frozen=True, kw_only=True):
-    """A column; one of path, first_of, epoch_s, epoch_ms, present, match, constant says where its value is."""
+    """A column; one of path, first_of, joined, epoch_s, epoch_ms, present says where its value is."""
 
     type: Annotated[str, Meta(description="A PostgreSQL type, like text, int8, timestamptz, text[]; ! forbids null.")]
     path: Annotated[str | None, Meta(description="Like a.b or a[*].b; the column's name without it.")] = None
     first_of: Annotated[tuple[str, ...], Meta(description="The first of these paths with a value.")] = ()
     epoch_s: Annotated[str | None, Meta(description="Path of a time in seconds since 1970.")] = None
     epoch_ms: Annotated[str | None, Meta(description="Path of a time in milliseconds since 1970.")] = None
+    joined: Annotated[str | None, Meta(description="Path of texts that are one text together.")] = None
     present: Annotated[str | None, Meta(description="Path; true where it has a value.")] = None
     match: Annotated[str | None, Meta(description="Regular expression; its first group in the text at path.")] = None
     number: Annotated[bool, Meta(description="The value is a number written as text.")] = False
@@ -176,13 +104,18 @@ class ColumnDeclared(Declared, frozen=True, kw_only=True):
     description: str = ""
     select: Annotated[str | None, Meta(description="GraphQL selection; derived from path without it.")] = None
     page_rows_max: Annotated[Positive | None, Meta(description="The largest page while this is read.")] = None
+    hydrate: Annotated[str | None, Meta(description="The call of the table's hydrate whose answer has the value.")] = (
+        None
+    )
 
 
 class GraphQl(Declared, frozen=True, kw_only=True):
     """A GraphQL query whose selection is made from the columns that are read."""
 
     field: Annotated[str | None, Meta(description="The field of type Query that is read; {field} in paths.")] = None
-    arguments: Annotated[dict[str, str], Meta(description="Its arguments and their types; those given are sent.")] = {}
+    arguments: Annotated[dict[str, str], Meta(description="Its arguments and their types; those given are sent.")] = (
+        defaulting(default_factory=dict)
+    )
     selects: Annotated[
         str | None, Meta(description="The selection around a row's columns, with {columns} in their place.")
     ] = None
@@ -203,6 +136,49 @@ class Batch(Declared, frozen=True, kw_only=True):
     max: Annotated[int, Meta(ge=1)]
 
 
+class Window(Declared, frozen=True, kw_only=True):
+    """A range of time that the API bounds: a longer one is read in pieces; without a start it is not sent."""
+
+    start: Annotated[str, Meta(description="The input that takes the start, as ISO 8601.")]
+    end: Annotated[str, Meta(description="The input that takes the end.")]
+    days_max: Positive
+    replaces: Annotated[tuple[str, ...], Meta(description="Inputs that are not sent with a range.")] = ()
+
+
+class Filter(Declared, frozen=True, kw_only=True):
+    """One input that takes all predicates, in a query language; `at` of a pushdown is its place in there."""
+
+    send: Annotated[str, Meta(description="The input that takes the filter.")]
+    dialect: Annotated[
+        Literal["hubspot", "notion", "zendesk"],
+        Meta(
+            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search. "
+            "The comparator is what is sent."
+        ),
+    ]
+    always: Annotated[str, Meta(description="What a text of that language begins with.")] = ""
+
+
+class Projection(Declared, frozen=True, kw_only=True):
+    """The input that names what to send: the columns below one path."""
+
+    send: str
+    within: Annotated[str, Meta(description="The path that the values are below, like properties.")]
+    join: Annotated[str | None, Meta(description="The names are one text with this between; else a list.")] = None
+
+
+class HydrateDeclared(Declared, frozen=True, kw_only=True):
+    """A call of its own for each row, made only where a column of it is read."""
+
+    request: Annotated[
+        Annotated[str, Meta(pattern="^GET /")], Meta(description="Like GET /users/{id}: columns of the row in braces.")
+    ]
+    inputs: Annotated[dict[str, str], Meta(description="Parameters, with columns of the row in braces.")] = defaulting(
+        default_factory=dict
+    )
+    empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean null.")] = ()
+
+
 class PathDeclared(Declared, frozen=True, kw_only=True):
     """One way to read a table; what it leaves out is the table's."""
 
@@ -215,17 +191,23 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
         Meta(
             description="Sent always: parameters of GET, members of a POST body, variables of GraphQL. {key} is a key."
         ),
-    ] = {}
+    ] = defaulting(default_factory=dict)
     keys: Annotated[tuple[str, ...], Meta(description="Columns that must be given by equality.")] = ()
     echo: Annotated[tuple[str, ...], Meta(description="Keys whose columns the rows do not tell.")] = ()
     batch: Batch | None = None
     single: Annotated[bool, Meta(description="One row at most; the answer is that row, at rows.")] = False
     rows: Annotated[str | None, Meta(description="Path of the rows in the body; the body itself without it.")] = None
+    wrap: Annotated[
+        str | None, Meta(description="Rows are plain values; each becomes an object with the value under this name.")
+    ] = None
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
     pushdown: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's pushdown to use; all.")] = None
     order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None
     pagination: Pagination | None = None
     rows_max: Annotated[Positive | None, Meta(description="What the API gives at most; more is reported.")] = None
+    window: Window | None = None
+    filter: Filter | None = None
+    projection: Projection | None = None
 
 
 class TableDeclared(Declared, frozen=True, kw_only=True):
@@ -242,12 +224,24 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     pushdown: Annotated[
         dict[str, str | Operators],
         Meta(description='By column: its operators, or "set at": a named set and the place in the filter.'),
-    ] = {}
-    order: Annotated[dict[str, Direction], Meta(description="By column.")] = {}
+    ] = defaulting(default_factory=dict)
+    order: Annotated[dict[str, Direction], Meta(description="By column.")] = defaulting(default_factory=dict)
     rows: str | None = None
     pagination: Pagination | None = None
     graphql: GraphQl | None = None
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = defaulting(default_factory=dict)
+    hydrate: Annotated[dict[Named, HydrateDeclared], Meta(description="Calls for each row, by name.")] = defaulting(
+        default_factory=dict
+    )
+    formats: Annotated[
+        dict[str, str],
+        Meta(
+            description="By key: the regular expression of all its values; another one matches no row, without a call."
+        ),
+    ] = defaulting(default_factory=dict)
+    references: Annotated[
+        dict[str, str], Meta(description="By key: the table.column of this source whose values it takes.")
+    ] = defaulting(default_factory=dict)
 
 
 class ApiVersion(Declared, frozen=True, kw_only=True):
@@ -262,7 +256,7 @@ class Check(Declared, frozen=True, kw_only=True):
 
     request: Requested | None = None
     graphql: Annotated[str | None, Meta(description="A whole document, instead of a request.")] = None
-    shows: Annotated[str, Meta(description="Path of the name of whose credential it is.")]
+    shows: Annotated[str | None, Meta(description="Path of the name of whose credential it is, if it is told.")] = None
 
 
 class Manifest(Declared, frozen=True, kw_only=True):
@@ -277,18 +271,20 @@ class Manifest(Declared, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern="^/")] | None, Meta(description="Where GraphQL queries are posted.")
     ] = None
     api_version: ApiVersion | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = defaulting(default_factory=dict)
     accept: str = "application/json"
-    options: dict[Named, OptionDeclared] = {}
+    options: dict[Named, OptionDeclared] = defaulting(default_factory=dict)
     secrets: Annotated[dict[Named, OptionDeclared], Meta(min_length=1)]
     auth: Annotated[tuple[Auth, ...], Meta(description="The first whose placeholders are all given.", min_length=1)]
     rate_limit: QuotaDeclared | None = None
     errors: tuple[ErrorRule, ...] = ()
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
     check: Check
-    operators: Annotated[dict[Named, Operators], Meta(description="Sets of operators that tables use by name.")] = {}
+    operators: Annotated[dict[Named, Operators], Meta(description="Sets of operators that tables use by name.")] = (
+        defaulting(default_factory=dict)
+    )
     pagination: Pagination | None = None
     graphql: Annotated[GraphQl | None, Meta(description="What the queries of tables share.")] = None
     rows: str | None = None
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = defaulting(default_factory=dict)
     tables: Annotated[dict[Named, TableDeclared], Meta(min_length=1)]

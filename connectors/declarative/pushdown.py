@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from connectors.declarative.dialects import Condition, can_say
 from connectors.declarative.manifest import Push
 from connectors.declarative.values import LOWER, UPPER, is_sendable, operator_named, text_within, written
 from connectors.sdk.errors import EmptyResult, Fatal, ManifestInvalid
@@ -28,10 +29,13 @@ class Sent:
     shape: str | None
     at: tuple[str, ...]
     as_json: bool
+    dialect: str | None = None
 
     def takes(self, value: Value) -> bool:
         """Tell whether a value can be sent."""
-        return is_sendable(self.push, self.operator, self._meant(value), as_json=self.as_json)
+        meant = self._meant(value)
+        is_fit = self.dialect is None or can_say(self.dialect, meant)
+        return is_fit and is_sendable(self.push, self.operator, meant, as_json=self.as_json)
 
     def written(self, value: Value) -> object:
         """Return what is sent for a value."""
@@ -47,14 +51,21 @@ Sents = Mapping[str, Mapping[Operator, tuple[Sent, ...]]]
 """What is sent, by column and operator; several for an operator on patterns, one for each shape."""
 
 
-def sents_of(operators: Mapping[str, Push], at: str, *, as_json: bool) -> dict[Operator, tuple[Sent, ...]]:
+def sents_of(
+    operators: Mapping[str, Push], at: str, *, as_json: bool, dialect: str | None = None
+) -> dict[Operator, tuple[Sent, ...]]:
     """Return what is sent for the operators of one column."""
     found: dict[Operator, tuple[Sent, ...]] = {}
     for name, push in operators.items():
         operator, shape = operator_named(name)
         place = push.at if push.at is not None else at
         sent = Sent(
-            push=push, operator=operator, shape=shape, at=tuple(filter(None, place.split("."))), as_json=as_json
+            push=push,
+            operator=operator,
+            shape=shape,
+            at=tuple(filter(None, place.split("."))),
+            as_json=as_json,
+            dialect=dialect,
         )
         found[operator] = (*found.get(operator, ()), sent)
     return found
@@ -162,6 +173,16 @@ def filters_for(sents: Sents, predicates: Iterable[Predicate]) -> list[dict[str,
         value = sent.written(predicate.value)
         each = value if predicate.operator is Operator.CONTAINS and isinstance(value, list) else [value]
         found += [_nested((*sent.at, sent.push.send), one) for one in each]
+    return found
+
+
+def conditions_for(sents: Sents, predicates: Iterable[Predicate]) -> list[Condition]:
+    """Return predicates as conditions of a query language, all of which must hold."""
+    found = []
+    for predicate in predicates:
+        sent = chosen(sents, predicate)
+        place = ".".join(sent.at) or predicate.column
+        found.append(Condition(place=place, comparator=sent.push.send, value=sent.written(predicate.value)))
     return found
 
 

@@ -8,10 +8,14 @@ from typing import Any
 
 import msgspec
 
-from connectors.declarative.compile import PLACEHOLDER, ReadablePath, ReadableTable
-from connectors.declarative.manifest import CursorPages, Manifest
-from connectors.declarative.pushdown import filters_for, inputs_for
+from connectors.declarative.checks import PLACEHOLDER, placeholders
+from connectors.declarative.compile import ReadablePath, ReadableTable
+from connectors.declarative.dialects import filter_input
+from connectors.declarative.manifest import HydrateDeclared, Manifest, Projection
+from connectors.declarative.pages import CursorPages
+from connectors.declarative.pushdown import conditions_for, filters_for, inputs_for
 from connectors.declarative.values import as_texts
+from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.pagination import with_parameter
 from connectors.sdk.request import Request, filled
@@ -28,32 +32,56 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
         Fatal: the scan asks for what was not declared.
     """
     path = table.paths[scan.access_path]
+    _check_formats(table, path, scan)
     keys = {**options, **scan.keys}
     inputs: dict[str, Any] = {name: _filled(value, keys) for name, value in path.inputs.items()}
     predicates = (*_key_predicates(path, scan), *scan.predicates)
     filters: list[dict[str, object]] = []
     if path.graphql is not None:
         filters = filters_for(path.sents, predicates)
+    elif path.filter is not None:
+        sent = filter_input(path.filter.dialect, path.filter.always, conditions_for(path.sents, predicates))
+        inputs |= {} if sent is None else {path.filter.send: sent}
     else:
         inputs |= inputs_for(path.sents, predicates)
     inputs |= _order(path, scan)
     size = getattr(path.pagination, "size", None)
     if size is not None:
         inputs[size] = page_rows(table, path, scan)
+    if path.projection is not None:
+        inputs |= _projected(path.projection, table, scan)
     if path.graphql is None:
-        parameters = tuple((name, text) for name, value in inputs.items() for text in as_texts(value))
-        return Request(
-            template=path.template,
-            path=filled(path.template, **keys),
-            parameters=parameters,
-            accept=manifest.accept,
-            bucket=BUCKET,
-            empty_statuses=path.empty,
-        )
+        return _rest_request(manifest, path, inputs, keys)
     if filters and path.graphql.filter is not None:
         inputs[path.graphql.filter] = filters[0] if len(filters) == 1 else {"and": filters}
     return graphql_request(
         manifest, _document(table, path, scan, inputs), inputs, name=path.graphql.field, empty=path.empty
+    )
+
+
+def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Row) -> Request:
+    """Return the call that a row needs for the columns of one hydrate.
+
+    Raises:
+        EmptyResult: the row has no value to make it with.
+    """
+    declared: HydrateDeclared = table.hydrate[name]
+    template = declared.request.partition(" ")[2]
+    texts = (template, *declared.inputs.values())
+    values = {used: table.columns[used].extract(row) for text in texts for used in placeholders(text)}
+    if any(value is None for value in values.values()):
+        raise EmptyResult(message="the row has nothing to ask for")
+    return Request(
+        template=template,
+        path=filled(template, **values),
+        parameters=tuple(
+            (parameter, text)
+            for parameter, value in declared.inputs.items()
+            for text in as_texts(_filled(value, values))
+        ),
+        accept=manifest.accept,
+        bucket=BUCKET,
+        empty_statuses=frozenset(declared.empty),
     )
 
 
@@ -99,7 +127,38 @@ def with_cursor(path: ReadablePath, name: str) -> Any:
         posted["variables"][name] = cursor
         return replace(request, body=msgspec.json.encode(posted))
 
-    return advance
+    def advance_body(request: Request, cursor: str) -> Request:
+        posted = msgspec.json.decode(request.body or b"{}")
+        return replace(request, body=msgspec.json.encode({**posted, name: cursor}))
+
+    return advance_body if path.graphql is None and path.method == "POST" else advance
+
+
+def _rest_request(
+    manifest: Manifest, path: ReadablePath, inputs: Mapping[str, Any], keys: Mapping[str, object]
+) -> Request:
+    is_posted = path.method == "POST"
+    parameters = () if is_posted else ((name, text) for name, value in inputs.items() for text in as_texts(value))
+    return Request(
+        template=path.template,
+        path=filled(path.template, **keys),
+        method=path.method,
+        parameters=tuple(parameters),
+        body=msgspec.json.encode(inputs) if is_posted else None,
+        accept=manifest.accept,
+        bucket=BUCKET,
+        empty_statuses=path.empty,
+        conditional=not is_posted,
+    )
+
+
+def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> dict[str, object]:
+    start = f"{projection.within}."
+    paths = [table.columns[name].column.path for name in dict.fromkeys((*table.table.primary_key, *scan.columns))]
+    names = [each.removeprefix(start) for each in paths if each.startswith(start)]
+    if projection.join is None:
+        return {projection.send: names}
+    return {projection.send: projection.join.join(names)} if names else {}
 
 
 def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapping[str, Any]) -> str:
@@ -116,6 +175,13 @@ def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapp
     head = f"query({declared})" if passed_names else "query"
     field = f"{graphql.field}({passed})" if passed_names else graphql.field
     return f"{head}{{{field}{{{graphql.selects.replace('{columns}', selects)}}}}}"
+
+
+def _check_formats(table: ReadableTable, path: ReadablePath, scan: Scan) -> None:
+    for name in path.keys:
+        value, pattern = scan.keys[name], table.formats.get(name)
+        if pattern is not None and isinstance(value, str) and pattern.fullmatch(value) is None:
+            raise EmptyResult(message=f"no {name} can have that value")
 
 
 def _key_predicates(path: ReadablePath, scan: Scan) -> list[Predicate]:

@@ -46,8 +46,10 @@ def text_within(pattern: Value, shape: str, *, ascii_only: bool) -> str | None:
 
 def is_sendable(push: Push, operator: Operator, value: Value, *, as_json: bool) -> bool:
     """Tell whether a value can be sent with the meaning that it has in PostgreSQL."""
-    if push.value is not None or value is None:
-        return push.value is not None
+    if push.value is not None:
+        return not push.accepts or _text(value) in push.accepts
+    if value is None:
+        return False
     if isinstance(value, tuple):
         length_max = push.maximum or LISTED_MAX
         return 0 < len(value) <= length_max and all(_is_plain(push, each, as_json) for each in value)
@@ -76,7 +78,7 @@ def _text(value: object) -> str:
 
 
 def _is_plain(push: Push, value: Value, as_json: bool) -> bool:
-    if push.accepts and str(value) not in push.accepts:
+    if push.accepts and _text(value) not in push.accepts:
         return False
     if not isinstance(value, str):
         return value is not None and not isinstance(value, tuple)

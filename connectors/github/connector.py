@@ -7,13 +7,14 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
-from connectors.github import columns, requests, sizes
+from connectors.github import columns, counts, requests, sizes
 from connectors.github.judge import QUOTA, judge
 from connectors.github.requests import Reading
 from connectors.github.tables import TABLES
 from connectors.sdk.auth import TokenAuth
 from connectors.sdk.confirm import confirm
 from connectors.sdk.connector import Connection, FetchContext, Option, Source
+from connectors.sdk.counted import counted_pages
 from connectors.sdk.decode import Row, RowDecoder, attach
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.extract import path
@@ -73,7 +74,7 @@ class GitHubConnector:
             settings=self._settings,
             surroundings=self._surroundings,
         )
-        return GitHubConnection(transport)
+        return GitHubConnection(transport, values["base_url"])
 
     async def discover(self, connection: Connection) -> tuple[Table, ...]:  # noqa: ARG002 - the protocol's signature
         """Return the tables, which are the same for every source."""
@@ -83,8 +84,9 @@ class GitHubConnector:
 class GitHubConnection:
     """An open GitHub source."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, base_url: str) -> None:
         self.transport = transport
+        self._base_url = base_url
         self._login: str | None = None
 
     def fetch(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
@@ -94,6 +96,8 @@ class GitHubConnection:
             ConnectorError: by recovery, see `connectors.sdk.errors`.
         """
         table = _TABLES[scan.table]
+        if scan.access_path == "counted":
+            return self._counted(table, scan, context)
         page_rows = requests.PER_PAGE_MAX
         reader = Reader(
             transport=self.transport,
@@ -163,6 +167,13 @@ class GitHubConnection:
             async with aclosing(_listed(reading, reader, echo)) as lists:
                 async for rows in lists:
                     yield rows
+
+    async def _counted(self, table: Table, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
+        request = counts.count_request(scan, self._base_url)
+        response = await self.transport.send(request, context)
+        for page in counted_pages(table, scan, list(counts.counted_rows(scan, response))):
+            context.meter.page(page.rows.num_rows)
+            yield page
 
     async def _owned(self, scan: Scan, reading: Reading, reader: Reader) -> AsyncGenerator[RowList, None]:
         """Read an organization's repositories, or a user's when there is no such organization."""

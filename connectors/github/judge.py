@@ -5,11 +5,19 @@ After GitHub's documentation of rate limits and troubleshooting for the REST API
 
 from __future__ import annotations
 
+from connectors.github.counts import BUCKET
 from connectors.sdk.errors import ConnectorError, EmptyResult
 from connectors.sdk.extract import path
 from connectors.sdk.quota import QuotaHeaders, ResetFormat, retry_after_s
 from connectors.sdk.request import Request, Response
-from connectors.sdk.verdicts import THROTTLE_DEFAULT_S, Setting, judge_by_status, permission_denied, rate_limited
+from connectors.sdk.verdicts import (
+    THROTTLE_DEFAULT_S,
+    Setting,
+    judge_by_status,
+    permission_denied,
+    rate_limited,
+    refused,
+)
 
 QUOTA = QuotaHeaders(
     limit="x-ratelimit-limit",
@@ -30,6 +38,8 @@ def judge(request: Request, response: Response, setting: Setting) -> ConnectorEr
         return _refusal(request, response, setting)
     if response.status == 422 and _names_unknown(response.body):
         return EmptyResult(message="a value of a filter does not exist on GitHub")
+    if request.bucket == BUCKET and response.status == 200 and (kinds := _graphql_errors(response.body)):
+        return _graphql_refusal(request, response, setting, kinds)
     return judge_by_status(request, response, setting)
 
 
@@ -47,6 +57,23 @@ def _refusal(request: Request, response: Response, setting: Setting) -> Connecto
     if "x-github-sso" in response.headers:
         hint = "Authorize the token for the organization's single sign-on."
     return permission_denied(request, setting, hint)
+
+
+def _graphql_errors(body: object) -> set[str]:
+    """Return the kinds of a GraphQL answer's errors, less the one that says that a repository does not exist."""
+    errors = _ERRORS(body)
+    found = errors if isinstance(errors, list) else []
+    return {str(error.get("type")) if isinstance(error, dict) else "" for error in found} - {"NOT_FOUND"}
+
+
+def _graphql_refusal(request: Request, response: Response, setting: Setting, kinds: set[str]) -> ConnectorError:
+    if "RATE_LIMITED" in kinds:
+        quota = QUOTA.read(response.headers, bucket=request.bucket, now_s=setting.now_s)
+        wait_s = quota.reset_s if quota is not None else None
+        return rate_limited(request, setting, THROTTLE_DEFAULT_S if wait_s is None else wait_s)
+    if "FORBIDDEN" in kinds:
+        return permission_denied(request, setting)
+    return refused(request, response, setting)
 
 
 def _names_unknown(body: object) -> bool:

@@ -16,6 +16,7 @@ from connectors.sdk.table import AccessPath, Column, Delta, Table
 BOTH = frozenset({Direction.ASC, Direction.DESC})
 REPOSITORY = ("owner", "repo")
 RUNS_FILTERED_MAX = 1000
+REPOSITORIES_COUNTED_MAX = 50
 RUN_STATUSES = frozenset({"completed", "in_progress", "queued", "requested", "waiting", "pending"})
 RUN_CONCLUSIONS = frozenset(
     {"action_required", "cancelled", "failure", "neutral", "skipped", "stale", "success", "timed_out"}
@@ -53,6 +54,19 @@ ISSUE_OPERATORS: dict[str, Operators] = {
 
 def _all(declared: tuple[Column, ...]) -> frozenset[str]:
     return frozenset(column.name for column in declared)
+
+
+def _counted(*columns: str) -> AccessPath:
+    """Return the path that counts rows by state, which is all that some statements need."""
+    return AccessPath(
+        name="counted",
+        request="POST /graphql, totalCount",
+        keys=REPOSITORY,
+        batch="repo",
+        batch_keys_max=REPOSITORIES_COUNTED_MAX,
+        columns=frozenset({*REPOSITORY, "state", *columns}),
+        counts=True,
+    )
 
 
 REPOSITORIES = Table(
@@ -96,6 +110,7 @@ ISSUES = Table(
             keys=(*REPOSITORY, "number"),
             single=True,
         ),
+        _counted("is_pull_request"),
         AccessPath(
             name="by_repository",
             request="GET /repos/{owner}/{repo}/issues",
@@ -123,6 +138,7 @@ PULL_REQUESTS = Table(
             single=True,
             columns=_all(columns.PULL_REQUESTS),
         ),
+        _counted(),
         AccessPath(
             name="by_repository",
             request="GET /repos/{owner}/{repo}/pulls",

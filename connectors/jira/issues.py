@@ -12,13 +12,17 @@ from dataclasses import dataclass
 
 from connectors.jira import jql
 from connectors.jira.jql import JqlField, Kind
-from connectors.sdk.extract import Extract, adf_text, number, path
+from connectors.sdk.extract import Extract, adf_text, matched, number, path
 from connectors.sdk.grades import EXACT, ranges, when
 from connectors.sdk.scan import Direction, Operator, Value
 from connectors.sdk.table import AccessPath, Column, Delta, Grade, Pushdown, Table
 
 KEYS_MAX = 100
 PAGE_ROWS_MAX = 100
+BARE_PAGE_ROWS_MAX = 5000
+BARE_COLUMNS = frozenset({"id", "key", "project_key"})
+"""What the identities of issues tell: without any other field, they come in pages of thousands."""
+
 _NAME_BYTES_MAX = 63
 _BOTH = frozenset({Direction.ASC, Direction.DESC})
 _CATEGORIES = frozenset({"To Do", "In Progress", "Done"})
@@ -72,6 +76,8 @@ def issue_model(custom: Iterable[Mapping[str, object]] = ()) -> IssueModel:
                 page_rows_max=PAGE_ROWS_MAX,
                 # The index of searches lags: https://developer.atlassian.com/cloud/jira/platform/search-and-reconcile/
                 delta=Delta(column="updated", overlap_s=300, keeps=("project_key", "project_id")),
+                bare_columns=BARE_COLUMNS,
+                bare_page_rows_max=BARE_PAGE_ROWS_MAX,
             ),
         ),
     )
@@ -233,7 +239,7 @@ _BASE = (
     ("issue_type", "text", "fields.issuetype.name", "issuetype"),
     ("priority", "text", "fields.priority.name", "priority"),
     ("resolution", "text", "fields.resolution.name", "resolution"),
-    ("project_key", "text", "fields.project.key", "project"),
+    ("project_key", "text", "key", "key"),
     ("project_id", "int8", "fields.project.id", "project"),
     ("parent_key", "text", "fields.parent.key", "parent"),
     ("assignee_account_id", "text", "fields.assignee.accountId", "assignee"),
@@ -264,6 +270,8 @@ _COLUMNS = tuple(
 _REQUESTED = {name: requested for name, _, _, requested in _BASE}
 _EXTRACTORS: dict[str, Extract] = {
     "id": number("id"),
+    # A key begins with that of its project; read from it, it costs no field, and bare keys come in large pages.
+    "project_key": matched("key", r"^(.+)-[0-9]+$"),
     "project_id": number("fields.project.id"),
     "description": adf_text("fields.description"),
     "raw": path(""),

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.jira import jql
-from connectors.jira.issues import IssueModel
+from connectors.jira.issues import BARE_PAGE_ROWS_MAX, IssueModel
 from connectors.jira.jql import JqlField
 from connectors.jira.tables import LISTINGS
 from connectors.sdk.errors import EmptyResult, Fatal
@@ -23,7 +23,6 @@ COUNT = "/rest/api/3/search/approximate-count"
 FIELDS = "/rest/api/3/field"
 MYSELF = "/rest/api/3/myself"
 PAGE_ROWS_MAX = 100
-BARE_PAGE_ROWS_MAX = 5000
 _URL_CHARACTERS_MAX = 4000
 _IDENTITY = frozenset({"id", "key"})
 

@@ -69,6 +69,7 @@ class Grant:
     token_url: str
     client_id: str
     client_secret: str = field(repr=False)
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ PostForm = Callable[[str, Mapping[str, str]], Awaitable[TokenAnswer]]
 
 
 class OAuth2:
-    """An access token kept fresh by a refresh token.
+    """An access token kept fresh by a refresh token or, without one, by the client's own credentials (section 4.4).
 
     However many callers need a token, one refresh is under way at a time. When the endpoint rotates the refresh token,
     `persist` has stored the new one before anybody uses the access token that came with it.
@@ -94,7 +95,7 @@ class OAuth2:
         self,
         *,
         grant: Grant,
-        refresh_token: str,
+        refresh_token: str | None,
         post_form: PostForm,
         persist: Callable[[str], Awaitable[None]],
         access_token: str | None = None,
@@ -137,16 +138,16 @@ class OAuth2:
     def _current(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._access_token}"}
 
+    def _fields(self) -> dict[str, str]:
+        fields = {"client_id": self._grant.client_id, "client_secret": self._grant.client_secret}
+        if self._grant.scope is not None:
+            fields["scope"] = self._grant.scope
+        if self._refresh_token is None:
+            return {"grant_type": "client_credentials", **fields}
+        return {"grant_type": "refresh_token", "refresh_token": self._refresh_token, **fields}
+
     async def _refresh(self) -> None:
-        answer = await self._post_form(
-            self._grant.token_url,
-            {
-                "grant_type": "refresh_token",
-                "refresh_token": self._refresh_token,
-                "client_id": self._grant.client_id,
-                "client_secret": self._grant.client_secret,
-            },
-        )
+        answer = await self._post_form(self._grant.token_url, self._fields())
         access_token = answer.body.get("access_token")
         if answer.status >= 500 or answer.status == 429:
             raise Retryable(
@@ -159,7 +160,7 @@ class OAuth2:
                 detail=f"The token endpoint answered {answer.status}.",
                 hint="Authorize the server again and replace the refresh token in the user mapping.",
             )
-        rotated = answer.body.get("refresh_token")
+        rotated = answer.body.get("refresh_token") if self._refresh_token is not None else None
         if isinstance(rotated, str) and rotated and rotated != self._refresh_token:
             # The old one is dead by now: losing the new one would lock the account out, so it is stored first. Should
             # storing fail, the new one still serves this process.

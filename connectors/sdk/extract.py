@@ -1,6 +1,7 @@
 """Where a value sits in a decoded row: the path language and the closed set of functions over it. Pure.
 
-A path is `a.b`, `a[*].b` (a list of every element's `b`) or `a['x y']`; what is missing on the way is None.
+A path is `a.b`, `a[*].b` (a list of the `b` of every element, or of every value of an object) or `a['x y']`; what is
+missing on the way is None.
 """
 
 from __future__ import annotations
@@ -57,6 +58,23 @@ def matched(text: str, pattern: str) -> Extract:
         return None if found is None else found.group(1)
 
     return extract
+
+
+def joined(text: str) -> Extract:
+    """Give the texts at a path as one text, None where there are none."""
+    inner = path(text)
+
+    def extract(row: object) -> object:
+        found = _texts(inner(row))
+        return "".join(found) if found else None
+
+    return extract
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [value] if isinstance(value, str) else []
 
 
 def number(inner: str | Extract) -> Extract:
@@ -137,6 +155,8 @@ def _compiled(steps: tuple[str | None, ...]) -> Extract:
 
 
 def _each(values: object, inner: Extract) -> object:
+    if isinstance(values, dict):
+        values = list(values.values())
     if not isinstance(values, list):
         return None
     return [inner(value) for value in values]

@@ -13,9 +13,17 @@ from connectors.sdk.request import Request
 
 
 async def hydrate_rows(
-    reader: Reader, rows: list[Row], *, name: str, request_of: Callable[[Row], Request], concurrency: int
+    reader: Reader,
+    rows: list[Row],
+    *,
+    name: str,
+    request_of: Callable[[Row], Request],
+    concurrency: int,
+    has_gaps: bool = False,
 ) -> None:
     """Attach the body of one call per row to those rows that do not have it yet.
+
+    With `has_gaps` a row without details is one whose columns are null.
 
     Raises:
         Fatal: SQLSTATE HV000, a row that was just listed has no details any more.
@@ -26,6 +34,8 @@ async def hydrate_rows(
         try:
             return (await reader.send(request_of(row))).body
         except EmptyResult:
+            if has_gaps:
+                return None
             raise Fatal(
                 message=f"a row of {reader.table} vanished while it was read", hint="Run the statement again."
             ) from None

@@ -25,6 +25,7 @@ class ResetFormat(StrEnum):
     EPOCH_S = "epoch_s"
     EPOCH_MS = "epoch_ms"
     SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
     ISO = "iso"
 
 
@@ -91,7 +92,12 @@ def _reset_s(text: str | None, form: ResetFormat, now_s: float) -> float | None:
     number = _number(text)
     if number is None:
         return None
-    absolute = {ResetFormat.EPOCH_S: number, ResetFormat.EPOCH_MS: number / 1000.0, ResetFormat.SECONDS: now_s + number}
+    absolute = {
+        ResetFormat.EPOCH_S: number,
+        ResetFormat.EPOCH_MS: number / 1000.0,
+        ResetFormat.SECONDS: now_s + number,
+        ResetFormat.MILLISECONDS: now_s + number / 1000.0,
+    }
     return _bounded(absolute[form] - now_s)
 
 

@@ -86,12 +86,14 @@ class AccessPath:
     `keys` are columns that each need one equality value (`owner`, `repo`); a list of values is read by one scan per
     combination. `operators` maps a column to what can be pushed on it. `order` maps a column to the directions in
     which the API sorts exactly as PostgreSQL does, null placement included, up to `order_keys_max` keys at once.
-    `page_rows_max` is the largest page.
+    `page_rows_max` is the largest page; where nothing but `bare_columns` is wanted it is `bare_page_rows_max`.
     `batch` names the one key column whose values may be sent many at a time, `batch_keys_max` how many. `single` says
     that a combination of keys, each value of a batched one, matches one row at most. `parallel` says that pages after
     the first can be read at once. `rows_max` is the API's own cap on a result, None when it has none: a path with one
-    must report truncation. `columns` are those it can fill, None for all that need no hydrate. `request` describes the
-    request for people. `delta` says how changes are asked for, None where they cannot be.
+    must report truncation. `columns` are those it can fill, None for all that need no hydrate. `counts` says that one
+    request tells how many rows there are of each kind (`connectors.sdk.counted`), whatever their number; what it counts
+    must be exactly what a listing would give. `delta` says how changes are asked for, None where they cannot be.
+    `request` describes the request for people.
     """
 
     name: str
@@ -101,12 +103,15 @@ class AccessPath:
     order: Mapping[str, frozenset[Direction]] = field(default_factory=dict)
     order_keys_max: int = 1
     page_rows_max: int = 100
+    bare_columns: frozenset[str] = frozenset()
+    bare_page_rows_max: int = 100
     batch: str | None = None
     batch_keys_max: int = 1
     single: bool = False
     parallel: bool = False
     rows_max: int | None = None
     columns: frozenset[str] | None = None
+    counts: bool = False
     delta: Delta | None = None
 
 

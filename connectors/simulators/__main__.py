@@ -12,41 +12,25 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aiohttp import web
-
-from connectors.simulators import github, jira
-from connectors.simulators.company import Company, build_company
+from connectors.simulators.catalogue import EMAIL, NAMES, simulator_of
+from connectors.simulators.company import build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
 from connectors.simulators.running import RunningSimulator, start_simulator
-
-CONNECTORS = ("github", "jira", "linear")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line; its default credentials open nothing but the simulator."""
     line = argparse.ArgumentParser(prog="python -m connectors.simulators", description=__doc__)
-    line.add_argument("--connector", choices=CONNECTORS, required=True)
+    line.add_argument("--connector", choices=NAMES, required=True)
     line.add_argument("--host", default="127.0.0.1")
     line.add_argument("--port", type=int, default=0, help="0 takes a free port")
     line.add_argument("--issues", type=int, default=5000, help="size of the company, 50 to 200000")
     line.add_argument("--seed", type=int, default=1)
     line.add_argument("--epoch", default=DEFAULT_EPOCH.isoformat(), help="the company's present, ISO 8601")
     line.add_argument("--token", default="simulated-token", help="the token, of GitHub or of the Jira user")
-    line.add_argument("--email", default="demo@acme.example", help="the Jira user")
+    line.add_argument("--email", default=EMAIL, help="the Jira user")
     line.add_argument("--ready-file", type=Path, help="written with base_url, port and pid once requests are answered")
     return line
-
-
-def create(arguments: argparse.Namespace, company: Company) -> web.Application:
-    """Return the simulator that the command line asks for."""
-    if arguments.connector == "github":
-        return github.create_app(company, tokens=frozenset({arguments.token}))
-    if arguments.connector == "linear":
-        # graphql-core is a development dependency, which the other simulators do without.
-        from connectors.simulators import linear
-
-        return linear.create_app(company, api_key=arguments.token)
-    return jira.create_app(company, email=arguments.email, api_token=arguments.token)
 
 
 async def serve(arguments: argparse.Namespace) -> None:
@@ -55,11 +39,12 @@ async def serve(arguments: argparse.Namespace) -> None:
     company = build_company(
         issues=arguments.issues, seed=arguments.seed, epoch=epoch if epoch.tzinfo else epoch.replace(tzinfo=UTC)
     )
+    application = simulator_of(arguments.connector, company, token=arguments.token, email=arguments.email)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    running = await start_simulator(create(arguments, company), arguments.host, arguments.port)
+    running = await start_simulator(application, arguments.host, arguments.port)
     try:
         _tell(running, arguments.ready_file)
         await stopped.wait()

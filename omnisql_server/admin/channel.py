@@ -6,6 +6,7 @@ Only the account that runs the server may open it: its folder has mode 0700. Whe
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import shutil
 import tempfile
@@ -25,7 +26,9 @@ SOCKET_PREFIX = "omnisql-admin-"
 LINE_BYTES_MAX = 1024 * 1024
 OPERATION_TIMEOUT_S = 300.0
 REQUEST_TIMEOUT_S = 10.0
-OPERATIONS = frozenset({"create", "list", "show", "stop", "rename", "add_user", "set_password"})
+OPERATIONS = frozenset(
+    {"create", "list", "show", "stop", "rename", "add_user", "set_password", "destroy", "rotate_keys"}
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -106,11 +109,13 @@ async def carry_out(
     """
     if operation not in OPERATIONS:
         raise AdminRequestInvalid(message="there is no such operation", detail=operation[:80])
+    work = getattr(administration, operation)
     try:
-        pending = getattr(administration, operation)(**arguments)
+        inspect.signature(work).bind(**arguments)
     except TypeError as error:
         raise AdminRequestInvalid(message=f"operation {operation} does not take these arguments") from error
-    outcome = await pending
+    async with administration.on_record(operation, arguments):
+        outcome = await work(**arguments)
     return outcome if isinstance(outcome, tuple) else (outcome,)
 
 

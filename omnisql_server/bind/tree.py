@@ -6,17 +6,16 @@ Each place that reads an API table or a local table becomes a relation `scan_N`;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlglot import exp
-from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.annotate_types import TypeAnnotator, annotate_types
+from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
 from catalog.types import BY_OID
+from omnisql_server.bind.postgres_types import POSTGRES_TYPES
 from omnisql_server.bind.resolve import Closure, Name
 from omnisql_server.model.query import Occurrence, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
@@ -60,7 +59,7 @@ def qualify_query(parsed: ParsedQuery, closure: Closure) -> QualifiedTree:
         schema = MappingSchema(columns, dialect="postgres", normalize=False)
         tree = qualify(tree, schema=schema, dialect="postgres", validate_qualify_columns=True, identify=True)
         _qualify_order(tree)
-        tree = annotate_types(tree, schema=schema, dialect="postgres", expression_metadata=_TYPES)
+        tree = annotate_types(tree, schema=schema, dialect="postgres", expression_metadata=POSTGRES_TYPES)
     except (SqlglotError, RecursionError, ValueError, KeyError, AssertionError) as error:
         raise NotQualified(f"names could not be resolved outside PostgreSQL ({type(error).__name__})") from error
     _check_names(tree, expansion)
@@ -75,37 +74,6 @@ def qualify_query(parsed: ParsedQuery, closure: Closure) -> QualifiedTree:
         for name, relation in expansion.scans.items()
     )
     return QualifiedTree(tree=tree, occurrences=occurrences)
-
-
-def _sum_type(annotator: TypeAnnotator, node: exp.Sum) -> exp.Sum:
-    """Give sum its type: bigint over smaller integers, float8 over float8, numeric over all else."""
-    value = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
-    kinds: dict[Any, exp.DType] = {
-        exp.DType.SMALLINT: exp.DType.BIGINT,
-        exp.DType.INT: exp.DType.BIGINT,
-        exp.DType.DOUBLE: exp.DType.DOUBLE,
-    }
-    annotator._set_type(node, kinds.get(value.type.this if value.type is not None else None, exp.DType.DECIMAL))
-    return node
-
-
-def _difference_type(annotator: TypeAnnotator, node: exp.Sub) -> exp.Sub:
-    """Give the difference of two dates its type: days, an integer."""
-    sides = (node.this, node.expression)
-    if all(side.type is not None and side.type.this is exp.DType.DATE for side in sides):
-        annotator._set_type(node, exp.DType.INT)
-        return node
-    return annotator._annotate_binary(node)
-
-
-_TYPES: dict[Any, Any] = {
-    **Postgres.EXPRESSION_METADATA,
-    exp.Sum: {"annotator": _sum_type},
-    exp.Sub: {"annotator": _difference_type},
-    exp.Avg: {"returns": exp.DType.DECIMAL},
-    exp.Extract: {"returns": exp.DType.DECIMAL},
-}
-"""What PostgreSQL gives where sqlglot thinks otherwise."""
 
 
 def _type_name(attribute: Attribute) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import sys
 from collections.abc import Coroutine, Iterator
 from enum import IntEnum
@@ -47,6 +49,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     import uvloop
 
     return uvloop.run(work)
+
+
+def operator() -> str:
+    """Name the account of the operating system that gives a command, for the audit."""
+    return f"account {pwd.getpwuid(os.geteuid()).pw_name}"
 
 
 def report(error: BaseException) -> ExitCode:

@@ -13,13 +13,31 @@ from sqlglot import exp
 
 from catalog.types import BY_OID
 from omnisql_server.execute.allowed_conditions import CONDITIONS
+from omnisql_server.execute.lower import lowered
+from omnisql_server.execute.lowered import is_proved
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import RelationKind
 
 TYPES = frozenset(
-    {"bool", "int2", "int4", "int8", "float8", "text", "varchar", "date", "timestamptz", "timestamp", "_text"}
+    {
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "float8",
+        "text",
+        "varchar",
+        "date",
+        "timestamptz",
+        "timestamp",
+        "_text",
+        "numeric",
+    }
 )
-"""Column types that DuckDB holds and shows without change."""
+"""Column types that DuckDB holds, compares and shows without change."""
+
+SHOWN = frozenset({"uuid", "time", "interval", "float4", "json", "_int4", "_int8"})
+"""Column types that it holds and shows, and does no more with."""
 
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 
@@ -137,7 +155,6 @@ NODES: tuple[type[exp.Expr], ...] = (
     exp.TimestampTrunc,
     exp.Extract,
     exp.AtTimeZone,
-    exp.Avg,
     exp.GroupConcat,
     exp.ArrayAgg,
     exp.BitwiseAnd,
@@ -164,14 +181,22 @@ def refusal(query: BoundQuery) -> str | None:
     if _ZONE.fullmatch(query.settings.time_zone) is None:
         return "the session's time zone has no name"
     outputs = {BY_OID[field.type_oid].name if field.type_oid in BY_OID else "" for field in query.fields}
-    if not outputs <= TYPES | {"numeric", "_int4", "_int8"}:
+    if not outputs <= TYPES | SHOWN:
         return "the result has a type that DuckDB shows differently"
-    reasons = (_relation_refusal(query), _name_refusal(query.tree), _using_refusal(query))
+    tree = lowered(query) or query.tree
+    reasons = (_relation_refusal(query), _name_refusal(tree), _using_refusal(query))
     found = next((reason for reason in reasons if reason is not None), None)
-    return found or next((reason for node in query.tree.walk() if (reason := _refusal(node)) is not None), None)
+    return found or next((reason for node in tree.walk() if (reason := _refusal(node)) is not None), None)
+
+
+def expression_refusal(expression: exp.Expr) -> str | None:
+    """Say why DuckDB may not compute an expression over a relation's columns, None when it may."""
+    return next((reason for node in expression.walk() if (reason := _refusal(node)) is not None), None)
 
 
 def _refusal(node: exp.Expr) -> str | None:
+    if is_proved(node):
+        return None
     if type(node) not in NODES:
         return f"{node.key} is not proved to mean the same in DuckDB"
     check = CONDITIONS.get(type(node))
@@ -185,7 +210,7 @@ def _relation_refusal(query: BoundQuery) -> str | None:
         for name in occurrence.columns:
             attribute = occurrence.relation.attribute(name)
             known = BY_OID.get(attribute.type_oid) if attribute is not None else None
-            if known is None or known.name not in TYPES:
+            if known is None or known.name not in TYPES | SHOWN:
                 return f"column {name} has a type that DuckDB shows differently"
         if _differ_in_case(occurrence.columns):
             return "column names differ only in case"

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from omnisql_server.execute.allowed_functions import FUNCTION_CONDITIONS, integer_literal, is_text, moved
-from omnisql_server.execute.output_types import INTEGERS, alike, output_type
+from omnisql_server.execute.lowered import is_proved
+from omnisql_server.execute.output_types import COMPARED, INTEGERS, alike, output_type, sort_key
 
 _Type = exp.DType
 _INT8_MAX = (1 << 63) - 1
@@ -96,7 +97,7 @@ def _arithmetic(node: exp.Expr) -> str | None:
     sides = (node.this, node.expression)
     if isinstance(node, exp.Sub) and all(output_type(side) is _Type.DATE for side in sides):
         return None
-    if all(output_type(side) in (*INTEGERS, _Type.DOUBLE) for side in sides) and not _integers(*sides):
+    if _Type.DOUBLE in map(output_type, sides) and alike(sides) is None:
         return "float8 % float8" if isinstance(node, exp.Mod) else None
     if not _integers(*sides):
         return "arithmetic on other types than integers and float8"
@@ -114,18 +115,24 @@ def _integer_argument(node: exp.Expr) -> str | None:
 
 
 def _extreme(node: exp.Expr) -> str | None:
-    known = output_type(node.this)
-    return None if known is not None and known is not _Type.ARRAY else f"{node.key} of this type"
+    return None if output_type(node.this) in COMPARED else f"{node.key} of this type"
 
 
 def _distinct(node: exp.Expr) -> str | None:
     chosen = node.args.get("on")
-    if chosen is None:
-        return "DISTINCT of a row" if len(node.expressions) > 1 else None
     select = node.parent
+    if chosen is None:
+        values = select.selects if isinstance(select, exp.Select) else node.expressions
+        if any(output_type(value.unalias()) in _UNGROUPED for value in values):
+            return "distinct values of a type that DuckDB compares differently"
+        return "DISTINCT of a row" if len(node.expressions) > 1 else None
     ordered = isinstance(select, exp.Select) and select.args.get("order") is not None
-    known = all(output_type(key) not in (None, _Type.DOUBLE, _Type.ARRAY) for key in chosen.expressions)
+    known = all(output_type(key) in COMPARED - {_Type.DOUBLE} for key in chosen.expressions)
     return None if ordered and known else "DISTINCT ON without an order"
+
+
+_UNGROUPED = (_Type.DECIMAL, _Type.FLOAT, _Type.INTERVAL, _Type.TIME, _Type.JSON, _Type.UUID, _Type.VARBINARY)
+"""Types of whose values equal ones may look different, or that are only shown."""
 
 
 def _group(node: exp.Expr) -> str | None:
@@ -136,6 +143,9 @@ def _group(node: exp.Expr) -> str | None:
     sets = [key for key in keys if isinstance(key, exp.Rollup | exp.Cube | exp.GroupingSets)]
     if node.args.get("totals") or node.args.get("all") is not None or (sets and len(keys) > 1):
         return "a mixture of grouping sets"
+    inner = (part for key in keys for part in key.walk() if not isinstance(part.parent, exp.Anonymous))
+    if any(output_type(sort_key(part, node.find_ancestor(exp.Query)) or part) in _UNGROUPED for part in inner):
+        return "a group by a type that DuckDB compares differently"
     return None
 
 
@@ -215,7 +225,7 @@ def _ordered(node: exp.Expr) -> str | None:
     """DuckDB gives back a float8 that it sorts by as 0 where it was -0: the sort key must be another expression."""
     key = sort_key(node)
     known = output_type(key) if key is not None else None
-    if known is None or node.args.get("with_fill") or (key is not None and key.find(exp.Avg)):
+    if known not in COMPARED or node.args.get("with_fill"):
         return "an order by a value whose type is not known"
     select = node.find_ancestor(exp.Query)
     if known is _Type.DOUBLE and (select is None or not isinstance(select, exp.Select) or select.args.get("distinct")):
@@ -223,19 +233,14 @@ def _ordered(node: exp.Expr) -> str | None:
     return None
 
 
-def sort_key(node: exp.Expr) -> exp.Expr | None:
-    """Return the expression that ORDER BY means: an output column may be given by its name or number."""
-    key, query = node.this, node.find_ancestor(exp.Query)
-    outputs = [projection.unalias() for projection in query.selects] if query is not None else []
-    if isinstance(key, exp.Literal) and not key.is_string and node.find_ancestor(exp.Window, exp.Query) is query:
-        return outputs[int(key.name) - 1] if 0 < int(key.name) <= len(outputs) else None
-    if isinstance(key, exp.Column) and not key.table and query is not None:
-        return next((p.unalias() for p in query.selects if p.alias_or_name == key.name), None)
-    return key if isinstance(key, exp.Expr) else None
-
-
-def _array_column(node: exp.Expr) -> str | None:
-    if node.type is None or not node.type.is_type(_Type.ARRAY):
+def _column(node: exp.Expr) -> str | None:
+    """Values of some types are only shown, counted and tested for null."""
+    kind = output_type(node)
+    if kind in _UNGROUPED:
+        shown = isinstance(node.parent, exp.Alias | exp.Select | exp.Is | exp.Count | exp.Ordered | exp.Coalesce)
+        known = shown or (isinstance(node.parent, exp.Expr) and is_proved(node.parent))
+        return None if known else "a value of this type in an expression"
+    if kind is not _Type.ARRAY:
         return None
     select = node.find_ancestor(exp.Select)
     parent = node.parent.parent if isinstance(node.parent, exp.Paren) else node.parent
@@ -274,6 +279,6 @@ CONDITIONS: Mapping[type[exp.Expr], Callable[[exp.Expr], str | None]] = {
     exp.Substring: _substring,
     exp.StrPosition: _position,
     exp.Ordered: _ordered,
-    exp.Column: _array_column,
+    exp.Column: _column,
 }
 """The check of each node type that has one."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from omnisql_server.execute.output_types import INTEGERS, alike, output_type, whole_statement
+from omnisql_server.execute.output_types import INTEGERS, alike, output_type
 
 _Type = exp.DType
 TEXTS = (_Type.TEXT, _Type.VARCHAR)
@@ -182,20 +182,6 @@ def _zoned(node: exp.Expr) -> str | None:
     return None if known and moment else "a time zone of another form"
 
 
-def average(node: exp.Expr) -> str | None:
-    """The text of avg over integers is made in DuckDB: nothing else may be done with it."""
-    if output_type(node.this) not in INTEGERS or isinstance(node.this, exp.Distinct):
-        return "avg of another type than integers"
-    whole = node
-    while isinstance(whole.parent, exp.Filter | exp.Window | exp.Alias) and whole.arg_key == "this":
-        whole = whole.parent
-    select = whole.parent
-    plain = isinstance(select, exp.Select) and whole.arg_key == "expressions" and whole_statement(select)
-    if not plain or not isinstance(select, exp.Select) or select.args.get("distinct"):
-        return "avg inside an expression"
-    return None
-
-
 def _grouped_texts(node: exp.Expr) -> str | None:
     """Without an order, or with one that is not total, the texts may come in any order: so they may in PostgreSQL."""
     value = node.this.this if isinstance(node.this, exp.Order) else node.this
@@ -290,7 +276,6 @@ FUNCTION_CONDITIONS: Mapping[type[exp.Expr], Callable[[exp.Expr], str | None]] =
     exp.TimestampTrunc: _truncated,
     exp.Extract: _extract,
     exp.AtTimeZone: _zoned,
-    exp.Avg: average,
     exp.GroupConcat: _grouped_texts,
     exp.ArrayAgg: _collected,
     exp.Window: window,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 
-from omnisql_server.execute.allowed_conditions import sort_key
 from omnisql_server.execute.allowed_functions import TEXTS
-from omnisql_server.execute.output_types import INTEGERS, output_type
+from omnisql_server.execute.output_types import INTEGERS, alike, output_type, sort_key
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
@@ -28,7 +27,7 @@ def duckdb_text(tree: exp.Expr) -> str:
 
 def _sum_of_integers(node: exp.Expr) -> None:
     """Give sum(int2 | int4) PostgreSQL's type bigint, and sum(int8) numeric; DuckDB's own is a 128-bit integer."""
-    if not isinstance(node, exp.Sum):
+    if not isinstance(node, exp.Sum) or output_type(node) is exp.DType.DOUBLE:
         return
     operand = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
     small = output_type(operand) in (exp.DataType.Type.SMALLINT, exp.DataType.Type.INT)
@@ -70,8 +69,8 @@ def _float_arithmetic(node: exp.Expr) -> None:
     name = _FLOAT_MACROS.get(type(node))
     if name is None:
         return
-    types = [output_type(side) for side in (node.this, node.expression)]
-    if exp.DType.DOUBLE in types and all(known in (*INTEGERS, exp.DType.DOUBLE) for known in types):
+    sides = [node.this, node.expression]
+    if exp.DType.DOUBLE in map(output_type, sides) and alike(sides) is None:
         to = exp.DataType.build("DOUBLE", dialect="duckdb")
         sides = [exp.Cast(this=side.copy(), to=to.copy()) for side in (node.this, node.expression)]
         node.replace(exp.Anonymous(this=name, expressions=sides))
@@ -115,26 +114,6 @@ def _bytes(node: exp.Expr) -> None:
         node.set("this", "strlen")
 
 
-def _average(node: exp.Expr) -> None:
-    """Write avg over integers as the text that PostgreSQL's division of numerics gives."""
-    if not isinstance(node, exp.Avg):
-        return
-    whole: exp.Expr = node
-    while isinstance(whole.parent, exp.Filter | exp.Window) and whole.arg_key == "this":
-        whole = whole.parent
-    parts = []
-    for kind in (exp.Sum, exp.Count):
-        part = whole.copy()
-        inner = part if isinstance(part, exp.Avg) else part.find(exp.Avg)
-        function = kind(this=node.this.copy())
-        if part is inner:
-            part = function
-        elif inner is not None:
-            inner.replace(function)
-        parts.append(part)
-    whole.replace(exp.Anonymous(this="omnisql_avg", expressions=parts))
-
-
 def _extracted(node: exp.Expr) -> None:
     if isinstance(node, exp.Extract) and not isinstance(node.parent, exp.Cast):
         cast = exp.Cast(to=exp.DataType.build("DECIMAL(38, 0)", dialect="duckdb"))
@@ -170,7 +149,6 @@ RULES = (
     _trimmed,
     _joined_number,
     _bytes,
-    _average,
     _extracted,
     _any_of_null,
     _order_by_float,

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from omnisql_server.execute.inline_values import inline_small, is_small
 from omnisql_server.execute.macros import MACROS
+from omnisql_server.execute.numeric_functions import add_functions
 
 BATCH_ROWS_MAX = 32_768
 BATCH_BYTES_MAX = 16 * 1024 * 1024
@@ -134,6 +135,7 @@ class InstancePool:
 def _open(settings: InstanceSettings, time_zone: str) -> _Instance:
     directory = tempfile.TemporaryDirectory(prefix="omnisql-spill-", dir=settings.temp_directory)
     connection = duckdb.connect(":memory:")
+    add_functions(connection)
     for statement in _lock_down(settings, time_zone, directory.name):
         connection.execute(statement)
     return _Instance(connection=connection, directory=directory)

@@ -5,36 +5,18 @@ What PostgreSQL answers with an error ends in `error()` here: the statement is t
 
 from __future__ import annotations
 
+from omnisql_server.execute.text_macros import TEXT_MACROS
+from omnisql_server.execute.time_macros import TIME_MACROS
+
 _NEWER_UPPER = "\u1c89\ua7cb\ua7cc\ua7da\ua7dc" + "".join(map(chr, range(0x10D50, 0x10D66)))
 _NEWER_LOWER = "\u1c8a\u0264\ua7cd\ua7db\u019b" + "".join(map(chr, range(0x10D70, 0x10D86)))
 """Letters in two cases that Unicode has had since version 16: PostgreSQL 18 knows them, DuckDB 1.5 does not."""
-
-_SCALE = """
-CREATE MACRO omnisql_scale(s, n) AS greatest(0, 16 - 4 * (
-    (length(s::VARCHAR) - 1) // 4 - (length(n::VARCHAR) - 1) // 4
-    - CASE WHEN left(s::VARCHAR, (length(s::VARCHAR) - 1) % 4 + 1)::INTEGER
-                <= left(n::VARCHAR, (length(n::VARCHAR) - 1) % 4 + 1)::INTEGER THEN 1 ELSE 0 END))
-"""
-"""The scale of a quotient of whole numbers: `select_div_scale` of PostgreSQL's numeric.c, over digits to base 10000."""
-
-_AVERAGE = """
-CREATE MACRO omnisql_average(s, n, scale) AS
-    (s * ('1' || repeat('0', scale))::HUGEINT * 2 + n) // (2 * n)
-"""
 
 _FIXED = """
 CREATE MACRO omnisql_fixed(v, scale) AS
     CASE WHEN scale = 0 THEN v::VARCHAR
          ELSE (v // ('1' || repeat('0', scale))::HUGEINT)::VARCHAR || '.'
               || lpad((v % ('1' || repeat('0', scale))::HUGEINT)::VARCHAR, scale::INTEGER, '0') END
-"""
-
-_AVG = """
-CREATE MACRO omnisql_avg(s, n) AS
-    CASE WHEN n = 0 THEN NULL
-         ELSE CASE WHEN s < 0 THEN '-' ELSE '' END || omnisql_fixed(
-              omnisql_average(abs(s::HUGEINT), n::HUGEINT, omnisql_scale(abs(s::HUGEINT), n)),
-              omnisql_scale(abs(s::HUGEINT), n)) END
 """
 
 MACROS = (
@@ -53,9 +35,19 @@ MACROS = (
     # DuckDB makes the sharp s a capital one, which PostgreSQL leaves as it is.
     "CREATE MACRO omnisql_upper(x) AS array_to_string(list_transform(string_split(x, '\u00df'), "
     f"lambda part : translate(upper(part), '{_NEWER_LOWER}', '{_NEWER_UPPER}')), '\u00df')",
-    _SCALE,
-    _AVERAGE,
     _FIXED,
-    _AVG,
+    "CREATE MACRO omnisql_f_sum(total, n, largest, negative) AS "
+    "CASE WHEN NOT isfinite(total) AND isinf(largest * n) THEN error('overflow') "
+    "WHEN total = 0 AND negative THEN '-0'::DOUBLE ELSE total END",
+    "CREATE MACRO omnisql_f_size(x) AS CASE WHEN isfinite(x) THEN abs(x) END",
+    "CREATE MACRO omnisql_f_minus_zero(x) AS x = 0 AND signbit(x)",
+    # PostgreSQL sums squares beside, which overflow long before the sum.
+    "CREATE MACRO omnisql_f_mean(total, n, largest) AS CASE WHEN n = 0 THEN NULL "
+    "WHEN largest > 1e140 THEN error('overflow') ELSE total / n END",
+    "CREATE MACRO omnisql_f_round(x) AS CASE WHEN x < 0 AND x >= -0.5 THEN '-0'::DOUBLE ELSE round_even(x, 0) END",
+    "CREATE MACRO omnisql_n_text(units, scale) AS CASE WHEN units < 0 THEN '-' ELSE '' END "
+    "|| omnisql_fixed(abs(units), scale)",
+    *TEXT_MACROS,
+    *TIME_MACROS,
 )
 """In the order in which they are made."""

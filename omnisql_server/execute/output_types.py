@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlglot import exp
 
 _Type = exp.DType
 INTEGERS = (_Type.SMALLINT, _Type.INT, _Type.BIGINT)
 _FAMILIES = (
-    frozenset((*INTEGERS, _Type.DOUBLE, _Type.DECIMAL)),
+    frozenset((*INTEGERS, _Type.DOUBLE, _Type.INT128)),
     frozenset((_Type.TEXT, _Type.VARCHAR)),
     frozenset((_Type.BOOLEAN,)),
     frozenset((_Type.DATE,)),
@@ -17,6 +18,10 @@ _FAMILIES = (
     frozenset((_Type.TIMESTAMP,)),
 )
 """Types that compare with each other the same way in both engines."""
+
+
+COMPARED = frozenset[exp.DType]().union(*_FAMILIES)
+"""Types that are sorted, grouped and compared alike."""
 
 
 def output_type(node: exp.Expr) -> exp.DType | None:
@@ -31,12 +36,27 @@ def output_type(node: exp.Expr) -> exp.DType | None:
 
 def alike(nodes: Iterable[exp.Expr | None]) -> str | None:
     """Want all of some expressions, nulls apart, to be of one family; otherwise say why not."""
-    types = {output_type(node) for node in nodes if node is not None and not isinstance(node, exp.Null)}
+    types = {_compared_type(node) for node in nodes if node is not None and not isinstance(node, exp.Null)}
     if None in types:
         return "values whose types are not known"
     return None if any(types <= family for family in _FAMILIES) else "values of different types"
 
 
-def whole_statement(select: exp.Select) -> bool:
-    """Say whether a SELECT is the whole statement: what it gives is shown and used no further."""
-    return select.parent is None
+def _compared_type(node: exp.Expr) -> exp.DType | None:
+    """Return what a value compares as: a number that is written down compares with any other as the number it is."""
+    inner = node.unnest()
+    if isinstance(inner, exp.Neg):
+        inner = inner.this.unnest()
+    return _Type.INT if isinstance(inner, exp.Literal) and not inner.is_string else output_type(node)
+
+
+def sort_key(node: exp.Expr, grouped: exp.Expr | None = None) -> exp.Expr | None:
+    """Return the expression that ORDER BY or a key of GROUP BY means: an output may be given by its name or number."""
+    key: Any = node.this if grouped is None else node
+    query: Any = node.find_ancestor(exp.Query) if grouped is None else grouped
+    outputs = [projection.unalias() for projection in query.selects] if query is not None else []
+    if isinstance(key, exp.Literal) and not key.is_string and node.find_ancestor(exp.Window, exp.Query) is query:
+        return outputs[int(key.name) - 1] if 0 < int(key.name) <= len(outputs) else None
+    if isinstance(key, exp.Column) and not key.table and query is not None:
+        return next((p.unalias() for p in query.selects if p.alias_or_name == key.name), None)
+    return key if isinstance(key, exp.Expr) else None

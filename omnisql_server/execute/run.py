@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -22,18 +23,25 @@ from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.duckdb_text import compares_floats, duckdb_text
+from omnisql_server.execute.forms import check_forms
 from omnisql_server.execute.instances import InstancePool
+from omnisql_server.execute.lower import lowered
 from omnisql_server.execute.splice import SplicedQuery, splice
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.query import BoundQuery, derive
+from wire.backend import Field
+from wire.copy import CopyFormat
+from wire.copy_columns import encode_copy_columns
 from wire.errors import ValueUnsupported
-from wire.rows import EncodedRows, RowFormat, encode_rows
+from wire.rows import SMALL_ROWS_END, EncodedRows, RowFormat, encode_rows
 
 _log = structlog.get_logger(__name__)
 
 FIRST_ROWS = 1_024
 ENCODED_AHEAD_MAX = 2
 """Encoded batches that wait for the client, beside the one that DuckDB makes."""
+
+_Encoded = TypeVar("_Encoded")
 
 DUCKDB = "duckdb"
 POSTGRES = "postgres"
@@ -58,7 +66,8 @@ class _Refusal:
 class Parameters:
     """The client's parameters as it sent them, and the result formats it wants, one per column.
 
-    `completed` is told PostgreSQL's command tag when PostgreSQL executes the statement.
+    `completed` is told PostgreSQL's command tag when PostgreSQL executes the statement. With `copy_format`, many rows
+    that DuckDB makes are CopyData messages; few, and those of PostgreSQL, are still DataRow messages.
     """
 
     type_oids: tuple[int, ...]
@@ -66,6 +75,7 @@ class Parameters:
     formats: tuple[int, ...]
     result_formats: tuple[int, ...]
     completed: Callable[[str], None] | None = None
+    copy_format: CopyFormat | None = None
 
 
 def choose_engine(query: BoundQuery) -> Engine:
@@ -74,11 +84,9 @@ def choose_engine(query: BoundQuery) -> Engine:
     Raises:
         NotSupported: the session insists on DuckDB and it may not execute this query.
     """
-    reason = derive(query, _Refusal, lambda: _Refusal(reason=refusal(query)), f"refusal {query.settings}").reason
     if query.settings.engine == POSTGRES:
         return Engine(name=POSTGRES, reason="omnisql.engine is postgres")
-    if not query.settings.catalog_first:
-        reason = reason or "search_path has other schemas before pg_catalog: functions and operators may be theirs"
+    reason = reason_against(query)
     if reason is None:
         return Engine(name=DUCKDB, reason="every part of the statement is proved to mean the same")
     if query.settings.engine == DUCKDB:
@@ -86,6 +94,14 @@ def choose_engine(query: BoundQuery) -> Engine:
             message="DuckDB may not execute this statement", detail=reason, hint="SET omnisql.engine = 'auto'"
         )
     return Engine(name=POSTGRES, reason=reason)
+
+
+def reason_against(query: BoundQuery) -> str | None:
+    """Say why DuckDB may not execute a query that gives its fields, whatever the session wants; None if it may."""
+    reason = derive(query, _Refusal, lambda: _Refusal(reason=refusal(query)), f"refusal {query.settings}").reason
+    if query.settings.catalog_first:
+        return reason
+    return reason or "search_path has other schemas before pg_catalog: functions and operators may be theirs"
 
 
 async def execute(
@@ -104,23 +120,24 @@ async def execute(
         LimitExceeded: too many rows for the splice.
     """
     if engine.name == DUCKDB:
-        tree = query.tree
+        tree = lowered(query)
         if tree is None:
             raise InternalError(message="DuckDB was chosen for a statement without a tree")
-        formats = _formats(query, parameters)
+        encode = partial(_encode, query, _formats(query, parameters), parameters.copy_format)
         batches: AsyncIterator[pa.RecordBatch] | None = None
         try:
-            text = derive(query, str, lambda: duckdb_text(tree), "duckdb")
+            check_forms(query, relations)
+            text = derive(query, str, lambda: duckdb_text(tree), f"duckdb {query.settings.time_zone}")
             native = derive(query, bool, lambda: compares_floats(tree), "native")
             batches = pool.query(text, relations, query.settings.time_zone, native=native)
             first = await anext(batches)
-            rows = _encode(query, first.slice(0, FIRST_ROWS), formats)
-        except _DUCKDB_FAILURES as error:
+            rows = encode(first.slice(0, FIRST_ROWS))
+        except DUCKDB_FAILURES as error:
             _log.info("duckdb_refused", error_type=type(error).__name__)
             if batches is not None:
                 await batches.aclose()  # type: ignore[attr-defined]
         else:
-            chunks_of = _encoded(query, rows, first.slice(FIRST_ROWS), batches, formats)
+            chunks_of = _encoded(encode, rows, first.slice(FIRST_ROWS), batches)
             async with aclosing(chunks_of) as encoded:
                 async for chunk in encoded:
                     yield chunk
@@ -143,7 +160,7 @@ async def execute(
         raise _positioned(error, spliced) from error
 
 
-_DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupported, ArithmeticError, ValueError)
+DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupported, ArithmeticError, ValueError)
 """What DuckDB, Arrow and the encoder say of values that they cannot hold or show; PostgreSQL then has the last word."""
 
 
@@ -155,32 +172,41 @@ def _formats(query: BoundQuery, parameters: Parameters) -> list[RowFormat]:
 
 
 async def _encoded(
-    query: BoundQuery,
+    encode: Callable[[pa.RecordBatch], EncodedRows],
     rows: EncodedRows,
     rest: pa.RecordBatch,
     batches: AsyncIterator[pa.RecordBatch],
-    formats: Sequence[RowFormat],
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield the first rows at once, then the rest of their batch and all others, encoded while DuckDB goes on."""
-    encoding: deque[asyncio.Future[EncodedRows]] = deque()
-    reading: asyncio.Future[pa.RecordBatch | None] | None = None
+    yield rows
     try:
-        yield rows
-        batch: pa.RecordBatch | None = rest
+        async with aclosing(with_lookahead(encode, batches, rest)) as encoded:
+            async for chunk in encoded:
+                yield chunk
+    except DUCKDB_FAILURES as error:
+        raise InternalError(
+            message="the statement failed after its first rows were sent",
+            hint="SET omnisql.engine = 'postgres' and run it again",
+        ) from error
+
+
+async def with_lookahead(
+    encode: Callable[[pa.RecordBatch], _Encoded], batches: AsyncIterator[pa.RecordBatch], first: pa.RecordBatch
+) -> AsyncGenerator[_Encoded, None]:
+    """Yield batches, of which `first` has been read, as encoded by threads while the next ones are made; close them."""
+    encoding: deque[asyncio.Future[_Encoded]] = deque()
+    reading: asyncio.Future[pa.RecordBatch | None] | None = None
+    batch: pa.RecordBatch | None = first
+    try:
         while batch is not None:
             if batch.num_rows:
-                encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, query, batch, formats)))
+                encoding.append(asyncio.ensure_future(asyncio.to_thread(encode, batch)))
             reading = asyncio.ensure_future(anext(batches, None))
             while len(encoding) > ENCODED_AHEAD_MAX:
                 yield await encoding.popleft()
             batch = await reading
         while encoding:
             yield await encoding.popleft()
-    except _DUCKDB_FAILURES as error:
-        raise InternalError(
-            message="the statement failed after its first rows were sent",
-            hint="SET omnisql.engine = 'postgres' and run it again",
-        ) from error
     finally:
         pending: list[asyncio.Future[Any]] = [*encoding, *([reading] if reading is not None else [])]
         for future in pending:
@@ -196,13 +222,23 @@ async def _stopped(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _encode(query: BoundQuery, batch: pa.RecordBatch, formats: Sequence[RowFormat]) -> EncodedRows:
+def _encode(
+    query: BoundQuery, formats: Sequence[RowFormat], copy_format: CopyFormat | None, batch: pa.RecordBatch
+) -> EncodedRows:
+    plain, time_zone = as_fields(batch, query.fields), query.settings.time_zone
+    if copy_format is None or batch.num_rows < SMALL_ROWS_END:
+        return encode_rows(plain, formats, time_zone=time_zone)
+    column_names = [field.name for field in query.fields]
+    return encode_copy_columns(plain, formats, copy_format, column_names, time_zone=time_zone)
+
+
+def as_fields(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
+    """Give DuckDB's columns the Arrow types of what is announced, and names of their own."""
     columns = [
         column if field.type_oid not in BY_OID else _as(column, BY_OID[field.type_oid].arrow)
-        for column, field in zip(batch.columns, query.fields, strict=True)
+        for column, field in zip(batch.columns, fields, strict=True)
     ]
-    names = [str(index) for index in range(len(columns))]
-    return encode_rows(pa.RecordBatch.from_arrays(columns, names=names), formats, time_zone=query.settings.time_zone)
+    return pa.RecordBatch.from_arrays(columns, names=[str(index) for index in range(len(columns))])
 
 
 def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:

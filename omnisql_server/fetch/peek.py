@@ -28,3 +28,13 @@ async def peek(plan: ScanPlan, source: OpenSource) -> str | None:
     age_s = max(answer.age_us for answer in found) / 1_000_000
     more = f" and a part of {parts}" if parts else ""
     return f"answers {whole} of {len(plan.scans)} requests{more} {within}, age {age_s:.1f} s"
+
+
+async def calls_answered(plan: ScanPlan, source: OpenSource) -> int:
+    """Return how many of the calls that a plan expects are those of requests that are answered as a whole."""
+    if source.cache is None or source.staleness.max_us == 0 or plan.deferred or not plan.scans:
+        return 0
+    reading = await source.cache.begin(plan.table, source.staleness)
+    found = [answer for scan in plan.scans if (answer := reading.peek(scan)) is not None]
+    whole = sum(answer.not_kept is None and not answer.confirmed for answer in found)
+    return plan.calls_expected * whole // len(plan.scans)

@@ -21,7 +21,9 @@ from connectors.sdk.errors import ConnectorError, Fatal, SourceTimeout
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.trail import Step, Trail
 from omnisql_server.errors import LimitExceeded
-from omnisql_server.model.freshness import Answer, Confirm, Fetched, Reading, ScanCache, Staleness
+from omnisql_server.fetch.budget import BudgetedLimiter, CallBudget, CallsExhausted
+from omnisql_server.fetch.own_rows import own_rows
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.observability.metrics import INSTRUMENTS
@@ -129,18 +131,20 @@ async def fetch(
     bounds: FetchBounds,
     *,
     partial_allowed: bool,
+    budget: CallBudget | None = None,
 ) -> tuple[FetchedScan, ...]:
     """Read all scans.
 
     Raises:
         ConnectorError: a source failed, or gave less than there is, and partial answers are not allowed.
-        LimitExceeded: a scan has more rows than the bound (54000).
+        LimitExceeded: a scan has more rows than the bound, or all of them more calls than the budget (54000).
     """
     fetching = _Fetching(
         open_source=open_source,
         bounds=bounds,
         slots=asyncio.Semaphore(bounds.concurrency_max),
         partial_allowed=partial_allowed,
+        budget=budget,
     )
     try:
         async with asyncio.TaskGroup() as group:
@@ -164,6 +168,7 @@ class _Fetching:
     bounds: FetchBounds
     slots: asyncio.Semaphore
     partial_allowed: bool
+    budget: CallBudget | None
 
     async def scan(self, plan: ScanPlan) -> FetchedScan:
         tally = _Tally(connector=plan.relation.wrapper)
@@ -195,13 +200,15 @@ class _Fetching:
         async def ask(scan: Scan) -> Fetched:
             return await self._read(replace(asked, scan=scan))
 
-        if reading is None:
-            fetched = await ask(asked.scan)
-            answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
-        else:
-            answer = await reading.read(asked.scan, ask, self._confirm_for(asked))
-            tally.answered(answer)
-            INSTRUMENTS.cache_asked(_outcome(answer))
+        try:
+            answer = await self._answered(asked, reading, ask)
+        except CallsExhausted as stop:
+            if not self.partial_allowed:
+                raise
+            # What was being read may have had more columns than what was asked for.
+            names = list(asked.scan.columns)
+            batches = tuple(batch if batch.schema.names == names else batch.select(names) for batch in stop.batches)
+            answer = Answer(batches=batches, truncated=stop.message)
         if answer.stale:
             tally.stale = answer.error.message if answer.error is not None else ""
         elif answer.error is not None:
@@ -211,7 +218,19 @@ class _Fetching:
         tally.truncated = answer.truncated or tally.truncated
         tally.rows += sum(batch.num_rows for batch in answer.batches)
         _check_rows(asked.plan, tally.rows, self.bounds)
-        return answer.batches
+        if len(asked.plan.scans) == 1:
+            return answer.batches
+        return tuple(own_rows(asked.scan, batch) for batch in answer.batches)
+
+    async def _answered(self, asked: _Asked, reading: Reading | None, ask: Fetch) -> Answer:
+        if reading is None:
+            fetched = await ask(asked.scan)
+            return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+        calls_left = None if self.budget is None else self.budget.left
+        answer = await reading.read(asked.scan, ask, self._confirm_for(asked), calls_left)
+        asked.tally.answered(answer)
+        INSTRUMENTS.cache_asked(_outcome(answer))
+        return answer
 
     def _confirm_for(self, asked: _Asked) -> Confirm | None:
         """Return what asks the source whether earlier answers stand; None where the table does not say it can."""
@@ -230,7 +249,10 @@ class _Fetching:
         return confirm
 
     def _context(self, asked: _Asked, meter: _ScanMeter, trail: Trail | None = None) -> FetchContext:
-        return FetchContext(meter=meter, limiter=asked.source.limiter, timeout_s=self.bounds.timeout_s, trail=trail)
+        limiter = asked.source.limiter
+        if self.budget is not None:
+            limiter = BudgetedLimiter(limiter=limiter, budget=self.budget)
+        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail)
 
     def _timed_out(self, asked: _Asked) -> SourceTimeout:
         return SourceTimeout(
@@ -258,6 +280,10 @@ class _Fetching:
                     _check_rows(asked.plan, asked.tally.rows + asked.tally.reading, self.bounds)
         except TimeoutError:
             failure = self._timed_out(asked)
+        except CallsExhausted as stop:
+            # Raised, for this statement's bound is nobody else's who waits for the same rows.
+            stop.batches = tuple(batches)
+            raise
         except ConnectorError as error:
             failure = error
         finally:

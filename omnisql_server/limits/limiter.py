@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from connectors.sdk.connector import QuotaObserved
 from connectors.sdk.errors import RateLimited, Retryable
 from omnisql_server.limits.bucket import BucketLimit, BucketStore, Taken, bucket_key
+from omnisql_server.model.trail import note_call
 from omnisql_server.observability.metrics import INSTRUMENTS
 
 LIMIT_DEFAULT = BucketLimit(capacity=60, refill_per_s=10)
@@ -66,6 +67,7 @@ class SourceLimiter:
             Retryable: (08006) the limits cannot be checked, and configuration says to stop then.
         """
         limit, started_s = self._limit(bucket), self._clock()
+        await note_call()
         if self._has_given_up():
             self._pass_unchecked()
             return

@@ -8,6 +8,7 @@ from typing import Protocol
 from omnisql_server.errors import RelayInstead
 from omnisql_server.model.run import Description, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
+from omnisql_server.model.trail import note_act
 
 
 class Manage(Protocol):
@@ -48,6 +49,7 @@ async def managed_result(
         RelayInstead: it is PostgreSQL's alone.
     """
     manager = await _manager_of(managers, statement, view)
+    await note_act()
     return command_result(await manager.run(statement, view))
 
 

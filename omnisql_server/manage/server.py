@@ -77,8 +77,8 @@ def _warn(name: str, old: str, new: str, view: SessionView) -> None:
             "V": "WARNING",
             "C": "01000",
             "M": f'credentials of server "{name}" do not follow it to another address',
-            "D": f"Those given for {old} are not sent to {new}.",
-            "H": f"Give them again: ALTER USER MAPPING FOR .. SERVER {name} OPTIONS (SET ..).",
+            "D": f"It led to {old} and leads to {new}; a credential is sent only to the address it was given for.",
+            "H": f"Give the others again: ALTER USER MAPPING FOR .. SERVER {name} OPTIONS (SET ..).",
         }
     )
 

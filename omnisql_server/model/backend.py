@@ -105,3 +105,12 @@ class Backend(Protocol):
         Raises:
             BackendError: as `ask`.
         """
+
+    async def load(self, sql: str, data: AsyncIterator[bytes | memoryview]) -> int:
+        """Run a COPY FROM STDIN with this data and return how many rows PostgreSQL took.
+
+        Whatever ends the data early ends the COPY too, and the transaction fails.
+
+        Raises:
+            BackendError: as `ask`.
+        """

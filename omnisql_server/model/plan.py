@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sqlglot import exp
+
 from connectors.sdk.scan import Predicate, Scan
 from connectors.sdk.table import AccessPath, Grade, Table
 from omnisql_server.model.query import AuthorizedQuery, Mask, RowFilter
@@ -31,12 +33,16 @@ class NotPushed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeferredKey:
-    """A key column whose values are those of another scan's attribute, known once that scan was read."""
+    """A key column whose values are those of another scan's attribute, known once that scan was read.
+
+    With an `expression` they are what it gives for each row; `attribute` is its text then.
+    """
 
     column: str
     scan_name: str
     attribute: str
     relation_name: str
+    expression: exp.Expr | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

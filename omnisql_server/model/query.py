@@ -144,13 +144,15 @@ class RowFilter:
 class AuthorizedQuery:
     """A bound query that its principal may run, with what policy adds. Only the policy stage makes one.
 
-    `filters` and `masks` are by scan name, in API column names; all filters of a scan must hold.
+    `filters` and `masks` are by scan name, in API column names; all filters of a scan must hold. `revision` names the
+    policy that decided.
     """
 
     query: BoundQuery
     principal: Principal
     filters: Mapping[str, tuple[RowFilter, ...]] = field(default_factory=dict)
     masks: Mapping[str, Mapping[str, Mask]] = field(default_factory=dict)
+    revision: str = ""
 
 
 _Derived = TypeVar("_Derived")

@@ -100,6 +100,24 @@ class NewRelation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How the rows of a statement that writes may be loaded by COPY.
+
+    They go into the relation `schema.name`, `temporary` or where new ones are made. `query` gives them; `creation`
+    makes the relation without rows, None for INSERT, whose `columns` are those it names (none: the table's first ones).
+    `moved` says that positions in `creation` are not those of the client's text.
+    """
+
+    query: str
+    schema: str | None
+    name: str
+    temporary: bool = False
+    creation: str | None = None
+    moved: bool = False
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """One statement that may reach an API table.
 

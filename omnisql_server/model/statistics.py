@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 
 from connectors.sdk.scan import Operator, Predicate, Value
 
@@ -88,9 +89,14 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableStatistics:
-    """Everything known of one API table of one server, by shape."""
+    """Everything known of one API table of one server, by shape.
+
+    `literals` are by shapes that tell literals apart (`literal_shapes`), which only `salt` can make.
+    """
 
     shapes: Mapping[Shape, Statistic] = field(default_factory=dict)
+    literals: Mapping[Shape, Statistic] = field(default_factory=dict)
+    salt: bytes = field(default=b"", repr=False)
 
 
 NO_STATISTICS = TableStatistics()
@@ -111,6 +117,40 @@ def shape_of(keys: Iterable[str], predicates: Iterable[Predicate]) -> Shape | No
     parts = {ShapePart(column=key, operator=Operator.EQ.value, values="1") for key in keys}
     parts |= {part_of(predicate) for predicate in predicates}
     return tuple(sorted(parts)) if len(parts) <= PARTS_MAX else None
+
+
+def literal_shapes(
+    salt: bytes, keys: Iterable[str], given: Mapping[str, Value] | None, predicates: Iterable[Predicate]
+) -> tuple[Shape, ...]:
+    """Return the shapes of a request that tell its literals apart, the most particular one first.
+
+    Literals are only there as digests under `salt`. `given` are the values of the keys where there is one for each:
+    what one of them has is told apart from what others have with the same predicates.
+    """
+    sent = [
+        replace(part_of(predicate), values=_digest(salt, predicate.value))
+        for predicate in predicates
+        if predicate.value is not None
+    ]
+    found: list[Shape] = []
+    if given:
+        parts = [_key_part(name, _digest(salt, _one(value))) for name, value in given.items()]
+        found.append(tuple(sorted({*parts, *sent})))
+    if sent:
+        found.append(tuple(sorted({*(_key_part(name, "1") for name in keys), *sent})))
+    return tuple(shape for shape in found if len(shape) <= PARTS_MAX)
+
+
+def _key_part(name: str, values: str) -> ShapePart:
+    return ShapePart(column=name, operator=Operator.EQ.value, values=values)
+
+
+def _one(value: Value) -> Value:
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
+def _digest(salt: bytes, value: Value) -> str:
+    return blake2b(repr(_one(value)).encode(), key=salt, digest_size=12).hexdigest()
 
 
 def part_of(predicate: Predicate) -> ShapePart:

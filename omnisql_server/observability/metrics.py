@@ -67,6 +67,7 @@ class Instruments:
         self._lost = meter.create_counter(
             "omnisql_statistics_lost_total", description="Statistics that could not be written."
         )
+        self._audited = meter.create_counter("omnisql_audit_records_total", description="Audit records by outcome.")
         self._errors = meter.create_counter("omnisql_errors_total", description="Errors sent to clients by SQLSTATE.")
 
     def statement_finished(self, *, way: str, outcome: str, duration_s: float) -> None:
@@ -107,6 +108,14 @@ class Instruments:
     def cache_failed(self, what: str) -> None:
         """Count a failure: look and put say that Valkey did not answer, spoiled that an entry did not open."""
         self._cache_failures.add(1, {"what": self._bounded("what", what)})
+
+    def audit_written(self, count: int) -> None:
+        """Count audit records that are durable."""
+        self._audited.add(count, {"outcome": "written"})
+
+    def audit_lost(self, count: int) -> None:
+        """Count audit records that could not be written."""
+        self._audited.add(count, {"outcome": "lost"})
 
     def error_sent(self, sqlstate: str) -> None:
         """Count an error that a client got."""

@@ -37,6 +37,14 @@ def configure_traces(otlp_endpoint: str | None) -> TracerProvider:
 
 
 @contextlib.contextmanager
+def statement_span() -> Iterator[str]:
+    """Run a statement in a span around those of its stages, and give its trace id; empty where none is recorded."""
+    with _tracer.start_as_current_span("omnisql.statement", record_exception=False, set_status_on_exception=False) as s:
+        context = s.get_span_context()
+        yield trace.format_trace_id(context.trace_id) if context.trace_flags.sampled else ""
+
+
+@contextlib.contextmanager
 def stage_span(stage: str) -> Iterator[Span]:
     """Run a stage of the pipeline in a span of its own, and count its duration.
 

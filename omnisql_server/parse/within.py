@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import postgast
 
-from omnisql_server.model.statement import Statement, StatementKind
+from omnisql_server.model.statement import Load, Statement, StatementKind
 from omnisql_server.parse.canonical import canonical, canonical_node
 from omnisql_server.parse.grammar import NotParsed, tokens_of
 
 Token = tuple[bytes, int, int]
 _QUERY_STARTS = (b"select", b"with", b"values", b"table")
+_OVERRIDING_NOT_SET = 1
+"""PostgreSQL's `OverridingKind` of an INSERT without OVERRIDING."""
 _INTO_WORDS = (b"temp", b"temporary", b"local", b"global", b"unlogged", b"table")
 
 
@@ -35,6 +38,60 @@ def query_within(statement: Statement) -> tuple[str, int]:
     except NotParsed:
         same = False
     return (text, start) if same else ("", 0)
+
+
+def load_of(statement: Statement) -> Load | None:
+    """Return how a statement's rows may be loaded instead of being written by PostgreSQL's executor; None if not.
+
+    That takes CREATE TABLE AS, SELECT INTO, or an INSERT that does no more than put a query's rows into a table.
+    """
+    if statement.kind is not StatementKind.WRITE:
+        return None
+    query, position = query_within(statement)
+    node = postgast.parse(statement.text).stmts[0].stmt
+    kind = node.WhichOneof("node")
+    if not query:
+        return None
+    if kind == "insert_stmt":
+        return _insert_load(node.insert_stmt, query)
+    made = node.create_table_as_stmt.into if kind == "create_table_as_stmt" else node.select_stmt.into_clause
+    if made.skip_data or (kind == "create_table_as_stmt" and node.create_table_as_stmt.if_not_exists):
+        return None
+    body = statement.text.encode()
+    head = body[:position] if kind == "create_table_as_stmt" else _creation_head(body)
+    # Without what may follow it: a comment, or the end of the statement.
+    end = next(end for token, _, end in reversed(tokens_of(query.encode())) if token != b";")
+    return Load(
+        query=query,
+        schema=made.rel.schemaname or None,
+        name=made.rel.relname,
+        temporary=made.rel.relpersistence == "t",
+        creation=f"{head.decode()}{query.encode()[:end].decode()} WITH NO DATA",
+        moved=kind != "create_table_as_stmt",
+    )
+
+
+def _creation_head(body: bytes) -> bytes:
+    """Say in the words of CREATE TABLE AS what the INTO of a SELECT makes."""
+    start, end = _into_clause(tokens_of(body))
+    words = body[start + len(b"into") : end]
+    how = list(takewhile(lambda token: token[0] in _INTO_WORDS, tokens_of(words)))
+    name = words[how[-1][2] if how else 0 :]
+    return b" ".join([b"CREATE", *(word for word, _, _ in how if word != b"table"), b"TABLE", name, b"AS "])
+
+
+def _insert_load(insert: Any, query: str) -> Load | None:
+    if insert.override != _OVERRIDING_NOT_SET or any(map(insert.HasField, ("on_conflict_clause", "returning_clause"))):
+        return None
+    targets = [column.res_target for column in insert.cols]
+    if any(len(target.indirection) for target in targets):
+        return None
+    return Load(
+        query=query,
+        schema=insert.relation.schemaname or None,
+        name=insert.relation.relname,
+        columns=tuple(target.name for target in targets),
+    )
 
 
 def _query_node(text: str) -> Any:

@@ -7,7 +7,7 @@ never sent, or the API would answer for the value that is hidden.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.types import BY_OID
 from connectors.sdk.scan import Operator, Predicate
@@ -47,7 +47,8 @@ class ReadTree:
 
 def read_tree(query: BoundQuery) -> ReadTree:
     """Read what planning needs from a bound tree, or nothing from a statement without one."""
-    collector = ConditionCollector(query.occurrences)
+    settings = query.settings
+    collector = ConditionCollector(query.occurrences, settings.time_zone if settings.catalog_first else None)
     if query.tree is None:
         return ReadTree(found=collector.found, top={})
     return ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree), links=find_links(query.tree))
@@ -103,8 +104,10 @@ def draft_scan(
     candidates: tuple[ChosenPath, ...] = ()
     if empty is None:
         names = frozenset(columns)
+        # What a literal gave to somebody else may count rows that policy hides here.
+        known = replace(source.known, literals={}) if filters else source.known
         candidates = usable_paths(
-            table, relation.qualified_name, reduced, names, combinations_max, frozenset(links), source.known
+            table, relation.qualified_name, reduced, names, combinations_max, frozenset(links), known
         )
     residuals = tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.residuals)
     join = JoinScan(

@@ -36,8 +36,16 @@ class Estimate:
     exact_shape: bool = False
 
 
-def estimate_rows(table: Table, known: TableStatistics, keys: Sequence[str], shape: Shape | None) -> Estimate:
-    """Estimate the rows of a request with one value for each of its `keys`."""
+def estimate_rows(
+    table: Table, known: TableStatistics, keys: Sequence[str], shape: Shape | None, literals: Sequence[Shape] = ()
+) -> Estimate:
+    """Estimate the rows of a request with one value for each of its `keys`.
+
+    `literals` are its shapes with literals told apart: what one of them gave is believed before the mean over all.
+    """
+    for particular in literals:
+        if (seen := known.literals.get(particular)) is not None:
+            return Estimate(rows=seen.rows, statistic=seen, exact_shape=True)
     if shape is None:
         return Estimate(rows=float(table.rows_expected))
     found = known.shapes.get(shape)

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from catalog.quoting import literal
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
-from omnisql_server.model.plan import Pushed, QueryPlan, ScanPlan
+from omnisql_server.model.plan import DeferredKey, Pushed, QueryPlan, ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
 
@@ -157,7 +157,7 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
 def _key_lines(scan: ScanPlan) -> Iterator[str]:
     combinations = _combinations(scan)
     for key in scan.deferred:
-        yield f"Keys: {_name(key.column)} from {key.relation_name}.{_name(key.attribute)}, once that is read"
+        yield f"Keys: {_key_source(key)}, once that is read"
     if scan.otherwise is not None:
         other = scan.otherwise
         yield (
@@ -171,6 +171,12 @@ def _key_lines(scan: ScanPlan) -> Iterator[str]:
         yield from (f"  {text}" for text in combinations[:KEYS_SHOWN_MAX])
         if len(combinations) > KEYS_SHOWN_MAX:
             yield f"  and {len(combinations) - KEYS_SHOWN_MAX} more"
+
+
+def _key_source(key: DeferredKey) -> str:
+    if key.expression is None:
+        return f"{_name(key.column)} from {key.relation_name}.{_name(key.attribute)}"
+    return f"{_name(key.column)} from {key.attribute} of {key.relation_name}"
 
 
 def _combinations(scan: ScanPlan) -> list[str]:
@@ -297,9 +303,7 @@ def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
                 "Expected API Calls": scan.otherwise.calls_expected,
             }
         if scan.deferred:
-            facts["Keys From"] = [
-                f"{_name(k.column)} from {k.relation_name}.{_name(k.attribute)}" for k in scan.deferred
-            ]
+            facts["Keys From"] = [_key_source(key) for key in scan.deferred]
     facts["Pushed"] = [
         {"Condition": _pushed_text(pushed), "Grade": pushed.grade.value, "Policy": pushed.policy}
         for pushed in scan.pushed

@@ -11,10 +11,12 @@ from connectors.sdk.scan import Operator, Predicate, Value
 from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
 from omnisql_server.errors import KeyColumnRequired, LimitExceeded
 from omnisql_server.model.plan import NotPushed, Pushed
-from omnisql_server.model.statistics import NO_STATISTICS, Statistic, TableStatistics, shape_of
+from omnisql_server.model.statistics import NO_STATISTICS, Shape, Statistic, TableStatistics, literal_shapes, shape_of
 from omnisql_server.plan.cost import RequestCost
 from omnisql_server.plan.domains import Wanted
 from omnisql_server.plan.estimate import estimate_rows
+
+COUNTED = "it is evaluated over what was counted, which costs no request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,8 @@ def usable_paths(
     Raises:
         KeyColumnRequired, LimitExceeded: as `choose_path`.
     """
-    usable = [path for path in table.access_paths if _has_keys(path, wanted, linked) and _fills(path, columns)]
+    paths = (_paged(path, columns) for path in table.access_paths if _fills(path, columns))
+    usable = [path for path in paths if _has_keys(path, wanted, linked)]
     if not usable:
         raise _key_error(table, relation_name, wanted)
     candidates, too_many = [], None
@@ -101,6 +104,11 @@ def _given(wanted: tuple[Wanted, ...]) -> set[str]:
 
 def _fills(path: AccessPath, columns: frozenset[str]) -> bool:
     return path.columns is None or columns <= path.columns
+
+
+def _paged(path: AccessPath, columns: frozenset[str]) -> AccessPath:
+    """Return the path with the pages that it has when no more than some columns are wanted."""
+    return replace(path, page_rows_max=path.bare_page_rows_max) if columns <= path.bare_columns else path
 
 
 def _key_error(table: Table, relation_name: str, wanted: tuple[Wanted, ...]) -> KeyColumnRequired:
@@ -128,9 +136,13 @@ def _evaluate(
 ) -> ChosenPath:
     keys = _combinations(path, relation_name, wanted, combinations_max)
     pushed, not_pushed, empty = _push_all(path, wanted)
-    estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, (entry.predicate for entry in pushed)))
+    predicates = [entry.predicate for entry in pushed]
     deferred = tuple(key for key in path.keys if key not in _given(wanted))
-    bound = 1 if path.single else None
+    literals: tuple[Shape, ...] = ()
+    if known.literals:
+        literals = literal_shapes(known.salt, path.keys, only_combination(path, keys, deferred), predicates)
+    estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, predicates), literals)
+    bound = 1 if path.single or path.counts else None
     if path.rows_max is not None and not path.single:
         bound = ceil(path.rows_max / path.page_rows_max)
     per_row = _calls_per_row(table, path, columns)
@@ -149,6 +161,13 @@ def _evaluate(
         empty=empty,
     )
     return replace(chosen, calls_expected=calls_expected(chosen))
+
+
+def only_combination(
+    path: AccessPath, keys: Sequence[Mapping[str, Value]], deferred: Sequence[str]
+) -> Mapping[str, Value] | None:
+    """Return the values of the keys where there is one for each, and all are known."""
+    return keys[0] if len(keys) == 1 and not deferred and batch_size(path, keys[0]) == 1 else None
 
 
 def calls_expected(chosen: ChosenPath, rows_max: int | None = None) -> int:
@@ -204,6 +223,8 @@ def _push(path: AccessPath, item: Wanted, equal_columns: set[str]) -> Pushed | N
     if pushdown is None and predicate.operator is Operator.EQ and Operator.IN in operators:
         pushdown = operators[Operator.IN]
         predicate = replace(predicate, operator=Operator.IN, value=(predicate.value,))
+    if path.counts:
+        return NotPushed(condition=item.sql, reason=COUNTED)
     if pushdown is None:
         reason = f"{path.request} has no parameter for {predicate.column} {predicate.operator.value}"
         return NotPushed(condition=item.sql, reason=reason)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from sqlglot import exp
+
 from connectors.sdk.scan import Scan, SortKey
 from connectors.sdk.table import Grade, Table
 from omnisql_server.errors import (
@@ -18,7 +20,7 @@ from omnisql_server.errors import (
 )
 from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan
 from omnisql_server.model.query import AuthorizedQuery, RowFilter, derive
-from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
 from omnisql_server.plan.drafts import Draft, ReadTree, ScanSource, draft_scan, read_tree
 from omnisql_server.plan.joins import Choice, order_scans
@@ -26,14 +28,22 @@ from omnisql_server.plan.limit import TopRows
 from omnisql_server.plan.links import Link
 from omnisql_server.plan.paths import ChosenPath, calls_expected, cheapest, usable_paths
 
+Evaluable = Callable[[exp.Expr], bool]
+"""Says whether an expression over one scan's rows can be computed here with PostgreSQL's meaning."""
+
+TEXT_OIDS = frozenset({25, 1043})
+
 
 def plan(
     authorized: AuthorizedQuery,
     table_of: Callable[[Relation], Table],
     combinations_max: int,
     statistics_of: Callable[[Relation], TableStatistics] = lambda _: NO_STATISTICS,
+    evaluable: Evaluable = lambda _: False,
 ) -> QueryPlan:
     """Choose access paths, pushed predicates, who gives keys to whom, order and limit for every scan.
+
+    Keys may come from an expression over another scan's rows where that is `evaluable`.
 
     Raises:
         KeyColumnRequired: a table cannot be read without a value for some columns.
@@ -47,10 +57,15 @@ def plan(
     )
     # Everything that a plan depends on beside the tree; a kept plan keeps its sources, so that no id is used twice.
     ids = [(id(source.table), id(source.known)) for source in sources]
-    name = f"plan {authorized.filters!r} {authorized.masks!r} {ids} {combinations_max}"
-    planned = derive(
-        query, _Planned, lambda: _Planned(scans=_plan_scans(authorized, sources, combinations_max), of=sources), name
-    )
+    # Under another search_path, a function of that name may be a user's own.
+    plain, zone = query.settings.catalog_first and query.settings.plain_input, query.settings.time_zone
+    name = f"plan {authorized.filters!r} {authorized.masks!r} {ids} {combinations_max} {plain} {zone}"
+
+    def planned_anew() -> _Planned:
+        usable = evaluable if plain else lambda _: False
+        return _Planned(scans=_plan_scans(authorized, sources, combinations_max, usable), of=sources)
+
+    planned = derive(query, _Planned, planned_anew, name)
     return QueryPlan(authorized=authorized, scans=planned.scans)
 
 
@@ -63,10 +78,12 @@ class _Planned:
 
 
 def _plan_scans(
-    authorized: AuthorizedQuery, sources: tuple[ScanSource, ...], combinations_max: int
+    authorized: AuthorizedQuery, sources: tuple[ScanSource, ...], combinations_max: int, evaluable: Evaluable
 ) -> tuple[ScanPlan, ...]:
-    read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), "tree")
-    links = _links(authorized, read.links)
+    settings = authorized.query.settings
+    name = f"tree {settings.time_zone} {settings.catalog_first}"
+    read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), name)
+    links = _links(authorized, read.links, evaluable)
     drafts = []
     for source in sources:
         given = links.get(source.occurrence.scan_name, {})
@@ -86,7 +103,9 @@ def _plan_scans(
     )
 
 
-def _links(authorized: AuthorizedQuery, found: Iterable[Link]) -> dict[str, dict[str, tuple[DeferredKey, ...]]]:
+def _links(
+    authorized: AuthorizedQuery, found: Iterable[Link], evaluable: Evaluable
+) -> dict[str, dict[str, tuple[DeferredKey, ...]]]:
     """Return by scan and API column which attributes of other scans have the values of a key.
 
     A masked column is compared as it is shown: the API knows nothing of that.
@@ -98,20 +117,31 @@ def _links(authorized: AuthorizedQuery, found: Iterable[Link]) -> dict[str, dict
         if driven_scan is None or driver_scan is None:
             continue
         driven = driven_scan.relation.attribute(link.driven_column)
-        driver = driver_scan.relation.attribute(link.driver_column)
-        if driven is None or driver is None or not driven.api_column or driven.type_oid != driver.type_oid:
+        if driven is None or not driven.api_column or not _gives(link, driver_scan.relation, driven, evaluable):
             continue
         if driven.api_column in authorized.masks.get(link.driven_scan, {}):
             continue
         key = DeferredKey(
             column=driven.api_column,
             scan_name=link.driver_scan,
-            attribute=driver.name,
+            attribute=link.driver_column,
             relation_name=driver_scan.relation.qualified_name,
+            expression=link.expression,
         )
         columns = links.setdefault(link.driven_scan, {})
         columns[driven.api_column] = (*columns.get(driven.api_column, ()), key)
     return links
+
+
+def _gives(link: Link, driver: Relation, driven: Attribute, evaluable: Evaluable) -> bool:
+    """Say whether a driver has the values of a key, of the very type that the key has."""
+    if link.expression is None:
+        found = driver.attribute(link.driver_column)
+        return found is not None and found.type_oid == driven.type_oid
+    names = {column.name for column in link.expression.find_all(exp.Column)}
+    known = [found for name in names if (found := driver.attribute(name)) is not None]
+    are_texts = all(attribute.type_oid in TEXT_OIDS for attribute in (*known, driven))
+    return are_texts and len(known) == len(names) and evaluable(link.expression)
 
 
 def _lacking(draft: Draft, combinations_max: int) -> Exception:
@@ -140,13 +170,13 @@ def calls_max(query_plan: QueryPlan, allowed_max: int) -> int:
     return allowed_max if wanted is None else min(allowed_max, wanted)
 
 
-def check_calls(query_plan: QueryPlan, bound: int) -> None:
-    """Refuse a plan that is expected to need more API calls than it may take.
+def check_calls(query_plan: QueryPlan, bound: int, answered: int = 0) -> None:
+    """Refuse a plan that is expected to need more API calls than it may take, beside those that are `answered` already.
 
     Raises:
         LimitExceeded: it is (54000).
     """
-    firm = query_plan.calls_expected - sum(scan.calls_guessed for scan in query_plan.scans)
+    firm = query_plan.calls_expected - sum(scan.calls_guessed for scan in query_plan.scans) - answered
     if firm > bound:
         raise LimitExceeded(
             message=f"the statement is expected to need {firm} API calls, more than {bound}",

@@ -38,7 +38,7 @@ def authorize(query: BoundQuery, principal: Principal, rules: Rules) -> Authoriz
             for rule in rules.masks
             if table in rule.tables and not _exempt(principal, rule.exempt)
         }
-    return AuthorizedQuery(query=query, principal=principal, filters=filters, masks=masks)
+    return AuthorizedQuery(query=query, principal=principal, filters=filters, masks=masks, revision=rules.revision)
 
 
 def _deny(table: str, occurrence: Occurrence, principal: Principal, rules: Rules) -> None:

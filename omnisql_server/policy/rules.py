@@ -17,8 +17,9 @@ denials:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,12 @@ class DenialRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """A tenant's whole policy; an empty one allows what GRANTs allow."""
+    """A tenant's whole policy; an empty one allows what GRANTs allow. `revision` is the digest of its text."""
 
     row_filters: tuple[RowFilterRule, ...] = ()
     masks: tuple[MaskRule, ...] = ()
     denials: tuple[DenialRule, ...] = ()
+    revision: str = field(default="", compare=False)
 
 
 def load_rules(path: Path | None) -> Rules:
@@ -80,10 +82,11 @@ def load_rules(path: Path | None) -> Rules:
     if path is None:
         return Rules()
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationInvalid(message=f"the policy file {path} cannot be read", detail=str(error)) from error
-    return parse_rules(document, str(path))
+    return replace(parse_rules(document, str(path)), revision=hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def parse_rules(document: Any, where: str) -> Rules:

@@ -35,6 +35,7 @@ from omnisql_server.session.replies import (
     IgnoredReply,
     PrivateSyncReply,
 )
+from wire.backend import copy_data
 from wire.backend_decode import (
     decode_command_complete,
     decode_data_row,
@@ -42,7 +43,7 @@ from wire.backend_decode import (
     decode_row_description,
 )
 from wire.framing import Frame
-from wire.frontend import Bind, Close, Describe, Execute, Parse, Query
+from wire.frontend import Bind, Close, CopyDone, CopyFail, Describe, Execute, Parse, Query
 from wire.rows import EncodedRows
 
 CONSTANTS_MAX = 256
@@ -130,6 +131,7 @@ class SessionBackend:
             )
             self._link.send(bind.encode(), exchange.expect(BIND_ENDS))
             rows_max = STREAM_FIRST_ROWS
+            count = 0
             while True:
                 execute = Execute(portal=name, rows_max=rows_max)
                 self._link.send(execute.encode(), exchange.expect(EXECUTE_ENDS, frames))
@@ -140,14 +142,50 @@ class SessionBackend:
                     yield _encoded(rows)
                 if not suspended:
                     if completed is not None and frames[-1].kind == b"C":
-                        completed(decode_command_complete(frames[-1].payload))
+                        tag = decode_command_complete(frames[-1].payload)
+                        # PostgreSQL counts the rows of the last Execute alone.
+                        completed(f"{tag.rpartition(' ')[0]} {count + len(rows)}" if count else tag)
                     return
+                count += len(rows)
                 rows_max = _next_rows_max(rows_max, sum(map(len, rows)))
                 exchange, frames = Exchange(), []
         finally:
             self._send_ignored(Close(kind="P", name=name).encode(), CLOSE_ENDS)
             self._send_ignored(Close(kind="S", name=name).encode(), CLOSE_ENDS)
             self._streams_free.append(number)
+
+    async def load(self, sql: str, data: AsyncIterator[bytes | memoryview]) -> int:
+        """Run a COPY FROM STDIN with this data and return how many rows PostgreSQL took.
+
+        Whatever ends the data early ends the COPY too: PostgreSQL is told, and the transaction fails.
+
+        Raises:
+            BackendError: as `ask`.
+        """
+        await self._link.drain()
+        exchange, frames = Exchange(), list[Frame]()
+        self._put_statement(_COMMAND_NAME, Parse(statement=_COMMAND_NAME, text=sql.encode()), exchange)
+        self._link.send(Bind(portal=_COMMAND_NAME, statement=_COMMAND_NAME).encode(), exchange.expect(BIND_ENDS))
+        copy = exchange.expect_copy_in(frames)
+        self._link.send(Execute(portal=_COMMAND_NAME).encode(), copy)
+        self._link.executed_privately = True
+        self._link.send_flush()
+        ended = CopyFail(message=b"the rows ended early").encode()
+        try:
+            await copy.begun
+            async for piece in data:
+                if exchange.done.done():
+                    break
+                self._link.send_raw(copy_data(piece))
+                await self._link.drain()
+            ended = CopyDone().encode()
+        finally:
+            # Where PostgreSQL has failed already, it ignores this, as it does all the rest up to the next Sync.
+            self._link.send_raw(ended)
+            self._send_ignored(Close(kind="P", name=_COMMAND_NAME).encode(), CLOSE_ENDS)
+            self._send_ignored(Close(kind="S", name=_COMMAND_NAME).encode(), CLOSE_ENDS)
+        await self._finish(exchange)
+        return int(decode_command_complete(frames[-1].payload).removeprefix("COPY "))
 
     def fail_transaction(self) -> None:
         """Send a statement that PostgreSQL refuses, so that the transaction fails with the run statement."""

@@ -361,7 +361,7 @@ class BackendLink(asyncio.Protocol):
             self.executed_privately = False
             if self.events is not None:
                 self.events.on_ready(self.status)
-        elif frame.kind == b"G":
+        elif frame.kind == b"G" and not self._replies[0].is_private:
             self._start_copy_in()
         elif frame.data.startswith(_OPENING_TAGS, 5):
             self._block_opened = True

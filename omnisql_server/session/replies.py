@@ -225,6 +225,11 @@ class Exchange:
         self._left += 1
         return CommandReply(EXECUTE_ENDS, self, frames, None)
 
+    def expect_copy_in(self, frames: list[Frame]) -> CopyInReply:
+        """Make the reply for the execution of a COPY FROM STDIN."""
+        self._left += 1
+        return CopyInReply(self, frames)
+
     def finish_one(self) -> None:
         """Count one complete answer."""
         self._left -= 1
@@ -284,6 +289,35 @@ class CommandReply(PrivateReply):
     def is_private(self) -> bool:
         """The client sent a statement of the same effect."""
         return False
+
+
+class CopyInReply(PrivateReply):
+    """The answer to a COPY FROM STDIN of our own; `begun` is set once PostgreSQL wants the data, or never will."""
+
+    __slots__ = ("begun",)
+
+    def __init__(self, exchange: Exchange, frames: list[Frame]) -> None:
+        super().__init__(EXECUTE_ENDS, exchange, frames, None)
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self, frame: Frame, out: list[bytes]) -> None:
+        """Learn that the data may come."""
+        self._begin()
+        super().take(frame, out)
+
+    def fail(self, frame: Frame, out: list[bytes]) -> None:
+        """Learn that it may not, or no longer."""
+        super().fail(frame, out)
+        self._begin()
+
+    def drop(self, error: OmniSQLError) -> None:
+        """Learn that it may not."""
+        super().drop(error)
+        self._begin()
+
+    def _begin(self) -> None:
+        if not self.begun.done():
+            self.begun.set_result(None)
 
 
 RELAYED_PARSE = Reply(PARSE_ENDS)

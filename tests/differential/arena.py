@@ -114,7 +114,7 @@ class Arena:
     def rows(self, sql: str, parameters: Sequence[str | None] = ()) -> list[tuple[str | None, ...]]:
         """Ask one of bind's own questions."""
         result = self.run(sql, [None if value is None else value.encode() for value in parameters])
-        return [tuple(None if v is None else v.decode() for v in row) for row in _rows(result)]
+        return [tuple(None if v is None else v.decode() for v in row) for row in rows_of(result)]
 
     def describe(self, sql: str) -> tuple[tuple[int, ...], tuple[Field, ...]]:
         """Return the parameter types and the columns of a statement, as Parse and Describe give them."""
@@ -227,7 +227,7 @@ class Arena:
             result = self.run(sql, [None if text is None else text.encode() for _, text in parameters])
         except Refused as refused:
             return Answered(error=refused.failure)
-        return Answered(columns=_columns(fields), rows=tuple(_rows(result)))
+        return Answered(columns=columns_of(fields), rows=tuple(rows_of(result)))
 
     def by_engine(
         self,
@@ -264,7 +264,7 @@ class Arena:
             1 << 26,
         )
         try:
-            chunks = self.wait(_collect(work))
+            chunks = self.wait(collect(work))
         except BackendError as error:
             said = [error.fields.get(key) for key in "CMDHP"]
             return Answered(
@@ -273,7 +273,7 @@ class Arena:
                 )
             )
         rows = tuple(row for chunk in chunks for row in decode_rows(bytes(chunk.data)))
-        return Answered(columns=_columns(query.fields), rows=rows)
+        return Answered(columns=columns_of(query.fields), rows=rows)
 
     def by_relations(self, query: BoundQuery, relations: Mapping[str, pa.Table]) -> Answered:
         """Answer over the given rows of each scan, by the splice."""
@@ -290,12 +290,16 @@ class ArenaBackend:
     in_transaction_block = False
 
     def __init__(self, arena: Arena, *, allowed: bool) -> None:
-        self._arena = arena
+        self.arena = arena
         self._allowed = allowed
 
     async def ask(self, *questions: Question) -> list[Answer]:
         """Answer nothing: `execute` asks nothing."""
         raise AssertionError(questions)
+
+    async def load(self, sql: str, data: AsyncIterator[bytes | memoryview]) -> int:
+        """Load nothing: `execute` does not."""
+        raise AssertionError(sql, data)
 
     async def stream(
         self,
@@ -312,12 +316,12 @@ class ArenaBackend:
         assert set(parameter_formats) <= {0}
         assert set(result_formats) <= {0}
         try:
-            result = self._arena.run(sql, parameters, type_oids)
+            result = self.arena.run(sql, parameters, type_oids)
         except Refused as refused:
             said = refused.failure
             fields = {"C": said.sqlstate, "M": said.message, "D": said.detail, "H": said.hint, "P": said.position}
             raise BackendError({key: text for key, text in fields.items() if text is not None}) from refused
-        messages = [data_row(row) for row in _rows(result)]
+        messages = [data_row(row) for row in rows_of(result)]
         yield EncodedRows(
             data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64)
         )
@@ -349,15 +353,15 @@ def decode_rows(data: bytes) -> list[Row]:
     return rows
 
 
-async def _collect(chunks: AsyncIterator[EncodedRows]) -> list[EncodedRows]:
+async def collect(chunks: AsyncIterator[EncodedRows]) -> list[EncodedRows]:
     return [chunk async for chunk in chunks]
 
 
-def _columns(fields: Sequence[Field]) -> tuple[tuple[str, int, int], ...]:
+def columns_of(fields: Sequence[Field]) -> tuple[tuple[str, int, int], ...]:
     return tuple((field.name, field.type_oid, field.type_modifier) for field in fields)
 
 
-def _rows(result: PGresult) -> list[Row]:
+def rows_of(result: PGresult) -> list[Row]:
     return [tuple(result.get_value(r, c) for c in range(result.nfields)) for r in range(result.ntuples)]
 
 

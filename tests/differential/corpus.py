@@ -1,7 +1,8 @@
 """The statements that are answered several ways, read from `corpus/*.sql`: an area each, one statement per line.
 
 A line that begins with a blank continues the one before, `-- ` is a comment. `--: duckdb`, `--: postgres` and
-`--: fails` begin the statements that DuckDB executes under `auto`, that only PostgreSQL may execute, and that fail.
+`--: fails` begin the statements that DuckDB executes under `auto`, that only PostgreSQL may execute, and that fail;
+`--: falls` those that DuckDB begins and leaves to PostgreSQL because of a value.
 `--: set NAME = VALUE` holds until the next such line, `--: then QUERY` asks for the effect of the next statement.
 An ORDER BY here is total, so that the order of rows is compared too.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("corpus")
-SECTIONS = ("duckdb", "postgres", "fails")
+SECTIONS = ("duckdb", "postgres", "fails", "falls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,9 @@ from omnisql_server.model.backend import Ask, DescribePrepared, Prepare, Prepare
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
 from omnisql_server.model.statement import Part, Statement, StatementKind
 from wire.columns import RowFormat
-from wire.rows import EncodedRows, encode_copy_text, encode_rows
+from wire.copy import CopyFormat
+from wire.copy_columns import encode_copy_columns
+from wire.rows import EncodedRows, encode_rows
 
 ISSUES = "(SELECT g AS number, 'title ' || g AS title FROM pg_catalog.generate_series(1, 100) AS g) AS api_issues"
 LATE = "(SELECT 7 AS number) AS api_late"
@@ -158,7 +160,8 @@ def _query(statement: Statement) -> str:
 
 async def _copy_rows() -> AsyncIterator[EncodedRows]:
     batch = pa.record_batch({"number": pa.array([1, 2], pa.int32()), "title": pa.array(["a\tb", None])})
-    yield encode_copy_text(batch, [RowFormat(type_oid=23, format=0), RowFormat(type_oid=25, format=0)])
+    formats = [RowFormat(type_oid=23, format=0), RowFormat(type_oid=25, format=0)]
+    yield encode_copy_columns(batch, formats, CopyFormat())
 
 
 async def _plan_rows() -> AsyncIterator[EncodedRows]:

@@ -15,10 +15,11 @@ from raw_client import RawClient, connect, error_of, kinds, rows_of
 from runner_double import RunnerDouble
 from world import PASSWORD, MakeWorld, World
 
+from omnisql_server.listener.greeting import NEGOTIATIONS_MAX
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from wire.backend_decode import decode_authentication
 from wire.frontend import Query
-from wire.startup import encode_cancel_request, encode_ssl_request, encode_startup
+from wire.startup import STARTUP_PACKET_BYTES_MAX, encode_cancel_request, encode_ssl_request, encode_startup
 
 GSSENC_REQUEST = struct.pack(">II", 8, 80877104)
 
@@ -78,13 +79,26 @@ async def test_the_packet_decides(world: World) -> None:
         (struct.pack(">II", 8, 2 << 16), "0A000"),
         (b"GET / HTTP/1.1\r\n\r\n", "08P01"),
         (GSSENC_REQUEST + encode_startup({"user": "ana", "replication": "1"}), "0A000"),
-        (GSSENC_REQUEST * 4, "08P01"),
     ):
         client = await connect(world.listener.port)
         client.send(packet)
         for _ in range(packet[:32].count(GSSENC_REQUEST)):
             assert await client.reader.readexactly(1) == b"N"
         assert (await refusal(client))["C"] == code
+
+
+async def test_a_packet_is_bounded_before_it_is_read(make_world: MakeWorld) -> None:
+    world = await make_world(startup_timeout_s=1.0)
+    client = await connect(world.listener.port)
+    client.send(struct.pack(">I", 4 + STARTUP_PACKET_BYTES_MAX + 1))
+    assert (await refusal(client))["C"] == "08P01"
+
+
+async def test_requests_for_encryption_are_bounded(world: World) -> None:
+    client = await connect(world.listener.port)
+    client.send(GSSENC_REQUEST * NEGOTIATIONS_MAX + encode_startup({"user": "ana", "database": "acme"}))
+    assert await client.reader.readexactly(NEGOTIATIONS_MAX) == b"N" * NEGOTIATIONS_MAX
+    assert (await refusal(client))["C"] == "08P01"
 
 
 async def test_tls_is_refused_when_there_is_none(world: World) -> None:
@@ -146,7 +160,9 @@ async def test_bytes_behind_the_request_for_tls_end_the_connection(
     world = await make_world(tls=identity)
     client = await connect(world.listener.port)
     client.send(encode_ssl_request() + encode_startup({"user": "ana"}))
-    assert await client.rest() == []
+    # What it sent is never read, so the connection is reset.
+    with pytest.raises(ConnectionResetError):
+        await client.reader.read()
 
 
 async def test_direct_tls_needs_its_protocol_name(make_world: MakeWorld, identity: TlsIdentity) -> None:
@@ -155,7 +171,8 @@ async def test_direct_tls_needs_its_protocol_name(make_world: MakeWorld, identit
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     reader, writer = await asyncio.open_connection("127.0.0.1", world.listener.port, ssl=context)
-    assert await reader.read() == b""
+    writer.write(encode_startup({"user": "ana", "database": "acme"}))
+    assert await RawClient(reader=reader, writer=writer).rest() == []
     writer.close()
     context.set_alpn_protocols(["postgresql"])
     reader, writer = await asyncio.open_connection("127.0.0.1", world.listener.port, ssl=context)

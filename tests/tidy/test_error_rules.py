@@ -23,6 +23,7 @@ VOCABULARY = {
     "SOURCE_UNAVAILABLE",
     "SOURCE_TIMEOUT",
     "CREDENTIALS_REJECTED",
+    "AUDIT_UNAVAILABLE",
 }
 # Words that are written this way wherever they stand.
 PROPER_WORDS = {"PostgreSQL", "DuckDB", "Valkey", "API", "DECLARE", "EXPLAIN", "COPY", "CSV", "ONLY", "SCRAM", "SASL"}

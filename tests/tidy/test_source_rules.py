@@ -8,6 +8,8 @@ from collections import Counter
 
 from sources import PACKAGES, ROOT, modules, nodes
 
+from connectors.registry import connector_named, connector_names, loaded_named
+from connectors.source_page import source_page
 from omnisql_server.settings import declared_settings
 from omnisql_server.settings_table import settings_table
 
@@ -42,6 +44,9 @@ def test_nothing_waits_with_the_function_that_loses_cancellations() -> None:
 
 
 WALL_CLOCK_READERS = {
+    "omnisql_server/audit/record.py": "when something was done, on record for people",
+    "omnisql_server/audit/signing.py": "when a head was signed, on record for people",
+    "omnisql_server/commands/audit.py": "which month is the present one",
     "connectors/sdk/settings.py": "what a source says of a reset is a time of day; it is bounded where it is used",
     "omnisql_server/app.py": "a certificate is valid from a time of day",
     "omnisql_server/fetch/scheduler.py": "fetched_at is a time of day",
@@ -148,6 +153,12 @@ def test_the_table_of_settings_names_every_field() -> None:
 def test_the_page_of_settings_is_of_today() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert settings_table().strip() in page
+
+
+def test_the_pages_of_sources_are_of_today() -> None:
+    folder = ROOT / "docs" / "sources"
+    wanted = {f"{name}.md": source_page(connector_named(name), loaded_named(name)) for name in connector_names()}
+    assert {page.name: page.read_text(encoding="utf-8") for page in folder.glob("*.md")} == wanted
 
 
 def test_test_modules_have_names_of_their_own() -> None:

@@ -13,8 +13,12 @@ from structlog.testing import capture_logs
 
 from catalog.connection import Connection
 from catalog.errors import ClusterUnavailable
-from omnisql_server.model.statistics import NO_STATISTICS, Observation, Shape, shape_of
-from omnisql_server.statistics import StatisticsBounds, StatisticsKeeper
+from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.table import AccessPath, Column, Table
+from omnisql_server.model.plan import ScanPlan
+from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.statistics import NO_STATISTICS, Observation, Shape, literal_shapes, shape_of
+from omnisql_server.statistics import LITERALS_MAX, StatisticsBounds, StatisticsKeeper
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -110,3 +114,62 @@ async def test_a_writer_that_is_stopped_leaves_what_it_had_to_the_last_flush() -
     with capture_logs() as said:
         await kept.flush()
     assert [(line["event"], line["count"]) for line in said] == [("statistics_not_written", 1)]
+
+
+MAIN = Predicate(column="name", operator=Operator.EQ, value="main")
+RELEASE = Predicate(column="name", operator=Operator.EQ, value="release")
+
+
+def read(*predicates: Predicate, keys: tuple[dict[str, Value], ...] = ({"id": 1},)) -> ScanPlan:
+    """Plan a scan that sent predicates for some keys."""
+    path = AccessPath(name="by_id", request="GET /t/{id}", keys=("id",))
+    scans = tuple(Scan(table="t", access_path="by_id", columns=(), keys=one, predicates=predicates) for one in keys)
+    table = Table(
+        name="t",
+        description="",
+        columns=(Column(name="id", type_name="int4", path="id"),),
+        primary_key=("id",),
+        access_paths=(path,),
+    )
+    relation = Relation(oid=1, schema="app", name="t", kind=RelationKind.API, owner="ana", attributes=(), api_table="t")
+    return ScanPlan(scan_name="scan_0", relation=relation, table=table, path=path, columns=(), scans=scans)
+
+
+def expected(kept: StatisticsKeeper, keys: dict[str, Value] | None, *predicates: Predicate) -> list[float]:
+    """Look up what literals gave, the most particular first."""
+    known = kept.of_table(1, "t")
+    shapes = literal_shapes(known.salt, ("id",), keys, predicates)
+    return [known.literals[one].rows for one in shapes if one in known.literals]
+
+
+def test_literals_are_told_apart_and_nobody_can_read_them() -> None:
+    kept = keeper()
+    kept.record_literals(1, read(MAIN), seen(40))
+    kept.record_literals(1, read(RELEASE), seen(2))
+    assert expected(kept, {"id": 1}, MAIN) == [40, 40]
+    assert expected(kept, {"id": 1}, RELEASE) == [2, 2]
+    assert expected(kept, {"id": 2}, RELEASE) == [2]
+    assert expected(kept, {"id": 1}) == []
+    assert "release" not in repr(kept.of_table(1, "t"))
+    assert kept.rows() == ()
+
+
+def test_literals_read_for_many_keys_say_nothing_of_one_of_them() -> None:
+    kept = keeper()
+    kept.record_literals(1, read(MAIN, keys=({"id": 1}, {"id": 2})), seen(7))
+    assert expected(kept, {"id": 1}, MAIN) == [7]
+    kept.record_literals(1, read(keys=({"id": 1}, {"id": 2})), seen(9))
+    assert expected(kept, {"id": 1}) == []
+
+
+def test_literals_are_bounded_and_forgotten_with_their_table() -> None:
+    kept = keeper()
+    for number in range(LITERALS_MAX + 1):
+        kept.record_literals(1, read(keys=({"id": number},)), seen(number))
+    assert expected(kept, {"id": 0}) == []
+    assert expected(kept, {"id": 1}) == [1]
+    kept.forget([(1, "t")])
+    assert kept.of_table(1, "t") is NO_STATISTICS
+    kept.record_literals(1, read(MAIN), seen(40))
+    kept.mark_stale(1, "t")
+    assert expected(kept, {"id": 1}, MAIN) == []

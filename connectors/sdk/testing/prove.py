@@ -5,9 +5,11 @@ The full scan (the baseline) is the truth; the reference is PostgreSQL's meaning
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, cast
 
 from connectors.sdk.connector import Connection, FetchContext
@@ -41,7 +43,7 @@ async def prove_table(connection: Connection, table: Table, baseline: Scan, cont
     The baseline's columns are the ones compared; it has no predicate, order or limit.
     """
     proof = Proof()
-    every, _ = await _read(connection, baseline, context)
+    every, _ = await _read(connection, table, baseline, context)
     keys = [_identity(table, row) for row in every]
     proof.expect(bool(every), "the baseline has rows")
     proof.expect(len(set(keys)) == len(keys), "rows are unique by primary key")
@@ -67,6 +69,13 @@ class _Prover:
 
     async def prove(self, expected: Rows) -> None:
         rows, truncated = await self._rows(self._scan)
+        if self._path.counts:
+            wanted = Counter(tuple(row[name] for name in self._scan.columns) for row in expected)
+            self._expect(Counter(map(_values, rows)) == wanted, "counts the rows of its keys")
+            for limit in (1, 7):
+                few, _ = await self._rows(replace(self._scan, limit=limit))
+                self._expect(len(few) == min(limit, len(rows)), f"honors limit {limit}")
+            return
         found = [row for row in rows if _has_keys(row, self._scan.keys)]
         if truncated is None:
             self._expect(self._same(found, expected), "returns the rows of its keys")
@@ -128,7 +137,7 @@ class _Prover:
         self._expect([row[key.column] for row in first] == values, f"returns the first rows by {key.column}")
 
     async def _rows(self, scan: Scan) -> tuple[Rows, str | None]:
-        return await _read(self._connection, scan, self._context)
+        return await _read(self._connection, self._table, scan, self._context)
 
     def _expect(self, condition: bool, claim: str) -> None:
         self._proof.expect(condition, f"{self._table.name}.{self._path.name} {dict(self._scan.keys)} {claim}")
@@ -159,6 +168,10 @@ def _scans(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
         yield replace(bare, keys={**others, path.batch: cast(Value, tuple(values))})
 
 
+def _values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.values())
+
+
 def _has_keys(row: Mapping[str, Any], keys: Mapping[str, Value]) -> bool:
     return all(row[name] in value if isinstance(value, tuple) else row[name] == value for name, value in keys.items())
 
@@ -167,8 +180,10 @@ def _identity(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in table.primary_key)
 
 
-async def _read(connection: Connection, scan: Scan, context: FetchContext) -> tuple[Rows, str | None]:
+async def _read(connection: Connection, table: Table, scan: Scan, context: FetchContext) -> tuple[Rows, str | None]:
     rows: Rows = []
+    # Arrow carries them as text; PostgreSQL compares them as numbers.
+    numerics = [name for name in scan.columns if table.column(name).type_name == "numeric"]
     truncated = None
     pages: Any = connection.fetch(scan, context)
     async with aclosing(pages) as opened:
@@ -176,4 +191,6 @@ async def _read(connection: Connection, scan: Scan, context: FetchContext) -> tu
         async for page in opened:
             rows += page.rows.to_pylist()
             truncated = truncated or page.truncated
+    for row in rows if numerics else ():
+        row |= {name: Decimal(row[name]) for name in numerics if row[name] is not None}
     return rows, truncated

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from connectors.simulators.company import Company
-from connectors.simulators.github import history, issues, pulls, repositories, search
+from connectors.simulators.github import graphql, history, issues, pulls, repositories, search
 from connectors.simulators.github.listing import COMPANY
 from connectors.simulators.github.rules import GitHubRules
 from connectors.simulators.rate_limit import WindowState
@@ -46,6 +46,7 @@ def create_app(company: Company, *, tokens: frozenset[str], clock: Callable[[], 
     app = create_simulator(GitHubRules(tokens), clock)
     app[COMPANY] = company
     app.router.add_get("/rate_limit", _show_rate_limit)
+    app.router.add_post("/graphql", graphql.answer_query)
     for path, handler in _ROUTES:
         app.router.add_get(path, handler)
     for path, handler in _REPOSITORY_ROUTES:

@@ -23,7 +23,7 @@ _FAULT_MESSAGES = {
 
 
 class GitHubRules:
-    """Tokens in the header, two buckets of requests, entity tags on everything that is read."""
+    """Tokens in the header, three buckets of requests, entity tags on everything that is read."""
 
     main_bucket = "core"
     has_entity_tags = True
@@ -32,6 +32,7 @@ class GitHubRules:
         self.limits: Mapping[str, RateLimit] = {
             "core": RateLimit(limit=5000, window_s=3600),
             "search": RateLimit(limit=30, window_s=60),
+            "graphql": RateLimit(limit=5000, window_s=3600),
         }
         self._tokens = tokens
 
@@ -52,9 +53,11 @@ class GitHubRules:
             raise ApiError(400, error_body(400, f"{version} is not a supported version of the API"))
 
     def bucket(self, request: web.Request) -> str | None:
-        """Count searches apart and the rate limit's own endpoint not at all."""
+        """Count searches and GraphQL queries apart and the rate limit's own endpoint not at all."""
         if request.path == "/rate_limit":
             return None
+        if request.path == "/graphql":
+            return "graphql"
         return "search" if request.path.startswith("/search/") else "core"
 
     def limit_headers(self, bucket: str, state: WindowState) -> dict[str, str]:

@@ -50,18 +50,19 @@ SELECT sum(n2)::float8 / count(*) FROM t
 SELECT 100 * count(*) FILTER (WHERE b) / count(*) FROM t
 SELECT grouping(b), b, count(*) FROM t GROUP BY b ORDER BY b
 SELECT bit_and(n4), bit_and(n8), bit_or(n2) FROM t
+SELECT count(DISTINCT date_trunc('year', ts)) FROM t
+SELECT avg(f) FROM t WHERE f BETWEEN -1000 AND 1000
+SELECT sum(f) FROM t WHERE f BETWEEN -1000 AND 1000
+SELECT b, sum(score) FROM t JOIN u ON u.id = t.id GROUP BY b ORDER BY b
+SELECT sum(num), avg(num) FROM t
+SELECT round(avg(n2), 2) FROM t
 
 --: postgres
-SELECT count(DISTINCT date_trunc('year', ts)) FROM t
 SELECT avg(n4), avg(f), stddev(id), sum(f) FROM t WHERE f BETWEEN -100 AND 100
 SELECT count(u), max((u).id), (u).name IS NULL FROM u GROUP BY (u).name IS NULL
 SELECT '√ü😀' AS "ñ", app.t.id, regexp_count(app.t.t, 'a') FROM app.t WHERE app.t.t <> 'é'
 VALUES (1, (SELECT count(*) FROM t))
 SELECT count(*) FILTER (WHERE t IS NORMALIZED) FROM t
-SELECT avg(f) FROM t WHERE f BETWEEN -1000 AND 1000
-SELECT sum(f) FROM t WHERE f BETWEEN -1000 AND 1000
-SELECT sum(f), avg(f), min(f), max(f) FROM t
-SELECT b, sum(score) FROM t JOIN u ON u.id = t.id GROUP BY b ORDER BY b
 SELECT stddev(n4), variance(n2), stddev_pop(id), var_samp(id) FROM t
 SELECT stddev(f), var_pop(f) FROM t WHERE f BETWEEN -1000 AND 1000
 SELECT corr(id, n2), covar_pop(id, n2), regr_slope(id, n2) FROM t
@@ -82,10 +83,11 @@ SELECT any_value(b) FROM t WHERE b
 SELECT min(b::int), max(n4 * 1.5) FROM t
 SELECT min(labels), max(labels) FROM t
 SELECT min(num), max(num), sum(num), avg(num) FROM t WHERE num <> 'NaN'
-SELECT sum(num), avg(num) FROM t
 SELECT sum(n4), avg(n4), min(t), string_agg(t, ',') FROM t WHERE id < 0
-SELECT round(avg(n2), 2) FROM t
 SELECT min(tm), max(tm) FROM m
 SELECT sum(iv), avg(iv) FROM m
 SELECT max(uu::text), min(by) FROM m
 SELECT range_agg(int4range(id, id + 2) ORDER BY id) FROM t WHERE id < 9
+
+--: falls
+SELECT sum(f), avg(f), min(f), max(f) FROM t

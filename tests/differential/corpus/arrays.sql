@@ -4,6 +4,11 @@
 SELECT id FROM t WHERE 'a' = ANY (labels) ORDER BY id
 SELECT id FROM t WHERE 'b' > ANY (labels) ORDER BY id
 SELECT labels FROM t ORDER BY id
+SELECT id FROM t WHERE n4 = ANY (ARRAY[1, 5, NULL]) ORDER BY id
+SELECT id FROM t WHERE n4 <> ALL (ARRAY[1, 5]) ORDER BY id
+SELECT id FROM t WHERE n4 > ALL (ARRAY[1, 2]) ORDER BY id
+SELECT id FROM t WHERE n4 = ANY ('{1,2,42}'::int[]) ORDER BY id
+SELECT id FROM t WHERE NOT (n4 = ANY (ARRAY[1, 2])) ORDER BY id
 
 --: postgres
 SELECT array_length(labels, 1), labels || 'x'::text, labels[1], cardinality(labels) FROM t
@@ -23,12 +28,7 @@ SELECT id FROM t WHERE labels && ARRAY['bug', 'x,y'] ORDER BY id
 SELECT id FROM t WHERE labels = ARRAY['a'] OR labels <> '{}' ORDER BY id
 SELECT id FROM t WHERE labels < ARRAY['b'] ORDER BY id
 SELECT id FROM t WHERE 'a' = ALL (labels) ORDER BY id
-SELECT id FROM t WHERE n4 = ANY (ARRAY[1, 5, NULL]) ORDER BY id
-SELECT id FROM t WHERE n4 <> ALL (ARRAY[1, 5]) ORDER BY id
-SELECT id FROM t WHERE n4 > ALL (ARRAY[1, 2]) ORDER BY id
-SELECT id FROM t WHERE n4 = ANY ('{1,2,42}'::int[]) ORDER BY id
 SELECT id FROM t WHERE t = ANY (string_to_array('a,abc,é', ',')) ORDER BY id
-SELECT id FROM t WHERE NOT (n4 = ANY (ARRAY[1, 2])) ORDER BY id
 SELECT id FROM t WHERE t LIKE ANY (labels) ORDER BY id
 SELECT ARRAY[id, n4], ARRAY[t, v], ARRAY[]::int[] FROM t ORDER BY id
 SELECT ARRAY[ARRAY[id, 2], ARRAY[3, 4]], (ARRAY[[1, 2], [3, 4]])[2][1], array_ndims(ARRAY[[id]]) FROM t WHERE id < 4 ORDER BY id

@@ -14,10 +14,14 @@ SELECT id FROM t WHERE ts = '2026-03-08 08:00' ORDER BY id
 SELECT id FROM t WHERE id < 3 ORDER BY id
 --: set search_path = app, pg_catalog, public
 SELECT id, lower(t) FROM t WHERE id < 4 ORDER BY id
+--: set TimeZone = 'Europe/Berlin'
+SELECT d, date_trunc('day', ts), ts::date FROM t ORDER BY id
+SELECT ts, ts::text, extract(hour FROM ts) FROM t ORDER BY id
+--: set TimeZone = 'Australia/Lord_Howe'
+SELECT ts, ts + INTERVAL '1 day', lt::timestamptz FROM t ORDER BY id
 
 --: postgres
 --: set TimeZone = 'Europe/Berlin'
-SELECT d, date_trunc('day', ts), ts::date FROM t ORDER BY id
 --: set IntervalStyle = 'iso_8601'
 SELECT iv, INTERVAL '1 year -2 days' FROM m ORDER BY id
 SELECT ts - TIMESTAMPTZ '2026-01-01 00:00Z' FROM t ORDER BY id
@@ -44,12 +48,10 @@ SELECT by::text, id FROM m ORDER BY id
 --: set bytea_output = 'hex'
 SELECT by FROM m ORDER BY id
 --: set TimeZone = 'Europe/Berlin'
-SELECT ts, ts::text, extract(hour FROM ts) FROM t ORDER BY id
 --: set TimeZone = '-08:30'
 SELECT ts FROM t ORDER BY id
 SELECT id FROM t WHERE ts < '2026-03-08' ORDER BY id
 --: set TimeZone = 'Australia/Lord_Howe'
-SELECT ts, ts + INTERVAL '1 day', lt::timestamptz FROM t ORDER BY id
 --: set standard_conforming_strings = off
 SELECT id FROM t WHERE t = 'back\\slash' ORDER BY id
 --: set transform_null_equals = on

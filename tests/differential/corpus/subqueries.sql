@@ -47,8 +47,6 @@ SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.tid = t.id GROUP BY u.fla
 SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM u)
 SELECT x.n FROM (SELECT (SELECT max(id) FROM u) AS n) x
 SELECT (SELECT string_agg(name, '|' ORDER BY id) FROM u WHERE u.tid = t.id) FROM t ORDER BY t.id
-
---: postgres
 SELECT id FROM t WHERE n4 > ALL (SELECT id FROM u WHERE id < 5) ORDER BY id
 SELECT id FROM t WHERE n4 <= ALL (SELECT n4 FROM t WHERE n4 IS NOT NULL) ORDER BY id
 SELECT id FROM t WHERE n4 <> ALL (SELECT tid FROM u WHERE tid IS NOT NULL) ORDER BY id
@@ -56,6 +54,8 @@ SELECT id FROM t WHERE n4 = ALL (SELECT id FROM u WHERE false) ORDER BY id
 SELECT id FROM t WHERE EXISTS (SELECT FROM u WHERE u.tid = t.id) ORDER BY id
 SELECT id FROM t WHERE (id, t) IN (SELECT tid, name FROM u) ORDER BY id
 SELECT id FROM t WHERE (id, b) = ANY (SELECT tid, flag FROM u) ORDER BY id
+
+--: postgres
 SELECT id FROM t WHERE (n4, n2) NOT IN (SELECT id, id FROM u) ORDER BY id
 SELECT id FROM t WHERE ROW(id, id) = (SELECT max(id), max(id) FROM t) ORDER BY id
 SELECT ARRAY(SELECT id FROM u WHERE u.tid = t.id ORDER BY id) FROM t ORDER BY t.id

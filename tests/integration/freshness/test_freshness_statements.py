@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from demo_server import DATABASE, DemoServer
 
-COUNT = "SELECT count(*) FROM github.issues WHERE owner = 'acme' AND repo = 'web'"
+COUNT = "SELECT count(title) FROM github.issues WHERE owner = 'acme' AND repo = 'web'"
 SOURCES = "SELECT requests, cache_hits, calls_saved, stale, cache_note FROM omnisql.last_query_sources"
 SESSIONS = 24
 

@@ -291,6 +291,14 @@ def test_inside_a_block_what_another_session_just_committed_is_seen_at_once(conn
     assert answers(session, schema, "BEGIN", f"{K} {{s}}.news", "ROLLBACK") == [["API"]]
 
 
+def test_what_another_session_makes_out_of_sight_is_seen(connect: Connect, schema: str) -> None:
+    session, other = connect(), connect()
+    assert answers(session, schema, f"{K} {{s}}.p") == [ALL]
+    view = f"CREATE VIEW {schema}.news AS SELECT k FROM {schema}.p WHERE k < 'D'"
+    other.execute(f"DO $$ BEGIN EXECUTE $v${view}$v$; END $$".encode())
+    assert answers(session, schema, f"{K} {{s}}.news") == [["API"]]
+
+
 def test_a_prepared_statement_follows_a_rename_or_says_so(connect: Connect, schema: str) -> None:
     session = connect()
     sql = f"SELECT k FROM {schema}.p".encode()

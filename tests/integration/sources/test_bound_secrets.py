@@ -9,7 +9,7 @@ import pytest
 from demo_server import DemoServer
 from source_world import CONTROL, GOOD_TOKEN, CountingServer, Said, options_of, refusal, superuser, value
 
-COUNT = "SELECT count(*) FROM s.issues WHERE owner = 'acme' AND repo = 'web'"
+COUNT = "SELECT count(title) FROM s.issues WHERE owner = 'acme' AND repo = 'web'"
 
 
 def change(session: psycopg.Connection, sql: str) -> None:

@@ -57,7 +57,7 @@ def test_another_style_of_values_is_postgresqls(changes: dict[str, object]) -> N
 def test_local_tables_and_other_types_are_postgresqls() -> None:
     assert refusal(query_of("SELECT id FROM t", RelationKind.LOCAL)) == "app.t is a local table"
     assert refusal(query_of("SELECT j FROM t")) == "column j has a type that DuckDB shows differently"
-    shown = refusal(query_of("SELECT id FROM t", RelationKind.API, 1186))
+    shown = refusal(query_of("SELECT id FROM t", RelationKind.API, 3802))
     assert shown == "the result has a type that DuckDB shows differently"
 
 

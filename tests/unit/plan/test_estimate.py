@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from api_model import api_table
 
 from connectors.sdk.scan import Operator, Predicate
-from omnisql_server.model.statistics import NO_STATISTICS, Observation, Shape, TableStatistics, shape_of, smoothed
+from omnisql_server.model.statistics import (
+    NO_STATISTICS,
+    Observation,
+    Shape,
+    TableStatistics,
+    literal_shapes,
+    shape_of,
+    smoothed,
+)
 from omnisql_server.plan.estimate import Estimate, estimate_rows
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,3 +65,15 @@ def test_without_statistics_priors_are_used() -> None:
     assert estimated(NO_STATISTICS, ("id",)).rows == 1000
     assert estimated(NO_STATISTICS, ("id",), DONE, LATE).rows == pytest.approx(30)
     assert estimate_rows(TABLE, known(key=1), ("id",), None).rows == 1000
+
+
+def test_what_a_literal_gave_is_believed_before_the_mean_of_its_shape() -> None:
+    salt = b"salt"
+    mean = known(key=40, done=20)
+    gave = smoothed(None, Observation(rows=2, pages=1, calls=1, latency_ms=1, seen_at=NOW))
+    (alone,) = literal_shapes(salt, ("id",), None, (DONE,))
+    statistics = replace(mean, literals={alone: gave}, salt=salt)
+    same = literal_shapes(salt, ("id",), {"id": 3}, (DONE,))
+    assert estimate_rows(TABLE, statistics, ("id",), shape(("id",), DONE), same).rows == 2
+    other = literal_shapes(salt, ("id",), {"id": 3}, (replace(DONE, value=False),))
+    assert estimate_rows(TABLE, statistics, ("id",), shape(("id",), DONE), other).rows == 20

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from api_model import RELATIONS, api_table, bound, exact
 
-from connectors.sdk.scan import Direction, Operator, SortKey
+from connectors.sdk.scan import Direction, Operator, Predicate, SortKey
 from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
 from omnisql_server.errors import ConfigurationInvalid, KeyColumnRequired, LimitExceeded, NotSupported
 from omnisql_server.model.plan import QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery
+from omnisql_server.model.statistics import Observation, TableStatistics, literal_shapes, shape_of, smoothed
 from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
@@ -242,3 +244,54 @@ def test_expected_calls_are_bounded_by_session_and_server() -> None:
         with pytest.raises(LimitExceeded) as caught:
             check_calls(asked, calls_max(asked, allowed_max))
         assert caught.value.message.endswith("more than 9")
+
+
+BY_NAME = AccessPath(name="by_name", request="GET /t/{name}", keys=("name",))
+
+
+@pytest.mark.parametrize(
+    ("condition", "evaluable", "plain", "deferred"),
+    [
+        ("t.name = lower(u.name)", True, True, ["LOWER(name)"]),
+        ("lower(u.name) = t.name", True, True, ["LOWER(name)"]),
+        ("t.name = lower(u.name)", False, True, None),
+        # Another schema may come first in the path, with a function of that name.
+        ("t.name = lower(u.name)", True, False, None),
+        ("t.name = u.name || u.id", True, True, None),
+        ("t.name = coalesce(u.name, 'x')", True, True, None),
+    ],
+)
+def test_a_key_may_be_computed_from_the_rows_of_another_scan(
+    condition: str, evaluable: bool, plain: bool, deferred: list[str] | None
+) -> None:
+    query = bound(f"SELECT t.id FROM u JOIN t ON {condition}")
+    query = replace(query, settings=replace(query.settings, catalog_first=plain))
+    tables = {"t": api_table(BY_NAME), "u": api_table()}
+
+    def found() -> QueryPlan:
+        authorized = authorize(query, ANA, Rules())
+        return plan(authorized, lambda r: tables[r.name], 100, evaluable=lambda _: evaluable)
+
+    if deferred is None:
+        with pytest.raises(KeyColumnRequired):
+            found()
+    else:
+        (scan,) = (scan for scan in found().scans if scan.relation.name == "t")
+        assert [key.attribute for key in scan.deferred] == deferred
+
+
+@pytest.mark.parametrize(("policy", "rows"), [(None, 3), (filtered(column="done"), 500)])
+def test_what_a_literal_gave_is_not_told_to_a_user_of_whom_rows_are_hidden(policy: Rules | None, rows: int) -> None:
+    table = api_table(AccessPath(name="all", request="GET /t", operators={"id": exact(Operator.EQ)}))
+    seen = Observation(rows=3, pages=1, calls=1, latency_ms=1, seen_at=datetime(2026, 1, 1, tzinfo=UTC))
+    predicate = Predicate(column="id", operator=Operator.EQ, value=7)
+    shape = shape_of((), (predicate,))
+    assert shape is not None
+    known = TableStatistics(
+        shapes={shape: smoothed(None, replace(seen, rows=500))},
+        literals={one: smoothed(None, seen) for one in literal_shapes(b"salt", (), None, (predicate,))},
+        salt=b"salt",
+    )
+    authorized = authorize(bound("SELECT name FROM t WHERE id = 7"), ANA, policy or Rules())
+    (scan,) = plan(authorized, lambda _: table, 100, lambda _: known).scans
+    assert scan.rows_expected == rows

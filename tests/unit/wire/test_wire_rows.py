@@ -8,7 +8,7 @@ from encoded_columns import decoded, timestamps
 
 from wire import oids, rows
 from wire.errors import MessageTooLarge, ValueUnsupported
-from wire.rows import RowFormat, encode_copy_text, encode_rows, encode_rows_vectorized
+from wire.rows import RowFormat, encode_rows, encode_rows_vectorized
 
 
 def test_character_types_of_fixed_length_are_padded_and_others_are_not() -> None:
@@ -47,7 +47,7 @@ def test_chunks_and_halves_join_to_the_same_stream(monkeypatch: pytest.MonkeyPat
     batch, formats = mixed_batch(300)
     expected = encode_rows_vectorized(batch, formats)
     monkeypatch.setattr(rows, "_CHUNK_ROWS", 64)
-    monkeypatch.setattr(rows, "_JOINED_BYTES_MAX", 2_000)
+    monkeypatch.setattr(rows, "JOINED_BYTES_MAX", 2_000)
     split = encode_rows_vectorized(batch, formats)
     assert bytes(split.data) == bytes(expected.data)
     assert split.ends.tolist() == expected.ends.tolist()
@@ -109,23 +109,3 @@ def test_rows_longer_than_a_message_are_refused(monkeypatch: pytest.MonkeyPatch)
     batch = pa.record_batch([pa.array(["x" * 30])], names=["c"])
     with pytest.raises(MessageTooLarge):
         encode_rows_vectorized(batch, [RowFormat(type_oid=oids.TEXT)])
-
-
-def test_copy_text_is_what_postgresql_writes() -> None:
-    columns = [
-        pa.array(["a\tb\nc\\d\re\bf\fg\vh", "plain"]),
-        pa.array([b"\x00\xff", None]),
-        pa.array([None, 1], pa.int32()),
-        pa.array([["a\\b"], None]),
-    ]
-    batch = pa.record_batch(columns, names=list("abcd"))
-    formats = [RowFormat(type_oid=oid) for oid in (oids.TEXT, oids.BYTEA, oids.INT4, 1009)]
-    encoded = encode_copy_text(batch, formats)
-    lines = [
-        b'a\\tb\\nc\\\\d\\re\\bf\\fg\\vh\t\\\\x00ff\t\\N\t{"a\\\\\\\\b"}\n',
-        b"plain\t\\N\t1\t\\N\n",
-    ]
-    assert bytes(encoded.data) == b"".join(b"d" + (len(line) + 4).to_bytes(4, "big") + line for line in lines)
-    assert bytes(encoded.slice(1, 2)).endswith(lines[1])
-    with pytest.raises(ValueUnsupported):
-        encode_copy_text(batch, [RowFormat(type_oid=25, format=1)] * 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -138,3 +139,15 @@ async def test_a_request_that_is_rejected_is_repeated_once_with_a_new_token(api:
     assert persisted == ["r+"]
     assert [request.path for request in api.requests] == ["/x", "/token", "/x"]
     await transport.close()
+
+
+async def test_without_a_refresh_token_the_client_itself_is_granted_one() -> None:
+    endpoint = Endpoint()
+    oauth = OAuth2(
+        grant=replace(GRANT, scope="read"), refresh_token=None, post_form=endpoint.post, persist=endpoint.persist
+    )
+    assert await oauth.headers() == {"Authorization": "Bearer a1"}
+    assert await oauth.renew(await oauth.headers()) is True
+    asked = {"client_id": "c", "client_secret": "client_secret_value", "scope": "read"}
+    assert endpoint.forms == [{"grant_type": "client_credentials", **asked}] * 2
+    assert endpoint.persisted == []

@@ -1,0 +1,113 @@
+"""Rules that parts of a manifest are checked by, each refusing without saying where. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from msgspec import structs
+
+from connectors.declarative.manifest import Push, Window
+from connectors.declarative.pages import (
+    CursorPages,
+    LinkPages,
+    NextUrlPages,
+    NoPages,
+    NumberedPages,
+    OffsetPages,
+    Pagination,
+)
+from connectors.declarative.pushdown import Sents
+from connectors.declarative.values import SHAPED
+from connectors.sdk.errors import ManifestInvalid
+from connectors.sdk.extract import path
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def placeholders(text: str) -> set[str]:
+    """Return the names in braces."""
+    return set(PLACEHOLDER.findall(text))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for people."""
+    return ", ".join(sorted(names))
+
+
+def checked_operator(name: str, push: Push, column_type: str) -> None:
+    """Refuse a pushdown that cannot mean what it says.
+
+    Raises:
+        ManifestInvalid: APIs do not evaluate the operator on that type as PostgreSQL does, or a part is missing.
+    """
+    is_bound = push.value is None
+    if name in SHAPED and (push.grade == "exact" or column_type != "text"):
+        raise ManifestInvalid(message="patterns are pushed on text and as a superset only")
+    if column_type == "timestamptz" and is_bound and name not in {"<", "<=", ">", ">="}:
+        raise ManifestInvalid(message="times are pushed as bounds only: APIs keep them coarser than PostgreSQL")
+    if column_type == "timestamptz" and is_bound and push.grade == "exact":
+        raise ManifestInvalid(message="a bound that is rounded is a superset")
+    if column_type == "text" and name in {"<", "<=", ">", ">="}:
+        raise ManifestInvalid(message="no API is known to order texts as PostgreSQL does")
+    if name in {"is_null", "is_not_null"} and push.value is None:
+        raise ManifestInvalid(message="value says what is sent")
+    if push.pattern is not None:
+        checked_pattern(push.pattern)
+
+
+def checked_pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression.
+
+    Raises:
+        ManifestInvalid: the text is none.
+    """
+    try:
+        return re.compile(text)
+    except re.error:
+        raise ManifestInvalid(message="this is no regular expression") from None
+
+
+def checked_pages(found: Pagination | None, field: str | None, single: bool) -> Pagination:
+    """Return how a path goes on, given the GraphQL field it reads, if it reads one.
+
+    Raises:
+        ManifestInvalid: it does not say how, or says it in two ways.
+    """
+    if single:
+        return NoPages(rows_max=1)
+    if found is None:
+        raise ManifestInvalid(
+            message="pagination is missing here, in the table and in the manifest", hint="Say kind: none."
+        )
+    if field is not None and isinstance(found, OffsetPages | NumberedPages | LinkPages | NextUrlPages):
+        raise ManifestInvalid(message="a GraphQL query is read with a cursor, or in one answer")
+    if isinstance(found, CursorPages):
+        if (found.next is None) is (found.last is None):
+            raise ManifestInvalid(message="one of next and last says where the cursor is")
+        if found.last is not None and found.more is None:
+            raise ManifestInvalid(message="with last, more says whether there is another page")
+        if field is not None:
+            found = structs.replace(found, next=_for_field(found.next, field), more=_for_field(found.more, field))
+    for text in (getattr(found, name, None) for name in ("next", "last", "more", "total")):
+        if text is not None:
+            path(text)
+    return found
+
+
+def checked_window(window: Window | None, sents: Sents) -> Window | None:
+    """Return a window whose inputs are sent as ISO 8601.
+
+    Raises:
+        ManifestInvalid: nothing sends one of its inputs so.
+    """
+    if window is not None:
+        pushes = [sent.push for operators in sents.values() for each in operators.values() for sent in each]
+        for name in (window.start, window.end):
+            if not any(push.send == name and push.format.startswith("iso") for push in pushes):
+                raise ManifestInvalid(message=f"no pushdown sends {name} as ISO 8601")
+    return window
+
+
+def _for_field(text: str | None, field: str) -> str | None:
+    return None if text is None else text.replace("{field}", field)

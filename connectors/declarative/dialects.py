@@ -1,0 +1,71 @@
+"""Query languages of APIs that filter by one text or one object: conditions in, what is sent out. Pure.
+
+`hubspot`: filter groups of the CRM search (https://developers.hubspot.com/docs/api/crm/search). `notion`: conditions on
+timestamps (https://developers.notion.com/reference/post-database-query-filter). `zendesk`: words of the search
+(https://developer.zendesk.com/documentation/api-basics, "understanding search query syntax").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.sdk.scan import Value
+
+_WORD = re.compile(r"[\w.@+:-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition: the place of the value at the API, the comparator in its language, the value in JSON's terms."""
+
+    place: str
+    comparator: str
+    value: object
+
+
+def can_say(dialect: str, value: Value) -> bool:
+    """Tell whether a language can hold a value without reading it otherwise."""
+    if isinstance(value, tuple):
+        return all(can_say(dialect, each) for each in value)
+    if dialect == "zendesk" and isinstance(value, str):
+        # A search has no way to write a quote within quotes, and takes * and a leading - as its own.
+        return not any(character in value for character in '"*\\\r\n') and not value.startswith("-")
+    return True
+
+
+def filter_input(dialect: str, always: str, conditions: Sequence[Condition]) -> object:
+    """Return what is sent for conditions that must all hold; None when nothing need be sent."""
+    if dialect == "zendesk":
+        words = " ".join(filter(None, [always, *(_searched(each) for each in conditions)]))
+        return words or None
+    if not conditions:
+        return None
+    if dialect == "notion":
+        return {"and": [{"timestamp": each.place, each.place: {each.comparator: each.value}} for each in conditions]}
+    return [{"filters": [_grouped(each) for each in conditions]}]
+
+
+def _searched(condition: Condition) -> str:
+    values = condition.value if isinstance(condition.value, list) else [condition.value]
+    # A keyword that is repeated means any of its values.
+    return " ".join(f"{condition.place}{condition.comparator}{_word(each)}" for each in values)
+
+
+def _word(value: object) -> str:
+    text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+    return text if _WORD.fullmatch(text) else f'"{text}"'
+
+
+def _grouped(condition: Condition) -> dict[str, object]:
+    found: dict[str, object] = {"propertyName": condition.place, "operator": condition.comparator}
+    if condition.comparator in {"HAS_PROPERTY", "NOT_HAS_PROPERTY"}:
+        return found
+    if isinstance(condition.value, list):
+        return {**found, "values": [_text(each) for each in condition.value]}
+    return {**found, "value": _text(condition.value)}
+
+
+def _text(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

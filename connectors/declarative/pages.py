@@ -1,0 +1,75 @@
+"""The nouns of a manifest that say how a listing goes on from page to page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class Declared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something a manifest declares; unknown keys are refused."""
+
+
+class CursorPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="cursor"):
+    """A cursor in the body leads to the next page."""
+
+    send: Annotated[str, Meta(description="The input that takes the cursor.")]
+    next: Annotated[str | None, Meta(description="Path of the next cursor; absent or empty at the end.")] = None
+    last: Annotated[str | None, Meta(description="Instead of next: path of the cursor in the last row.")] = None
+    more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
+    size: Annotated[str | None, Meta(description="The input that takes the page size.")] = None
+    rows_max: Annotated[int, Meta(description="The largest page.", ge=1)] = 100
+    cap: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="The rows that the API gives of one listing at most; more is reported."),
+    ] = None
+
+
+class OffsetPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="offset"):
+    """The number of rows to pass over is sent."""
+
+    send: str
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+    more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
+    total: Annotated[str | None, Meta(description="Path of the number of all rows; pages are read in parallel.")] = None
+    cap: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="The rows that the API gives of one listing at most; more is reported."),
+    ] = None
+
+
+class NumberedPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="page"):
+    """The page's number is sent; an empty page is the end."""
+
+    send: str
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+    first: int = 1
+
+
+class LinkPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="link"):
+    """A Link header (RFC 8288) leads to the next page; rel="last" lets pages be read in parallel."""
+
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+
+
+class NextUrlPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="next_url"):
+    """A URL in the body leads to the next page; it must be on the source's own host."""
+
+    next: str
+    more: str | None = None
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+
+
+class NoPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="none"):
+    """One answer holds all rows."""
+
+    size: str | None = None
+    rows_max: Annotated[int, Meta(ge=1)] = 100
+
+
+Pagination = CursorPages | OffsetPages | NumberedPages | LinkPages | NextUrlPages | NoPages

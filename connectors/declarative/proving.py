@@ -1,0 +1,134 @@
+"""Proves every table of a manifest against a running source or simulator, finding keys in the tables they refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from connectors.declarative.auths import auth_texts
+from connectors.declarative.checks import placeholders
+from connectors.declarative.compile import ReadableTable
+from connectors.declarative.connector import DeclarativeConnection
+from connectors.declarative.load import Loaded
+from connectors.sdk.connector import FetchContext, Source
+from connectors.sdk.scan import Scan, Value
+from connectors.sdk.table import AccessPath
+from connectors.sdk.testing import Proof, prove_table
+
+PARENTS_MAX = 12
+"""How many rows of a parent are tried for the one with the most children."""
+
+HYDRATED_MAX = 25
+"""How many rows are read with a call for each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableProof:
+    """What was proved of one table, over how many rows."""
+
+    table: str
+    row_count: int
+    proof: Proof
+
+
+async def prove_manifest(loaded: Loaded, connection: DeclarativeConnection, context: FetchContext) -> list[TableProof]:
+    """Prove every table of a manifest, in order."""
+    return [await prove_one(loaded, connection, name, context) for name in loaded.tables]
+
+
+async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str, context: FetchContext) -> TableProof:
+    """Prove one table; a table that cannot be read without a key is read for the parent with the most rows."""
+    table = loaded.tables[name]
+    baseline = await _baseline(loaded, connection, table, context)
+    if baseline is None:
+        proof = Proof(failures=[f"{name}: no access path is without keys or has references for all of them"])
+        return TableProof(table=name, row_count=0, proof=proof)
+    rows = await rows_of(connection, baseline, context)
+    proof = await prove_table(connection, table.table, baseline, context)
+    if table.hydrate:
+        every = tuple(column.name for column in table.table.columns)
+        found = await rows_of(connection, replace(baseline, columns=every, limit=HYDRATED_MAX), context)
+        bare = [{column: row[column] for column in baseline.columns} for row in found]
+        proof.expect(bare == rows[:HYDRATED_MAX], f"{name}: calls for each row leave its other columns as they are")
+        called = [name for name in every if name not in baseline.columns]
+        told = all(any(row[column] is not None for row in found) for column in called)
+        proof.expect(told, f"{name}: calls for each row fill {', '.join(called)}")
+    return TableProof(table=name, row_count=len(rows), proof=proof)
+
+
+async def rows_of(connection: DeclarativeConnection, scan: Scan, context: FetchContext) -> list[dict[str, Any]]:
+    """Return the rows of a scan."""
+    rows: list[dict[str, Any]] = []
+    async with aclosing(connection.fetch(scan, context)) as pages:
+        async for page in pages:
+            rows += page.rows.to_pylist()
+    return rows
+
+
+def trial_source(loaded: Loaded, base_url: str, token: str, *, server: str = "trial") -> Source:
+    """Return a source whose every secret of the first way to prove oneself is `token`; options get a made-up user."""
+    manifest = loaded.manifest
+    used = {name for text in auth_texts(manifest.auth[0]) for name in placeholders(text)}
+    return Source(
+        tenant="trial",
+        server=server,
+        connector=manifest.name,
+        options={
+            "base_url": base_url,
+            **{name: "demo@acme.example" for name in sorted(used) if name in manifest.options},
+        },
+        secrets={name: token for name in sorted(used) if name in manifest.secrets},
+    )
+
+
+def whole(table: ReadableTable, path: AccessPath, keys: Mapping[str, Value] | None = None) -> Scan:
+    """Return the scan of all columns that a path fills without a call for each row."""
+    return Scan(
+        table=table.table.name,
+        access_path=path.name,
+        columns=tuple(column.name for column in table.table.columns if column.hydrate is None),
+        keys=dict(keys or {}),
+    )
+
+
+async def _baseline(
+    loaded: Loaded, connection: DeclarativeConnection, table: ReadableTable, context: FetchContext
+) -> Scan | None:
+    paths = sorted(table.table.access_paths, key=lambda path: (bool(path.keys), path.single, path.rows_max or 0))
+    for path in paths:
+        if not path.keys:
+            return whole(table, path)
+        if not path.single and all(key in table.references for key in path.keys):
+            return await _fullest(loaded, connection, table, path, context)
+    return None
+
+
+async def _fullest(
+    loaded: Loaded, connection: DeclarativeConnection, table: ReadableTable, path: AccessPath, context: FetchContext
+) -> Scan:
+    best, most = whole(table, path), -1
+    for keys in await _candidates(loaded, connection, table, path, context):
+        scan = replace(best, keys=keys)
+        count = len(await rows_of(connection, scan, context))
+        if count > most:
+            best, most = scan, count
+    return best
+
+
+async def _candidates(
+    loaded: Loaded, connection: DeclarativeConnection, table: ReadableTable, path: AccessPath, context: FetchContext
+) -> list[dict[str, Value]]:
+    """Return combinations of keys: those of one parent are taken from one row each."""
+    parents = {table.references[key][0] for key in path.keys}
+    if len(parents) != 1:
+        return []
+    parent = loaded.tables[parents.pop()]
+    baseline = await _baseline(loaded, connection, parent, context)
+    if baseline is None:
+        return []
+    rows = await rows_of(connection, baseline, context)
+    columns = {key: table.references[key][1] for key in path.keys}
+    found = [{key: row[column] for key, column in columns.items()} for row in rows]
+    return [keys for keys in found if None not in keys.values()][:PARENTS_MAX]

@@ -1,0 +1,155 @@
+"""Runs a session's statements and puts each on record before its answer ends; implements `model.run.StatementRunner`.
+
+A statement that asks no source, writes nothing and whose rows go out at once has one record, durable before the first
+of them. Any other has two: the start is durable before the first request, write or row, the finish before the last rows
+and the command's completion; a start without a finish shows that something was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, replace
+
+import structlog
+
+from omnisql_server.audit.account import SUCCEEDED, Account, Session
+from omnisql_server.audit.errors import AuditUnavailable
+from omnisql_server.audit.record import RELAYED
+from omnisql_server.errors import RelayInstead
+from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView, StatementRunner
+from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.trail import TRAIL
+from omnisql_server.observability.traces import statement_span
+from wire.rows import EncodedRows
+from wire.sqlstate import QUERY_CANCELED
+
+ADMINISTRATIVE = frozenset(
+    {
+        StatementKind.CREDENTIAL,
+        StatementKind.IMPORT,
+        StatementKind.SERVER,
+        StatementKind.FOREIGN_TABLE,
+        StatementKind.CREDENTIAL_DROP,
+    }
+)
+"""Kinds that are put on record when PostgreSQL carries them out, too."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedRunner:
+    """One session's way to its tenant's pipeline."""
+
+    runner: StatementRunner
+    session: Session
+
+    def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
+        """Split a message into parts to relay and to run."""
+        return self.runner.route(text, overlay)
+
+    async def refresh_snapshot(self) -> None:
+        """Read the tenant's snapshot again."""
+        await self.runner.refresh_snapshot()
+
+    @property
+    def outdated(self) -> bool:
+        """Say whether a session has defined something since the snapshot was read."""
+        return self.runner.outdated
+
+    def defined(self) -> None:
+        """Learn that a transaction has ended in which something was defined."""
+        self.runner.defined()
+
+    async def catch_up(self) -> None:
+        """Read the snapshot again if it is outdated."""
+        await self.runner.catch_up()
+
+    async def describe(
+        self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
+    ) -> Description:
+        """Describe a statement; only a refusal is put on record, for nothing is read.
+
+        Raises:
+            AuditUnavailable: 58030, the record cannot be written. Else as the pipeline does.
+        """
+        account = Account(self.session, statement)
+        try:
+            return await self.runner.describe(statement, type_oids, view, twin=twin)
+        except Exception as error:
+            await _fail(account, error)
+            raise
+
+    async def run(
+        self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
+    ) -> RunResult:
+        """Run a statement up to its first rows.
+
+        Raises:
+            AuditUnavailable: 58030, the record cannot be written. Else as the pipeline does.
+        """
+        account = Account(self.session, statement)
+        token = TRAIL.set(account.trail)
+        try:
+            with statement_span() as trace_id:
+                account.trace_id = trace_id
+                result = await self.runner.run(statement, parameters, view, twin=twin)
+        except asyncio.CancelledError:
+            _cancel(account)
+            raise
+        except Exception as error:
+            await _fail(account, error)
+            raise
+        finally:
+            TRAIL.reset(token)
+        rows = _recorded(account, result)
+
+        async def close() -> None:
+            await rows.aclose()
+            try:
+                await result.close()
+            finally:
+                if not account.trail.over:
+                    # A portal that nobody reads to its end, or a statement that was stopped on the way.
+                    await account.end(account.outcome, detail="closed before its end")
+
+        return replace(result, rows=rows, close=close)
+
+
+async def _recorded(account: Account, result: RunResult) -> AsyncGenerator[EncodedRows, None]:
+    """Pass rows on, one batch behind, so that the last goes out after the end is on record."""
+    held: EncodedRows | None = None
+    rows: AsyncIterator[EncodedRows] = aiter(result.rows)
+    try:
+        async for batch in rows:
+            if held is not None:
+                await account.trail.begin()
+                yield held
+            held = batch
+            account.trail.rows += batch.row_count
+    except asyncio.CancelledError:
+        account.outcome = QUERY_CANCELED
+        raise
+    except Exception as error:
+        await _fail(account, error)
+        raise
+    await account.end(SUCCEEDED, detail=result.tag() if result.tag is not None else "")
+    if held is not None:
+        yield held
+
+
+async def _fail(account: Account, error: Exception) -> None:
+    if isinstance(error, RelayInstead):
+        if account.statement.kind in ADMINISTRATIVE:
+            await account.end(RELAYED)
+    elif not isinstance(error, AuditUnavailable):
+        await account.end(str(getattr(error, "sqlstate", "XX000")))
+
+
+def _cancel(account: Account) -> None:
+    """Put a stopped statement on record without waiting: whoever stopped it is being answered."""
+    try:
+        account.end_soon(QUERY_CANCELED)
+    except AuditUnavailable as error:
+        _log.error("audit_not_written", records=1, reason=error.message)

@@ -1,0 +1,43 @@
+"""A bound tree in a narrower language: what DuckDB has not, or means otherwise, said by what it means alike. Pure.
+
+The same row and array comparisons, numerics, moments and texts are written with plain operators and with the functions
+of `macros`, so that `allowed` has less to know. A node that no rule knows stays as it is, and is judged there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from omnisql_server.execute.lower_numeric import NUMERIC_RULES
+from omnisql_server.execute.lower_rows import ROW_RULES
+from omnisql_server.execute.lower_text import TEXT_RULES
+from omnisql_server.execute.lower_time import TIME_RULES
+from omnisql_server.execute.lowered import Rule
+from omnisql_server.model.query import BoundQuery, derive
+
+_TABLES: tuple[Mapping[type[exp.Expr], Rule], ...] = (ROW_RULES, TIME_RULES, TEXT_RULES, NUMERIC_RULES)
+
+
+def lowered(query: BoundQuery) -> exp.Expr | None:
+    """Return a query's tree in the language that `allowed` judges, None where it has no tree."""
+    tree = query.tree
+    if tree is None:
+        return None
+    zone = query.settings.time_zone
+    return derive(query, exp.Expr, lambda: lower(tree, zone), f"lowered {zone}")
+
+
+def lower(tree: exp.Expr, zone: str) -> exp.Expr:
+    """Rewrite a tree, the innermost nodes first, for a session in a time zone."""
+    tree = tree.copy()
+    for node in reversed(list(tree.walk())):
+        current = node
+        for table in _TABLES:
+            rule = table.get(type(current))
+            made = rule(current, zone) if rule is not None else None
+            if made is not None:
+                current.replace(made)
+                current = made
+    return tree

@@ -1,0 +1,190 @@
+"""PostgreSQL's numeric in DuckDB: functions over its text form, so that the scale travels with the value. Pure.
+
+They are Python over Arrow batches: exact at any number of digits. The scales of results are those of numeric.c of
+PostgreSQL 18. What PostgreSQL answers with an error is one here too: the statement is then executed by PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
+from functools import reduce
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from duckdb.func import PythonUDFType
+
+_EXACT = Context(prec=20_000, Emax=999_999, Emin=-999_999, traps=[])
+_SIGNIFICANT_DIGITS_MIN = 16
+_SCALE_MAX = 1_000
+_GROUP = 4
+"""Decimal digits in a digit of numeric.c."""
+
+_ONE = Decimal(1)
+_KEY_DIGITS = str.maketrans("0123456789", "9876543210")
+
+
+class NumericFailure(ArithmeticError):
+    """PostgreSQL reports an error here, or has a result of its own."""
+
+
+def _read(text: str) -> Decimal:
+    value = Decimal(text)
+    if value.is_infinite():
+        raise NumericFailure(text)
+    return value
+
+
+def _scale(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
+
+
+def _show(value: Decimal) -> str:
+    if value.is_nan():
+        return "NaN"
+    shown = format(value, "f")
+    return shown[1:] if shown.startswith("-") and not value else shown
+
+
+def _at_scale(value: Decimal, scale: int, rounding: str) -> Decimal:
+    return value.quantize(_ONE.scaleb(-scale), rounding=rounding, context=_EXACT) if not value.is_nan() else value
+
+
+def _leading(value: Decimal) -> tuple[int, int]:
+    """Return the place to base 10000 of the first digit that is not 0, and that digit."""
+    if not value:
+        return 0, 0
+    weight = value.adjusted() // _GROUP
+    return weight, int(value.copy_abs().scaleb(-_GROUP * weight, context=_EXACT))
+
+
+def quotient_scale(left: Decimal, right: Decimal) -> int:
+    """Return how many digits a quotient has after its point: `select_div_scale`."""
+    (left_weight, left_digit), (right_weight, right_digit) = _leading(left), _leading(right)
+    weight = left_weight - right_weight - (1 if left_digit <= right_digit else 0)
+    scale = max(_SIGNIFICANT_DIGITS_MIN - weight * _GROUP, _scale(left), _scale(right), 0)
+    return min(scale, _SCALE_MAX)
+
+
+def _divide(left: Decimal, right: Decimal) -> Decimal:
+    if left.is_nan() or right.is_nan():
+        return Decimal("NaN")
+    if not right:
+        raise NumericFailure("division by zero")
+    scale = quotient_scale(left, right)
+    shift = scale + _scale(right) - _scale(left)
+    top = int(left.scaleb(_scale(left), context=_EXACT)) * 10 ** max(shift, 0)
+    bottom = int(right.scaleb(_scale(right), context=_EXACT)) * 10 ** max(-shift, 0)
+    whole = (2 * abs(top) + abs(bottom)) // (2 * abs(bottom))
+    return Decimal(-whole if (top < 0) != (bottom < 0) else whole).scaleb(-scale, context=_EXACT)
+
+
+def _remainder(left: Decimal, right: Decimal) -> Decimal:
+    if left.is_nan() or right.is_nan():
+        return Decimal("NaN")
+    if not right:
+        raise NumericFailure("division by zero")
+    return _at_scale(_EXACT.remainder(left, right), max(_scale(left), _scale(right)), ROUND_DOWN)
+
+
+def _rounded(value: Decimal, places: int, rounding: str) -> Decimal:
+    if value.is_nan():
+        return value
+    if places >= 0:
+        return _at_scale(value, places, rounding)
+    return _at_scale(value.quantize(_ONE.scaleb(-places), rounding=rounding, context=_EXACT), 0, rounding)
+
+
+def _limited(value: Decimal, digits: int, places: int) -> Decimal:
+    found = _rounded(value, places, ROUND_HALF_UP)
+    if not found.is_nan() and found.copy_abs() >= _ONE.scaleb(digits - places):
+        raise NumericFailure("numeric field overflow")
+    return found
+
+
+def _sign(value: Decimal) -> Decimal:
+    return value if value.is_nan() else Decimal((value > 0) - (value < 0))
+
+
+def _total(texts: list[str | None]) -> str | None:
+    values = [_read(text) for text in texts if text is not None]
+    return _show(reduce(_EXACT.add, values)) if values else None
+
+
+def key(text: str) -> str:
+    """Return a text whose order of bytes is the order of numbers; equal numbers of any scale have the same."""
+    special = {"-Infinity": "/", "Infinity": "2", "NaN": "3"}.get(text)
+    if special is not None:
+        return special
+    whole, _, fraction = text.lstrip("-").partition(".")
+    whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
+    magnitude = f"{len(whole):06}{whole}{fraction}"
+    negative = text.startswith("-") and (whole or fraction)
+    return f"0{magnitude.translate(_KEY_DIGITS)}~" if negative else f"1{magnitude}"
+
+
+def _unary(work: Callable[[Decimal], Decimal]) -> Callable[[str], str]:
+    return lambda text: _show(work(_read(text)))
+
+
+def _binary(work: Callable[[Decimal, Decimal], Decimal]) -> Callable[[str, str], str]:
+    return lambda left, right: _show(work(_read(left), _read(right)))
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
+    "omnisql_n_add": (_binary(_EXACT.add), ("VARCHAR", "VARCHAR")),
+    "omnisql_n_sub": (_binary(_EXACT.subtract), ("VARCHAR", "VARCHAR")),
+    "omnisql_n_mul": (_binary(_EXACT.multiply), ("VARCHAR", "VARCHAR")),
+    "omnisql_n_div": (_binary(_divide), ("VARCHAR", "VARCHAR")),
+    "omnisql_n_mod": (_binary(_remainder), ("VARCHAR", "VARCHAR")),
+    "omnisql_n_neg": (_unary(Decimal.copy_negate), ("VARCHAR",)),
+    "omnisql_n_abs": (_unary(Decimal.copy_abs), ("VARCHAR",)),
+    "omnisql_n_sign": (_unary(_sign), ("VARCHAR",)),
+    "omnisql_n_floor": (_unary(lambda a: _at_scale(a, 0, ROUND_FLOOR)), ("VARCHAR",)),
+    "omnisql_n_ceil": (_unary(lambda a: _at_scale(a, 0, ROUND_CEILING)), ("VARCHAR",)),
+    "omnisql_n_round": (lambda a, n: _show(_rounded(_read(a), n, ROUND_HALF_UP)), ("VARCHAR", "INTEGER")),
+    "omnisql_n_trunc": (lambda a, n: _show(_rounded(_read(a), n, ROUND_DOWN)), ("VARCHAR", "INTEGER")),
+    "omnisql_n_limited": (lambda a, n, s: _show(_limited(_read(a), n, s)), ("VARCHAR", "INTEGER", "INTEGER")),
+    "omnisql_n_key": (key, ("VARCHAR",)),
+    "omnisql_n_total": (_total, ("VARCHAR[]",)),
+}
+"""Each function over values that are not null, and the types of its arguments; all give a text."""
+
+
+def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the functions known to a DuckDB instance and all its cursors."""
+    for name, (work, kinds) in FUNCTIONS.items():
+        over_batch: Any = _ARITIES[len(kinds)](work)
+        connection.create_function(name, over_batch, list(kinds), "VARCHAR", type=PythonUDFType.ARROW)
+
+
+def _vectorized(work: Callable[..., str | None], *columns: pa.ChunkedArray) -> pa.Array:
+    rows = zip(*(column.to_pylist() for column in columns), strict=True)
+    return pa.array([None if None in row else work(*row) for row in rows], pa.string())
+
+
+def _of_one(work: Callable[..., str | None]) -> Callable[[pa.ChunkedArray], pa.Array]:
+    def over_batch(a: pa.ChunkedArray) -> pa.Array:
+        return _vectorized(work, a)
+
+    return over_batch
+
+
+def _of_two(work: Callable[..., str | None]) -> Callable[[pa.ChunkedArray, pa.ChunkedArray], pa.Array]:
+    def over_batch(a: pa.ChunkedArray, b: pa.ChunkedArray) -> pa.Array:
+        return _vectorized(work, a, b)
+
+    return over_batch
+
+
+def _of_three(work: Callable[..., str | None]) -> Callable[..., pa.Array]:
+    def over_batch(a: pa.ChunkedArray, b: pa.ChunkedArray, c: pa.ChunkedArray) -> pa.Array:
+        return _vectorized(work, a, b, c)
+
+    return over_batch
+
+
+_ARITIES: dict[int, Callable[..., Callable[..., pa.Array]]] = {1: _of_one, 2: _of_two, 3: _of_three}
+"""DuckDB counts the parameters of what it is given."""

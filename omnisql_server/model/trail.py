@@ -1,0 +1,85 @@
+"""What a statement does, noted on the way for the audit: the pipeline and the limiter write, the audit reads.
+
+The trail of the statement at work is in a context variable, so that requests made in tasks of their own find it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery
+from omnisql_server.model.report import SourceReport
+
+
+@dataclass(slots=True, kw_only=True)
+class Trail:
+    """One statement so far.
+
+    `begin` puts on record that the statement has begun; it is called once before its first request to a source, its
+    first row beyond those that go out with its end, and before anything is written. `calls` are its requests to
+    sources. `over` says that its end is on record.
+    """
+
+    begin: Callable[[], Awaitable[None]]
+    bound: BoundQuery | None = None
+    authorized: list[AuthorizedQuery] = field(default_factory=list)
+    reports: list[SourceReport] = field(default_factory=list)
+    calls: int = 0
+    rows: int = 0
+    began: bool = False
+    over: bool = False
+
+
+TRAIL: ContextVar[Trail | None] = ContextVar("omnisql_trail", default=None)
+
+
+def note_bound(query: BoundQuery) -> None:
+    """Note what the statement at work reads, before policy has its say."""
+    trail = TRAIL.get()
+    if trail is not None:
+        trail.bound = query
+
+
+async def note_authorized(query: AuthorizedQuery, *, writes: bool) -> None:
+    """Note what the statement at work may read; put its beginning on record if it `writes`.
+
+    Raises:
+        AuditUnavailable: 58030, the record cannot be written.
+    """
+    trail = TRAIL.get()
+    if trail is not None:
+        trail.authorized.append(query)
+        if writes:
+            await trail.begin()
+
+
+async def note_act() -> None:
+    """Put on record that the administrative statement at work has begun.
+
+    Raises:
+        AuditUnavailable: 58030, the record cannot be written.
+    """
+    trail = TRAIL.get()
+    if trail is not None:
+        await trail.begin()
+
+
+def note_reports(reports: tuple[SourceReport, ...]) -> None:
+    """Note what the statement at work got from its sources."""
+    trail = TRAIL.get()
+    if trail is not None:
+        trail.reports.extend(reports)
+
+
+async def note_call() -> None:
+    """Note a request to a source that is about to be made for the statement at work.
+
+    Raises:
+        AuditUnavailable: 58030, the record cannot be written.
+    """
+    trail = TRAIL.get()
+    if trail is not None and not trail.over:
+        await trail.begin()
+        trail.calls += 1
