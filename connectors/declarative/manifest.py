@@ -160,10 +160,10 @@ class Filter(Declared, frozen=True, kw_only=True):
 
 
 class Projection(Declared, frozen=True, kw_only=True):
-    """The input that names what to send: the columns below one path."""
+    """The input that names what to send: the paths of the columns that are read, [*] left out."""
 
     send: str
-    within: Annotated[str, Meta(description="The path that the values are below, like properties.")]
+    within: Annotated[str, Meta(description="Only those below this path, like properties; all without it.")] = ""
     join: Annotated[str | None, Meta(description="The names are one text with this between; else a list.")] = None
 
 
