@@ -189,6 +189,26 @@ def _statistic_row(relation: ApiTable, row: StatisticRow) -> Row:
     }
 
 
+def _miss_rows(state: IntrospectionState) -> list[Row]:
+    relations = {relation.oid: relation for relation, _ in state.relations}
+    return [
+        {
+            "source": relation.server,
+            "schema_name": relation.schema,
+            "table_name": relation.name,
+            "condition": miss.condition,
+            "reason": miss.reason,
+            "rewrite": miss.rewrite or None,
+            "statements": miss.statements,
+            "calls": miss.calls,
+            "rows_fetched": miss.rows_fetched,
+            "seen_at": miss.seen_at.isoformat(),
+        }
+        for miss in state.misses
+        if (relation := relations.get(miss.relation_oid)) is not None
+    ]
+
+
 def _names(relation: ApiTable) -> dict[str, str]:
     """Map API columns to the foreign table's names for them."""
     return {column.options.get("column", column.name): column.name for column in relation.columns}
@@ -229,4 +249,5 @@ _ROWS: Mapping[str, Callable[[IntrospectionState], list[Row]]] = {
     "last_query_sources": _report_rows,
     "cache": _cache_rows,
     "statistics": _statistic_rows,
+    "pushdown_misses": _miss_rows,
 }
