@@ -48,6 +48,9 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
         return TableProof(table=name, row_count=0, proof=proof)
     rows = await rows_of(connection, baseline, context)
     proof = await prove_table(connection, table.table, baseline, context)
+    for column in table.table.columns:
+        if not column.nullable and column.name in baseline.columns:
+            proof.expect(all(row[column.name] is not None for row in rows), f"{name}: {column.name} is never null")
     if table.hydrate:
         every = tuple(column.name for column in table.table.columns)
         found = await rows_of(connection, replace(baseline, columns=every, limit=HYDRATED_MAX), context)
