@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import asyncpg
+
 from catalog.connection import Connection
+from catalog.errors import DatabaseInUse
 
 WRITER_ROLE = "omnisql_audit"
 SERVER_CHAIN = UUID(int=0)
@@ -21,6 +24,7 @@ HEAD, DROP = "head", "drop"
 NO_CHAIN = bytes(32)
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 PAGE_RECORDS = 2_000
+LOCK_WAIT_MS = 2_000
 
 APPEND_SQL = "SELECT audit.append($1, $2)"
 HEADS_SQL = "SELECT tenant, number, chain FROM audit.heads ORDER BY tenant"
@@ -156,10 +160,20 @@ async def last_before(connection: Connection, moment: datetime) -> tuple[Head, .
 
 
 async def drop_months(connection: Connection, before: datetime) -> tuple[str, ...]:
-    """Drop the months that lie wholly before a month's first moment (UTC), and return their names, such as 2026_01."""
+    """Drop the months that lie wholly before a month's first moment (UTC), and return their names, such as 2026_01.
+
+    Raises: DatabaseInUse (55006) when records are being read; what was dropped by then is dropped.
+    """
     last = f"records_{before:%Y_%m}"
     names = [row["relname"] for row in await connection.fetch(MONTHS_SQL)]
     dropped = [name for name in names if name < last]
-    for name in dropped:
-        await connection.execute(f'DROP TABLE audit."{name}"')
+    # While it waits for those who read, nobody could write.
+    await connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
+    try:
+        for name in dropped:
+            await connection.execute(f'DROP TABLE audit."{name}"')
+    except asyncpg.LockNotAvailableError as error:
+        raise DatabaseInUse("the audit is being read", hint="Try again when no export or verification runs.") from error
+    finally:
+        await connection.execute("RESET lock_timeout")
     return tuple(name.removeprefix("records_") for name in dropped)
