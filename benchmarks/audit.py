@@ -39,6 +39,7 @@ from omnisql_server.parse.redaction import redacted
 
 CLIENTS = 64
 TARGET_SHARE = 0.15
+WARM_UP_S = 20
 PASSWORD = "demo"
 STATEMENT = (
     "SELECT number, title, state FROM github.issues WHERE owner = 'acme' AND repo = 'web' ORDER BY number LIMIT 10;\n"
@@ -74,7 +75,7 @@ def _measure(servers: Sequence[Serving], script: Path, rounds: int, seconds: int
         for server in servers:
             with psycopg.connect(server.dsn, autocommit=True, options="-c omnisql.max_staleness=1h") as session:
                 session.execute(STATEMENT.encode())
-            _rate(server, script, mode, seconds)
+            _run(server, script, mode, WARM_UP_S)
         for _ in range(rounds):
             for server, kept in zip(servers, rates, strict=True):
                 kept.append(_rate(server, script, mode, seconds))
@@ -101,6 +102,14 @@ def _measure(servers: Sequence[Serving], script: Path, rounds: int, seconds: int
 
 
 def _rate(server: Serving, script: Path, mode: str, seconds: int) -> float:
+    done = _run(server, script, mode, seconds)
+    found = _RATE.search(done.stdout)
+    if found is None or done.returncode:
+        raise RuntimeError(f"pgbench failed: {done.stdout}{done.stderr[-2000:]}")
+    return float(found[1])
+
+
+def _run(server: Serving, script: Path, mode: str, seconds: int) -> subprocess.CompletedProcess[str]:
     facts = dict(part.split("=", 1) for part in server.dsn.split())
     command = ["pgbench", "-h", facts["host"], "-p", facts["port"], "-U", facts["user"], "-n", "-f", str(script)]
     command += ["-c", str(CLIENTS), "-j", "1", "-M", mode, "-T", str(seconds), facts["dbname"]]
@@ -110,11 +119,7 @@ def _rate(server: Serving, script: Path, mode: str, seconds: int) -> float:
         "PGSSLMODE": "disable",
         "PGOPTIONS": "-c omnisql.max_staleness=1h",
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=seconds + 120)
-    found = _RATE.search(done.stdout)
-    if found is None or done.returncode:
-        raise RuntimeError(f"pgbench failed: {done.stdout}{done.stderr[-2000:]}")
-    return float(found[1])
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=seconds + 120)
 
 
 async def _processor_us(directory: Path, count: int) -> tuple[float, float, float]:

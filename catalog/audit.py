@@ -49,6 +49,10 @@ WHERE tenant = $1 ORDER BY number, purpose
 PAGE_SQL = """
 SELECT tenant, number, at, chain, record FROM audit.records WHERE tenant = $1 AND number > $2 ORDER BY number LIMIT $3
 """
+RECENT_SQL = """
+SELECT tenant, number, at, chain, record FROM audit.records
+WHERE tenant = $1 AND ($2::text IS NULL OR record::jsonb ->> 'principal' = $2) ORDER BY number DESC LIMIT $3
+"""
 LAST_BEFORE_SQL = """
 SELECT DISTINCT ON (tenant) tenant, number, chain FROM audit.records WHERE at < $1 ORDER BY tenant, number DESC
 """
@@ -152,6 +156,14 @@ async def records_of(connection: Connection, tenant: UUID, after: int = 0) -> As
         if len(rows) < PAGE_RECORDS:
             return
         after = rows[-1]["number"]
+
+
+async def recent_records(
+    connection: Connection, tenant: UUID, principal: str | None, count_max: int
+) -> tuple[StoredRecord, ...]:
+    """List a chain's last records, all or those of one principal, the last first."""
+    rows = await connection.fetch(RECENT_SQL, tenant, principal, count_max)
+    return tuple(StoredRecord(**dict(row)) for row in rows)
 
 
 async def last_before(connection: Connection, moment: datetime) -> tuple[Head, ...]:
