@@ -9,6 +9,7 @@ from catalog.audit import StoredRecord
 from catalog.snapshot import ApiServer, ApiTable
 from connectors.sdk.table import Table
 from omnisql_server.freshness.cache import Kept
+from omnisql_server.misses import Miss
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import StatisticRow
 
@@ -18,7 +19,7 @@ class IntrospectionState:
     """Only what the principal may see.
 
     These are foreign tables with the API tables behind them, servers, the last reports, what is kept, and what is on
-    record. `statistics` are the tenant's; those of the relations are shown.
+    record. `statistics` and `misses` are the tenant's; those of the relations are shown.
     """
 
     relations: Sequence[tuple[ApiTable, Table]] = ()
@@ -27,3 +28,4 @@ class IntrospectionState:
     kept: Sequence[tuple[ApiTable, Kept]] = ()
     statistics: Sequence[StatisticRow] = ()
     records: Sequence[StoredRecord] = ()
+    misses: Sequence[Miss] = ()
