@@ -22,6 +22,7 @@ from benchmarks import connector
 from catalog.clusters import Cluster
 from catalog.control import tenant_named
 from catalog.shape import ForeignServer, install
+from omnisql_server import app
 from omnisql_server.app import serve_tenants
 from omnisql_server.demo import (
     DATABASE,
@@ -34,6 +35,7 @@ from omnisql_server.demo import (
     prepare_demo,
     reaching_simulators,
 )
+from omnisql_server.model.run import StatementRunner
 from omnisql_server.provision import foreign_tables, wrapper_shape
 from omnisql_server.services import start_services
 from omnisql_server.settings import (
@@ -62,9 +64,18 @@ class Serving:
 
 @contextmanager
 def serving(
-    directory: Path, rows_file: Path, *, issues: int = 5000, clients_max: int = 500, park_after_s: float = 30.0
+    directory: Path,
+    rows_file: Path,
+    *,
+    issues: int = 5000,
+    clients_max: int = 500,
+    park_after_s: float = 30.0,
+    audited: bool = True,
 ) -> Iterator[Serving]:
-    """Run the server and the simulator until the block ends; idle sessions park after `park_after_s`."""
+    """Run the server and the simulator until the block ends; idle sessions park after `park_after_s`.
+
+    Without `audited` statements are not put on record, which no server but this one can be told.
+    """
     with ExitStack() as stack:
         simulator_ready = directory / "simulator.json"
         command = ["connectors.simulators", "--connector", "github", "--issues", str(issues)]
@@ -74,6 +85,7 @@ def serving(
         command = ["benchmarks.server", "--data", str(directory / "data"), "--rows-file", str(rows_file)]
         command += ["--github", str(simulator["base_url"]), "--ready-file", str(ready_file)]
         command += ["--clients-max", str(clients_max), "--park-after-s", str(park_after_s)]
+        command += [] if audited else ["--unaudited"]
         facts = stack.enter_context(_child(command, ready_file, directory / "server.log"))
         yield Serving(
             dsn=f"host=127.0.0.1 port={facts['port']} dbname={DATABASE} user=ana password={PASSWORD} sslmode=disable",
@@ -168,7 +180,15 @@ def main() -> None:
     line.add_argument("--ready-file", type=Path, required=True)
     line.add_argument("--clients-max", type=int, required=True)
     line.add_argument("--park-after-s", type=float, required=True)
-    uvloop.run(_serve(line.parse_args()))
+    line.add_argument("--unaudited", action="store_true")
+    arguments = line.parse_args()
+    if arguments.unaudited:
+        app.AuditedRunner = _unaudited  # type: ignore[attr-defined, assignment]
+    uvloop.run(_serve(arguments))
+
+
+def _unaudited(*, runner: StatementRunner, session: object) -> StatementRunner:  # noqa: ARG001 - AuditedRunner's own
+    return runner
 
 
 if __name__ == "__main__":

@@ -126,3 +126,15 @@ class KeyFileInvalid(CatalogError):
     """The key file is missing its 32 bytes, or others may read it."""
 
     sqlstate = "F0000"
+
+
+class KeysUnavailable(CatalogError):
+    """Who holds the keys of tenants does not answer."""
+
+    sqlstate = "57P03"
+
+
+class ClusterDestroyed(CatalogError):
+    """The cluster was a tenant's that was destroyed; a copy that is brought back is not served."""
+
+    sqlstate = "3D000"

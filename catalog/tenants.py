@@ -133,6 +133,19 @@ async def rename_database(cluster: Cluster, database: str, name: str) -> None:
         await connection.close()
 
 
+async def drop_database(cluster: Cluster, database: str) -> None:
+    """Drop the tenant's database and end whatever is connected to it; doing it again does nothing.
+
+    Its roles stay: they belong to the cluster, which is its administrator's.
+    """
+    await cluster.start()
+    connection = await cluster.connect(cluster.superuser, MAINTENANCE_DATABASE)
+    try:
+        await connection.execute(f"DROP DATABASE IF EXISTS {identifier(database)} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
 async def create_user(
     cluster: Cluster,
     database: str,

@@ -14,9 +14,11 @@ import structlog
 
 from connectors.sdk.connector import Connector
 from omnisql_server.admin.channel import serve_admin
+from omnisql_server.admin.destroying import destroy_returned
 from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.audit.account import Session
 from omnisql_server.audit.audited import AuditedRunner
+from omnisql_server.audit.record import now
 from omnisql_server.listener.server import Listener, is_loopback
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.model.principal import Principal
@@ -54,6 +56,7 @@ async def serve_tenants(
 ) -> None:
     """Serve the tenants of running services until `stop`, or a signal where none is given; `read` as in `serve`."""
     settings, live = services.settings, services.live
+    await destroy_returned(services, now())
     tenancy = Tenancy(services, connectors)
     pools = BackendPools(live)
     stopping = stop or _signalled()

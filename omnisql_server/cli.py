@@ -1,4 +1,4 @@
-"""The command line: `omnisql serve`, `demo`, `query`, `source`, `tenant`, `audit` and `doctor`.
+"""The command line: `omnisql serve`, `demo`, `query`, `source`, `connector`, `tenant`, `audit`, `keys` and `doctor`.
 
 Exit codes: 0 it worked, 1 it failed, 2 the command line or the settings are wrong, 3 there is nobody to connect to,
 130 interrupted.
@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from omnisql_server.commands.audit import audit
+from omnisql_server.commands.connector import connector
 from omnisql_server.commands.demo import demo
 from omnisql_server.commands.doctor import doctor
+from omnisql_server.commands.keys import keys
 from omnisql_server.commands.query import query
 from omnisql_server.commands.serve import serve
 from omnisql_server.commands.source import source
@@ -21,7 +23,7 @@ from omnisql_server.commands.tenant import tenant
 from omnisql_server.commands.terminal import KNOWN_ERRORS, ExitCode, report, show
 
 app = App(name="omnisql", help="A PostgreSQL whose foreign tables are SaaS APIs.", result_action="return_value")
-for command in (serve, demo, query, source, tenant, audit, doctor):
+for command in (serve, demo, query, source, connector, tenant, audit, keys, doctor):
     app.command(command)
 
 

@@ -5,6 +5,7 @@ Embedded parts are children of this process; external ones are reached by DSN or
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,12 +15,20 @@ from uuid import UUID
 import structlog
 
 from catalog.clusters import Cluster, ClusterPool, EmbeddedCluster, EmbeddedSettings, ExternalCluster
+from catalog.clusters.template import remove_data_directory
 from catalog.connection import Connection
 from catalog.control import prepare_control_database
 from catalog.control_access import ControlDatabase
 from catalog.credentials import CredentialStore
-from catalog.key_ring import FileKeyRing, KeyRing, load_key
+from catalog.destruction import LEDGER_FILE, Ledger
+from catalog.errors import ClusterDestroyed
+from catalog.key_files import FOLDER, KeyFiles
+from catalog.key_ring import KeyHolder, KeyRing, load_key
+from catalog.transit import TransitKeys, TransitSettings
+from connectors.registry import add_folder
+from omnisql_server.audit.signing import SigningKey, load_signing_key
 from omnisql_server.audit.start import Audit, start_audit
+from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
 from omnisql_server.live_settings import LiveSettings
@@ -43,6 +52,7 @@ class Services:
     keys: KeyRing
     credentials: CredentialStore
     audit: Audit
+    ledger: Ledger
 
     @property
     def settings(self) -> Settings:
@@ -60,9 +70,21 @@ class Services:
             yield connection
 
     async def data_key(self, tenant: UUID) -> bytes:
-        """Return a tenant's data key."""
+        """Return a tenant's data key; one that is held in memory needs no control database."""
+        held = self.keys.held(tenant)
+        if held is not None:
+            return held
         async with self.control_connection() as connection:
             return await self.keys.data_key(connection, tenant)
+
+    async def remove_cluster(self, name: str) -> None:
+        """Remove the data directory of an embedded cluster that does not run."""
+        data_root = self.settings.data.directory.absolute() / "postgres"
+        await asyncio.to_thread(remove_data_directory, data_root / "clusters" / name)
+
+    def external_cluster(self, dsn: str) -> Cluster:
+        """Return a tenant's external cluster."""
+        return ExternalCluster(dsn)
 
 
 @asynccontextmanager
@@ -70,9 +92,11 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
     """Start every part and stop what was started, whatever happens.
 
     Raises:
-        CatalogError, OmniSQLError: a part could not be started.
+        CatalogError, OmniSQLError: a part could not be started. ManifestInvalid: a connector of the folder is refused.
     """
     configure_logs(level=settings.telemetry.log_level, form=settings.telemetry.log_format)
+    if settings.connectors.folder is not None:
+        _log.info("connectors_added", names=add_folder(settings.connectors.folder.absolute()))
     directory = settings.data.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -89,13 +113,21 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
         await prepare_control_database(cluster)
         control = ControlDatabase(cluster)
         stack.push_async_callback(control.aclose)
+        signing = SigningKey(load_signing_key(directory))
+        ledger = Ledger(directory / LEDGER_FILE, signing.sign_text)
         embedded = _embedded(settings, directory)
+
+        def make(name: str, dsn: str | None) -> Cluster:
+            if ledger.holds(name):
+                raise ClusterDestroyed("the tenant was destroyed", detail=name)
+            return EmbeddedCluster(name, embedded) if dsn is None else ExternalCluster(dsn)
+
         clusters = ClusterPool(
-            lambda name, dsn: EmbeddedCluster(name, embedded) if dsn is None else ExternalCluster(dsn),
+            make,
             running_max=settings.clusters.running_max,
         )
         stack.push_async_callback(clusters.aclose)
-        keys = FileKeyRing(load_key(directory / "credentials.key"))
+        keys = KeyRing(_key_holders(settings, directory), held_s=settings.keys.held_s)
         yield Services(
             live=LiveSettings(settings),
             control=control,
@@ -104,13 +136,34 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
             valkey=valkey,
             keys=keys,
             credentials=CredentialStore(keys),
-            audit=await stack.enter_async_context(start_audit(control, directory)),
+            audit=await stack.enter_async_context(start_audit(control, signing)),
+            ledger=ledger,
         )
 
 
 def _valkey(settings: Settings, directory: Path) -> ValkeyServer:
     url = settings.limits.valkey_url
     return ValkeyExternal(url) if url is not None else ValkeyChild(directory / "valkey")
+
+
+def _key_holders(settings: Settings, directory: Path) -> list[KeyHolder]:
+    """Return who wraps data keys from now on, and who did so before."""
+    files = KeyFiles(load_key(directory / "credentials.key"), directory / FOLDER)
+    keys = settings.keys
+    if keys.address is None:
+        return [files]
+    if keys.role_id is None or keys.secret_id_file is None:
+        raise ConfigurationInvalid(message="setting keys.address needs keys.role_id and keys.secret_id_file")
+    transit = TransitSettings(
+        address=keys.address,
+        role_id=keys.role_id,
+        secret_id_file=keys.secret_id_file,
+        mount=keys.mount,
+        namespace=keys.namespace,
+        ca_file=keys.ca_file,
+        timeout_s=keys.timeout_s,
+    )
+    return [TransitKeys(transit), files]
 
 
 def _embedded(settings: Settings, directory: Path) -> EmbeddedSettings:

@@ -10,37 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import HOSTS, NETWORKS, PROXY, TextForm
+from omnisql_server.setting import setting
+from omnisql_server.settings_keys import KeySettings
 
 VARIABLE_PREFIX = "OMNISQL_"
 PORT_MAX = 65_535
-
-T = TypeVar("T")
-
-
-def setting(
-    default: T,
-    documentation: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: tuple[str, ...] = (),
-    form: TextForm | None = None,
-    secret: bool = False,
-) -> T:
-    """Declare a field of a section: its default, what it means, and what is allowed."""
-    metadata = {
-        "documentation": documentation,
-        "minimum": minimum,
-        "maximum": maximum,
-        "choices": choices,
-        "form": form,
-        "secret": secret,
-    }
-    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,9 +186,7 @@ class NetworkSettings:
         None, "Networks that sources may be in besides the public Internet.", form=NETWORKS
     )
     proxy_url: str | None = setting(None, "HTTP proxy for all requests to sources.", form=PROXY, secret=True)
-    proxy_resolves: bool = setting(
-        False, "Leave it to the proxy to look up the names of sources and to refuse private addresses."
-    )
+    proxy_resolves: bool = setting(False, "Leave it to the proxy to look up names and to refuse private addresses.")
     no_proxy: str | None = setting(
         None, "Hosts of sources to connect to directly; a dot in front stands for all below.", form=HOSTS
     )
@@ -251,6 +227,13 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorSettings:
+    """Connectors beside those that come with OmniSQL."""
+
+    folder: Path | None = setting(None, "Folder of manifests of your own, each NAME.yaml a connector.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be configured; each part of the server gets its own section."""
 
@@ -260,12 +243,14 @@ class Settings:
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     credentials: CredentialSettings = field(default_factory=CredentialSettings)
+    keys: KeySettings = field(default_factory=KeySettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    connectors: ConnectorSettings = field(default_factory=ConnectorSettings)
 
     def __post_init__(self) -> None:
         """Validate every field, so that no tree with an impossible value exists."""

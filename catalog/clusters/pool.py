@@ -106,6 +106,12 @@ class ClusterPool:
         async with self._room:
             return await self._stop(entry, self._clock())
 
+    def forget(self, name: str) -> None:
+        """Let go of a cluster that does not run; whoever asks for it again has it made anew."""
+        entry = self._entries.get(name)
+        if entry is not None and not entry.running and not entry.users:
+            del self._entries[name]
+
     async def aclose(self) -> None:
         """Stop all clusters and refuse further leases; all are tried, whatever happens to one of them."""
         self._closed = True

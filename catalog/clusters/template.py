@@ -44,6 +44,24 @@ async def make_data_directory(data_root: Path, data_directory: Path, account: Ac
         raise ClusterUnavailable("the data directory cannot be made", detail=str(error)) from error
 
 
+def remove_data_directory(data_directory: Path) -> None:
+    """Remove a cluster's data directory, if there is one; from the first moment it is no cluster any more.
+
+    Raises: ClusterUnavailable (57P03) when something of it cannot be removed.
+    """
+    going = Path(f"{data_directory}.gone")
+    try:
+        if data_directory.exists():
+            if going.exists():
+                shutil.rmtree(going)
+            data_directory.rename(going)
+        if going.exists():
+            shutil.rmtree(going)
+        Path(f"{data_directory}.lock").unlink(missing_ok=True)
+    except OSError as error:
+        raise ClusterUnavailable("the data directory cannot be removed", detail=str(error)) from error
+
+
 def check_data_directory(data_directory: Path) -> str:
     """Return the superuser's name after a look at what must be there.
 

@@ -38,6 +38,8 @@ class Document:
             message=f"manifest {self.file}, line {line}, column {column}: {message}",
             detail=f"At {'.'.join(map(str, path))}." if path else None,
             hint=hint,
+            place=(line, column),
+            plain=message,
         )
 
 
@@ -54,7 +56,11 @@ def read_document(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ManifestInvalid(message=f"manifest {file}{place}: {error.problem}") from None
+        raise ManifestInvalid(
+            message=f"manifest {file}{place}: {error.problem}",
+            place=(mark.line + 1, mark.column + 1) if mark else None,
+            plain=error.problem,
+        ) from None
     except yaml.YAMLError:
         raise ManifestInvalid(message=f"manifest {file} holds a character that YAML does not allow") from None
     places: dict[Path, tuple[int, int]] = {}

@@ -80,9 +80,25 @@ class DestinationRefused(Fatal):
 
 
 class ManifestInvalid(ConnectorError):
-    """A connector's declaration contradicts itself."""
+    """A connector's declaration contradicts itself.
+
+    `place` is line and column in its file, from 1, and `plain` the message without them, where it was read from one.
+    """
 
     sqlstate = "HV00R"
+
+    def __init__(
+        self,
+        *,
+        message: str,
+        detail: str | None = None,
+        hint: str | None = None,
+        place: tuple[int, int] | None = None,
+        plain: str | None = None,
+    ) -> None:
+        super().__init__(message=message, detail=detail, hint=hint)
+        self.place = place
+        self.plain = plain
 
 
 class OptionInvalid(ConnectorError):

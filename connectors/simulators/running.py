@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 SHUTDOWN_TIMEOUT_S = 1.0
+Application = web.Application
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

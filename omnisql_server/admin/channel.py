@@ -26,7 +26,9 @@ SOCKET_PREFIX = "omnisql-admin-"
 LINE_BYTES_MAX = 1024 * 1024
 OPERATION_TIMEOUT_S = 300.0
 REQUEST_TIMEOUT_S = 10.0
-OPERATIONS = frozenset({"create", "list", "show", "stop", "rename", "add_user", "set_password"})
+OPERATIONS = frozenset(
+    {"create", "list", "show", "stop", "rename", "add_user", "set_password", "destroy", "rotate_keys"}
+)
 
 _log = structlog.get_logger(__name__)
 

@@ -10,11 +10,21 @@ from catalog import control
 from catalog.audit import SERVER_CHAIN
 from catalog.errors import TenantExists, TenantUnknown
 from catalog.tenants import rename_database, set_password
+from omnisql_server.admin.destroying import destroy_tenant
 from omnisql_server.admin.making import make_tenant, put_user
 from omnisql_server.audit.acts import act
+from omnisql_server.audit.record import now
+from omnisql_server.errors import OmniSQLError
 from omnisql_server.principals import copy_roles
 from omnisql_server.services import Services
 from omnisql_server.tenancy import Tenancy
+
+
+class ConfirmationMissing(OmniSQLError):
+    """What cannot be undone was asked for without the word that confirms it."""
+
+    sqlstate = "22023"
+
 
 READING = frozenset({"list", "show"})
 ACTOR = "operator"
@@ -125,6 +135,37 @@ class TenantAdministration:
                 record = await control.rename_tenant(connection, record.id, new_name)
         return self._state(record)
 
+    async def destroy(self, *, name: str, confirm: str) -> TenantState:
+        """Destroy a tenant with everything that is its; nothing of it can be brought back.
+
+        Raises:
+            ConfirmationMissing: 22023, `confirm` is not the tenant's name.
+            TenantUnknown: 3D000.
+            CatalogError: a part cannot be destroyed now; the tenant is not served, and doing it again goes on.
+        """
+        if confirm != name:
+            raise ConfirmationMissing(
+                message="destroying a tenant needs its name as confirmation", hint=f"Add --confirm {name}."
+            )
+        record = await self._record(name)
+        async with self.tenancy.closed(name, self.end_sessions):
+            await destroy_tenant(self.services, record, now())
+        return self._state(record)
+
+    async def rotate_keys(self, *, name: str | None = None) -> tuple[TenantState, ...]:
+        """Wrap the data keys of one tenant, or of all, under new keys, and destroy the old ones.
+
+        Raises:
+            TenantUnknown: 3D000.
+            SecretRefused, KeysUnavailable: 28000, 57P03; those before in the order of names are rotated.
+        """
+        async with self.services.control_connection() as connection:
+            all_records = await control.all_tenants(connection)
+            records = all_records if name is None else (await control.tenant_named(connection, name),)
+            for record in records:
+                await self.services.keys.rotate(connection, record.id)
+        return tuple(self._state(record) for record in records)
+
     async def add_user(
         self, *, name: str, user: str, verifier: str, attributes: Mapping[str, Sequence[str]] | None = None
     ) -> TenantState:
@@ -172,6 +213,9 @@ class TenantAdministration:
         write, kind = self.services.audit.journal.write, f"tenant {operation}"
         async with act(write, chain, kind=kind, tenant=name, actor=ACTOR, detail=detail):
             yield
+        if operation == "destroy":
+            # Nothing is added to this chain any more.
+            await self.services.audit.signer.sign()
 
     async def _record(self, name: str) -> control.Tenant:
         async with self.services.control_connection() as connection:

@@ -31,19 +31,34 @@ _log = structlog.get_logger(__name__)
 ControlConnection = Callable[[], AbstractAsyncContextManager[Connection]]
 
 
+class SigningKey:
+    """The key of 32 bytes that heads and destroyed tenants are signed with."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(key)
+        self.public_key = self._key.public_key()
+        self.key_id = key_id(self.public_key)
+
+    def sign(self, text: bytes) -> bytes:
+        """Return the signature over a text."""
+        return self._key.sign(text)
+
+    def sign_text(self, text: bytes) -> tuple[str, str]:
+        """Return the key's name and the signature over a text, in hexadecimal."""
+        return self.key_id, self.sign(text).hex()
+
+
 class HeadSigner:
     """Signs heads of chains that have grown."""
 
-    def __init__(self, key: bytes, connection: ControlConnection) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(key)
+    def __init__(self, key: SigningKey, connection: ControlConnection) -> None:
+        self._key = key
         self._connection = connection
-        self.public_key = self._key.public_key()
-        self.key_id = key_id(self.public_key)
 
     async def sign(self) -> int:
         """Sign every head that this key has not signed, and return how many."""
         async with self._connection() as connection:
-            unsigned = await unsigned_heads(connection, self.key_id)
+            unsigned = await unsigned_heads(connection, self._key.key_id)
             for head in unsigned:
                 await self.put(connection, head)
         return len(unsigned)
@@ -52,7 +67,9 @@ class HeadSigner:
         """Sign a head and keep it; signed for DROP it stands for the records up to it, which may then go."""
         signed_at = datetime.now(UTC)
         signature = self._key.sign(signed_text(head, signed_at, purpose))
-        signed = SignedHead(head=head, signed_at=signed_at, key_id=self.key_id, purpose=purpose, signature=signature)
+        signed = SignedHead(
+            head=head, signed_at=signed_at, key_id=self._key.key_id, purpose=purpose, signature=signature
+        )
         await put_signed_head(connection, signed)
         _log.info(
             "audit_head_signed",
@@ -61,7 +78,7 @@ class HeadSigner:
             number=head.number,
             head=head.chain.hex(),
             signed_at=signed_at.isoformat(timespec="microseconds"),
-            signed_by=self.key_id,
+            signed_by=self._key.key_id,
             signature=signature.hex(),
         )
 

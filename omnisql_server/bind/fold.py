@@ -64,21 +64,30 @@ def extract_constants(tree: exp.Expr) -> FoldedTree:
 
 
 def _type_literals(tree: exp.Expr) -> None:
-    """Give an untyped string literal the type of the column it is compared with, as PostgreSQL does."""
+    """Give an untyped string literal the type of what it is compared with, as PostgreSQL does."""
     for node in tree.find_all(*_COMPARISONS, exp.In, exp.Between):
-        column = node.this.unnest()
+        known = _known_type(node.this.unnest())
         others = [node.expression, *node.args.get("expressions", []), node.args.get("low"), node.args.get("high")]
-        if not isinstance(column, exp.Column) and isinstance(node, exp.Binary):
-            column, others = node.expression.unnest(), [node.this]
-        if not isinstance(column, exp.Column) or column.type is None:
-            continue
-        if column.type.is_type(*exp.DataType.TEXT_TYPES, exp.DataType.Type.UNKNOWN):
+        if known is None and isinstance(node, exp.Binary):
+            known, others = _known_type(node.expression.unnest()), [node.this]
+        if known is None or known.is_type(*exp.DataType.TEXT_TYPES, exp.DataType.Type.UNKNOWN):
             continue
         for other in (other.unnest() for other in others if other is not None):
             if isinstance(other, exp.Literal) and other.is_string:
-                whole = column.type.is_type(exp.DType.INT128)
-                to = exp.DataType(this=exp.DType.DECIMAL) if whole else column.type.copy()
+                whole = known.is_type(exp.DType.INT128)
+                to = exp.DataType(this=exp.DType.DECIMAL) if whole else known.copy()
                 other.replace(exp.Cast(this=other.copy(), to=to))
+
+
+def _known_type(node: exp.Expr) -> exp.DataType | None:
+    """Return the type of a column, of a truncated column of type timestamptz, or of a cast to date."""
+    if isinstance(node, exp.Cast) and node.to.is_type(exp.DataType.Type.DATE):
+        return node.to
+    if isinstance(node, exp.TimestampTrunc):
+        inner = node.this.unnest()
+        known = inner.type if isinstance(inner, exp.Column) else None
+        return known if known is not None and known.is_type(exp.DataType.Type.TIMESTAMPTZ) else None
+    return node.type if isinstance(node, exp.Column) else None
 
 
 def _largest_constants(tree: exp.Expr) -> list[exp.Expr]:

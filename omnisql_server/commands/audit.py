@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cyclopts import App
 from rich.text import Text
 
@@ -21,7 +21,7 @@ from catalog.errors import TenantUnknown
 from omnisql_server.audit.acts import act
 from omnisql_server.audit.export import exported
 from omnisql_server.audit.record import Record, encoded
-from omnisql_server.audit.signing import HeadSigner, load_signing_key, public_text
+from omnisql_server.audit.signing import HeadSigner, SigningKey, load_signing_key, public_text
 from omnisql_server.audit.verify import Verified, verify
 from omnisql_server.commands.terminal import ExitCode, operator, output, report, run
 from omnisql_server.config import load_settings
@@ -104,7 +104,7 @@ def drop(*, before: str, config: Path | None = None) -> int:
 def _public_key(settings: Settings, given: str | None) -> Ed25519PublicKey:
     if given is None:
         directory = settings.data.directory.absolute()
-        return Ed25519PrivateKey.from_private_bytes(load_signing_key(directory)).public_key()
+        return SigningKey(load_signing_key(directory)).public_key
     try:
         return Ed25519PublicKey.from_public_bytes(bytes.fromhex(given))
     except ValueError as error:
@@ -145,7 +145,7 @@ async def _export(settings: Settings, tenant: str | None, after: int, file: Path
 async def _drop(settings: Settings, moment: datetime) -> tuple[str, ...]:
     from omnisql_server.control_reading import control_reading
 
-    signing_key = load_signing_key(settings.data.directory.absolute())
+    signing_key = SigningKey(load_signing_key(settings.data.directory.absolute()))
     async with control_reading(settings) as connection:
 
         async def write(chain: UUID, record: Record) -> None:

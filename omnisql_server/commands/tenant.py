@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from omnisql_server.admin.tenants import TenantState
     from omnisql_server.settings import Settings
 
-tenant = App(name="tenant", help="Make, list, show, stop and rename tenants; add users and set passwords.")
+tenant = App(name="tenant", help="Make, list, show, stop, rename and destroy tenants; add users and set passwords.")
 user = App(name="user", help="Users of a tenant.")
 tenant.command(user)
 
@@ -53,7 +53,7 @@ def create(name: str, /, *, owner: str = "admin", dsn: str | None = None, config
     """
     arguments = {"name": name, "owner": owner, "dsn": dsn, "verifier": _ask_verifier(owner)}
     try:
-        _show_tenants(_perform(config, "create", arguments))
+        _show_tenants(perform(config, "create", arguments))
     except (OmniSQLError, CatalogError) as error:
         if dsn is not None and error.sqlstate == ClusterUnavailable.sqlstate:
             print_dba_script(dsn)
@@ -64,28 +64,46 @@ def create(name: str, /, *, owner: str = "admin", dsn: str | None = None, config
 @tenant.command(name="list")
 def list_tenants(*, config: Path | None = None) -> int:
     """List the tenants."""
-    _show_tenants(_perform(config, "list", {}))
+    _show_tenants(perform(config, "list", {}))
     return 0
 
 
 @tenant.command
 def show(name: str, /, *, config: Path | None = None) -> int:
     """Show a tenant and its users."""
-    _show_with_users(_perform(config, "show", {"name": name}))
+    _show_with_users(perform(config, "show", {"name": name}))
     return 0
 
 
 @tenant.command
 def stop(name: str, /, *, config: Path | None = None) -> int:
     """End a tenant's sessions and stop its cluster; the next log-in starts it again."""
-    _show_tenants(_perform(config, "stop", {"name": name}))
+    _show_tenants(perform(config, "stop", {"name": name}))
     return 0
 
 
 @tenant.command
 def rename(name: str, new_name: str, /, *, config: Path | None = None) -> int:
     """Give a tenant and its database another name; its sessions end."""
-    _show_tenants(_perform(config, "rename", {"name": name, "new_name": new_name}))
+    _show_tenants(perform(config, "rename", {"name": name, "new_name": new_name}))
+    return 0
+
+
+@tenant.command
+def destroy(name: str, /, *, confirm: str, config: Path | None = None) -> int:
+    """Destroy a tenant: its sessions, its database, its keys, and with them all that was sealed for it.
+
+    Parameters
+    ----------
+    name
+        The tenant.
+    confirm
+        Its name once more: nothing of it can be brought back.
+    config
+        YAML file of settings, as for `serve`.
+    """
+    perform(config, "destroy", {"name": name, "confirm": confirm})
+    output().print(Text(f"{name} is destroyed"))
     return 0
 
 
@@ -125,7 +143,7 @@ def add(name: str, user_name: str, /, *, attribute: tuple[str, ...] = (), config
             raise ConfigurationInvalid(message="an attribute is written name=value", detail=each[:80])
         attributes.setdefault(key, []).append(value)
     arguments = {"name": name, "user": user_name, "verifier": _ask_verifier(user_name), "attributes": attributes}
-    _show_with_users(_perform(config, "add_user", arguments))
+    _show_with_users(perform(config, "add_user", arguments))
     return 0
 
 
@@ -133,11 +151,11 @@ def add(name: str, user_name: str, /, *, attribute: tuple[str, ...] = (), config
 def password(name: str, user_name: str, /, *, config: Path | None = None) -> int:
     """Give a user of a tenant another password."""
     arguments = {"name": name, "user": user_name, "verifier": _ask_verifier(user_name)}
-    _show_with_users(_perform(config, "set_password", arguments))
+    _show_with_users(perform(config, "set_password", arguments))
     return 0
 
 
-def _perform(config: Path | None, operation: str, arguments: Mapping[str, Any]) -> tuple[TenantState, ...]:
+def perform(config: Path | None, operation: str, arguments: Mapping[str, Any]) -> tuple[TenantState, ...]:
     """Carry an operation out in the server that runs on the data directory, or here if none does."""
     return run(_performed(load_settings(config), operation, arguments))
 

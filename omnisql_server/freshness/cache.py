@@ -90,6 +90,7 @@ class TenantCache:
         self._tenant = tenant
         self._data_key = data_key
         self._clock = clock
+        self._key = b""
         self._seal: Seal | None = None
         self._shelves: dict[str, Shelf] = {}
         self._given_up_until_s = 0.0
@@ -100,8 +101,10 @@ class TenantCache:
 
     async def shelf(self, source: Source, table: Table) -> Shelf:
         """Return the shelf of a table."""
-        if self._seal is None:
-            self._seal = seal_of(await self._data_key())
+        # Asked for each time: when a key may be held no longer, or is destroyed, its rows are not read any more.
+        key = await self._data_key()
+        if self._seal is None or key != self._key:
+            self._key, self._seal = key, seal_of(key)
         name = f"{self._tenant}/{self._seal.name(*_identity(source, table))}"
         shelf = self._shelves.get(name)
         if shelf is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from omnisql_server.freshness.cache import Shared
 
 BYTES_FOR_A_THREAD = 256 * 1024
+ASKED_MAX = 10_000
+"""Requests of one shelf of which this process remembers when they were asked for."""
 ENTRIES_MAX = 20_000
 """Descriptions of one shelf that this process remembers before it reads them again."""
 
@@ -53,6 +55,7 @@ class Shelf:
     generation: str = ""
     number: str = "0"
     hits: dict[str, int] = field(default_factory=dict)
+    _asked: dict[Hashable, int] = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self) -> int:
@@ -122,7 +125,8 @@ class Shelf:
 
     async def confirmed(self, entry: Entry, fetched_us: int) -> Entry:
         """Make an entry younger, which its source has just confirmed."""
-        younger = replace(entry, fetched_us=fetched_us)
+        full_us = entry.full_us if entry.is_merged else fetched_us
+        younger = replace(entry, fetched_us=fetched_us, full_us=full_us)
         description = self.seal.close(describe(younger), self.name, entry.id, "description")
         try:
             if await self.shared.store.confirm(self.name, entry.id, description, fetched_us):
@@ -134,24 +138,27 @@ class Shelf:
 
     async def keep(self, request: Request, fetched_us: int, fetched: Fetched) -> str | None:
         """Keep what a source gave in full; say why it is not kept, if so."""
-        batches = fetched.batches
-        size_bytes = sum(batch.nbytes for batch in batches)
-        bound = self.shared.entry_bytes_max
-        if size_bytes > bound:
+        entry = _entry_of(request, fetched_us, fetched, fetched.requests)
+        return await self._put(entry, fetched)
+
+    async def replaced(self, entry: Entry, changed: Fetched, fetched_us: int, *, whole: bool) -> Entry | None:
+        """Keep an entry's rows with changes in them, `whole` if none can be missing; None where that cannot be done."""
+        younger = _entry_of(entry.request, fetched_us, changed, entry.cost)
+        if not whole:
+            younger = replace(younger, full_us=entry.full_us)
+        if await self._put(younger, changed) is not None:
+            return None
+        self.index.add(younger)
+        return younger
+
+    async def _put(self, entry: Entry, fetched: Fetched) -> str | None:
+        size_bytes = entry.size_bytes
+        if size_bytes > self.shared.entry_bytes_max:
             return f"{size_bytes} bytes are more than freshness.entry_bytes_max"
         try:
-            batches = joined(batches)
+            batches = joined(fetched.batches)
         except pa.ArrowException:
             return "its pages do not have the same columns"
-        entry = Entry(
-            id=uuid.uuid4().hex,
-            request=request,
-            fetched_us=fetched_us,
-            cost=max(fetched.requests, 1),
-            row_count=sum(batch.num_rows for batch in batches),
-            size_bytes=size_bytes,
-            steps=len(fetched.steps),
-        )
         try:
             if size_bytes > BYTES_FOR_A_THREAD:
                 sealed = await asyncio.to_thread(self._sealed, entry, batches, fetched.steps)
@@ -169,6 +176,18 @@ class Shelf:
             self.shared.tier.drop((self.name, entry_id))
         self.shared.tier.put((self.name, entry.id), batches, entry.cost)
         return None
+
+    def note_asked(self, request: Request, now_us: int) -> None:
+        """Remember when a request itself was asked for, whatever answers it."""
+        name = _named(request)
+        self._asked.pop(name, None)
+        self._asked[name] = now_us
+        if len(self._asked) > ASKED_MAX:
+            self._asked.pop(next(iter(self._asked)))
+
+    def asked_at(self, request: Request) -> int | None:
+        """Return when a request itself was last asked for in this process."""
+        return self._asked.get(_named(request))
 
     def count_hit(self, entry: Entry) -> None:
         """Count a use of an entry; the next look tells Valkey."""
@@ -190,3 +209,22 @@ class Shelf:
 
     def _opened(self, sealed: bytes, entry_id: str) -> tuple[pa.RecordBatch, ...]:
         return unpack(self.seal.open(sealed, self.name, entry_id, "rows"))
+
+
+def _entry_of(request: Request, fetched_us: int, fetched: Fetched, cost: int) -> Entry:
+    return Entry(
+        id=uuid.uuid4().hex,
+        request=request,
+        fetched_us=fetched_us,
+        full_us=fetched_us,
+        cost=max(cost, 1),
+        row_count=sum(batch.num_rows for batch in fetched.batches),
+        size_bytes=sum(batch.nbytes for batch in fetched.batches),
+        steps=len(fetched.steps),
+        changes_since="" if fetched.asked_at is None else fetched.asked_at.isoformat(),
+    )
+
+
+def _named(request: Request) -> Hashable:
+    scan = request.scan
+    return scan.access_path, scan.columns, request.identity, scan.order, scan.limit

@@ -15,7 +15,9 @@ from sqlglot.optimizer.scope import Scope, ScopeType, build_scope
 from connectors.sdk.scan import Operator
 from omnisql_server.model.query import Occurrence
 from omnisql_server.plan.limit import is_cut
+from omnisql_server.plan.monotone import implied
 from omnisql_server.plan.recognize import Condition, recognize
+from omnisql_server.plan.rewrites import Advice, advise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +33,24 @@ class Equality:
 class ScanConditions:
     """What was found for one scan: conditions, and conjuncts that mention it and were not recognized.
 
+    `advice` is by the SQL of what might be written in another way.
     Those `beyond` hold for what a LIMIT of the scan's own query has left: they do not stand in its way.
     """
 
     conditions: list[Condition] = field(default_factory=list)
     residuals: list[tuple[str, str]] = field(default_factory=list)
+    advice: dict[str, Advice] = field(default_factory=dict)
     beyond: list[tuple[str, str]] = field(default_factory=list)
 
 
 class ConditionCollector:
-    """Walks a bound tree once and keeps what restricts each scan, by scan name."""
+    """Walks a bound tree once and keeps what restricts each scan, by scan name.
 
-    def __init__(self, occurrences: tuple[Occurrence, ...]) -> None:
+    Ranges are taken from functions in `time_zone`; without one, functions of these names may be a user's own.
+    """
+
+    def __init__(self, occurrences: tuple[Occurrence, ...], time_zone: str | None = None) -> None:
+        self._time_zone = time_zone
         self._occurrences = {occurrence.scan_name: occurrence for occurrence in occurrences}
         self.found: dict[str, ScanConditions] = {name: ScanConditions() for name in self._occurrences}
 
@@ -100,15 +108,32 @@ class ConditionCollector:
                 )
             ]
             conditions += kept
+            if isinstance(conjunct, exp.Like | exp.ILike):
+                self._advise(scope, conjunct)
             if not kept:
-                self._residual(scope, conjunct)
+                ranges = self._ranges(scope, conjunct, allowed)
+                conditions += ranges
+                self._advise(scope, conjunct)
+                self._residual(scope, conjunct, NARROWED if ranges else _FORM)
         return conditions
 
-    def _residual(self, scope: Scope, conjunct: exp.Expr) -> None:
+    def _advise(self, scope: Scope, conjunct: exp.Expr) -> None:
+        advice = advise(conjunct, lambda column: self._type_oid(scope, column))
+        source = scope.sources.get(advice.branches[0][0].source) if advice is not None else None
+        if advice is not None and isinstance(source, exp.Table):
+            self._scan(source).advice[advice.condition] = advice
+
+    def _ranges(self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None) -> list[Condition]:
+        if self._time_zone is None:
+            return []
+        found = implied(conjunct, lambda column: self._type_oid(scope, column), self._time_zone)
+        return [condition for condition in found if allowed is None or condition.source in allowed]
+
+    def _residual(self, scope: Scope, conjunct: exp.Expr, form: str) -> None:
         if _is_same_for_every_row(conjunct):
             return
         named = {column.table for column in conjunct.find_all(exp.Column)}
-        reason = "it compares more than one relation" if len(named) > 1 else _FORM
+        reason = JOINING if len(named) > 1 else form
         for alias in named or scope.selected_sources:
             source = scope.sources.get(alias)
             if isinstance(source, exp.Table):
@@ -170,6 +195,8 @@ class ConditionCollector:
 
 
 _FORM = "its form is not one an API can evaluate"
+NARROWED = "what is sent is the range that follows from it"
+JOINING = "it compares more than one relation"
 _FAMILIES = (frozenset({20, 21, 23}), frozenset({25, 1043}))
 """The integers, and the texts: a constant of one is a value of the others."""
 

@@ -22,6 +22,7 @@ from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan
 from omnisql_server.model.query import AuthorizedQuery, RowFilter, derive
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
+from omnisql_server.plan.advice import advised
 from omnisql_server.plan.drafts import Draft, ReadTree, ScanSource, draft_scan, read_tree
 from omnisql_server.plan.joins import Choice, order_scans
 from omnisql_server.plan.limit import TopRows
@@ -58,8 +59,8 @@ def plan(
     # Everything that a plan depends on beside the tree; a kept plan keeps its sources, so that no id is used twice.
     ids = [(id(source.table), id(source.known)) for source in sources]
     # Under another search_path, a function of that name may be a user's own.
-    plain = query.settings.catalog_first and query.settings.plain_input
-    name = f"plan {authorized.filters!r} {authorized.masks!r} {ids} {combinations_max} {plain}"
+    plain, zone = query.settings.catalog_first and query.settings.plain_input, query.settings.time_zone
+    name = f"plan {authorized.filters!r} {authorized.masks!r} {ids} {combinations_max} {plain} {zone}"
 
     def planned_anew() -> _Planned:
         usable = evaluable if plain else lambda _: False
@@ -80,7 +81,9 @@ class _Planned:
 def _plan_scans(
     authorized: AuthorizedQuery, sources: tuple[ScanSource, ...], combinations_max: int, evaluable: Evaluable
 ) -> tuple[ScanPlan, ...]:
-    read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), "tree")
+    settings = authorized.query.settings
+    name = f"tree {settings.time_zone} {settings.catalog_first}"
+    read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), name)
     links = _links(authorized, read.links, evaluable)
     drafts = []
     for source in sources:
@@ -96,8 +99,10 @@ def _plan_scans(
         if draft.join.scan_name not in choices:
             # It could take its keys from scans that cannot be read themselves.
             raise _lacking(draft, combinations_max)
+    plans = [_scan_plan(draft, choices[draft.join.scan_name], read.top.get(draft.join.scan_name)) for draft in drafts]
     return tuple(
-        _scan_plan(draft, choices[draft.join.scan_name], read.top.get(draft.join.scan_name)) for draft in drafts
+        advised(made, draft, source.known, combinations_max)
+        for made, draft, source in zip(plans, drafts, sources, strict=True)
     )
 
 

@@ -8,6 +8,8 @@ from collections import Counter
 
 from sources import PACKAGES, ROOT, modules, nodes
 
+from connectors.registry import connector_named, connector_names, loaded_named
+from connectors.source_page import source_page
 from omnisql_server.settings import declared_settings
 from omnisql_server.settings_table import settings_table
 
@@ -151,6 +153,12 @@ def test_the_table_of_settings_names_every_field() -> None:
 def test_the_page_of_settings_is_of_today() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert settings_table().strip() in page
+
+
+def test_the_pages_of_sources_are_of_today() -> None:
+    folder = ROOT / "docs" / "sources"
+    wanted = {f"{name}.md": source_page(connector_named(name), loaded_named(name)) for name in connector_names()}
+    assert {page.name: page.read_text(encoding="utf-8") for page in folder.glob("*.md")} == wanted
 
 
 def test_test_modules_have_names_of_their_own() -> None:

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import psycopg
+from beside_control import with_control
 from demo_server import DATABASE, DemoServer
 
 from catalog.audit import records_of
-from catalog.clusters.attached import attach
 from catalog.connection import OwnConnection
-from catalog.control import CONTROL_DATABASE, tenant_named
+from catalog.control import tenant_named
 from omnisql_server.audit.record import Record, decoded
 
 Recorded = Callable[[], list[Record]]
-Answer = TypeVar("Answer")
 WEB = "owner = 'acme' AND repo = 'web'"
 CACHED = "SET omnisql.max_staleness = '1h'"
-
-
-def with_control(demo: DemoServer, work: Callable[[OwnConnection], Awaitable[Answer]]) -> Answer:
-    """Do something with the running server's control database."""
-
-    async def connected() -> Answer:
-        connection = await attach(
-            demo.directory / "data" / "postgres" / "clusters" / "omnisql-control", CONTROL_DATABASE
-        )
-        try:
-            return await work(connection)
-        finally:
-            await connection.close()
-
-    return asyncio.run(connected())
 
 
 async def chain_of(connection: OwnConnection) -> UUID:
@@ -48,7 +31,7 @@ def records(demo: DemoServer, after: int = 0) -> list[Record]:
     async def read(connection: OwnConnection) -> list[Record]:
         return [decoded(each.record) async for each in records_of(connection, await chain_of(connection), after)]
 
-    return with_control(demo, read)
+    return with_control(demo.directory / "data", read)
 
 
 def texts(demo: DemoServer) -> str:
@@ -57,7 +40,7 @@ def texts(demo: DemoServer) -> str:
     async def read(connection: OwnConnection) -> str:
         return "\n".join([each.record async for each in records_of(connection, await chain_of(connection))])
 
-    return with_control(demo, read)
+    return with_control(demo.directory / "data", read)
 
 
 def session(demo: DemoServer, user: str = "ana", **options: Any) -> psycopg.Connection:

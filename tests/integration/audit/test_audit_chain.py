@@ -20,7 +20,7 @@ from catalog.control import CONTROL_DATABASE
 from omnisql_server.audit.errors import AuditBroken, AuditUnavailable
 from omnisql_server.audit.journal import Journal
 from omnisql_server.audit.record import VERSION, Record, encoded, new_id, new_salt, now
-from omnisql_server.audit.signing import HeadSigner
+from omnisql_server.audit.signing import HeadSigner, SigningKey
 from omnisql_server.audit.verify import verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,7 +64,7 @@ def signer(connection: Connection) -> HeadSigner:
     async def lend() -> AsyncIterator[Connection]:
         yield connection
 
-    return HeadSigner(KEY, lend)
+    return HeadSigner(SigningKey(KEY), lend)
 
 
 async def test_a_chain_that_nobody_touched_holds(owner: OwnConnection, chain: UUID) -> None:

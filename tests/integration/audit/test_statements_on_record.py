@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from audit_reading import CACHED, WEB, Recorded, records, refused, session, texts, with_control
+from audit_reading import CACHED, WEB, Recorded, records, refused, session, texts
+from beside_control import with_control
 from demo_server import DemoServer
 
 from catalog.audit import append
@@ -194,7 +195,7 @@ def test_without_its_record_a_statement_is_refused_and_no_source_is_asked(
         async def change(connection: OwnConnection) -> None:
             await connection.execute(sql)
 
-        with_control(demo, change)
+        with_control(demo.directory / "data", change)
 
     before = len(records(demo))
     close_the_way_in("REVOKE EXECUTE ON FUNCTION audit.append(uuid[], text[]) FROM omnisql_audit")
@@ -231,4 +232,4 @@ def test_the_writer_may_do_nothing_but_append(demo: DemoServer) -> None:
         await append(connection, [])
         return outcomes
 
-    assert with_control(demo, attempt) == ["42501"] * 7
+    assert with_control(demo.directory / "data", attempt) == ["42501"] * 7

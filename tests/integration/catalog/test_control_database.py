@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -33,7 +34,8 @@ from catalog.errors import (
     TenantExists,
     TenantUnknown,
 )
-from catalog.key_ring import FileKeyRing
+from catalog.key_files import KeyFiles
+from catalog.key_ring import KeyRing
 from catalog.migrations import Migration, migrate, read_migrations
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -74,7 +76,7 @@ async def test_a_failing_migration_leaves_nothing_behind_and_a_good_one_is_appli
 
 
 async def test_the_packages_migrations_are_numbered_without_gaps() -> None:
-    assert [migration.version for migration in read_migrations()] == [1, 2, 3, 4]
+    assert [migration.version for migration in read_migrations()] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_tenant_is_found_by_name_and_exists_once(control_connection: OwnConnection, tenant: Tenant) -> None:
@@ -122,9 +124,19 @@ async def test_a_principal_is_replaced_and_found_with_attributes(
         )
 
 
+def ring_of(folder: Path, server_key: bytes = KEY) -> KeyRing:
+    """Return a ring over key files that holds nothing in memory yet."""
+    return KeyRing([KeyFiles(server_key, folder)])
+
+
 @pytest.fixture
-def store() -> CredentialStore:
-    return CredentialStore(FileKeyRing(KEY))
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "tenant-keys"
+
+
+@pytest.fixture
+def store(folder: Path) -> CredentialStore:
+    return CredentialStore(ring_of(folder))
 
 
 def use_of(tenant: Tenant) -> Use:
@@ -133,7 +145,7 @@ def use_of(tenant: Tenant) -> Use:
 
 
 async def test_a_credential_opens_for_its_own_use_only(
-    control_connection: OwnConnection, tenant: Tenant, store: CredentialStore
+    control_connection: OwnConnection, tenant: Tenant, store: CredentialStore, folder: Path
 ) -> None:
     use = use_of(tenant)
     handle = await store.put(control_connection, b"ghp_token", use)
@@ -150,7 +162,7 @@ async def test_a_credential_opens_for_its_own_use_only(
             await store.get(control_connection, handle, other)
         assert caught.value.sqlstate == "28000"
     with pytest.raises(SecretRefused, match="the tenant's key cannot be opened"):
-        await CredentialStore(FileKeyRing(bytes(32))).get(control_connection, handle, use)
+        await CredentialStore(ring_of(folder, bytes(32))).get(control_connection, handle, use)
     await delete_secrets(control_connection, tenant=tenant.id, handles=[handle_id(handle)])
     with pytest.raises(SecretUnknown):
         await store.get(control_connection, handle, use)
@@ -179,21 +191,25 @@ async def test_a_stored_secret_moved_to_another_row_stays_shut(
         await store.get(control_connection, handle, use)
 
 
-async def test_every_tenant_has_a_key_of_its_own(control_connection: OwnConnection, tenant: Tenant) -> None:
+async def test_every_tenant_has_a_key_of_its_own(
+    control_connection: OwnConnection, tenant: Tenant, folder: Path
+) -> None:
     other = await create_tenant(control_connection, name=f"t-{uuid4().hex}", database="acme")
-    ring = FileKeyRing(KEY)
+    ring = ring_of(folder)
     keys = [await ring.data_key(control_connection, each.id) for each in (tenant, other)]
     assert [len(key) for key in keys] == [32, 32]
     assert keys[0] != keys[1]
-    assert await FileKeyRing(KEY).data_key(control_connection, tenant.id) == keys[0]
+    assert await ring_of(folder).data_key(control_connection, tenant.id) == keys[0]
     stored = await control_connection.fetch("SELECT sealed FROM control.data_keys")
     assert not any(key in row["sealed"] for row in stored for key in keys)
 
 
-async def test_a_tenants_key_cannot_be_put_in_anothers_place(control_connection: OwnConnection, tenant: Tenant) -> None:
+async def test_a_tenants_key_cannot_be_put_in_anothers_place(
+    control_connection: OwnConnection, tenant: Tenant, folder: Path
+) -> None:
     other = await create_tenant(control_connection, name=f"t-{uuid4().hex}", database="acme")
     for each in (tenant, other):
-        await FileKeyRing(KEY).data_key(control_connection, each.id)
+        await ring_of(folder).data_key(control_connection, each.id)
     await control_connection.execute(
         "UPDATE control.data_keys SET sealed = (SELECT sealed FROM control.data_keys WHERE tenant = $1)"
         " WHERE tenant = $2",
@@ -201,7 +217,7 @@ async def test_a_tenants_key_cannot_be_put_in_anothers_place(control_connection:
         other.id,
     )
     with pytest.raises(SecretRefused):
-        await FileKeyRing(KEY).data_key(control_connection, other.id)
+        await ring_of(folder).data_key(control_connection, other.id)
 
 
 async def test_secrets_are_listed_by_their_age(

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from connectors.sdk.errors import ConnectorError, CredentialsRejected
 from connectors.sdk.scan import Operator
+from connectors.sdk.testing.reference import holds
 from omnisql_server.freshness.store import TAG
 from omnisql_server.limits import ValkeyChild
 from omnisql_server.limits.valkey import Valkey
@@ -65,6 +66,7 @@ _HOW = st.fixed_dictionaries(
     {
         "max_us": BOUNDS,
         "kept": st.booleans(),
+        "full_read_us": st.sampled_from([0, 15 * MINUTE_US, 60 * MINUTE_US]),
         "if_error_us": st.sampled_from([0, 5 * MINUTE_US, 20 * MINUTE_US]),
         "replica": st.integers(0, 1),
         "partial": st.booleans(),
@@ -78,12 +80,13 @@ class Freshness(RuleBasedStateMachine):
 
     client: Valkey
     run: Callable[[Any], Any]
-    hits, confirmed, changed = 0, 0, 0
-    """Earlier answers used, pages confirmed and found changed, in all."""
+    hits, confirmed, changed, merged = 0, 0, 0, 0
+    """Earlier answers used, pages confirmed and found changed, answers with changes merged into them, in all."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World(self.client)
+        self.world.source.calls_each = 2
         self.states: list[tuple[int, Rows]] = []
         self.epochs = dict.fromkeys(("all", "public"), 0)
         self.now_us = 0
@@ -96,7 +99,7 @@ class Freshness(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 15), facts=st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()))
     def change(self, number: int, facts: tuple[str, str, int, str, bool]) -> None:
-        self.world.source.rows = {**self.world.source.rows, number: row(number, *facts)}
+        self.world.source.change(row(number, *facts))
         self._note()
 
     @rule(number=st.integers(0, 15))
@@ -138,6 +141,20 @@ class Freshness(RuleBasedStateMachine):
         self._ask(user, (where, *more), limit, table, how)
 
     @precondition(lambda self: self.asked)
+    @rule(
+        user=_USER,
+        pick=st.integers(0, 99),
+        number=st.integers(0, 15),
+        facts=st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()),
+        how=_HOW,
+    )
+    def ask_after_a_change(self, user: str, pick: int, number: int, facts: Any, how: Mapping[str, Any]) -> None:
+        """Ask again when what was kept is too old, and a part of it wrong."""
+        self.change(number, facts)
+        self.wait(5 * MINUTE_US)
+        self._ask(user, *self.asked[-1 - pick % min(len(self.asked), 5)], how)
+
+    @precondition(lambda self: self.asked)
     @rule(user=_USER, pick=st.integers(0, 99), how=_HOW)
     def ask_again(self, user: str, pick: int, how: Mapping[str, Any]) -> None:
         self._ask(user, *self.asked[-1 - pick % min(len(self.asked), 5)], how)
@@ -169,7 +186,9 @@ class Freshness(RuleBasedStateMachine):
         credential, policy = USERS[user]
         limit = None if table.access_paths == BATCHED.access_paths else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)
-        staleness = Staleness(max_us=how["max_us"], if_error_us=how["if_error_us"], kept=how["kept"])
+        staleness = Staleness(
+            max_us=how["max_us"], if_error_us=how["if_error_us"], kept=how["kept"], full_read_us=how["full_read_us"]
+        )
         reading = self.world.read(
             question,
             staleness,
@@ -190,40 +209,51 @@ class Freshness(RuleBasedStateMachine):
         self.world.source.confirmed = self.world.source.changed = 0
         bound_us = max(how["max_us"], how["if_error_us"] if report.stale is not None else 0)
         assert report.age_ms * 1000 <= bound_us
-        self._check(rows, question, credential, bound_us, complete=report.complete)
+        seen = self._seen(credential, bound_us)
+        if "merged" in (report.cache_note or ""):
+            Freshness.merged += 1
+            assert how["full_read_us"] > 0
+            assert how["max_us"] > 0 or report.stale is not None
+            before = self._seen(credential, max(bound_us, how["full_read_us"]))
+            self._check_merged(rows, question, seen, before)
+        else:
+            self._check(rows, question, seen, complete=report.complete)
 
-    def _check(self, rows: list[Row], question: Question, credential: str, bound_us: int, *, complete: bool) -> None:
-        """Compare with the states of the time; repositories are fetched, and may be kept, one by one."""
-        seen = [
+    def _seen(self, credential: str, bound_us: int) -> list[list[Row]]:
+        """Return what a credential could see within a bound, state by state."""
+        return [
             [one for one in state.values() if credential == "all" or not one["private"]]
             for state in self._states(bound_us)
         ]
-        assert len({one["id"] for one in rows}) == len(rows) or question.limit is None
-        if not complete:
-            visible = [one for state in seen for one in Question(**_without_limit(question)).answer(state)]
-            assert all(one in visible for one in rows)
-        elif question.limit is not None:
-            assert rows in [question.answer(state) for state in seen] or self._mixed(rows, question, seen)
-        else:
-            for repo in "abc":
-                part = [one for one in rows if one["repo"] == repo]
-                answers = [[one for one in question.answer(state) if one["repo"] == repo] for state in seen]
-                assert part in answers or self._mixed(part, question, seen), (part, answers)
 
-    def _mixed(self, rows: list[Row], question: Question, seen: list[list[Row]]) -> bool:
-        """Say whether each team's and repository's rows are those of a state: parts of a list are kept apart, too."""
+    def _check_merged(
+        self, rows: list[Row], question: Question, seen: list[list[Row]], before: list[list[Row]]
+    ) -> None:
+        """Compare as below, but for rows that vanished since the last full reading: nobody tells of them."""
         whole = Question(**_without_limit(question))
         for repo in "abc":
-            for team in "xyz":
-                part = [one for one in rows if (one["repo"], one["team"]) == (repo, team)]
-                answers = [
-                    [one for one in whole.answer(state) if (one["repo"], one["team"]) == (repo, team)] for state in seen
-                ]
-                if question.limit is None and part not in answers:
-                    return False
-                if question.limit is not None and not any(all(one in answer for one in part) for answer in answers):
-                    return False
-        return True
+            part = [one for one in rows if one["repo"] == repo]
+            once = [one for state in before for one in whole.answer(state)]
+            assert all(one in once for one in part), (part, before)
+            if question.limit is None:
+                assert any(_differs_by_vanished(part, whole, state, repo) for state in seen), (part, seen)
+
+    def _check(self, rows: list[Row], question: Question, seen: list[list[Row]], *, complete: bool) -> None:
+        """Compare with the states of the time; repositories are fetched, and may be kept, one by one."""
+        whole = Question(**_without_limit(question))
+        if not complete:
+            visible = [one for state in seen for one in whole.answer(state)]
+            assert all(one in visible for one in rows)
+            return
+        for repo in "abc":
+            part = [one for one in rows if one["repo"] == repo]
+            answers = [[one for one in whole.answer(state) if one["repo"] == repo] for state in seen]
+            if question.limit is None:
+                assert part in answers, (part, answers)
+            else:
+                assert any(all(one in answer for one in part) for answer in answers), (part, answers)
+        if question.limit is not None and len(_repositories(question)) == 1:
+            assert rows in [question.answer(state) for state in seen]
 
     def _states(self, bound_us: int) -> list[Rows]:
         """Return the states that the source had from the bound on."""
@@ -253,6 +283,18 @@ class Freshness(RuleBasedStateMachine):
                 await self.client.hset(place, entry, b"\x02" + b"spoiled" * 9)
 
 
+def _differs_by_vanished(part: list[Row], question: Question, state: list[Row], repo: str) -> bool:
+    """Say whether rows are the answer to a question in a state, and beside it only some that are not there any more."""
+    there = {one["id"] for one in state if one["repo"] == repo}
+    answer = [one for one in question.answer(state) if one["repo"] == repo]
+    return all(one in part for one in answer) and all(one in answer or one["id"] not in there for one in part)
+
+
+def _repositories(question: Question) -> set[str]:
+    conditions = [condition for condition in question.conditions if condition.column == "repo"]
+    return {repo for repo in "abc" if all(holds({"repo": repo}, condition) for condition in conditions)}
+
+
 def _without_limit(question: Question) -> dict[str, Any]:
     return {"conditions": question.conditions, "policy": question.policy, "table": question.table}
 
@@ -280,3 +322,4 @@ def test_no_answer_is_older_or_shows_more_than_it_may() -> None:
     assert Freshness.hits > 10
     assert Freshness.confirmed > 10
     assert Freshness.changed > 10
+    assert Freshness.merged > 10

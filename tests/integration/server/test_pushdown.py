@@ -27,6 +27,20 @@ def test_conditions_become_parameters_of_one_request(demo: DemoServer, ana: psyc
     assert {number for number, _ in found} == wanted
 
 
+def test_a_range_that_follows_from_a_day_is_sent_and_limits_nothing_else(
+    demo: DemoServer, ana: psycopg.Connection
+) -> None:
+    ana.execute("SET TimeZone = 'Asia/Tokyo'")
+    where = f"{WEB} AND updated_at::date >= '2025-12-01'"
+    found = rows_of(ana, f"SELECT number FROM github.issues WHERE {where} ORDER BY created_at LIMIT 3")
+    ((_, parameters),) = asked(demo.github)
+    # Midnight there, less what a change of the clock may be.
+    assert (parameters["since"], parameters["per_page"]) == ("2025-11-30T12:00:00Z", "100")
+    midnight_s = datetime.fromisoformat("2025-12-01T00:00:00+09:00").timestamp()
+    wanted = sorted(item.number for item in web_items() if item.updated_s >= midnight_s)
+    assert [number for (number,) in found] == wanted[:3]
+
+
 def test_a_pushed_order_and_limit_fetch_one_small_page(demo: DemoServer, ana: psycopg.Connection) -> None:
     sql = f"SELECT number FROM github.issues WHERE {WEB} ORDER BY created_at DESC LIMIT 5"
     numbers = [number for (number,) in rows_of(ana, sql)]

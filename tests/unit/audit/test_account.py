@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from plain_settings import SETTINGS
 
+from catalog.connection import OwnConnection
 from omnisql_server.audit.account import Account, Session
 from omnisql_server.audit.journal import Journal
 from omnisql_server.audit.record import SUCCEEDED, MaskApplied, Record, TableRead, decoded, encoded
@@ -40,7 +41,7 @@ class Kept(Journal):
     def __init__(self) -> None:
         super().__init__(self._nowhere, timeout_s=1)
 
-    async def _nowhere(self) -> None:  # type: ignore[override]
+    async def _nowhere(self) -> OwnConnection:
         raise ConnectionRefusedError
 
     def taken(self) -> list[Record]:
@@ -107,7 +108,7 @@ async def test_names_of_a_record_are_the_apis_and_only_masks_of_what_is_read_cou
 async def test_requests_at_the_same_time_begin_a_statement_once() -> None:
     journal = Kept()
     one = account(journal)
-    beginning = [asyncio.create_task(one.trail.begin()) for _ in range(5)]
+    beginning = [asyncio.ensure_future(one.trail.begin()) for _ in range(5)]
     await asyncio.sleep(0)
     assert [each.phase for each in journal.taken()] == ["start"]
     await asyncio.gather(*beginning)
@@ -118,7 +119,7 @@ async def test_requests_at_the_same_time_begin_a_statement_once() -> None:
 async def test_one_request_that_is_canceled_does_not_cancel_the_beginning_of_another() -> None:
     journal = Kept()
     one = account(journal)
-    first, second = (asyncio.create_task(one.trail.begin()) for _ in range(2))
+    first, second = (asyncio.ensure_future(one.trail.begin()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)

@@ -10,7 +10,8 @@ from cryptography.exceptions import InvalidTag
 
 from catalog.credentials import audience_of, handle_id
 from catalog.errors import InvalidName, KeyFileInvalid, SecretUnknown
-from catalog.key_ring import FileKeyRing, load_key, seal, unseal
+from catalog.key_files import KeyFiles
+from catalog.key_ring import load_key, seal, unseal
 
 
 def test_a_key_is_made_once_and_read_again(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_an_open_or_short_key_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyFileInvalid, match="32 bytes"):
         load_key(path)
     with pytest.raises(KeyFileInvalid):
-        FileKeyRing(b"short")
+        KeyFiles(b"short", tmp_path)
 
 
 def test_what_was_sealed_opens_with_its_key_and_label_only() -> None:

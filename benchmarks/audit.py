@@ -1,0 +1,117 @@
+"""What the audit costs: statements a second of 64 clients, answered from what is kept, with and without records.
+
+Two servers are asked in turn by pgbench, so that what else the machine does hits both.
+`python -m benchmarks.audit [--quick]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.report import Section, median, publish
+from benchmarks.rows import make_batches
+from benchmarks.server import Serving, serving, write_rows
+from catalog.clusters.attached import attach
+from catalog.control import CONTROL_DATABASE, tenant_named
+from omnisql_server.audit.signing import SigningKey, load_signing_key
+from omnisql_server.audit.verify import verify
+from omnisql_server.demo import TENANT
+
+CLIENTS = 64
+TARGET_SHARE = 0.15
+PASSWORD = "demo"
+STATEMENT = (
+    "SELECT number, title, state FROM github.issues WHERE owner = 'acme' AND repo = 'web' ORDER BY number LIMIT 10;\n"
+)
+MODES = ("simple", "prepared")
+_RATE = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
+
+
+def main() -> None:
+    """Measure and publish."""
+    line = argparse.ArgumentParser(description=__doc__)
+    line.add_argument("--quick", action="store_true", help="three short rounds")
+    quick = line.parse_args().quick
+    rounds, seconds = (3, 4) if quick else (7, 8)
+    with tempfile.TemporaryDirectory(prefix="omnisql-bench-") as temporary, ExitStack() as stack:
+        root = Path(temporary)
+        root.chmod(0o711)
+        script = root / "statement.sql"
+        script.write_text(STATEMENT, encoding="utf-8")
+        servers = []
+        for name, audited in (("with", True), ("without", False)):
+            directory = root / name
+            directory.mkdir(mode=0o711)
+            rows_file = write_rows(directory, list(make_batches(10)))
+            servers.append(stack.enter_context(serving(directory, rows_file, issues=300, audited=audited)))
+        publish(_measure(servers, script, rounds, seconds, root / "with" / "data"))
+
+
+def _measure(servers: Sequence[Serving], script: Path, rounds: int, seconds: int, data: Path) -> Section:
+    rows, notes = [], []
+    for mode in MODES:
+        rates: list[list[float]] = [[], []]
+        for server in servers:
+            with psycopg.connect(server.dsn, autocommit=True, options="-c omnisql.max_staleness=1h") as session:
+                session.execute(STATEMENT.encode())
+            _rate(server, script, mode, seconds)
+        for _ in range(rounds):
+            for server, kept in zip(servers, rates, strict=True):
+                kept.append(_rate(server, script, mode, seconds))
+        audited, plain = (median(kept) for kept in rates)
+        shares = sorted(1 - one / other for one, other in zip(*rates, strict=True))
+        cost = median(shares)
+        rows.append((mode, f"{audited:.0f}/s", f"{plain:.0f}/s", f"{cost:.1%}", f"{shares[0]:.1%} to {shares[-1]:.1%}"))
+        notes.append(f"{mode} {'met' if cost < TARGET_SHARE else 'missed'} ({cost / TARGET_SHARE:.2f}x of it)")
+    records = asyncio.run(_records(data))
+    return Section(
+        subject="Audit",
+        header=("pgbench's mode", "on record", "not on record", "cost, median of the rounds", "of all rounds"),
+        rows=rows,
+        notes=[
+            f"{CLIENTS} clients of pgbench, one statement over an API table answered from what is kept in memory, ten "
+            f"rows, {rounds} rounds of {seconds} s in turn, server, clients and PostgreSQL on the same cores. Each "
+            f"statement has one record that is durable before its answer ({records} in all, the chain verified). The "
+            f"aim is a cost under {TARGET_SHARE:.0%}: {', '.join(notes)}."
+        ],
+    )
+
+
+def _rate(server: Serving, script: Path, mode: str, seconds: int) -> float:
+    facts = dict(part.split("=", 1) for part in server.dsn.split())
+    command = ["pgbench", "-h", facts["host"], "-p", facts["port"], "-U", facts["user"], "-n", "-f", str(script)]
+    command += ["-c", str(CLIENTS), "-j", "1", "-M", mode, "-T", str(seconds), facts["dbname"]]
+    environment = {
+        "PATH": "/usr/bin:/bin:/usr/local/bin",
+        "PGPASSWORD": PASSWORD,
+        "PGSSLMODE": "disable",
+        "PGOPTIONS": "-c omnisql.max_staleness=1h",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=seconds + 120)
+    found = _RATE.search(done.stdout)
+    if found is None or done.returncode:
+        raise RuntimeError(f"pgbench failed: {done.stdout}{done.stderr[-2000:]}")
+    return float(found[1])
+
+
+async def _records(data: Path) -> int:
+    """Verify the chain of the audited server's tenant, and count its records."""
+    key = SigningKey(load_signing_key(data)).public_key
+    connection = await attach(data / "postgres" / "clusters" / "omnisql-control", CONTROL_DATABASE)
+    try:
+        return (await verify(connection, (await tenant_named(connection, TENANT)).id, key)).last
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""A recorded day of dashboard traffic: how many statements cost nothing upstream, and how far from the fewest fetches.
+
+Statements go through stage fetch, what is kept in a real Valkey by two replicas, and stage materialize; the clock is
+moved. Every answer is compared with the states that the source had within the bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.day import COLUMNS, RELATION, Question, Refresh, User, refreshes
+from benchmarks.day_source import DayConnection, DaySource, answer
+from benchmarks.report import Section, publish
+from connectors.sdk.connector import Source
+from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.scan import Scan
+from omnisql_server.fetch.scheduler import FetchBounds, OpenSource, fetch
+from omnisql_server.freshness.cache import Shared, TenantCache
+from omnisql_server.freshness.domains import Request, covers, request_of
+from omnisql_server.freshness.flight import Flights
+from omnisql_server.freshness.store import Store
+from omnisql_server.freshness.tier import Tier
+from omnisql_server.limits.valkey import Valkey, ValkeyChild
+from omnisql_server.materialize.relations import materialize
+from omnisql_server.model.freshness import Staleness
+from omnisql_server.model.plan import ScanPlan
+from omnisql_server.model.query import Occurrence
+
+BOUND_S = 300
+DAY_S, QUICK_S = 86_400, 7_200
+REPLICAS = 2
+_BOUND = Staleness(max_us=BOUND_S * 1_000_000)
+_OCCURRENCE = Occurrence(scan_name="s0", relation=RELATION, columns=tuple(COLUMNS))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a day came to."""
+
+    statements: int = 0
+    without_answers: int = 0
+    differences: int = 0
+    calls_without: int = 0
+    wall_s: float = 0.0
+    asked: list[tuple[int, str, Scan]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Day:
+    """The source, and replicas over one Valkey whose clock is the day's."""
+
+    source: DaySource
+    replicas: list[TenantCache]
+    connections: dict[tuple[int, str], DayConnection] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+
+    async def ask(self, at_s: int, user: User, question: Question) -> None:
+        """Run one statement and compare its answer."""
+        plan = question.plan(user.policy)
+        for scan in plan.scans:
+            self.tally.asked.append((at_s, user.credential, scan))
+            self.tally.calls_without += self.source.calls_for(scan)
+        source = Source(tenant="t", server="hub", connector="own", credential_id=user.credential)
+        replica = user.number % REPLICAS
+        opened = OpenSource(
+            connection=self._connection(replica, user.credential),
+            limiter=QUIET_CONTEXT.limiter,
+            cache=self.replicas[replica].of(source),
+            staleness=_BOUND,
+        )
+
+        async def open_source(_: ScanPlan) -> OpenSource:
+            return opened
+
+        (fetched,) = await fetch([plan], open_source, FetchBounds(), partial_allowed=False)
+        relation = materialize(fetched.plan, _OCCURRENCE, fetched.batches)
+        rows = answer(question, None, relation.rows.to_pylist())
+        self.tally.statements += 1
+        self.tally.without_answers += fetched.report.requests == fetched.report.revalidated
+        repo = str(plan.scans[0].keys["repo"])
+        states = self.source.rows_between(repo, at_s - BOUND_S, at_s)
+        self.tally.differences += all(rows != answer(question, user.policy, state) for state in states)
+
+    def _connection(self, replica: int, credential: str) -> DayConnection:
+        place = (replica, credential)
+        if place not in self.connections:
+            self.connections[place] = DayConnection(self.source)
+        return self.connections[place]
+
+
+async def run(seconds: int, *, has_tags: bool) -> Day:
+    """Run a day, the tiles of a dashboard at once."""
+    clock = {"now_us": 0}
+    with tempfile.TemporaryDirectory() as name:
+        child = ValkeyChild(Path(name))
+        await child.start()
+        try:
+            replicas = [_replica(child.client, clock) for _ in range(REPLICAS)]
+            day = Day(source=DaySource(has_tags=has_tags), replicas=replicas)
+            serving = await day.source.start()
+            started = time.perf_counter()
+            for refresh in refreshes(seconds):
+                await _refresh(day, refresh, clock)
+            day.tally.wall_s = time.perf_counter() - started
+            for connection in day.connections.values():
+                await connection.disconnect()
+            await serving.cleanup()
+        finally:
+            await child.stop()
+    return day
+
+
+async def _refresh(day: Day, refresh: Refresh, clock: dict[str, int]) -> None:
+    day.source.advance(refresh.at_s)
+    # A day after 1970 begins: ages are told apart from a time that was never set.
+    clock["now_us"] = (DAY_S + refresh.at_s) * 1_000_000
+    async with asyncio.TaskGroup() as group:
+        for question in refresh.questions:
+            group.create_task(day.ask(refresh.at_s, refresh.user, question))
+
+
+def _replica(client: Valkey, clock: dict[str, int]) -> TenantCache:
+    store = Store(
+        client,
+        bytes_max=256 * 1024**2,
+        kept_us=3_600_000_000,
+        ahead_us=lambda: clock["now_us"] - time.time_ns() // 1000,
+    )
+    shared = Shared(store=store, tier=Tier(128 * 1024**2), flights=Flights(store=store), entry_bytes_max=16 * 1024**2)
+
+    async def data_key() -> bytes:
+        return b"k" * 32
+
+    return TenantCache(shared, tenant="t", data_key=data_key)
+
+
+def fewest_readings(asked: list[tuple[int, str, Scan]]) -> int:
+    """Return a number of readings, of requests that somebody asked, below which no cache within the bound can get.
+
+    Every statement needs a reading that covers it and is at most as old as the bound. Requests are put together that
+    one widest request covers, and those widest ones that cover a request together: that can only lower the number. For
+    such a group the fewest readings are those at the first statement that the last reading is too old for.
+    """
+    moments: dict[str, list[int]] = {}
+    families: dict[tuple[str, str], dict[str, Request]] = {}
+    for at_s, credential, scan in asked:
+        name = f"{credential} {scan!r}"
+        moments.setdefault(name, []).append(at_s)
+        families.setdefault((credential, str(scan.keys["repo"])), {}).setdefault(name, request_of(scan))
+    groups = [group for family in families.values() for group in _together(family)]
+    return sum(_stabs([at_s for name in group for at_s in moments[name]]) for group in groups)
+
+
+def _together(family: dict[str, Request]) -> list[list[str]]:
+    """Put requests together of which one covers another."""
+    leader = {name: name for name in family}
+
+    def first(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for name, request in family.items():
+        for other, wider in family.items():
+            if name != other and covers(wider, request):
+                leader[first(name)] = first(other)
+    groups: dict[str, list[str]] = {}
+    for name in family:
+        groups.setdefault(first(name), []).append(name)
+    return list(groups.values())
+
+
+def _stabs(times: list[int]) -> int:
+    count, last_s = 0, -BOUND_S - 1
+    for at_s in sorted(times):
+        if at_s - last_s > BOUND_S:
+            count, last_s = count + 1, at_s
+    return count
+
+
+def main() -> None:
+    """Run the benchmark."""
+    line = argparse.ArgumentParser(description=__doc__)
+    line.add_argument("--quick", action="store_true")
+    line.add_argument("--hours", type=int, default=DAY_S // 3600)
+    arguments = line.parse_args()
+    seconds = QUICK_S if arguments.quick else arguments.hours * 3600
+    rows, wall_s, statements = [], 0.0, 0
+    for name, has_tags in (("with entity tags", True), ("without", False)):
+        day = asyncio.run(run(seconds, has_tags=has_tags))
+        rows.append(_row(name, day))
+        wall_s, statements = wall_s + day.tally.wall_s, statements + day.tally.statements
+    publish(
+        Section(
+            subject="A recorded day",
+            header=(
+                "source",
+                "statements",
+                "without a 200 upstream",
+                "calls without cache",
+                "200 answers",
+                "304 answers",
+                "calls saved",
+                "readings and confirmations / fewest",
+                "differences",
+            ),
+            rows=rows,
+            notes=(
+                f"{seconds / 3600:g} hours of a day, max_staleness {BOUND_S} s, two replicas. Calls saved: calls "
+                "without cache by 200 answers. The fewest: no cache with this bound can ask its source less often, "
+                "even if it knows what will be asked. The aims are 85 %, 20 times, 1.15 and 0.",
+                f"{1000 * wall_s / statements:.1f} ms for a statement, with the comparison of its answer.",
+            ),
+        )
+    )
+
+
+def _row(name: str, day: Day) -> tuple[str, ...]:
+    tally, source = day.tally, day.source
+    fewest = fewest_readings(tally.asked)
+    asked = source.readings + source.confirmed
+    return (
+        name,
+        f"{tally.statements:,}",
+        f"{100 * tally.without_answers / tally.statements:.1f} %",
+        f"{tally.calls_without:,}",
+        f"{source.statuses[200]:,}",
+        f"{source.statuses[304]:,}",
+        f"{tally.calls_without / source.statuses[200]:.1f}x",
+        f"{asked:,} / {fewest:,} = {asked / fewest:.2f}",
+        str(tally.differences),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""A connector of a manifest put to the proof: every table against a simulator or a live account, then faults.
+
+What a simulator proves is that manifest and documentation agree; a live account proves what it holds at the time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+from pathlib import Path
+
+from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.declarative.load import SUFFIX, Loaded
+from connectors.declarative.proving import TableProof, prove_one, trial_source, whole
+from connectors.sdk.addresses import Fence
+from connectors.sdk.connector import Source
+from connectors.sdk.errors import OptionInvalid
+from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.retry import RetryPolicy
+from connectors.sdk.settings import Outbound, Surroundings, TransportSettings
+from connectors.sdk.testing import Faults, prove_faults
+from connectors.simulators.catalogue import NAMES, simulator_of
+from connectors.simulators.company import Company, build_company
+from connectors.simulators.company.build import DEFAULT_EPOCH
+from connectors.simulators.running import Application, start_simulator
+from connectors.simulators.toolkit import SIMULATION
+
+TOKEN = "trial-secret-7f3a"  # noqa: S105 - it opens nothing but a simulator
+ISSUES = 60
+"""Size of the company behind a simulator: enough for several pages, few enough for a proof in seconds."""
+
+PAGE_ROWS = 5
+LOOPBACK = TransportSettings(
+    outbound=Outbound(fence=Fence(allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128"))))
+)
+_HASTY = replace(LOOPBACK, read_timeout_s=1.0, total_timeout_s=1.5, retry=RetryPolicy(attempts_max=2))
+Make = Callable[[Company], Application]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What was proved of each table, and what was taken wrongly under faults; None when no listing has pages."""
+
+    tables: list[TableProof]
+    faults: list[str] | None
+
+    @property
+    def failures(self) -> list[str]:
+        """Return all that was found wrong."""
+        return [claim for each in self.tables for claim in each.proof.failures] + (self.faults or [])
+
+
+def simulator_for(name: str, folder: Path | None) -> Make:
+    """Return what makes the simulator of a connector: `simulated_NAME.py` of a folder, else one that comes along.
+
+    Raises:
+        OptionInvalid: SQLSTATE HV00D, there is none.
+    """
+    file = folder / f"simulated_{name}.py" if folder is not None else None
+    if file is not None and file.is_file():
+        specification = importlib.util.spec_from_file_location(file.stem, file)
+        if specification is None or specification.loader is None:
+            raise OptionInvalid(message=f"simulator {file.name} cannot be loaded")
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        return lambda company: module.create_app(company, token=TOKEN)
+    if name in NAMES:
+        return lambda company: simulator_of(name, company, token=TOKEN)
+    raise OptionInvalid(
+        message=f"there is no simulator of {name}",
+        hint=f"Write simulated_{name}.py beside {name}{SUFFIX}, or prove it with --live.",
+    )
+
+
+async def try_on_simulator(loaded: Loaded, make: Make, tables: tuple[str, ...] = ()) -> Trial:
+    """Prove tables of a manifest, all of them without names, against a simulator, and how faults are taken."""
+    application = make(build_company(issues=ISSUES))
+    application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
+    at_epoch = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
+    async with _served(application) as base_url:
+        connector = DeclarativeConnector(loaded, LOOPBACK, at_epoch)
+        proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+    return Trial(tables=proofs, faults=await _faults(loaded, make, proofs))
+
+
+async def try_live(loaded: Loaded, source: Source, tables: tuple[str, ...] = ()) -> Trial:
+    """Prove tables of a manifest against a live account, which is only read."""
+    return Trial(tables=await _proofs(loaded, DeclarativeConnector(loaded), source, tables), faults=None)
+
+
+async def _proofs(
+    loaded: Loaded, connector: DeclarativeConnector, source: Source, tables: tuple[str, ...]
+) -> list[TableProof]:
+    if unknown := sorted(set(tables) - set(loaded.tables)):
+        raise OptionInvalid(
+            message=f"there is no table {unknown[0]}", hint=f"There are {', '.join(sorted(loaded.tables))}."
+        )
+    connection: DeclarativeConnection = await connector.connect(source)
+    try:
+        await connection.check()
+        return [await prove_one(loaded, connection, name, QUIET_CONTEXT) for name in tables or loaded.tables]
+    finally:
+        await connection.disconnect()
+
+
+async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> list[str] | None:
+    """Read the longest listing that needs no key, in small pages, under every fault."""
+    listed = [
+        (each.row_count, each.table, path)
+        for each in proofs
+        for path in loaded.tables[each.table].table.access_paths
+        if not path.keys and each.row_count > 2 * PAGE_ROWS
+    ]
+    if not listed:
+        return None
+    _, name, path = max(listed, key=lambda found: found[0])
+    application = make(build_company(issues=ISSUES))
+    application[SIMULATION].configure({"page_rows_max": PAGE_ROWS, "rate_limit": {"limit": 1_000_000, "window_s": 60}})
+    faults = Faults(application)
+    connector = DeclarativeConnector(loaded, _HASTY, Surroundings(sleep=_no_wait))
+    table = loaded.tables[name]
+    async with _served(application) as base_url:
+        return await prove_faults(
+            lambda: connector.connect(trial_source(loaded, base_url, TOKEN)),
+            replace(whole(table, path), columns=table.table.primary_key),
+            faults,
+            QUIET_CONTEXT,
+            server="trial",
+            secret=TOKEN,
+        )
+
+
+@asynccontextmanager
+async def _served(application: Application) -> AsyncIterator[str]:
+    simulator = await start_simulator(application)
+    try:
+        yield simulator.base_url
+    finally:
+        await simulator.stop()
+
+
+async def _no_wait(_delay_s: float) -> None:
+    """Pass over a delay."""

@@ -1,0 +1,172 @@
+"""`omnisql connector lint | test | new | list`: connectors that are manifests, for those who write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.text import Text
+
+from connectors.capabilities import path_cells
+from connectors.declarative.connector import DeclarativeConnector
+from connectors.declarative.load import SUFFIX, Loaded, load_file
+from connectors.registry import all_connectors, connector_names, manifest_named, manifest_names
+from connectors.sdk.connector import Source
+from connectors.sdk.errors import ManifestInvalid
+from connectors.starter import start
+from omnisql_server.commands.query import as_table
+from omnisql_server.commands.secret_input import given_options, read_secrets
+from omnisql_server.commands.terminal import ExitCode, output, run
+from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.manage.options import secret_options
+
+_Repeated = Annotated[tuple[str, ...], Parameter(negative="")]
+FAILURES_SHOWN_MAX = 50
+
+connector = App(name="connector", help="Check, prove, begin and list connectors that are manifests.")
+
+
+@connector.command
+def lint(*files: Path) -> int:
+    """Check manifests; what is wrong is shown as file:line:column.
+
+    Parameters
+    ----------
+    files
+        Manifests, such as pagerduty.yaml.
+    """
+    if not files:
+        raise ConfigurationInvalid(message="no manifest is named", hint="See omnisql connector lint --help.")
+    refused = 0
+    for file in files:
+        try:
+            loaded = load_file(file)
+        except ManifestInvalid as error:
+            refused += 1
+            line, column = error.place or (1, 1)
+            _say(f"{file}:{line}:{column}: {error.plain or error.message}")
+            for each in filter(None, (error.detail, error.hint)):
+                _say(f"  {each}")
+        else:
+            _say(f"{file}: {loaded.manifest.title}, {len(loaded.tables)} tables")
+    return ExitCode.FAILED if refused else ExitCode.OK
+
+
+@connector.command(name="test")
+def prove(
+    name: str,
+    /,
+    *,
+    folder: Path | None = None,
+    table: _Repeated = (),
+    live: bool = False,
+    option: _Repeated = (),
+    secret_file: _Repeated = (),
+) -> int:
+    """Prove that a connector does what its manifest declares, and print what its tables can be asked for.
+
+    Parameters
+    ----------
+    name
+        Name of the connector.
+    folder
+        Where its manifest and its simulator, simulated_NAME.py, are; without it those that come with OmniSQL.
+    table
+        A table to prove; may be given several times. All of them without it.
+    live
+        Prove against the account that options and secrets lead to, not against the simulator; it is only read.
+    option
+        With --live: an option of the server, such as base_url=https://acme.example. May be given several times.
+    secret_file
+        With --live: a secret in a file, such as token=/run/secrets/token. Other secrets are asked for.
+    """
+    # Simulators are for proofs and demonstrations: nothing else of the server imports them.
+    from connectors.trial import simulator_for, try_live, try_on_simulator
+
+    loaded = _loaded(name, folder)
+    if live:
+        kind = DeclarativeConnector(loaded)
+        source = Source(
+            tenant="trial",
+            server="trial",
+            connector=name,
+            options=given_options(option, secret_options(kind)),
+            secrets=read_secrets(kind, secret_file),
+        )
+        trial = run(try_live(loaded, source, table))
+    else:
+        trial = run(try_on_simulator(loaded, simulator_for(name, folder), table))
+    _show_capabilities(loaded, table)
+    rows = [(each.table, each.row_count, each.proof.check_count, len(each.proof.failures)) for each in trial.tables]
+    titles = [("table", False), ("rows", True), ("checks", True), ("failures", True)]
+    output().print(as_table(titles, rows))
+    if not live:
+        taken = "not tried: no listing has pages" if trial.faults is None else f"{len(trial.faults)} taken wrongly"
+        _say(f"faults: {taken}")
+    for claim in trial.failures[:FAILURES_SHOWN_MAX]:
+        _say(f"not so: {claim}")
+    return ExitCode.FAILED if trial.failures else ExitCode.OK
+
+
+@connector.command
+def new(name: str, /, *, folder: Path = Path()) -> int:
+    """Begin a connector: a manifest, a simulator and a test that pass as they are, to be changed step by step.
+
+    Parameters
+    ----------
+    name
+        Its name, which the foreign-data wrapper has too.
+    folder
+        Where to write NAME.yaml, simulated_NAME.py and test_NAME.py; here without it.
+    """
+    for file in start(name, folder, connector_names()):
+        _say(f"written: {file}")
+    _say(f"next: omnisql connector test {name} --folder {folder}")
+    return ExitCode.OK
+
+
+@connector.command(name="list")
+def list_() -> int:
+    """List the connectors there are."""
+    manifests = set(manifest_names())
+    rows = [
+        (
+            each.name,
+            manifest_named(each.name).manifest.title if each.name in manifests else "",
+            "manifest" if each.name in manifests else "Python",
+            len(each.tables),
+        )
+        for each in all_connectors()
+    ]
+    output().print(as_table([("connector", False), ("title", False), ("kind", False), ("tables", True)], rows))
+    return ExitCode.OK
+
+
+def _loaded(name: str, folder: Path | None) -> Loaded:
+    if folder is not None:
+        return load_file(folder / f"{name}{SUFFIX}")
+    if name in manifest_names():
+        return manifest_named(name)
+    if name in connector_names():
+        raise ConfigurationInvalid(
+            message=f"connector {name} is written in Python", hint="Its proofs are in tests/conformance."
+        )
+    raise ConfigurationInvalid(
+        message=f"there is no connector {name}", hint=f"There are {', '.join(connector_names())}; or give --folder."
+    )
+
+
+def _show_capabilities(loaded: Loaded, tables: tuple[str, ...]) -> None:
+    for name in tables or loaded.tables:
+        _say(name)
+        for path in loaded.tables[name].table.access_paths:
+            _, request, keys, *others = path_cells(path)
+            _say(f"  {path.name}: {request}{f', keys {keys}' if keys else ''}")
+            for title, text in zip(("pushed down", "order", "pages"), others, strict=True):
+                if text:
+                    _say(f"    {title}: {text}")
+
+
+def _say(text: str) -> None:
+    output().print(Text(text))

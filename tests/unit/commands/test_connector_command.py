@@ -1,0 +1,79 @@
+"""`omnisql connector`: a new connector passes as it is, what is wrong is named with its place, secrets stay hidden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.registry import MANIFESTS, manifest_names
+from omnisql_server.cli import execute
+from omnisql_server.commands.terminal import ExitCode
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_what_new_writes_passes_its_own_proof(tmp_path: Path, capsys: Captured) -> None:
+    assert execute(["connector", "new", "acme_crm", "--folder", str(tmp_path)]) == ExitCode.OK
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == ["acme_crm.yaml", "simulated_acme_crm.py", "test_acme_crm.py"]
+    assert execute(["connector", "lint", str(tmp_path / "acme_crm.yaml")]) == ExitCode.OK
+    capsys.readouterr()
+    assert execute(["connector", "test", "acme_crm", "--folder", str(tmp_path)]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "faults: 0 taken wrongly" in shown
+    assert "status (exact: =)" in shown
+
+
+def test_a_manifest_that_says_what_is_not_so_fails_its_proof(tmp_path: Path, capsys: Captured) -> None:
+    execute(["connector", "new", "acme_crm", "--folder", str(tmp_path)])
+    file = tmp_path / "acme_crm.yaml"
+    # The simulator takes project; a wrong name is refused there, as a wrong grade is found out.
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('desc: {sort: "-created_at"}', "asc: {}"), encoding="utf-8")
+    capsys.readouterr()
+    assert execute(["connector", "test", "acme_crm", "--folder", str(tmp_path), "--table", "tasks"]) == ExitCode.FAILED
+    assert "not so: tasks.all {} orders by created_at asc" in capsys.readouterr().out
+
+
+def test_lint_tells_file_line_and_column(tmp_path: Path, capsys: Captured) -> None:
+    text = (MANIFESTS / "slack.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "slack.yaml"
+    file.write_text(text.replace("    primary_key: [id]", "    primary_keys: [id]", 1), encoding="utf-8")
+    line = next(at for at, each in enumerate(file.read_text().splitlines(), start=1) if "primary_keys" in each)
+    assert execute(["connector", "lint", str(file)]) == ExitCode.FAILED
+    shown = capsys.readouterr().out
+    assert f"{file}:{line}:5: key primary_keys is not known here" in shown
+    assert "Did you mean primary_key?" in shown
+
+
+def test_every_manifest_passes_lint(capsys: Captured) -> None:
+    files = [str(MANIFESTS / f"{name}.yaml") for name in manifest_names()]
+    assert execute(["connector", "lint", *files]) == ExitCode.OK
+    assert capsys.readouterr().out.count(" tables") == len(files)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["new", "Bad-Name"], "small letters"),
+        (["new", "github"], "there is a connector github already"),
+        (["test", "github"], "is written in Python"),
+        (["test", "nothing"], "there is no connector nothing"),
+        (["test", "slack", "--table", "nothing"], "there is no table nothing"),
+        (["test", "slack", "--live", "--option", "token=xoxb-1"], "is a secret"),
+        (["lint"], "no manifest is named"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments: list[str], words: str, capsys: Captured, tmp_path: Path) -> None:
+    extra = ["--folder", str(tmp_path)] if arguments[0] == "new" else []
+    assert execute(["connector", *arguments, *extra]) != ExitCode.OK
+    shown = capsys.readouterr()
+    assert words in shown.err
+    assert "xoxb-1" not in shown.err + shown.out
+
+
+def test_connectors_are_listed_with_their_kind(capsys: Captured) -> None:
+    assert execute(["connector", "list"]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in (*manifest_names(), "github", "jira", "Python"))
