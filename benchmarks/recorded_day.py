@@ -187,7 +187,9 @@ def main() -> None:
     """Run the benchmark."""
     line = argparse.ArgumentParser(description=__doc__)
     line.add_argument("--quick", action="store_true")
-    seconds = QUICK_S if line.parse_args().quick else DAY_S
+    line.add_argument("--hours", type=int, default=DAY_S // 3600)
+    arguments = line.parse_args()
+    seconds = QUICK_S if arguments.quick else arguments.hours * 3600
     rows, wall_s, statements = [], 0.0, 0
     for name, has_tags in (("with entity tags", True), ("without", False)):
         day = asyncio.run(run(seconds, has_tags=has_tags))

@@ -201,9 +201,10 @@ def unseal(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
 
     Raises: InvalidTag when key, value or what it is bound to differ, or the value has another format.
     """
-    body = sealed[len(FORMAT) :]
     if sealed[: len(FORMAT)] != FORMAT:
         raise InvalidTag
+    # Sealed rows are megabytes: what is cut off the front copies nothing.
+    body = memoryview(sealed)[len(FORMAT) :]
     return AESGCM(key).decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], bound_to)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from connectors.github import columns
 from connectors.sdk.grades import SUPERSET, Operators, at_least, equals, exact_among, ranges, when
 from connectors.sdk.scan import Direction, Operator, Value
-from connectors.sdk.table import AccessPath, Column, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Table
 
 BOTH = frozenset({Direction.ASC, Direction.DESC})
 REPOSITORY = ("owner", "repo")
@@ -118,6 +118,8 @@ ISSUES = Table(
             operators=ISSUE_OPERATORS,
             order={"created_at": BOTH, "updated_at": BOTH, "comments": BOTH},
             parallel=True,
+            # `since`; a deleted or transferred issue, or a label's new name, moves no time.
+            delta=Delta(column="updated_at"),
         ),
     ),
 )
@@ -148,6 +150,7 @@ PULL_REQUESTS = Table(
             },
             order={"created_at": BOTH, "updated_at": BOTH},
             parallel=True,
+            delta=Delta(column="updated_at"),
         ),
     ),
 )
@@ -173,6 +176,7 @@ ISSUE_COMMENTS = Table(
             operators={"updated_at": at_least()},
             order={"created_at": BOTH, "updated_at": BOTH},
             parallel=True,
+            delta=Delta(column="updated_at"),
         ),
     ),
 )

@@ -15,7 +15,7 @@ from connectors.jira.jql import JqlField, Kind
 from connectors.sdk.extract import Extract, adf_text, matched, number, path
 from connectors.sdk.grades import EXACT, ranges, when
 from connectors.sdk.scan import Direction, Operator, Value
-from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Grade, Pushdown, Table
 
 KEYS_MAX = 100
 PAGE_ROWS_MAX = 100
@@ -76,6 +76,8 @@ def issue_model(custom: Iterable[Mapping[str, object]] = ()) -> IssueModel:
                 page_rows_max=PAGE_ROWS_MAX,
                 bare_columns=BARE_COLUMNS,
                 bare_page_rows_max=BARE_PAGE_ROWS_MAX,
+                # The index of searches lags: https://developer.atlassian.com/cloud/jira/platform/search-and-reconcile/
+                delta=Delta(column="updated", overlap_s=300, keeps=("project_key", "project_id")),
             ),
         ),
     )

@@ -63,6 +63,23 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """How a path is asked for what has changed: by a lower bound on `column`, the source's own time of last change.
+
+    The bound alone must be a request that the path takes. `overlap_s` is how much earlier than the source's own clock
+    is asked, because its index may lag behind it. `keeps` names columns that rows hardly ever change, conditions on
+    which are sent with the bound; others are not, because a row that does not meet them any more has to be told.
+    `is_complete` says that every change of a row moves its time, and that no row is ever deleted, moved or hidden:
+    without it, all is read again now and then.
+    """
+
+    column: str
+    overlap_s: float = 60.0
+    keeps: tuple[str, ...] = ()
+    is_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPath:
     """One way to read a table.
 
@@ -75,7 +92,8 @@ class AccessPath:
     the first can be read at once. `rows_max` is the API's own cap on a result, None when it has none: a path with one
     must report truncation. `columns` are those it can fill, None for all that need no hydrate. `counts` says that one
     request tells how many rows there are of each kind (`connectors.sdk.counted`), whatever their number; what it counts
-    must be exactly what a listing would give. `request` describes the request for people.
+    must be exactly what a listing would give. `request` describes the request for people. `delta` says
+    how changes are asked for, None where they cannot be.
     """
 
     name: str
@@ -94,6 +112,7 @@ class AccessPath:
     rows_max: int | None = None
     columns: frozenset[str] | None = None
     counts: bool = False
+    delta: Delta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +143,8 @@ class Table:
                 raise ManifestInvalid(message=f"column {self.name}.{column.name} has unknown type {column.type_name}")
         known = set(names)
         for path in self.access_paths:
-            used = {*path.keys, *path.operators, *path.order, *(path.columns or ())}
+            delta = () if path.delta is None else (path.delta.column,)
+            used = {*path.keys, *path.operators, *path.order, *(path.columns or ()), *delta}
             if unknown := used - known:
                 raise ManifestInvalid(
                     message=f"access path {self.name}.{path.name} names unknown columns {sorted(unknown)}"

@@ -74,6 +74,8 @@ class _Tally:
     age_us: int = 0
     stale: str | None = None
     confirmed: int = 0
+    merged: int = 0
+    full_age_us: int = 0
     notes: dict[str, None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
@@ -96,6 +98,10 @@ class _Tally:
         if answer.confirmed:
             self.confirmed += answer.confirmed
             INSTRUMENTS.cache_asked("confirmed")
+        if answer.merged:
+            self.merged += answer.merged
+            INSTRUMENTS.cache_asked("merged")
+        self.full_age_us = max(self.full_age_us, answer.full_age_us)
         if answer.shared:
             self.notes["another statement's fetch was shared"] = None
         if answer.not_kept is not None:
@@ -254,7 +260,7 @@ class _Fetching:
     async def _read(self, asked: _Asked) -> Fetched:
         """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer."""
         meter = _ScanMeter(tally=asked.tally)
-        trail = Trail() if asked.plan.table.revalidates else None
+        trail = Trail()
         context = self._context(asked, meter, trail)
         batches: list[pa.RecordBatch] = []
         rows, truncated = 0, None
@@ -283,7 +289,8 @@ class _Fetching:
             requests=meter.requests,
             truncated=truncated,
             error=failure,
-            steps=trail.steps if trail is not None else (),
+            steps=trail.steps if asked.plan.table.revalidates else (),
+            asked_at=trail.asked_at,
         )
 
 
@@ -333,6 +340,8 @@ def _pushed_text(pushed: Pushed) -> str:
 def _notes(tally: _Tally) -> Iterator[str]:
     if tally.confirmed:
         yield f"{tally.confirmed} of {tally.cache_hits} earlier answers confirmed by the source"
+    if tally.full_age_us:
+        yield f"what has changed was merged into what was read in full {tally.full_age_us / 1_000_000:.0f} s ago"
     yield from tally.notes
 
 

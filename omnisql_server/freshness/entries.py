@@ -36,7 +36,9 @@ class Entry:
     """One answered request. `fetched_us` is the shared clock's time before the first request was sent.
 
     `cost` counts the requests it took, `row_count` and `size_bytes` its rows and their sealed bytes. `steps` counts the
-    requests by which its source can confirm it, 0 where it cannot.
+    requests by which its source can confirm it, 0 where it cannot. `full_us` is when all of it was read or confirmed:
+    earlier than `fetched_us` where later changes were merged into it. `changes_since` is the time of the source's own
+    clock, in ISO 8601, from which changes are not in it yet; empty where the source does not tell.
     """
 
     id: str
@@ -46,6 +48,13 @@ class Entry:
     row_count: int
     size_bytes: int
     steps: int = 0
+    full_us: int
+    changes_since: str = ""
+
+    @property
+    def is_merged(self) -> bool:
+        """Say whether it is not as it was read, but changed since."""
+        return self.full_us < self.fetched_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,8 @@ def describe(entry: Entry) -> bytes:
             "row_count": entry.row_count,
             "size_bytes": entry.size_bytes,
             "steps": entry.steps,
+            "full_us": entry.full_us,
+            "changes_since": entry.changes_since,
             "table": scan.table,
             "access_path": scan.access_path,
             "columns": scan.columns,
@@ -124,10 +135,13 @@ def described(entry_id: str, content: bytes) -> Entry:
             order=tuple(SortKey(column=c, direction=Direction(d)) for c, d in facts["order"]),
             limit=facts["limit"],
         )
-        counts = {name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes", "steps")}
+        changes_since = str(facts["changes_since"])
+        counts = {
+            name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes", "steps", "full_us")
+        }
     except (ValueError, KeyError, TypeError) as error:
         raise Spoiled from error
-    return Entry(id=entry_id, request=request_of(scan), **counts)
+    return Entry(id=entry_id, request=request_of(scan), changes_since=changes_since, **counts)
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> tuple[pa.RecordBatch, ...]:

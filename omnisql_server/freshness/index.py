@@ -7,6 +7,7 @@ whose values are not all among the request's cannot cover it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain, combinations
 
 from omnisql_server.freshness.domains import Request, Typed, covers
@@ -16,6 +17,22 @@ PLACES_MAX = 8
 """Columns with listed values by which a request is looked up; by more it is simply not found."""
 CANDIDATES_MAX = 100
 """Entries compared for one request, the youngest of every place first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Age:
+    """Since when, in microseconds of the shared clock, an entry must have been read.
+
+    `full_us` is since when one must have been read in full into which changes were merged; None where none will do.
+    """
+
+    oldest_us: int
+    full_us: int | None = None
+
+    def suits(self, entry: Entry) -> bool:
+        """Say whether an entry is of this age, as far as its changes are concerned."""
+        return not entry.is_merged or (self.full_us is not None and entry.full_us >= self.full_us)
+
 
 _Place = frozenset[tuple[str, Typed]]
 
@@ -53,16 +70,19 @@ class Index:
         self.entries.clear()
         self._places.clear()
 
-    def find(self, request: Request, oldest_us: int) -> Entry | None:
-        """Return the youngest entry that covers a request and was fetched at `oldest_us` or later."""
+    def find(self, request: Request, age: Age) -> Entry | None:
+        """Return the youngest entry of an age that covers a request."""
         best: Entry | None = None
         compared = 0
         for filed in self._near(request):
             for entry in filed:
-                if entry.fetched_us < (oldest_us if best is None else best.fetched_us) or compared >= CANDIDATES_MAX:
+                if (
+                    entry.fetched_us < (age.oldest_us if best is None else best.fetched_us)
+                    or compared >= CANDIDATES_MAX
+                ):
                     break
                 compared += 1
-                if covers(entry.request, request):
+                if age.suits(entry) and covers(entry.request, request):
                     best = entry
                     break
         return best

@@ -125,7 +125,8 @@ class Shelf:
 
     async def confirmed(self, entry: Entry, fetched_us: int) -> Entry:
         """Make an entry younger, which its source has just confirmed."""
-        younger = replace(entry, fetched_us=fetched_us)
+        full_us = entry.full_us if entry.is_merged else fetched_us
+        younger = replace(entry, fetched_us=fetched_us, full_us=full_us)
         description = self.seal.close(describe(younger), self.name, entry.id, "description")
         try:
             if await self.shared.store.confirm(self.name, entry.id, description, fetched_us):
@@ -137,24 +138,27 @@ class Shelf:
 
     async def keep(self, request: Request, fetched_us: int, fetched: Fetched) -> str | None:
         """Keep what a source gave in full; say why it is not kept, if so."""
-        batches = fetched.batches
-        size_bytes = sum(batch.nbytes for batch in batches)
-        bound = self.shared.entry_bytes_max
-        if size_bytes > bound:
+        entry = _entry_of(request, fetched_us, fetched, fetched.requests)
+        return await self._put(entry, fetched)
+
+    async def replaced(self, entry: Entry, changed: Fetched, fetched_us: int, *, whole: bool) -> Entry | None:
+        """Keep an entry's rows with changes in them, `whole` if none can be missing; None where that cannot be done."""
+        younger = _entry_of(entry.request, fetched_us, changed, entry.cost)
+        if not whole:
+            younger = replace(younger, full_us=entry.full_us)
+        if await self._put(younger, changed) is not None:
+            return None
+        self.index.add(younger)
+        return younger
+
+    async def _put(self, entry: Entry, fetched: Fetched) -> str | None:
+        size_bytes = entry.size_bytes
+        if size_bytes > self.shared.entry_bytes_max:
             return f"{size_bytes} bytes are more than freshness.entry_bytes_max"
         try:
-            batches = joined(batches)
+            batches = joined(fetched.batches)
         except pa.ArrowException:
             return "its pages do not have the same columns"
-        entry = Entry(
-            id=uuid.uuid4().hex,
-            request=request,
-            fetched_us=fetched_us,
-            cost=max(fetched.requests, 1),
-            row_count=sum(batch.num_rows for batch in batches),
-            size_bytes=size_bytes,
-            steps=len(fetched.steps),
-        )
         try:
             if size_bytes > BYTES_FOR_A_THREAD:
                 sealed = await asyncio.to_thread(self._sealed, entry, batches, fetched.steps)
@@ -205,6 +209,20 @@ class Shelf:
 
     def _opened(self, sealed: bytes, entry_id: str) -> tuple[pa.RecordBatch, ...]:
         return unpack(self.seal.open(sealed, self.name, entry_id, "rows"))
+
+
+def _entry_of(request: Request, fetched_us: int, fetched: Fetched, cost: int) -> Entry:
+    return Entry(
+        id=uuid.uuid4().hex,
+        request=request,
+        fetched_us=fetched_us,
+        full_us=fetched_us,
+        cost=max(cost, 1),
+        row_count=sum(batch.num_rows for batch in fetched.batches),
+        size_bytes=sum(batch.nbytes for batch in fetched.batches),
+        steps=len(fetched.steps),
+        changes_since="" if fetched.asked_at is None else fetched.asked_at.isoformat(),
+    )
 
 
 def _named(request: Request) -> Hashable:

@@ -25,11 +25,11 @@ from omnisql_server.manage.facts import ServerFacts, TableFacts, find_server, fi
 from omnisql_server.manage.options import refuse_no_duration, refuse_unknown
 from omnisql_server.manage.wrappers import ConnectorOf
 from omnisql_server.model.definition import ForeignTableDefinition
-from omnisql_server.model.freshness import MAX_STALENESS
+from omnisql_server.model.freshness import FRESHNESS_OPTIONS
 from omnisql_server.model.run import SessionView
 from omnisql_server.model.statement import Statement
 
-TABLE_OPTIONS, COLUMN_OPTIONS = ("table", MAX_STALENESS), ("column",)
+TABLE_OPTIONS, COLUMN_OPTIONS = ("table", *FRESHNESS_OPTIONS), ("column",)
 
 
 class ManageForeignTable:

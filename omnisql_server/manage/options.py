@@ -9,7 +9,7 @@ from connectors.sdk.connector import Connector
 from connectors.sdk.options import checked_base_url
 from omnisql_server.manage.errors import SourceOptionInvalid
 from omnisql_server.model.definition import OptionAction, OptionChange
-from omnisql_server.model.freshness import DURATION_WORDS, MAX_STALENESS, duration_us
+from omnisql_server.model.freshness import DURATION_WORDS, FRESHNESS_OPTIONS, duration_us
 
 
 def secret_options(connector: Connector) -> tuple[str, ...]:
@@ -19,7 +19,7 @@ def secret_options(connector: Connector) -> tuple[str, ...]:
 
 def server_options(connector: Connector) -> tuple[str, ...]:
     """Name the options of a server: the connector's, and how old its rows may be."""
-    return (*(option.name for option in connector.options if not option.secret), MAX_STALENESS)
+    return (*(option.name for option in connector.options if not option.secret), *FRESHNESS_OPTIONS)
 
 
 def mapping_options(connector: Connector) -> tuple[str, ...]:
@@ -49,9 +49,9 @@ def refuse_no_duration(changes: Iterable[OptionChange]) -> None:
         SourceOptionInvalid: HV00D.
     """
     for change in changes:
-        if change.name == MAX_STALENESS and change.value is not None and duration_us(change.value) is None:
+        if change.name in FRESHNESS_OPTIONS and change.value is not None and duration_us(change.value) is None:
             raise SourceOptionInvalid(
-                message=f'option "{MAX_STALENESS}" is not a duration', hint=f"Write {DURATION_WORDS}."
+                message=f'option "{change.name}" is not a duration', hint=f"Write {DURATION_WORDS}."
             )
 
 

@@ -20,7 +20,7 @@ from connectors.sdk.connector import Connector, Source
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
 from omnisql_server.manage.options import audience, secret_options
-from omnisql_server.model.freshness import MAX_STALENESS
+from omnisql_server.model.freshness import FRESHNESS_OPTIONS
 from omnisql_server.model.run import SessionView
 
 KEPT_MAX = 4096
@@ -89,7 +89,7 @@ class Resolver:
         held = await self._held(mapping) if mapping is not None else {}
         secrets = secret_options(connector)
         # How old rows may be is not the connector's business.
-        plain = {name: value for name, value in facts.options.items() if name != MAX_STALENESS}
+        plain = {name: value for name, value in facts.options.items() if name not in FRESHNESS_OPTIONS}
         options = {**plain, **{name: value for name, value in held.items() if name not in secrets}}
         role_oid = mapping.role_oid if mapping is not None else 0
         handles = {name: value for name, value in held.items() if name in secrets and value}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
@@ -19,6 +20,9 @@ DURATION = r"\d{1,9}\s*(us|ms|s|min|h|d)?"
 DURATION_WORDS = "a whole number with one of the units us, ms, s, min, h, d"
 MAX_STALENESS = "max_staleness"
 """The option of servers and foreign tables, the end of the setting's name, and the word of the hint."""
+FULL_READ = "full_read"
+"""The option that lets changes be merged, and says after how long everything is read again."""
+FRESHNESS_OPTIONS = (MAX_STALENESS, FULL_READ)
 _UNITS_US = {
     "us": 1,
     "ms": 1000,
@@ -31,7 +35,7 @@ _UNITS_US = {
 
 
 class StalenessInvalid(OmniSQLError):
-    """A server's or a foreign table's option max_staleness is not a duration."""
+    """An option of a server or a foreign table that concerns freshness is not a duration."""
 
     sqlstate = "HV00D"
 
@@ -52,12 +56,14 @@ class Staleness:
     """How old rows may be, in microseconds, counted back from the moment at which a statement begins to read.
 
     Within `max_us` rows of earlier fetches answer, within `if_error_us` they answer when the source fails. `kept` says
-    that what is fetched is kept for others, although this statement takes nothing.
+    that what is fetched is kept for others, although this statement takes nothing. `full_read_us` is how long changes
+    may be merged into rows before all are read again, 0 where they are not.
     """
 
     max_us: int = 0
     if_error_us: int = 0
     kept: bool = False
+    full_read_us: int = 0
 
     @property
     def is_used(self) -> bool:
@@ -73,19 +79,23 @@ def staleness_of(
     Raises:
         StalenessInvalid: HV00D, the option that counts is no duration.
     """
-    declared_us = 0
+    declared_us = _declared_us(MAX_STALENESS, table, server)
+    max_us = declared_us if wanted_us is None else wanted_us
+    full_read_us = _declared_us(FULL_READ, table, server)
+    return Staleness(max_us=max_us, if_error_us=if_error_us, kept=declared_us > 0, full_read_us=full_read_us)
+
+
+def _declared_us(name: str, table: Mapping[str, str], server: Mapping[str, str]) -> int:
     for kind, options in (("foreign table", table), ("server", server)):
-        text = options.get(MAX_STALENESS)
+        text = options.get(name)
         if text is not None:
             declared = duration_us(text)
             if declared is None:
                 raise StalenessInvalid(
-                    message=f'option "{MAX_STALENESS}" of the {kind} is not a duration', hint=f"Write {DURATION_WORDS}."
+                    message=f'option "{name}" of the {kind} is not a duration', hint=f"Write {DURATION_WORDS}."
                 )
-            declared_us = declared
-            break
-    max_us = declared_us if wanted_us is None else wanted_us
-    return Staleness(max_us=max_us, if_error_us=if_error_us, kept=declared_us > 0)
+            return declared
+    return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +104,7 @@ class Fetched:
 
     `truncated` says why the source will not give the rest, `error` what ended the reading early: either way the rows
     are not all there are. `requests` were made for it. `steps` are those that can confirm all of it, none where that
-    cannot be done.
+    cannot be done. `asked_at` is the source's own clock at the first answer, None where it is not told.
     """
 
     batches: tuple[pa.RecordBatch, ...]
@@ -102,6 +112,7 @@ class Fetched:
     truncated: str | None = None
     error: ConnectorError | None = None
     steps: tuple[Step, ...] = ()
+    asked_at: datetime | None = None
 
 
 Fetch = Callable[[Scan], Awaitable[Fetched]]
@@ -117,8 +128,9 @@ class Answer:
     `age_us` is the age of the oldest of them when the statement began to read, 0 where the source was asked for all.
     `hits` counts entries used, `saved` the requests that were made when they were filled. `shared` says that another
     statement's fetch was waited for. `confirmed` counts the entries among those used that the source was asked about
-    and said to be unchanged. `stale` says that the source failed and older rows stand in. `not_kept` says why what was
-    fetched is not kept.
+    and said to be unchanged, `merged` those of which it told what has changed; `full_age_us` is how long ago the oldest
+    of all merged ones was read in full. `stale` says that the source failed and older rows stand in. `not_kept` says
+    why what was fetched is not kept.
     """
 
     batches: tuple[pa.RecordBatch, ...]
@@ -126,6 +138,8 @@ class Answer:
     hits: int = 0
     saved: int = 0
     confirmed: int = 0
+    merged: int = 0
+    full_age_us: int = 0
     shared: bool = False
     stale: bool = False
     truncated: str | None = None

@@ -9,6 +9,8 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -20,7 +22,7 @@ from connectors.sdk.grades import EXACT, SUPERSET
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan, SortKey
-from connectors.sdk.table import AccessPath, Column, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Table
 from connectors.sdk.testing.reference import holds
 from connectors.sdk.trail import Step, Trail
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, fetch
@@ -37,21 +39,40 @@ from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
 from omnisql_server.plan.paths import choose_path
 
-COLUMNS = {"id": "int8", "repo": "text", "state": "text", "n": "int8", "team": "text", "private": "bool"}
+COLUMNS = {
+    "id": "int8",
+    "repo": "text",
+    "state": "text",
+    "n": "int8",
+    "team": "text",
+    "private": "bool",
+    "changed": "timestamptz",
+}
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+"""When the source's own clock began, and when rows were changed that nobody has changed."""
 _BOTH = frozenset(Direction)
 _RANGES = dict.fromkeys((Operator.GT, Operator.GE, Operator.LT, Operator.LE), SUPERSET)
 _OPERATORS = {
     "state": {Operator.EQ: EXACT},
     "team": {Operator.EQ: EXACT, Operator.IN: EXACT},
     "n": _RANGES,
+    "changed": dict.fromkeys((Operator.GT, Operator.GE), SUPERSET),
 }
+_DELTA = Delta(column="changed", overlap_s=0)
 TABLE = Table(
     name="items",
     description="",
     columns=tuple(Column(name=name, type_name=kind, path=name) for name, kind in COLUMNS.items()),
     primary_key=("id",),
     access_paths=(
-        AccessPath(name="by_repo", request="GET /items", keys=("repo",), operators=_OPERATORS, order={"id": _BOTH}),
+        AccessPath(
+            name="by_repo",
+            request="GET /items",
+            keys=("repo",),
+            operators=_OPERATORS,
+            order={"id": _BOTH},
+            delta=_DELTA,
+        ),
         AccessPath(name="all", request="GET /all", operators={"team": _OPERATORS["team"]}, order={"id": _BOTH}),
     ),
     rows_expected=2000,
@@ -61,7 +82,13 @@ BATCHED = replace(
     TABLE,
     access_paths=(
         AccessPath(
-            name="by_repos", request="GET /some", keys=("repo",), operators=_OPERATORS, batch="repo", batch_keys_max=3
+            name="by_repos",
+            request="GET /some",
+            keys=("repo",),
+            operators=_OPERATORS,
+            batch="repo",
+            batch_keys_max=3,
+            delta=_DELTA,
         ),
     ),
 )
@@ -93,11 +120,18 @@ class FakeSource:
     truncated_by: tuple[Predicate, ...] | None = None
     """The conditions of the only request that is truncated, None for all."""
     requests: int = 0
+    calls_each: int = 1
+    """API calls that one reading counts for."""
+    clock: Callable[[], datetime] = lambda: BEGIN
     log: list[Scan] = field(default_factory=list)
     confirmed: int = 0
     changed: int = 0
     scans: dict[str, Scan] = field(default_factory=dict)
     gate: asyncio.Event | None = None
+
+    def change(self, changed: Row) -> None:
+        """Change or add a row, now."""
+        self.rows = {**self.rows, changed["id"]: {**changed, "changed": self.clock()}}
 
     def visible(self, sees_private: bool) -> list[Row]:
         return [dict(row) for _, row in sorted(self.rows.items()) if sees_private or not row["private"]]
@@ -120,13 +154,15 @@ class FakeConnection:
         pages = self._pages(scan)
         fault = source.fault
         truncated = source.truncated if source.truncated_by in (None, scan.predicates) else None
-        context.meter.request(_record(200))
+        for _ in range(source.calls_each):
+            context.meter.request(_record(200))
+        asked_at = source.clock()
         if source.gate is not None:
             await source.gate.wait()
         if context.trail is not None:
             source.scans[repr(scan)] = scan
             for number, page in enumerate(pages):
-                _note(context.trail, f"{number} {scan!r}", page)
+                _note(context.trail, f"{number} {scan!r}", page, asked_at)
         yield Page(rows=_batch(pages[0], scan.columns))
         if fault is not None:
             raise fault
@@ -185,15 +221,17 @@ def _tag(page: list[Row]) -> str:
     return blake2b(repr(page).encode()).hexdigest()
 
 
-def _note(trail: Trail, url: str, page: list[Row]) -> None:
-    request = Request(template="", path="")
-    trail.note(request, Response(status=200, headers={"etag": _tag(page)}, body=None, url=url))
+def _note(trail: Trail, url: str, page: list[Row], asked_at: datetime) -> None:
+    headers = {"etag": _tag(page), "date": format_datetime(asked_at, usegmt=True)}
+    trail.note(Request(template="", path=""), Response(status=200, headers=headers, body=None, url=url))
 
 
 def _loosely(row: Row, predicate: Predicate) -> bool:
     value = predicate.value
     if predicate.operator in (Operator.GT, Operator.GE) and isinstance(value, int):
         return bool(row["n"] >= value - 1)
+    if isinstance(value, datetime):
+        return bool(row["changed"] >= value - timedelta(seconds=10))
     if predicate.operator in (Operator.LT, Operator.LE) and isinstance(value, int):
         return bool(row["n"] <= value + 1)
     return holds(row, predicate)
@@ -269,7 +307,7 @@ class World:
         self, client: Valkey, *, replicas: int = 2, bytes_max: int = 64 * 1024**2, entry_bytes_max: int = 8 * 1024**2
     ) -> None:
         self.client = client
-        self.source = FakeSource()
+        self.source = FakeSource(clock=lambda: BEGIN + timedelta(microseconds=self.ahead_us))
         self.ahead_us = 0
         self.tenant = uuid.uuid4().hex
         self.key = uuid.uuid4().bytes * 2
@@ -339,4 +377,4 @@ def on(column: str, operator: Operator, value: Any = None) -> Predicate:
 
 
 def row(number: int, repo: str = "a", state: str = "open", n: int = 0, team: str = "x", private: bool = False) -> Row:
-    return {"id": number, "repo": repo, "state": state, "n": n, "team": team, "private": private}
+    return {"id": number, "repo": repo, "state": state, "n": n, "team": team, "private": private, "changed": BEGIN}

@@ -66,6 +66,7 @@ _HOW = st.fixed_dictionaries(
     {
         "max_us": BOUNDS,
         "kept": st.booleans(),
+        "full_read_us": st.sampled_from([0, 15 * MINUTE_US, 60 * MINUTE_US]),
         "if_error_us": st.sampled_from([0, 5 * MINUTE_US, 20 * MINUTE_US]),
         "replica": st.integers(0, 1),
         "partial": st.booleans(),
@@ -79,12 +80,13 @@ class Freshness(RuleBasedStateMachine):
 
     client: Valkey
     run: Callable[[Any], Any]
-    hits, confirmed, changed = 0, 0, 0
-    """Earlier answers used, pages confirmed and found changed, in all."""
+    hits, confirmed, changed, merged = 0, 0, 0, 0
+    """Earlier answers used, pages confirmed and found changed, answers with changes merged into them, in all."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World(self.client)
+        self.world.source.calls_each = 2
         self.states: list[tuple[int, Rows]] = []
         self.epochs = dict.fromkeys(("all", "public"), 0)
         self.now_us = 0
@@ -97,7 +99,7 @@ class Freshness(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 15), facts=st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()))
     def change(self, number: int, facts: tuple[str, str, int, str, bool]) -> None:
-        self.world.source.rows = {**self.world.source.rows, number: row(number, *facts)}
+        self.world.source.change(row(number, *facts))
         self._note()
 
     @rule(number=st.integers(0, 15))
@@ -184,7 +186,9 @@ class Freshness(RuleBasedStateMachine):
         credential, policy = USERS[user]
         limit = None if table.access_paths == BATCHED.access_paths else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)
-        staleness = Staleness(max_us=how["max_us"], if_error_us=how["if_error_us"], kept=how["kept"])
+        staleness = Staleness(
+            max_us=how["max_us"], if_error_us=how["if_error_us"], kept=how["kept"], full_read_us=how["full_read_us"]
+        )
         reading = self.world.read(
             question,
             staleness,
@@ -205,14 +209,37 @@ class Freshness(RuleBasedStateMachine):
         self.world.source.confirmed = self.world.source.changed = 0
         bound_us = max(how["max_us"], how["if_error_us"] if report.stale is not None else 0)
         assert report.age_ms * 1000 <= bound_us
-        self._check(rows, question, credential, bound_us, complete=report.complete)
+        seen = self._seen(credential, bound_us)
+        if "merged" in (report.cache_note or ""):
+            Freshness.merged += 1
+            assert how["full_read_us"] > 0
+            assert how["max_us"] > 0 or report.stale is not None
+            before = self._seen(credential, max(bound_us, how["full_read_us"]))
+            self._check_merged(rows, question, seen, before)
+        else:
+            self._check(rows, question, seen, complete=report.complete)
 
-    def _check(self, rows: list[Row], question: Question, credential: str, bound_us: int, *, complete: bool) -> None:
-        """Compare with the states of the time; repositories are fetched, and may be kept, one by one."""
-        seen = [
+    def _seen(self, credential: str, bound_us: int) -> list[list[Row]]:
+        """Return what a credential could see within a bound, state by state."""
+        return [
             [one for one in state.values() if credential == "all" or not one["private"]]
             for state in self._states(bound_us)
         ]
+
+    def _check_merged(
+        self, rows: list[Row], question: Question, seen: list[list[Row]], before: list[list[Row]]
+    ) -> None:
+        """Compare as below, but for rows that vanished since the last full reading: nobody tells of them."""
+        whole = Question(**_without_limit(question))
+        for repo in "abc":
+            part = [one for one in rows if one["repo"] == repo]
+            once = [one for state in before for one in whole.answer(state)]
+            assert all(one in once for one in part), (part, before)
+            if question.limit is None:
+                assert any(_differs_by_vanished(part, whole, state, repo) for state in seen), (part, seen)
+
+    def _check(self, rows: list[Row], question: Question, seen: list[list[Row]], *, complete: bool) -> None:
+        """Compare with the states of the time; repositories are fetched, and may be kept, one by one."""
         whole = Question(**_without_limit(question))
         if not complete:
             visible = [one for state in seen for one in whole.answer(state)]
@@ -256,6 +283,13 @@ class Freshness(RuleBasedStateMachine):
                 await self.client.hset(place, entry, b"\x02" + b"spoiled" * 9)
 
 
+def _differs_by_vanished(part: list[Row], question: Question, state: list[Row], repo: str) -> bool:
+    """Say whether rows are the answer to a question in a state, and beside it only some that are not there any more."""
+    there = {one["id"] for one in state if one["repo"] == repo}
+    answer = [one for one in question.answer(state) if one["repo"] == repo]
+    return all(one in part for one in answer) and all(one in answer or one["id"] not in there for one in part)
+
+
 def _repositories(question: Question) -> set[str]:
     conditions = [condition for condition in question.conditions if condition.column == "repo"]
     return {repo for repo in "abc" if all(holds({"repo": repo}, condition) for condition in conditions)}
@@ -288,3 +322,4 @@ def test_no_answer_is_older_or_shows_more_than_it_may() -> None:
     assert Freshness.hits > 10
     assert Freshness.confirmed > 10
     assert Freshness.changed > 10
+    assert Freshness.merged > 10

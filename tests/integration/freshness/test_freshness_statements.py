@@ -94,6 +94,29 @@ def test_options_bound_a_table_and_a_server(server: DemoServer, ana: psycopg.Con
     assert requests(ana, COUNT) > 0
 
 
+def test_an_option_lets_changes_be_merged(server: DemoServer, ana: psycopg.Connection) -> None:
+    counted = "SELECT /*+ max_staleness(5 min) */ count(*), max(summary) FROM jira.issues WHERE project_key = 'WEB'"
+    at_once = counted.replace("5 min", "1 us")
+    with connect(server, "admin") as admin:
+        try:
+            admin.execute("ALTER SERVER jira OPTIONS (ADD full_read '1 h')")
+            fresh = ana.execute(counted).fetchall()
+            before = len(server.jira.requests())
+            assert before > 1
+            assert ana.execute(at_once).fetchall() == fresh
+            (asked,) = server.jira.requests()[before:]
+            assert asked["query"]["jql"][0].startswith('project = "WEB" AND updated >= ')
+            (report,) = ana.execute("SELECT cache_hits, cache_note FROM omnisql.last_query_sources").fetchall()
+            assert (report[0], report[1].startswith("what has changed was merged into")) == (1, True)
+            with pytest.raises(psycopg.errors.FdwInvalidOptionName, match="not a duration"):
+                admin.execute("ALTER FOREIGN TABLE jira.issues OPTIONS (ADD full_read 'often')")
+        finally:
+            admin.execute("ALTER SERVER jira OPTIONS (DROP full_read)")
+    before = len(server.jira.requests())
+    ana.execute(at_once)
+    assert len(server.jira.requests()) > before + 1
+
+
 def test_users_of_one_credential_share_what_policy_lets_each_see(server: DemoServer, ana: psycopg.Connection) -> None:
     all_of_them = "SELECT DISTINCT repo FROM github.issues WHERE owner = 'acme' AND repo IN ('web', 'api') ORDER BY 1"
     ana.execute("SET omnisql.max_staleness = '5 min'")

@@ -13,7 +13,7 @@ from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey
 from connectors.sdk.testing.reference import holds
 from omnisql_server.freshness.domains import covers, request_of
 from omnisql_server.freshness.entries import Entry, describe, described
-from omnisql_server.freshness.index import Index
+from omnisql_server.freshness.index import Age, Index
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NUMBERS, WORDS = st.integers(0, 4), st.sampled_from(["a", "b", "B", ""])
@@ -86,7 +86,7 @@ def test_the_index_finds_what_looking_at_each_entry_finds(known: list[Scan], ask
     for entry in entries:
         index.add(entry)
     covering = [e for e in entries if covers(e.request, request_of(asked))]
-    found = index.find(request_of(asked), 3)
+    found = index.find(request_of(asked), Age(oldest_us=3))
     youngest = max((e.fetched_us for e in covering if e.fetched_us >= 3), default=None)
     assert (found.fetched_us if found is not None else None) == youngest
 
@@ -101,7 +101,9 @@ def test_what_describes_an_entry_is_read_as_it_was_written(one: Scan) -> None:
 
 
 def _entry(name: str, one: Scan, fetched_us: int) -> Entry:
-    return Entry(id=name, request=request_of(one), fetched_us=fetched_us, cost=1, row_count=0, size_bytes=0)
+    return Entry(
+        id=name, request=request_of(one), fetched_us=fetched_us, full_us=fetched_us, cost=1, row_count=0, size_bytes=0
+    )
 
 
 def test_values_of_different_types_are_different() -> None:
