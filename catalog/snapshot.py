@@ -7,14 +7,13 @@ Which relations a statement really touches is asked of the backend that runs it.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import asyncpg
 
 from catalog.connection import Connection
-from catalog.name_pattern import name_pattern
+from catalog.name_pattern import NameTest
 from catalog.quoting import options_from_array
 from catalog.tenants import DDL_LOCK_CLASS, DDL_LOCK_OBJECT
 from catalog.validators import CATALOG_SCHEMA
@@ -139,7 +138,7 @@ class Snapshot:
     tables: Mapping[int, ApiTable]
     servers: Mapping[str, ApiServer]
     api_names: frozenset[str] = field(init=False)
-    pattern: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    _names: NameTest = field(init=False, repr=False, compare=False)
     _by_name: Mapping[str, tuple[ReachingRelation, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -148,13 +147,13 @@ class Snapshot:
             by_name[relation.name] = (*by_name.get(relation.name, ()), relation)
         object.__setattr__(self, "_by_name", by_name)
         object.__setattr__(self, "api_names", frozenset(by_name))
-        object.__setattr__(self, "pattern", name_pattern(by_name))
+        object.__setattr__(self, "_names", NameTest(by_name))
 
     def may_reach(self, text: bytes) -> bool:
         """Say whether a statement's text could name a relation that reaches an API table; false is certain, true is
         not.
         """
-        return self.pattern.search(text) is not None
+        return self._names.hits(text)
 
     def relations_named(self, name: str) -> tuple[ReachingRelation, ...]:
         """List the reaching relations of this name, spelled as in pg_class, in all schemas."""

@@ -29,7 +29,7 @@ def ordered(path: AccessPath) -> str:
 def paged(path: AccessPath) -> str:
     """Return how many rows a page and a listing of a path have."""
     if path.single:
-        return "one row"
+        return "one row for each key" if path.batch else "one row"
     cap = f", {path.rows_max} in all" if path.rows_max else ""
     return f"{path.page_rows_max} a page{cap}"
 

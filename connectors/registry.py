@@ -1,4 +1,4 @@
-"""Every connector there is, by name: those in Python, and a manifest for each file in `connectors/manifests`."""
+"""Every connector there is, by name: those in Python, each manifest in `connectors/manifests`, those of a folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from connectors.declarative.connector import DeclarativeConnector
 from connectors.declarative.load import SUFFIX, Loaded, load_file
 from connectors.github.connector import GitHubConnector
 from connectors.jira.connector import JiraConnector
+from connectors.salesforce.connector import SalesforceConnector
 from connectors.sdk.connector import Connector
-from connectors.sdk.errors import OptionInvalid
+from connectors.sdk.errors import ManifestInvalid, OptionInvalid
 from connectors.sdk.settings import TransportSettings
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -19,6 +20,7 @@ MANIFESTS = Path(__file__).parent / "manifests"
 _BY_NAME: dict[str, Callable[[TransportSettings | None], Connector]] = {
     GitHubConnector.name: GitHubConnector,
     JiraConnector.name: JiraConnector,
+    SalesforceConnector.name: SalesforceConnector,
 }
 
 
@@ -27,19 +29,50 @@ def connector_names() -> tuple[str, ...]:
     return tuple(sorted({*_BY_NAME, *manifest_names()}))
 
 
-@lru_cache(maxsize=1)
+_ADDED: dict[str, Loaded] = {}
+"""Manifests of a folder of the operator's own, by name; set once, when the process starts."""
+
+
+def add_folder(folder: Path) -> tuple[str, ...]:
+    """Add the manifests of a folder to the connectors there are, all of them or none, and return their names.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, one is refused, or has the name of another connector.
+    """
+    if not folder.is_dir():
+        raise ManifestInvalid(message=f"there is no folder {folder}", hint="See setting connectors.folder.")
+    found = [load_file(file) for file in sorted(folder.glob(f"*{SUFFIX}"))]
+    for loaded in found:
+        if loaded.manifest.name in {*_BY_NAME, *_shipped()}:
+            raise ManifestInvalid(
+                message=f"manifest {loaded.manifest.name}{SUFFIX} in {folder} has the name of a connector of OmniSQL",
+                hint="Choose another name for the file and in it.",
+            )
+    _ADDED.update({loaded.manifest.name: loaded for loaded in found})
+    return tuple(loaded.manifest.name for loaded in found)
+
+
 def manifest_names() -> tuple[str, ...]:
     """Return the names of the connectors that are manifests, in order."""
-    return tuple(sorted(file.name.removesuffix(SUFFIX) for file in MANIFESTS.glob(f"*{SUFFIX}")))
+    return tuple(sorted({*_shipped(), *_ADDED}))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1)
+def _shipped() -> tuple[str, ...]:
+    return tuple(file.name.removesuffix(SUFFIX) for file in MANIFESTS.glob(f"*{SUFFIX}"))
+
+
 def manifest_named(name: str) -> Loaded:
     """Load the manifest of a name, once.
 
     Raises:
         ManifestInvalid: SQLSTATE HV00R, it is refused.
     """
+    return _ADDED.get(name) or _loaded(name)
+
+
+@lru_cache(maxsize=64)
+def _loaded(name: str) -> Loaded:
     return load_file(MANIFESTS / f"{name}{SUFFIX}")
 
 

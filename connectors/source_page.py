@@ -11,8 +11,12 @@ from connectors.declarative.load import Loaded
 from connectors.sdk.connector import Connector, Option
 from connectors.sdk.table import Column, Table
 
-_BY_HAND = {"github": ("GitHub", "token"), "jira": ("Jira Cloud", "api_token")}
-"""Title and secret of the connectors that are no manifests."""
+_BY_HAND = {
+    "github": ("GitHub", {"token"}),
+    "jira": ("Jira Cloud", {"api_token"}),
+    "salesforce": ("Salesforce", {"client_id", "refresh_token"}),
+}
+"""Title of the connectors that are no manifests, and what one way to prove oneself to them needs."""
 
 
 def source_page(connector: Connector, loaded: Loaded | None) -> str:
@@ -42,7 +46,7 @@ def _introduction(connector: Connector, loaded: Loaded | None) -> str:
 
 def _adding(connector: Connector, loaded: Loaded | None) -> str:
     name = connector.name
-    needed = _first_way(loaded) if loaded else {_BY_HAND[name][1]}
+    needed = _first_way(loaded) if loaded else _BY_HAND[name][1]
     options = [each for each in connector.options if not each.secret and (each.required or each.name in needed)]
     secrets = [each for each in connector.options if each.secret and (each.required or each.name in needed)]
     given = f" OPTIONS ({_blank(options)})" if options else ""

@@ -25,6 +25,7 @@ from catalog.errors import ClusterDestroyed
 from catalog.key_files import FOLDER, KeyFiles
 from catalog.key_ring import KeyHolder, KeyRing, load_key
 from catalog.transit import TransitKeys, TransitSettings
+from connectors.registry import add_folder
 from omnisql_server.audit.signing import SigningKey, load_signing_key
 from omnisql_server.audit.start import Audit, start_audit
 from omnisql_server.errors import ConfigurationInvalid
@@ -91,9 +92,11 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
     """Start every part and stop what was started, whatever happens.
 
     Raises:
-        CatalogError, OmniSQLError: a part could not be started.
+        CatalogError, OmniSQLError: a part could not be started. ManifestInvalid: a connector of the folder is refused.
     """
     configure_logs(level=settings.telemetry.log_level, form=settings.telemetry.log_format)
+    if settings.connectors.folder is not None:
+        _log.info("connectors_added", names=add_folder(settings.connectors.folder.absolute()))
     directory = settings.data.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:

@@ -186,9 +186,7 @@ class NetworkSettings:
         None, "Networks that sources may be in besides the public Internet.", form=NETWORKS
     )
     proxy_url: str | None = setting(None, "HTTP proxy for all requests to sources.", form=PROXY, secret=True)
-    proxy_resolves: bool = setting(
-        False, "Leave it to the proxy to look up the names of sources and to refuse private addresses."
-    )
+    proxy_resolves: bool = setting(False, "Leave it to the proxy to look up names and to refuse private addresses.")
     no_proxy: str | None = setting(
         None, "Hosts of sources to connect to directly; a dot in front stands for all below.", form=HOSTS
     )
@@ -229,6 +227,13 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorSettings:
+    """Connectors beside those that come with OmniSQL."""
+
+    folder: Path | None = setting(None, "Folder of manifests of your own, each NAME.yaml a connector.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be configured; each part of the server gets its own section."""
 
@@ -245,6 +250,7 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    connectors: ConnectorSettings = field(default_factory=ConnectorSettings)
 
     def __post_init__(self) -> None:
         """Validate every field, so that no tree with an impossible value exists."""

@@ -20,6 +20,7 @@ from omnisql_server.introspection.connection import IntrospectionConnection, Int
 from omnisql_server.introspection.connector import INTROSPECTION
 from omnisql_server.introspection.tables import CACHE
 from omnisql_server.kept_rows import TenantKept
+from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.freshness import staleness_of
 from omnisql_server.model.plan import QueryPlan, ScanPlan
@@ -64,6 +65,7 @@ class Tenant:
         self.sources = sources
         self.kept = kept
         self.statistics = statistics
+        self.misses = PushdownMisses()
         self._load = load
         self._loading = asyncio.Lock()
         self.roles_touched_s = -math.inf
@@ -135,6 +137,7 @@ class Tenant:
         server = self.snapshot.servers.get(plan.relation.server)
         if server is None or plan.relation.wrapper == INTROSPECTION.name:
             return
+        self.misses.record(plan, report)
         seen = observed(plan, report)
         if seen is not None:
             self.statistics.record(server.oid, plan.relation.api_table, *seen)
@@ -199,7 +202,11 @@ class Tenant:
         names = {table.server for table, _ in shown}
         servers = [server for server in self.snapshot.servers.values() if server.name in names]
         return IntrospectionState(
-            relations=shown, servers=servers, reports=last_reports(view), statistics=self.statistics.rows()
+            relations=shown,
+            servers=servers,
+            reports=last_reports(view),
+            statistics=self.statistics.rows(),
+            misses=self.misses.rows(),
         )
 
     def _declared(self, table: ApiTable) -> Table | None:

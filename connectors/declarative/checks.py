@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
-from connectors.declarative.manifest import Push, Window
+from connectors.declarative.manifest import Filter, Push, Window
 from connectors.declarative.pages import (
     CursorPages,
     LinkPages,
@@ -68,20 +68,24 @@ def checked_pattern(text: str) -> re.Pattern[str]:
         raise ManifestInvalid(message="this is no regular expression") from None
 
 
-def checked_pages(found: Pagination | None, field: str | None, single: bool) -> Pagination:
-    """Return how a path goes on, given the GraphQL field it reads, if it reads one.
+def checked_pages(found: Pagination | None, field: str | None, *, single_max: int, posted: bool) -> Pagination:
+    """Return how a path goes on, given the GraphQL field it reads, if it reads one, and whether it is posted.
+
+    `single_max` is the number of rows of a path that gives one for each value of its keys, 0 for any other.
 
     Raises:
         ManifestInvalid: it does not say how, or says it in two ways.
     """
-    if single:
-        return NoPages(rows_max=1)
+    if single_max:
+        return NoPages(rows_max=single_max)
     if found is None:
         raise ManifestInvalid(
             message="pagination is missing here, in the table and in the manifest", hint="Say kind: none."
         )
     if field is not None and isinstance(found, OffsetPages | NumberedPages | LinkPages | NextUrlPages):
         raise ManifestInvalid(message="a GraphQL query is read with a cursor, or in one answer")
+    if posted and not isinstance(found, CursorPages | NoPages):
+        raise ManifestInvalid(message="what is posted is read with a cursor, or in one answer")
     if isinstance(found, CursorPages):
         if (found.next is None) is (found.last is None):
             raise ManifestInvalid(message="one of next and last says where the cursor is")
@@ -95,12 +99,28 @@ def checked_pages(found: Pagination | None, field: str | None, single: bool) -> 
     return found
 
 
-def checked_window(window: Window | None, sents: Sents) -> Window | None:
+def check_filter(found: Filter | None, *, posted: bool, is_graphql: bool) -> None:
+    """Refuse a filter that its path cannot send.
+
+    Raises:
+        ManifestInvalid: it is an object where only a text can be sent, or a query has its own.
+    """
+    if found is None:
+        return
+    if is_graphql:
+        raise ManifestInvalid(message="a GraphQL query has a filter of its own: graphql.filter")
+    if not posted and found.dialect != "zendesk":
+        raise ManifestInvalid(message=f"a filter of {found.dialect} is an object, which only a POST can send")
+
+
+def checked_window(window: Window | None, sents: Sents, *, posted: bool) -> Window | None:
     """Return a window whose inputs are sent as ISO 8601.
 
     Raises:
         ManifestInvalid: nothing sends one of its inputs so.
     """
+    if window is not None and posted:
+        raise ManifestInvalid(message="a window is for parameters, not for what is posted")
     if window is not None:
         pushes = [sent.push for operators in sents.values() for each in operators.values() for sent in each]
         for name in (window.start, window.end):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from connectors.declarative.checks import (
+    check_filter,
     checked_operator,
     checked_pages,
     checked_pattern,
@@ -185,6 +187,8 @@ class _Compiler:
         inputs = {**self._manifest.inputs, **self._declared.inputs, **declared.inputs}
         filled = self._placeholders(at, template, inputs, declared.keys)
         as_json = method == "POST"
+        is_graphql = graphql is not None
+        self._told((*at, "filter"), partial(check_filter, posted=as_json, is_graphql=is_graphql), declared.filter)
         sents = {} if declared.single else self._sents(at, declared, graphql, as_json=as_json)
         sent_keys = [key for key in declared.keys if key not in filled]
         if declared.batch is not None and declared.batch.key not in sent_keys:
@@ -222,7 +226,7 @@ class _Compiler:
             order=order,
             pagination=pagination,
             rows_max=declared.rows_max or getattr(pagination, "cap", None),
-            window=self._told((*at, "window"), checked_window, declared.window, sents),
+            window=self._told((*at, "window"), partial(checked_window, posted=as_json), declared.window, sents),
             filter=declared.filter,
             projection=declared.projection,
         )
@@ -246,6 +250,8 @@ class _Compiler:
         batch = self._declared.access_paths[found.name].batch
         what = f"{found.method} {found.template}" if found.graphql is None else f"query {found.graphql.field}"
         page = found.pagination
+        has_key = set(self._declared.primary_key) <= set(found.keys)
+        is_found_by_key = has_key and (batch.max if batch else 1) <= page.rows_max
         return AccessPath(
             name=found.name,
             request=what,
@@ -255,7 +261,7 @@ class _Compiler:
             page_rows_max=page.rows_max,
             batch=found.batch,
             batch_keys_max=batch.max if batch else 1,
-            single=found.single,
+            single=found.single or is_found_by_key,
             parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
             rows_max=found.rows_max,
             columns=frozenset(self._columns) if self._declared.hydrate else None,
@@ -298,7 +304,9 @@ class _Compiler:
         found = declared.pagination or self._declared.pagination or self._manifest.pagination
         place = at if found is None else (*at, "pagination")
         field = graphql.field if graphql else None
-        return self._told(place, checked_pages, found, field, declared.single)
+        posted = (declared.request or "").startswith("POST")
+        single_max = (declared.batch.max if declared.batch else 1) if declared.single else 0
+        return self._told(place, partial(checked_pages, single_max=single_max, posted=posted), found, field)
 
     def _check_arguments(
         self, at: Path, graphql: Query, inputs: Mapping[str, Any], order: Mapping[str, Direction], pages: Pagination

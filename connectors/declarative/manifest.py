@@ -195,7 +195,10 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
     keys: Annotated[tuple[str, ...], Meta(description="Columns that must be given by equality.")] = ()
     echo: Annotated[tuple[str, ...], Meta(description="Keys whose columns the rows do not tell.")] = ()
     batch: Batch | None = None
-    single: Annotated[bool, Meta(description="One row at most; the answer is that row, at rows.")] = False
+    single: Annotated[
+        bool,
+        Meta(description="One row at most for each value of the keys; at rows is that row, or the list of a batch."),
+    ] = False
     rows: Annotated[str | None, Meta(description="Path of the rows in the body; the body itself without it.")] = None
     wrap: Annotated[
         str | None, Meta(description="Rows are plain values; each becomes an object with the value under this name.")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import Protocol
 
 from connectors.sdk.connector import QuotaObserved
 
@@ -27,6 +28,13 @@ class ResetFormat(StrEnum):
     SECONDS = "seconds"
     MILLISECONDS = "milliseconds"
     ISO = "iso"
+
+
+class QuotaReader(Protocol):
+    """Reads from the headers of an answer, whose names are in lower case, what they tell of a quota."""
+
+    def read(self, headers: Mapping[str, str], *, bucket: str, now_s: float) -> QuotaObserved | None:
+        """Return what the headers tell, None when they tell nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from connectors.sdk.conditional import BodyStore, KeptBody, Key
 from connectors.sdk.connector import FetchContext, RequestRecord
 from connectors.sdk.errors import CredentialsRejected, EmptyResult, Fatal, RateLimited, Retryable
 from connectors.sdk.outbound import Way
-from connectors.sdk.quota import QuotaHeaders
+from connectors.sdk.quota import QuotaReader
 from connectors.sdk.request import Request, Response
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.verdicts import Judge, Setting, timed_out, unavailable
@@ -47,7 +47,7 @@ class Transport:
         base_url: str,
         authenticator: Authenticator,
         judge: Judge,
-        quota: QuotaHeaders | None = None,
+        quota: QuotaReader | None = None,
         headers: Mapping[str, str] | None = None,
         settings: TransportSettings | None = None,
         surroundings: Surroundings | None = None,

@@ -6,13 +6,13 @@ from importlib import import_module
 
 from aiohttp import web
 
-from connectors.simulators import github, jira
+from connectors.simulators import github, jira, salesforce
 from connectors.simulators.company import Company
 
 PLAIN = ("gitlab", "hubspot", "notion", "pagerduty", "slack", "stripe", "zendesk")
 """Vendors whose simulator takes a company and a token; each is the module of its name."""
 
-NAMES = tuple(sorted(("github", "jira", "linear", *PLAIN)))
+NAMES = tuple(sorted(("github", "jira", "linear", "salesforce", *PLAIN)))
 EMAIL = "demo@acme.example"
 
 
@@ -31,6 +31,8 @@ def simulator_of(name: str, company: Company, *, token: str, email: str = EMAIL)
         from connectors.simulators import linear
 
         return linear.create_app(company, api_key=token)
+    if name == "salesforce":
+        return salesforce.create_app(company, access_token=token, size=company.issues)
     if name not in PLAIN:
         raise KeyError(name)
     made: web.Application = import_module(f"connectors.simulators.{name}").create_app(company, token=token)

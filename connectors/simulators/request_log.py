@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
@@ -59,7 +60,7 @@ class RequestLog:
             method=request.method,
             path=request.path,
             query=list(request.query.items()),
-            body=_parsed((await request.read()).decode(errors="replace")),
+            body=_parsed((await request.read()).decode(errors="replace"), request.content_type),
             time=time_s,
             # A header without a space may be all secret, so that its scheme is not shown.
             authorization=scheme if separator else ("(none)" if scheme else None),
@@ -78,9 +79,12 @@ class RequestLog:
         self._records.clear()
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, content_type: str) -> Any:
     if not text:
         return None
+    if content_type == "application/x-www-form-urlencoded":
+        # What a token is asked for with is a credential.
+        return {name: value if name == "grant_type" else "(not shown)" for name, value in parse_qsl(text)}
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:

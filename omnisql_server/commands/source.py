@@ -62,7 +62,7 @@ def add(
     name
         Name of the server.
     connector
-        What kind of source it is: github, jira, linear.
+        What kind of source it is, such as github, jira or pagerduty; see omnisql connector list.
     option
         An option of the server, such as base_url=https://api.github.com. May be given several times.
     secret_file

@@ -1,12 +1,13 @@
 """Open sources: one connection per server and credential, their tables as discovered, and their rate limits.
 
-Tables are discovered once for a server's address. A connection is closed when its options change, and the one used
-longest ago when there are too many.
+Tables are discovered once for a server's address, and again for a foreign table that was not known then. A connection
+is closed when its options change, and the one used longest ago when there are too many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from connectors.sdk.connector import Connection, Connector, Limiter, Source
@@ -19,6 +20,10 @@ from omnisql_server.model.run import SessionView
 
 ResolveSource = Callable[[str, SessionView], Awaitable[Source]]
 """Gives the source that a session's user has under a server's name, its secrets unsealed."""
+
+
+ASKED_AGAIN_AFTER_S = 30.0
+"""How long a source is not asked again what tables it has because of one that it did not have."""
 
 
 class TableGone(OmniSQLError):
@@ -38,6 +43,7 @@ class Sources:
         limiter_for: Callable[[Source], Limiter],
         open_max: int,
         cache_of: Callable[[Source], ScanCache | None] = lambda _: None,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connector_named = connector_named
         self._resolve = resolve
@@ -47,6 +53,8 @@ class Sources:
         self._open: dict[tuple[str, str], tuple[Source, Connection, Limiter]] = {}
         self._tables: dict[str, dict[str, Table]] = {}
         self._asked: dict[str, tuple[str, tuple[str | None, ...]]] = {}
+        self._asked_s: dict[str, float] = {}
+        self._clock_s = clock_s
         self._lock = asyncio.Lock()
 
     async def prepare(self, relations: Iterable[Relation], view: SessionView) -> None:
@@ -55,9 +63,14 @@ class Sources:
         Raises:
             ConnectorError: a source could not be asked.
         """
-        wanted = {r.server: r.wrapper for r in relations if r.kind is RelationKind.API}
-        for server, wrapper in wanted.items():
+        wanted = [each for each in relations if each.kind is RelationKind.API]
+        for server, wrapper in {each.server: each.wrapper for each in wanted}.items():
             await self.discover(server, wrapper, view)
+        for each in wanted:
+            # What was imported since may be of an object or a field that the source did not have before.
+            if not self._has(each) and self._clock_s() - self._asked_s[each.server] >= ASKED_AGAIN_AFTER_S:
+                del self._asked[each.server]
+                await self.discover(each.server, each.wrapper, view)
 
     async def discover(self, server: str, wrapper: str, view: SessionView) -> Source:
         """Discover the tables of one source, once for its address, and return it as a session's user has it.
@@ -73,7 +86,15 @@ class Sources:
             tables = await connector.discover(opened.connection)
             self._tables[server] = {table.name: table for table in tables}
             self._asked[server] = (wrapper, address)
+            self._asked_s[server] = self._clock_s()
         return source
+
+    def _has(self, relation: Relation) -> bool:
+        table = self._tables[relation.server].get(relation.api_table)
+        known = {column.name for column in table.columns} if table is not None else set()
+        return table is not None and all(
+            attribute.api_column is None or attribute.api_column in known for attribute in relation.attributes
+        )
 
     def table_of(self, relation: Relation) -> Table:
         """Return the API table behind a foreign table of a prepared source.

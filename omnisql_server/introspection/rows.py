@@ -17,11 +17,6 @@ from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
 from omnisql_server.introspection.state import IntrospectionState
 from omnisql_server.model.statistics import StatisticRow
 
-SECRET_OPTIONS = frozenset(
-    option.name for connector in all_connectors() for option in connector.options if option.secret
-)
-"""No server has these options; should one be given there by mistake, it is still not shown."""
-
 _GRADES = (Grade.EXACT, Grade.SUPERSET, Grade.NONE)
 
 
@@ -31,11 +26,13 @@ def introspection_rows(table_name: str, state: IntrospectionState) -> list[Row]:
 
 
 def _source_rows(state: IntrospectionState) -> list[Row]:
+    # No server has such an option; should one be given there by mistake, it is still not shown.
+    secret = {option.name for connector in all_connectors() for option in connector.options if option.secret}
     return [
         {
             "source": server.name,
             "connector": server.wrapper,
-            "options": {name: value for name, value in server.options.items() if name not in SECRET_OPTIONS},
+            "options": {name: value for name, value in server.options.items() if name not in secret},
             "table_count": sum(relation.server == server.name for relation, _ in state.relations),
         }
         for server in state.servers
@@ -192,6 +189,26 @@ def _statistic_row(relation: ApiTable, row: StatisticRow) -> Row:
     }
 
 
+def _miss_rows(state: IntrospectionState) -> list[Row]:
+    relations = {relation.oid: relation for relation, _ in state.relations}
+    return [
+        {
+            "source": relation.server,
+            "schema_name": relation.schema,
+            "table_name": relation.name,
+            "condition": miss.condition,
+            "reason": miss.reason,
+            "rewrite": miss.rewrite or None,
+            "statements": miss.statements,
+            "calls": miss.calls,
+            "rows_fetched": miss.rows_fetched,
+            "seen_at": miss.seen_at.isoformat(),
+        }
+        for miss in state.misses
+        if (relation := relations.get(miss.relation_oid)) is not None
+    ]
+
+
 def _names(relation: ApiTable) -> dict[str, str]:
     """Map API columns to the foreign table's names for them."""
     return {column.options.get("column", column.name): column.name for column in relation.columns}
@@ -232,4 +249,5 @@ _ROWS: Mapping[str, Callable[[IntrospectionState], list[Row]]] = {
     "last_query_sources": _report_rows,
     "cache": _cache_rows,
     "statistics": _statistic_rows,
+    "pushdown_misses": _miss_rows,
 }

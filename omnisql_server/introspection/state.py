@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from catalog.snapshot import ApiServer, ApiTable
 from connectors.sdk.table import Table
 from omnisql_server.freshness.cache import Kept
+from omnisql_server.misses import Miss
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import StatisticRow
 
@@ -17,7 +18,7 @@ class IntrospectionState:
     """Only what the principal may see.
 
     These are foreign tables with the API tables behind them, servers, the last reports, and what is kept. `statistics`
-    are the tenant's; those of the relations are shown.
+    and `misses` are the tenant's; those of the relations are shown.
     """
 
     relations: Sequence[tuple[ApiTable, Table]] = ()
@@ -25,3 +26,4 @@ class IntrospectionState:
     reports: Sequence[SourceReport] = ()
     kept: Sequence[tuple[ApiTable, Kept]] = ()
     statistics: Sequence[StatisticRow] = ()
+    misses: Sequence[Miss] = ()

@@ -152,4 +152,29 @@ STATISTICS = _table(
     _column("stale bool!", "Whether the next observation replaces it."),
 )
 
-INTROSPECTION_TABLES = (SOURCES, TABLES, COLUMNS, ACCESS_PATHS, LAST_QUERY_SOURCES, CACHE, STATISTICS)
+PUSHDOWN_MISSES = _table(
+    "pushdown_misses",
+    "Conditions that no API evaluated, of all statements since the server began, and the calls made under them.",
+    "schema_name table_name condition",
+    _column("source text!", "Name of the foreign server."),
+    _column("schema_name text!", "Schema of the foreign table."),
+    _column("table_name text!", "Name of the foreign table."),
+    _column("condition text!", "The condition, with ? in the place of every literal."),
+    _column("reason text!", "Why it was not sent, when it was last seen."),
+    _column("rewrite text", "What to write instead, if that would have saved calls."),
+    _column("statements int8!", "Statements with it that made calls for this table."),
+    _column("calls int8!", "API requests that these made for this table."),
+    _column("rows_fetched int8!", "Rows that came back."),
+    _column("seen_at timestamptz!", "When it was last seen."),
+)
+
+INTROSPECTION_TABLES = (
+    SOURCES,
+    TABLES,
+    COLUMNS,
+    ACCESS_PATHS,
+    LAST_QUERY_SOURCES,
+    CACHE,
+    STATISTICS,
+    PUSHDOWN_MISSES,
+)

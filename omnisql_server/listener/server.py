@@ -28,6 +28,7 @@ from omnisql_server.session.cancel import CancelRegistry
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.ending import SessionEnd, admin_shutdown
 from omnisql_server.session.link import BackendLink
+from omnisql_server.session.lockout import Lockout
 from omnisql_server.session.login import backend_parameters
 from omnisql_server.session.parking import Home
 from omnisql_server.session.pool import BackendKey
@@ -77,6 +78,7 @@ class Listener:
         self._open_tenant = open_tenant
         self._is_trusted = is_trusted
         self._mock_seed = mock_seed or secrets.token_bytes(MOCK_SEED_BYTES)
+        self._lockout = Lockout()
         self._registry = CancelRegistry(lambda: self._settings.connections_max)
         self._sessions = OpenSessions()
         self._connections = 0
@@ -256,7 +258,15 @@ class Listener:
         self, client: ClientConnection, startup: StartupMessage, identity: TlsIdentity | None
     ) -> Principal:
         binding = identity.channel_binding if identity is not None else None
-        return await authenticate(client, startup, self._lookup, channel_binding=binding, mock_seed=self._mock_seed)
+        return await authenticate(
+            client,
+            startup,
+            self._lookup,
+            channel_binding=binding,
+            mock_seed=self._mock_seed,
+            lockout=self._lockout,
+            address=str(structlog.contextvars.get_contextvars().get("client_address", "")),
+        )
 
     async def _serve_session(
         self,

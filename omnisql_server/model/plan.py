@@ -25,10 +25,16 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotPushed:
-    """A condition that stays here: its SQL (literals included, as the user wrote them) and the reason."""
+    """A condition that stays here: its SQL (literals included, as the user wrote them) and the reason.
+
+    `rewrite` is what could be written instead, and what that would save. `costs` is False where sending it would save
+    nothing.
+    """
 
     condition: str
     reason: str
+    rewrite: str = ""
+    costs: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from omnisql_server.model.definition import NotGrammatical
 from omnisql_server.model.statement import MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
-_MANAGED_WORDS = re.compile(rb"\b(?:server|mapping|import|foreign|call|refresh)\b", re.IGNORECASE)
+_MANAGED_WORDS = frozenset({b"server", b"mapping", b"import", b"foreign", b"call", b"refresh"})
 """Key words without which no statement is of a managed kind."""
 
 _MAPPING, _SERVER, _OPTIONS = (
@@ -24,7 +24,9 @@ _MAPPING, _SERVER, _OPTIONS = (
 _CANDIDATES = MANAGED_KINDS - NAMING_KINDS | {StatementKind.REFRESH}
 """Kinds that are run whatever they name: the pipeline decides."""
 
-_ROLE_WORDS = re.compile(rb"\b(?:role|user|group|password|owned)\b", re.IGNORECASE)
+_ROLE_WORDS = frozenset({b"role", b"user", b"group", b"password", b"owned"})
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_"
+_WORDS = bytes(code if code in _LETTERS else ord(" ") for code in bytes(range(256)).lower())
 
 _OURS = PREFIX.rstrip(".").encode()
 _parse = lru_cache(maxsize=4096)(parse_statements)
@@ -40,7 +42,7 @@ def route(
     """
     lowered = text.lower()
     named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
-    if not named and not may_reach(text) and _MANAGED_WORDS.search(text) is None:
+    if not named and not may_reach(text) and _MANAGED_WORDS.isdisjoint(_words(text)):
         return None
     secret = _may_hold_secret(text)
     try:
@@ -66,7 +68,12 @@ def route(
 
 def may_change_roles(text: bytes) -> bool:
     """Say whether a text names what CREATE, ALTER and DROP ROLE are made of; what a function does stays unseen."""
-    return _ROLE_WORDS.search(text) is not None
+    return not _ROLE_WORDS.isdisjoint(_words(text))
+
+
+def _words(text: bytes) -> list[bytes]:
+    """List a text's runs of ASCII letters, digits and underscores, in lower case."""
+    return text.translate(_WORDS).split()
 
 
 def _reaches(statement: Statement, names: frozenset[str]) -> bool:

@@ -17,6 +17,7 @@ from omnisql_server.model.query import Occurrence
 from omnisql_server.plan.limit import is_cut
 from omnisql_server.plan.monotone import implied
 from omnisql_server.plan.recognize import Condition, recognize
+from omnisql_server.plan.rewrites import Advice, advise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +33,13 @@ class Equality:
 class ScanConditions:
     """What was found for one scan: conditions, and conjuncts that mention it and were not recognized.
 
+    `advice` is by the SQL of what might be written in another way.
     Those `beyond` hold for what a LIMIT of the scan's own query has left: they do not stand in its way.
     """
 
     conditions: list[Condition] = field(default_factory=list)
     residuals: list[tuple[str, str]] = field(default_factory=list)
+    advice: dict[str, Advice] = field(default_factory=dict)
     beyond: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -105,11 +108,20 @@ class ConditionCollector:
                 )
             ]
             conditions += kept
+            if isinstance(conjunct, exp.Like | exp.ILike):
+                self._advise(scope, conjunct)
             if not kept:
                 ranges = self._ranges(scope, conjunct, allowed)
                 conditions += ranges
-                self._residual(scope, conjunct, _NARROWED if ranges else _FORM)
+                self._advise(scope, conjunct)
+                self._residual(scope, conjunct, NARROWED if ranges else _FORM)
         return conditions
+
+    def _advise(self, scope: Scope, conjunct: exp.Expr) -> None:
+        advice = advise(conjunct, lambda column: self._type_oid(scope, column))
+        source = scope.sources.get(advice.branches[0][0].source) if advice is not None else None
+        if advice is not None and isinstance(source, exp.Table):
+            self._scan(source).advice[advice.condition] = advice
 
     def _ranges(self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None) -> list[Condition]:
         if self._time_zone is None:
@@ -121,7 +133,7 @@ class ConditionCollector:
         if _is_same_for_every_row(conjunct):
             return
         named = {column.table for column in conjunct.find_all(exp.Column)}
-        reason = "it compares more than one relation" if len(named) > 1 else form
+        reason = JOINING if len(named) > 1 else form
         for alias in named or scope.selected_sources:
             source = scope.sources.get(alias)
             if isinstance(source, exp.Table):
@@ -183,7 +195,8 @@ class ConditionCollector:
 
 
 _FORM = "its form is not one an API can evaluate"
-_NARROWED = "what is sent is the range that follows from it"
+NARROWED = "what is sent is the range that follows from it"
+JOINING = "it compares more than one relation"
 _FAMILIES = (frozenset({20, 21, 23}), frozenset({25, 1043}))
 """The integers, and the texts: a constant of one is a value of the others."""
 

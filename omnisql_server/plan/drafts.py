@@ -6,23 +6,24 @@ never sent, or the API would answer for the value that is hidden.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from catalog.types import BY_OID
 from connectors.sdk.scan import Operator, Predicate
 from connectors.sdk.table import Table
-from omnisql_server.errors import ConfigurationInvalid, NotSupported
+from omnisql_server.errors import ConfigurationInvalid, KeyColumnRequired, NotSupported
 from omnisql_server.model.plan import DeferredKey, NotPushed
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, RowFilter
 from omnisql_server.model.relation import Relation
 from omnisql_server.model.statistics import TableStatistics
-from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
+from omnisql_server.plan.conditions import JOINING, NARROWED, ConditionCollector, ScanConditions
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
 from omnisql_server.plan.joins import JoinScan
 from omnisql_server.plan.limit import TopRows, top_rows
 from omnisql_server.plan.links import Link, find_links
 from omnisql_server.plan.paths import ChosenPath, usable_paths
+from omnisql_server.plan.rewrites import Advice
 
 MASKED_TO_NOTHING = "null"
 
@@ -70,6 +71,7 @@ class Draft:
     filters: tuple[RowFilter, ...]
     masks: Mapping[str, Mask]
     join: JoinScan
+    advice: Mapping[str, Advice] = field(default_factory=dict)
     empty: str | None = None
 
 
@@ -103,13 +105,13 @@ def draft_scan(
         reduced, empty = (), str(proof)
     candidates: tuple[ChosenPath, ...] = ()
     if empty is None:
-        names = frozenset(columns)
         # What a literal gave to somebody else may count rows that policy hides here.
         known = replace(source.known, literals={}) if filters else source.known
-        candidates = usable_paths(
-            table, relation.qualified_name, reduced, names, combinations_max, frozenset(links), known
-        )
-    residuals = tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.residuals)
+        shown, linked = relation.qualified_name, frozenset(links)
+        try:
+            candidates = usable_paths(table, shown, reduced, frozenset(columns), combinations_max, linked, known)
+        except KeyColumnRequired as error:
+            raise _with_advice(error, table, found.advice.values()) from None
     join = JoinScan(
         scan_name=name,
         candidates=candidates,
@@ -122,13 +124,29 @@ def draft_scan(
         table=table,
         columns=columns,
         wanted=reduced,
-        kept=(*kept_back, *residuals),
+        kept=(*kept_back, *_residuals(found)),
         beyond=tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.beyond),
         filters=filters,
         masks=masks,
         join=join,
+        advice=found.advice,
         empty=empty,
     )
+
+
+def _residuals(found: ScanConditions) -> Iterator[NotPushed]:
+    for sql, reason in found.residuals:
+        yield NotPushed(condition=sql, reason=reason, costs=reason not in (JOINING, NARROWED))
+
+
+def _with_advice(error: KeyColumnRequired, table: Table, advice: Iterable[Advice]) -> KeyColumnRequired:
+    """Say which condition of the statement would give a key if it were written in another way."""
+    keys = {key for path in table.access_paths for key in path.keys}
+    found = [one for one in advice if len(one.branches) == 1 and one.branches[0][0].column in keys]
+    if not found:
+        return error
+    instead = "; ".join(f"{one.text} in the place of {one.condition}" for one in found)
+    return KeyColumnRequired(message=error.message, detail=error.detail, hint=f"{error.hint}: write {instead}")
 
 
 def _distinct(relation: Relation, wanted: Iterable[Wanted]) -> dict[str, int]:

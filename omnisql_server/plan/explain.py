@@ -137,7 +137,7 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
     for pushed in scan.pushed:
         yield f"Pushed: {_pushed_text(pushed)} ({pushed.grade.value})"
     for kept in scan.not_pushed:
-        yield f"Not Pushed: {kept.condition}: {kept.reason}"
+        yield f"Not Pushed: {kept.condition}: {kept.reason}{f'; write {kept.rewrite}' if kept.rewrite else ''}"
     for rule in scan.filters:
         yield f"Row Filter: policy {rule.policy}"
     for column, mask in scan.masks.items():
@@ -308,7 +308,10 @@ def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
         {"Condition": _pushed_text(pushed), "Grade": pushed.grade.value, "Policy": pushed.policy}
         for pushed in scan.pushed
     ]
-    facts["Not Pushed"] = [{"Condition": kept.condition, "Reason": kept.reason} for kept in scan.not_pushed]
+    facts["Not Pushed"] = [
+        {"Condition": kept.condition, "Reason": kept.reason} | ({"Rewrite": kept.rewrite} if kept.rewrite else {})
+        for kept in scan.not_pushed
+    ]
     facts["Row Filters"] = [rule.policy for rule in scan.filters]
     facts["Masked"] = {column: mask.policy for column, mask in scan.masks.items()}
     facts["Order"] = _order(scan)

@@ -81,17 +81,29 @@ def _exhaustive(waiting: Sequence[JoinScan], known: _Choices) -> _Choices:
     """
     states_max = max(1, STATES_MAX >> len(waiting))
     best: dict[int, list[_State]] = {0: [_State(calls=0, rows=0.0, choices=known)]}
+    drivers = [tuple(dict.fromkeys(key.scan_name for keys in scan.links.values() for key in keys)) for scan in waiting]
+    cheap = _greedy(waiting, known)
+    # No way to the best order is dearer than any order.
+    ceiling = sum(choice.calls for name, choice in cheap.items() if name not in known)
+    bound = ceiling if len(cheap) == len(known) + len(waiting) else None
+    # How a scan can be read depends on how its drivers are, and on nothing else of a state.
+    ways: dict[tuple[int, ...], list[Choice]] = {}
     for done in range(1 << len(waiting)):
         for state in best.get(done, ()):
             for place, scan in enumerate(waiting):
                 if done & (1 << place):
                     continue
                 reached = best.setdefault(done | (1 << place), [])
-                for choice in _choices(scan, state.choices):
-                    _keep(reached, state.followed_by(choice), states_max)
-    found = [state for states in best.values() for state in states]
+                name = (place, *(id(state.choices.get(driver)) for driver in drivers[place]))
+                found = ways.get(name)
+                if found is None:
+                    found = ways[name] = _choices(scan, state.choices)
+                for choice in found:
+                    if bound is None or state.calls + choice.calls <= bound:
+                        _keep(reached, state, choice, states_max)
+    reachable = [state for states in best.values() for state in states]
     # Of sets as large, the cheapest: what none of them holds cannot be read at all.
-    return min(found, key=lambda state: (-len(state.choices), state.calls)).choices
+    return min(reachable, key=lambda state: (-len(state.choices), state.calls)).choices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +122,16 @@ class _State:
         )
 
 
-def _keep(states: list[_State], state: _State, states_max: int) -> None:
-    """Keep a state unless another one has no more calls and no more rows."""
-    if any(other.calls <= state.calls and other.rows <= state.rows for other in states):
+def _keep(states: list[_State], state: _State, choice: Choice, states_max: int) -> None:
+    """Keep the state that follows another one, unless some state has no more calls and no more rows."""
+    calls, rows = state.calls + choice.calls, state.rows + choice.rows
+    if len(states) >= states_max and states[-1].calls < calls:
         return
-    states[:] = [other for other in states if other.calls < state.calls or other.rows < state.rows]
-    states.append(state)
+    for other in states:
+        if other.calls <= calls and other.rows <= rows:
+            return
+    states[:] = [other for other in states if other.calls < calls or other.rows < rows]
+    states.append(state.followed_by(choice))
     states.sort(key=lambda one: one.calls)
     del states[states_max:]
 
@@ -172,6 +188,9 @@ def _drivers(scan: JoinScan, columns: Sequence[str], known: Mapping[str, Choice]
     available = {column: [key for key in scan.links.get(column, ()) if key.scan_name in known] for column in columns}
     if not all(available.values()):
         return None
+    if len(columns) == 1:
+        only = min(available[columns[0]], key=lambda key: known[key.scan_name].distinct((key.attribute,)))
+        return {columns[0]: only}
     together = [
         {column: next(key for key in available[column] if key.scan_name == name) for column in columns}
         for name in dict.fromkeys(key.scan_name for key in available[columns[0]])

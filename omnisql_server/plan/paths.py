@@ -224,7 +224,7 @@ def _push(path: AccessPath, item: Wanted, equal_columns: set[str]) -> Pushed | N
         pushdown = operators[Operator.IN]
         predicate = replace(predicate, operator=Operator.IN, value=(predicate.value,))
     if path.counts:
-        return NotPushed(condition=item.sql, reason=COUNTED)
+        return NotPushed(condition=item.sql, reason=COUNTED, costs=False)
     if pushdown is None:
         reason = f"{path.request} has no parameter for {predicate.column} {predicate.operator.value}"
         return NotPushed(condition=item.sql, reason=reason)

@@ -22,6 +22,7 @@ from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan
 from omnisql_server.model.query import AuthorizedQuery, RowFilter, derive
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
+from omnisql_server.plan.advice import advised
 from omnisql_server.plan.drafts import Draft, ReadTree, ScanSource, draft_scan, read_tree
 from omnisql_server.plan.joins import Choice, order_scans
 from omnisql_server.plan.limit import TopRows
@@ -98,8 +99,10 @@ def _plan_scans(
         if draft.join.scan_name not in choices:
             # It could take its keys from scans that cannot be read themselves.
             raise _lacking(draft, combinations_max)
+    plans = [_scan_plan(draft, choices[draft.join.scan_name], read.top.get(draft.join.scan_name)) for draft in drafts]
     return tuple(
-        _scan_plan(draft, choices[draft.join.scan_name], read.top.get(draft.join.scan_name)) for draft in drafts
+        advised(made, draft, source.known, combinations_max)
+        for made, draft, source in zip(plans, drafts, sources, strict=True)
     )
 
 

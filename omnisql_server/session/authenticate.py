@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from omnisql_server.errors import NotSupported, OmniSQLError
 from omnisql_server.model.principal import Principal
 from omnisql_server.session.client import ClientConnection
+from omnisql_server.session.lockout import Lockout
 from wire.auth import SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramExchange, parse_sasl_initial_response
 from wire.backend import (
     AUTHENTICATION_OK,
@@ -42,8 +43,12 @@ async def authenticate(
     *,
     channel_binding: bytes | None,
     mock_seed: bytes,
+    lockout: Lockout,
+    address: str,
 ) -> Principal:
     """Negotiate the protocol, run the exchange, send AuthenticationOk and return the principal.
+
+    After too many failures of the user or of the client's `address` it runs as for an unknown user.
 
     Raises:
         PasswordRefused: 28P01, unknown database, unknown user or wrong password.
@@ -58,6 +63,8 @@ async def authenticate(
     if answer is not None:
         client.write(answer)
     known = await lookup(database, user)
+    if lockout.is_closed(database, user, address):
+        known = None
     mechanisms = (SCRAM_SHA_256_PLUS, SCRAM_SHA_256) if channel_binding is not None else (SCRAM_SHA_256,)
     exchange = ScramExchange(
         known[1] if known else None, mechanisms, channel_binding, mock_seed, user=f"{database}\0{user}"
@@ -65,9 +72,12 @@ async def authenticate(
     try:
         await _exchange(client, exchange, mechanisms)
     except AuthenticationFailed as error:
+        lockout.failed(database, user, address)
         raise PasswordRefused(message=f'password authentication failed for user "{user}"') from error
     if known is None:
+        lockout.failed(database, user, address)
         raise PasswordRefused(message=f'password authentication failed for user "{user}"')
+    lockout.succeeded(database, user, address)
     client.write(AUTHENTICATION_OK)
     return known[0]
 

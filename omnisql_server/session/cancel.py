@@ -16,6 +16,7 @@ from wire.startup import encode_cancel_request
 
 SHORT_KEY_BYTES = 4
 LONG_KEY_BYTES = 32
+CANCEL_TIMEOUT_S = 5.0
 
 
 class Cancelable(Protocol):
@@ -80,6 +81,39 @@ class CancelRegistry:
             if hmac.compare_digest(key, secret_key):
                 found = session
         return found
+
+
+class CancelsSent:
+    """Cancel requests on their way to one backend: what is sent to it before they are over, they may hit."""
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._over = asyncio.Event()
+        self._over.set()
+
+    @property
+    def under_way(self) -> bool:
+        """Say whether there are any."""
+        return self._running > 0
+
+    async def over(self) -> None:
+        """Wait until there are none."""
+        await self._over.wait()
+
+    async def send(self, address: ClusterAddress, process_id: int, secret_key: bytes) -> None:
+        """Send one, and return when it can hit nothing later any more."""
+        self._running += 1
+        self._over.clear()
+        try:
+            async with asyncio.timeout(CANCEL_TIMEOUT_S):
+                await send_cancel(address, process_id, secret_key)
+        except (TimeoutError, OSError):
+            # The cluster is on its way out; the loss of the connection itself says so.
+            return
+        finally:
+            self._running -= 1
+            if self._running == 0:
+                self._over.set()
 
 
 async def send_cancel(address: ClusterAddress, process_id: int, secret_key: bytes) -> None:

@@ -22,7 +22,8 @@ class ClientConnection(asyncio.Protocol):
     """Queue of the client's messages, and its writer.
 
     At most `buffer_bytes_max` bytes wait in each direction beyond one message or one chunk; reading pauses above it,
-    and `drain` waits above it. `on_gone` is called once when the client went away or broke the protocol, `on_pressure`
+    and `drain` waits above it. `on_frames` is called when messages arrive for which `next_frame` waits, and may take
+    them before it does. `on_gone` is called once when the client went away or broke the protocol, `on_pressure`
     whenever writing becomes blocked (True) or free again (False).
     """
 
@@ -41,6 +42,7 @@ class ClientConnection(asyncio.Protocol):
         self._writable.set()
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
+        self.on_frames: Callable[[], None] = _nothing
         self.on_gone: Callable[[], None] = _nothing
         self.on_pressure: Callable[[bool], None] = _ignore
 
@@ -60,6 +62,11 @@ class ClientConnection(asyncio.Protocol):
     def has_frames(self) -> bool:
         """Say whether a message waits."""
         return bool(self._inbox)
+
+    @property
+    def first_frame(self) -> Frame | None:
+        """Return the first message that waits without taking it."""
+        return self._inbox[0] if self._inbox else None
 
     def allow_long_messages(self) -> None:
         """Lift the limit that holds until log-in."""
@@ -84,7 +91,16 @@ class ClientConnection(asyncio.Protocol):
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._take()
+        return self.take_frame()
+
+    def take_frame(self) -> Frame:
+        """Take the first message that waits; there is one."""
+        frame = self._inbox.popleft()
+        self._inbox_bytes -= len(frame.data)
+        if not self._reading and self._inbox_bytes <= self._buffer_bytes_max // 2 and not self.transport.is_closing():
+            self._reading = True
+            self.transport.resume_reading()
+        return frame
 
     def wake(self) -> None:
         """Make a waiting `next_frame` return None, so that the session looks at what else is to be done."""
@@ -126,8 +142,10 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Cut bytes into messages."""
         self._receive(data)
-        if self._inbox:
-            self._wake_waiter()
+        if self._inbox and self._waiter is not None and not self._waiter.done():
+            self.on_frames()
+            if self._inbox:
+                self._wake_waiter()
 
     def eof_received(self) -> bool:
         """Note that the client is gone; keep writing where the transport can, for answers already on their way."""
@@ -165,14 +183,6 @@ class ClientConnection(asyncio.Protocol):
         if full and self._reading and not self.transport.is_closing():
             self._reading = False
             self.transport.pause_reading()
-
-    def _take(self) -> Frame:
-        frame = self._inbox.popleft()
-        self._inbox_bytes -= len(frame.data)
-        if not self._reading and self._inbox_bytes <= self._buffer_bytes_max // 2 and not self.transport.is_closing():
-            self._reading = True
-            self.transport.resume_reading()
-        return frame
 
     def _finish(self, end: SessionEnd) -> None:
         if self._end is None:

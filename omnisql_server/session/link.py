@@ -12,11 +12,12 @@ from collections import deque
 
 from catalog.clusters import ClusterAddress
 from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
-from omnisql_server.session.cancel import send_cancel
+from omnisql_server.session.cancel import CancelsSent
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.connection import TERMINATE, BackendConnection
 from omnisql_server.session.ending import lost_session
 from omnisql_server.session.link_events import LinkEvents
+from omnisql_server.session.passing import NOTED_TAGS, READY_BYTES, answered
 from omnisql_server.session.replies import (
     COPY_END,
     CopyEnd,
@@ -35,10 +36,8 @@ FLUSH = b"H\0\0\0\x04"
 SYNC = b"S\0\0\0\x04"
 BATCH_BYTES = 65_536
 BACKEND_MESSAGE_BYTES_MAX = 1 << 30
-CANCEL_TIMEOUT_S = 5.0
 _ASYNCHRONOUS = b"NSA"
-_FORGETTING_TAGS = (b"DISCARD ALL", b"DEALLOCATE ALL")
-_OPENING_TAGS = (b"BEGIN", b"START TRANSACTION")
+_OPENING_TAGS, _FORGETTING_TAGS = NOTED_TAGS[:2], NOTED_TAGS[2:]
 
 
 class BackendLink(asyncio.Protocol):
@@ -59,9 +58,7 @@ class BackendLink(asyncio.Protocol):
         self._out_bytes = 0
         self._flush_needed = False
         self._settled: asyncio.Future[None] | None = None
-        self._cancels_running = 0
-        self._cancels_over = asyncio.Event()
-        self._cancels_over.set()
+        self._cancels = CancelsSent()
         self._pressed = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -105,7 +102,7 @@ class BackendLink(asyncio.Protocol):
     @property
     def is_held(self) -> bool:
         """Say whether `drain` would wait."""
-        return self._cancels_running > 0 or not self._writable.is_set()
+        return self._cancels.under_way or not self._writable.is_set()
 
     @property
     def busy_privately(self) -> bool:
@@ -167,9 +164,9 @@ class BackendLink(asyncio.Protocol):
 
     async def drain(self) -> None:
         """Wait while the backend takes nothing more, or a cancel is on its way that must not hit what comes next."""
-        while not (self._writable.is_set() and self._cancels_over.is_set()):
+        while self.is_held:
             await self._writable.wait()
-            await self._cancels_over.wait()
+            await self._cancels.over()
         self._check()
 
     async def settle(self) -> None:
@@ -212,20 +209,8 @@ class BackendLink(asyncio.Protocol):
 
     async def cancel(self) -> None:
         """Cancel what the backend is doing, and return when the request can hit nothing later any more."""
-        if self._address is None:
-            return
-        self._cancels_running += 1
-        self._cancels_over.clear()
-        try:
-            async with asyncio.timeout(CANCEL_TIMEOUT_S):
-                await send_cancel(self._address, self.process_id, self.secret_key)
-        except (TimeoutError, OSError):
-            # The cluster is on its way out; the loss of the connection itself says so.
-            return
-        finally:
-            self._cancels_running -= 1
-            if self._cancels_running == 0:
-                self._cancels_over.set()
+        if self._address is not None:
+            await self._cancels.send(self._address, self.process_id, self.secret_key)
 
     async def terminate(self, timeout_s: float) -> None:
         """Say goodbye and close."""
@@ -253,6 +238,9 @@ class BackendLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Dispatch whole messages; what is for the client leaves in one write."""
+        if not self._frames.pending_bytes and (count := answered(data, self._replies)):
+            self._pass_on(data, count)
+            return
         self._frames.feed(data)
         out: list[bytes] = []
         try:
@@ -264,13 +252,21 @@ class BackendLink(asyncio.Protocol):
             self._client.write(out[0] if len(out) == 1 else b"".join(out))
         self._notice_settled()
 
+    def _pass_on(self, data: bytes, count: int) -> None:
+        for _ in range(count - 1):
+            self._replies.popleft()
+        ready, out = Frame(b"Z", data[-READY_BYTES:]), list[bytes]()
+        self._replies[0].take(ready, out)
+        self._finish_head()
+        self._note(ready)
+        self._client.write(data if out and out[0] is ready.data else data[:-READY_BYTES] + b"".join(out))
+        self._notice_settled()
+
     def connection_lost(self, _error: Exception | None) -> None:
         """Tell everybody who waits for an answer that none will come."""
         self._closed.set()
         self._writable.set()
-        error = BackendLost(message="the connection to the tenant's PostgreSQL was lost")
-        while self._replies:
-            self._replies.popleft().drop(error)
+        self._drop_all(BackendLost(message="the connection to the tenant's PostgreSQL was lost"))
         self._notice_settled()
         if self.events is not None:
             self.events.on_lost()
@@ -395,6 +391,8 @@ class BackendLink(asyncio.Protocol):
         """Give up a connection whose answers cannot be told apart any more."""
         if self._transport is not None:
             self._transport.abort()
-        error = BackendLost(message=message)
+        self._drop_all(BackendLost(message=message))
+
+    def _drop_all(self, error: OmniSQLError) -> None:
         while self._replies:
             self._replies.popleft().drop(error)

@@ -22,9 +22,13 @@ DESCRIBE_ENDS, EXECUTE_ENDS = b"Tn", b"CsI"
 
 
 class Reply:
-    """An answer that goes to the client as it is."""
+    """An answer that goes to the client as it is.
+
+    `passes` says that `take` does nothing with messages before the last but hand them on.
+    """
 
     __slots__ = ("ends",)
+    passes = True
 
     def __init__(self, ends: bytes) -> None:
         self.ends = ends
@@ -62,6 +66,7 @@ class PrivateSyncReply(SyncReply):
     """
 
     __slots__ = ("_error", "done")
+    passes = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,6 +107,7 @@ class CopyEnd(Reply):
     """The place of a CopyDone or CopyFail among the messages sent; it has no answer of its own."""
 
     __slots__ = ()
+    passes = False
 
     def __init__(self) -> None:
         super().__init__(b"")
@@ -146,6 +152,7 @@ class PartReply(Reply):
     """The answer to one statement of a mixed simple query, run by extended messages that the client did not send."""
 
     __slots__ = ("_shift", "_shown")
+    passes = False
 
     def __init__(self, ends: bytes, *, shown: bytes = b"", shift: int = 0) -> None:
         super().__init__(ends)
@@ -166,6 +173,7 @@ class CheckReply(Reply):
     """The answer to a message of ours that only asks whether the client may go on: errors are the client's."""
 
     __slots__ = ("failed", "passed")
+    passes = False
 
     def __init__(self, ends: bytes) -> None:
         super().__init__(ends)
@@ -191,6 +199,7 @@ class IgnoredReply(Reply):
     """The answer to a message of ours that nobody waits for."""
 
     __slots__ = ()
+    passes = False
 
     @property
     def is_private(self) -> bool:
@@ -248,6 +257,7 @@ class PrivateReply(Reply):
     """One answer of an exchange."""
 
     __slots__ = ("_arrived", "_exchange", "_frames")
+    passes = False
 
     def __init__(
         self, ends: bytes, exchange: Exchange, frames: list[Frame] | None, arrived: Callable[[], None] | None

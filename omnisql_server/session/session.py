@@ -80,6 +80,7 @@ class Session:
         self._terminated = False
         self._task: asyncio.Task[object] | None = None
         link.events = self
+        client.on_frames = self._on_frames
         client.on_gone = self._on_client_gone
         client.on_pressure = link.set_pressure
 
@@ -204,7 +205,7 @@ class Session:
                 await self._do_chores()
             if self._parking.lacks_unnamed:
                 self._parking.prepare_unnamed(frame)
-            if self._link.copying_in or not self._extended.relay_at_once(frame):
+            if not self._relay_at_once(frame):
                 self._handling = True
                 await self._handle(frame)
                 self._handling = False
@@ -212,6 +213,27 @@ class Session:
             if handled % FRAMES_PER_TURN == 0:
                 # A client that sends without end must not keep other sessions waiting.
                 await asyncio.sleep(0)
+
+    def _on_frames(self) -> None:
+        """Relay what has just arrived without a turn of the session's task, as long as nothing else is to be done."""
+        if self._parking.lacks_unnamed or self._link.parked or self._link.is_held or self._has_chores():
+            return
+        for _ in range(FRAMES_PER_TURN):
+            frame = self._client.first_frame
+            if frame is None or not self._relay_at_once(frame):
+                break
+            self._client.take_frame()
+        self._link.flush()
+
+    def _relay_at_once(self, frame: Frame) -> bool:
+        """Relay a message that nothing has to be done or waited for before, and say whether it was one."""
+        pending = self._link.pending
+        if self._link.copying_in or (pending and isinstance(pending[0], QueryReply)):
+            return False
+        if frame.kind != b"Q":
+            return self._extended.relay_at_once(frame)
+        ignored = self._extended.discarding or b"" in self._extended.statements
+        return not ignored and self._simple.relay_at_once(frame)
 
     async def _next_frame(self) -> Frame | None:
         if not self._client.has_frames:

@@ -53,6 +53,16 @@ class SimpleProtocol:
         """Let go of the last query's text, which is kept to be tried again; the session is idle."""
         self._last = None
 
+    def relay_at_once(self, frame: Frame) -> bool:
+        """Relay a query that nothing has to be done for before, and say whether it was one: the common case."""
+        running, text = self._running, frame.data[5:-1]
+        ended = running.executed or not running.link.executed_privately
+        if not (ended and running.speaks_utf8 and running.is_relayed(text)):
+            return False
+        running.footprint.query(text)
+        self._relay(frame)
+        return True
+
     async def query(self, frame: Frame) -> None:
         """Handle one Query message."""
         text = frame.data[5:-1]
@@ -68,6 +78,9 @@ class SimpleProtocol:
             return
         if self._running.link.executed_privately and not self._running.executed:
             await self._end_ours()
+        self._relay(frame)
+
+    def _relay(self, frame: Frame) -> None:
         self._last = frame
         # Trying again would hide that the refusal undid what the client sent before in the same implicit transaction.
         reply = QueryReply(self._refuse, retryable=not self._running.relayed)

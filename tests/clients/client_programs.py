@@ -17,6 +17,7 @@ import pytest
 
 PGJDBC_VERSION = "42.7.7"
 NODE_PACKAGES = ("pg@8.23.1", "pg-cursor@2.22.1", "pg-query-stream@4.17.0", "postgres@3.4.9")
+SOQL_PACKAGE = "@jetstreamapp/soql-parser-js@6.3.1"
 DBT_REQUIREMENTS = Path(__file__).with_name("dbt") / "requirements.txt"
 GO_MODULE = Path(__file__).with_name("go_client")
 DOWNLOAD_TIMEOUT_S = 300.0
@@ -43,14 +44,23 @@ def pgjdbc_jar() -> Path:
 
 def node_modules() -> Path:
     """Return a folder whose `node_modules` has node-pg and postgres.js."""
+    return _from_npm("node", *NODE_PACKAGES)
+
+
+def soql_parser() -> Path:
+    """Return a folder whose `node_modules` has a parser of SOQL."""
+    return _from_npm("soql", SOQL_PACKAGE)
+
+
+def _from_npm(name: str, *packages: str) -> Path:
     for program in ("node", "npm"):
         require_program(program)
 
     def install(folder: Path) -> list[str]:
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
-        return ["npm", "install", *options, *NODE_PACKAGES]
+        return ["npm", "install", *options, *packages]
 
-    return _installed(f"node-{_digest(' '.join(NODE_PACKAGES))}", install)
+    return _installed(f"{name}-{_digest(' '.join(packages))}", install)
 
 
 def dbt_python() -> Path:

@@ -155,6 +155,53 @@ def test_every_request_of_a_manifest_is_in_the_description_of_the_vendor(name: s
     assert problems == set()
 
 
+def test_every_posted_search_of_hubspot_fits_the_schema_of_the_vendor() -> None:
+    known = {file: document for file in FILES["hubspot"] if (document := read(file)) is not None}
+    if not known:
+        warnings.warn(f"no API description of hubspot at {SPECIFICATIONS}: the gate is inactive", stacklevel=1)
+        return
+    schemas = {}
+    for document in known.values():
+        for template, item in document["paths"].items():
+            if template.endswith("/search"):
+                content = item["post"]["requestBody"]["content"]["application/json"]
+                schemas[template] = (document, content["schema"])
+    posted = [request for request in emitted("hubspot") if request.body is not None]
+    assert len(posted) > 30
+    problems = set()
+    for request in posted:
+        document, schema = schemas[request.template]
+        # The description requires what the vendor's own examples leave out, so that only what is sent is compared. It
+        # also calls sorts a list of texts, where the examples have objects.
+        body = {name: each for name, each in msgspec.json.decode(request.body or b"").items() if name != "sorts"}
+        problems |= set(misfits(document, schema, body))
+    assert problems == set()
+
+
+def misfits(document: dict[str, Any], schema: dict[str, Any], value: object) -> Iterator[str]:
+    """Tell what of a value a schema does not know: keys, kinds and members of closed sets."""
+    schema = resolved(document, schema)
+    kinds: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+    if not isinstance(value, kinds[schema["type"]]):
+        yield f"{value!r} is no {schema['type']}"
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name in schema["properties"]:
+                yield from misfits(document, schema["properties"][name], each)
+            else:
+                yield f"there is no key {name}"
+    elif isinstance(value, list):
+        for each in value:
+            yield from misfits(document, schema["items"], each)
+    elif "enum" in schema and value not in schema["enum"]:
+        yield f"{value!r} is not one of {schema['enum']}"
+
+
+def read(file: str) -> dict[str, Any] | None:
+    where = SPECIFICATIONS / file
+    return json.loads(gzip.decompress(where.read_bytes())) if where.is_file() else None
+
+
 Described = dict[tuple[str, str], dict[str, list[str]]]
 
 
@@ -163,10 +210,9 @@ def description(name: str) -> Described | None:
     """Read the requests of a vendor, for each its query parameters and their closed sets of values."""
     found: Described = {}
     for file in FILES[name]:
-        where = SPECIFICATIONS / file
-        if not where.is_file():
+        document = read(file)
+        if document is None:
             return None
-        document = json.loads(gzip.decompress(where.read_bytes()))
         for template, item in document["paths"].items():
             for method in item.keys() & {"get", "post"}:
                 parameters = [*item.get("parameters", []), *item[method].get("parameters", [])]

@@ -72,7 +72,10 @@ class Faults:
         if fault is Fault.TRUNCATED:
             return web.Response(body=response.body[: len(response.body) // 2], content_type="application/json")
         if fault is Fault.REPEATED:
-            first = self._first.setdefault(request.path, response)
+            # Pages may have paths of their own; they have one route.
+            resource = request.match_info.route.resource
+            place = request.path if resource is None else resource.canonical
+            first = self._first.setdefault(place, response)
             headers = {name: text for name, text in first.headers.items() if name in {"Link", "Content-Type"}}
             return web.Response(body=first.body, headers=headers)
         return response

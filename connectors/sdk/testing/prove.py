@@ -156,7 +156,9 @@ def _scans(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
     if not path.keys:
         yield bare
         return
-    combinations = sorted({tuple(row[name] for name in path.keys) for row in every})
+    # A key is a value that is equal to something, which null never is.
+    found = {tuple(row[name] for name in path.keys) for row in every}
+    combinations = sorted(values for values in found if None not in values)
     chosen = spread(combinations) if combinations else []
     for combination in chosen:
         yield replace(bare, keys=dict(zip(path.keys, combination, strict=True)))
@@ -164,7 +166,7 @@ def _scans(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
         # The first combination gives the other keys; the batched one takes the values that occur with them.
         keys = dict(zip(path.keys, chosen[0], strict=True))
         others = {name: value for name, value in keys.items() if name != path.batch}
-        values = spread([row[path.batch] for row in every if _has_keys(row, others)])
+        values = spread([row[path.batch] for row in every if _has_keys(row, others) and row[path.batch] is not None])
         yield replace(bare, keys={**others, path.batch: cast(Value, tuple(values))})
 
 

@@ -53,5 +53,7 @@ def _may_precede(left: Any, right: Any, descending: bool) -> bool:
 
 
 def _like(text: str, pattern: str, flags: int) -> bool:
-    parts = [".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern]
+    # A backslash makes the character behind it stand for itself.
+    pieces = re.findall(r"\\.|.", pattern, re.DOTALL)
+    parts = [".*" if piece == "%" else "." if piece == "_" else re.escape(piece[-1]) for piece in pieces]
     return re.fullmatch("".join(parts), text, flags | re.DOTALL) is not None

@@ -35,7 +35,7 @@ _FIELDS = {
 def create_app(company: Company, *, token: str, clock: Callable[[], float] = time.time) -> web.Application:
     """Return the API over a company, open to one user's API token and to the same as an OAuth token."""
     basic = base64.b64encode(f"{EMAIL}/token:{token}".encode()).decode()
-    rules = PlainRules(
+    rules = _Rules(
         accepted=frozenset({("Authorization", f"Basic {basic}"), ("Authorization", f"Bearer {token}")}),
         limit=RateLimit(limit=700, window_s=60.0),
         error=_error,
@@ -43,7 +43,8 @@ def create_app(company: Company, *, token: str, clock: Callable[[], float] = tim
         clock=clock,
     )
     app = create_simulator(rules, clock)
-    server = _Server(app[SIMULATION], rules, Desk(company))
+    server = _Server(app[SIMULATION], rules, Desk(company), token)
+    app.router.add_post("/oauth/tokens", server.token)
     filters = {"tickets": ("external_id", "sort"), "users": ("role", "external_id"),
                "satisfaction_ratings": ("score", "start_time", "end_time")}  # fmt: skip
     for name in ("users", "organizations", "groups", "group_memberships", "ticket_fields", "ticket_metrics",
@@ -59,11 +60,27 @@ def create_app(company: Company, *, token: str, clock: Callable[[], float] = tim
     return app
 
 
+class _Rules(PlainRules):
+    def check_access(self, request: web.Request) -> None:
+        """Require a credential, but where a token is got."""
+        if request.path != "/oauth/tokens":
+            super().check_access(request)
+
+
 class _Server:
-    def __init__(self, simulation: Simulation, rules: PlainRules, desk: Desk) -> None:
+    def __init__(self, simulation: Simulation, rules: PlainRules, desk: Desk, token: str) -> None:
+        self._token = token
         self._simulation = simulation
         self._rules = rules
         self._desk = desk
+
+    async def token(self, request: web.Request) -> web.Response:
+        """`POST /oauth/tokens`: a token for the client's own credentials."""
+        form = dict(await request.post())
+        known = {"grant_type": "client_credentials", "client_id": "app", "client_secret": "shh", "scope": "read"}
+        if form != known:
+            return json_response({"error": "invalid_client"}, status=401)
+        return json_response({"access_token": self._token, "token_type": "bearer", "scope": "read"})
 
     def listing(self, name: str, filters: tuple[str, ...]) -> Callable[[web.Request], Any]:
         """`GET /api/v2/users` and the like."""

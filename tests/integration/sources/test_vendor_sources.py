@@ -137,3 +137,18 @@ def test_a_vendor_is_read_by_sql_alone(owner: psycopg.Connection, vendor: Vendor
         said = refusal(owner, f"SELECT {vendor.columns} FROM s.{vendor.table}")
         assert said.sqlstate == "28000"
         assert "CREDENTIALS_REJECTED" in (said.message_primary or "")
+
+
+def test_a_call_for_each_row_is_made_only_where_its_column_is_read(owner: psycopg.Connection) -> None:
+    with simulated("zendesk") as url:
+        options = f"base_url '{url}', email 'demo@acme.example'"
+        run(owner, f"CREATE SERVER desk FOREIGN DATA WRAPPER zendesk OPTIONS ({options})")
+        run(owner, f"CREATE USER MAPPING FOR PUBLIC SERVER desk OPTIONS (api_token '{GOOD_TOKEN}')")
+        run(owner, "IMPORT FOREIGN SCHEMA zendesk FROM SERVER desk INTO s")
+        run(owner, "SELECT id, subject FROM s.tickets WHERE id IN (2, 3, 4)")
+        assert not [each for each in requests_at(url) if each["path"].endswith("/metrics")]
+        found = run(owner, "SELECT id, replies FROM s.tickets WHERE id IN (1, 2, 3, 4) ORDER BY id")
+        called = [each["path"] for each in requests_at(url) if each["path"].endswith("/metrics")]
+        assert sorted(called) == [f"/api/v2/tickets/{number}/metrics" for number in (1, 2, 3, 4)]
+    # The first of four tickets has nobody, so no metrics.
+    assert found == [(1, None), (2, 1), (3, 2), (4, 3)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.name_pattern import name_pattern
+from catalog.name_pattern import NameTest, name_pattern
 from catalog.quoting import identifier
 
 NAMES = ["issues", "issue", 'Two "quoted"', "straße", "x.y*", "a" * 63, "é" * 31]
@@ -54,3 +54,13 @@ def test_every_quoted_name_is_hit(names: set[str], frame: str) -> None:
     pattern = name_pattern(names)
     for name in names:
         assert pattern.search(frame.format(identifier(name)).encode()) is not None
+
+
+WORDS = st.text('abAB_1é$ "-.', min_size=1, max_size=4)
+
+
+@given(st.sets(WORDS | st.just("b" * 61), max_size=5), st.lists(WORDS | st.sampled_from(['U&"', 'u&"', "B" * 70])))
+def test_the_fast_test_hits_what_the_pattern_hits(names: set[str], words: list[str]) -> None:
+    for separator in ("", " ", '"', "."):
+        text = separator.join(words).encode()
+        assert NameTest(names).hits(text) == (name_pattern(names).search(text) is not None)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
+import pytest
+
 from connectors.sdk.connector import Connection, FetchContext, Limiter, Option, Source
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import Column, Table
-from omnisql_server.fetch.sources import Sources
+from omnisql_server.fetch.sources import ASKED_AGAIN_AFTER_S, Sources, TableGone
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.run import SessionView
 
@@ -62,11 +64,13 @@ class World:
         self.tracker = Tracker()
         self.options: Mapping[str, str] = {"table": "issues"}
         self.credential = "1:0:first"
+        self.now_s = 100.0
         self.sources = Sources(
             connector_named=lambda name: self.tracker,
             resolve=self._resolve,
             limiter_for=_quiet,
             open_max=open_max,
+            clock_s=lambda: self.now_s,
         )
 
     async def _resolve(self, server: str, view: SessionView) -> Source:
@@ -125,3 +129,20 @@ async def test_tables_are_asked_for_again_when_the_address_changes() -> None:
     await world.sources.prepare([relation("tickets")], VIEW)
     assert world.tracker.discoveries == 2
     assert world.sources.table_of(relation("tickets")).name == "tickets"
+
+
+async def test_tables_are_asked_for_again_when_one_was_not_there_but_not_all_the_time() -> None:
+    world = World()
+    world.options = {"table": "issues"}
+    await world.sources.prepare([relation("issues")], VIEW)
+    world.now_s += ASKED_AGAIN_AFTER_S - 1
+    await world.sources.prepare([relation("tickets")], VIEW)
+    assert world.tracker.discoveries == 1
+    world.now_s += 1
+    for _ in range(3):
+        await world.sources.prepare([relation("tickets")], VIEW)
+    assert world.tracker.discoveries == 2
+    with pytest.raises(TableGone):
+        world.sources.table_of(relation("tickets"))
+    await world.sources.prepare([relation("issues")], VIEW)
+    assert world.tracker.discoveries == 2

@@ -58,6 +58,15 @@ REFUSED = [
     ("pagination: {kind: link, size: per_page}\n", "", 23, 7, "pagination is missing here", "kind: none"),
     ("title: Tiny", "title: Tiny\ntitle: Twice", 4, 1, "key title stands here twice", ""),
     ("title: Tiny", "title: {Tiny", 4, 14, "expected", ""),
+    ("state: text", "state: {type: text, hydrate: more}", 18, 7, "there is no hydrate more", ""),
+    ("    push", "    references: {id: things.key}\n    push", 20, 18, "there is no column things.key", "channels.id"),
+    ("    push", "    formats: {id: '('}\n    push", 20, 15, "this is no regular expression", ""),
+    ("    push", "    hydrate: {more: {request: 'GET /x/{key}'}}\n    push", 20, 15, "there is no column key", "id"),
+    ("GET /things", "POST /things", 24, 7, "what is posted is read with a cursor", ""),
+    ('"GET /things"', '"GET /things", filter: {send: q, dialect: notion}', 24, 37, "which only a POST can send", ""),
+    ('"GET /things"', '"GET /x", window: {start: since, end: u, days_max: 9}', 24, 32, "no pushdown sends u as", ""),
+    ("{kind: header, value", "{kind: oauth2, grant: refresh_token, token_path: /t, client_id: c, client_secret", 9, 5,
+     "refresh_token is for the grant of that name", ""),
 ]  # fmt: skip
 
 

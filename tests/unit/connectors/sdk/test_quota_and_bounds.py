@@ -145,7 +145,7 @@ def test_base_urls_lose_their_trailing_slash() -> None:
 def test_connectors_are_found_by_name() -> None:
     names = [connector.name for connector in all_connectors()]
     assert names == sorted(names)
-    assert {"github", "jira", "linear", "pagerduty"} <= set(names)
+    assert {"github", "jira", "linear", "pagerduty", "salesforce"} <= set(names)
     assert connector_named("jira").name == "jira"
     with pytest.raises(OptionInvalid, match="no connector nope"):
         connector_named("nope")

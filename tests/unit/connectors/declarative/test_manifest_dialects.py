@@ -1,0 +1,152 @@
+"""Query languages, windows, projections and formats of manifests, by what is sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from connectors.declarative.dialects import Condition, can_say, filter_input
+from connectors.declarative.manifest import Window
+from connectors.declarative.requests import first_request, hydrate_request, with_cursor
+from connectors.declarative.windows import windowed
+from connectors.registry import manifest_named
+from connectors.sdk.errors import EmptyResult
+from connectors.sdk.grades import grade_of
+from connectors.sdk.request import Request
+from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.table import Grade
+
+NOW_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+WINDOW = Window(start="since", end="until", days_max=100, replaces=("date_range",))
+
+
+def condition(place: str, comparator: str, value: object) -> Condition:
+    return Condition(place=place, comparator=comparator, value=value)
+
+
+def sent(source: str, table: str, path: str, *predicates: Predicate, columns: tuple[str, ...] = ("id",)) -> Request:
+    loaded = manifest_named(source)
+    scan = Scan(table=table, access_path=path, columns=columns, predicates=predicates)
+    return first_request(loaded.manifest, loaded.tables[table], scan, {})
+
+
+def where(column: str, operator: Operator, value: Value) -> Predicate:
+    return Predicate(column=column, operator=operator, value=value)
+
+
+def test_words_of_a_search_repeat_a_keyword_and_quote_what_is_no_word() -> None:
+    conditions = [
+        condition("status", ":", ["open", "pending"]),
+        condition("subject", ":", "two words"),
+        condition("created", ">=", "2026-01-01T00:00:00Z"),
+        condition("group", ":", 12),
+    ]
+    expected = 'type:ticket status:open status:pending subject:"two words" created>=2026-01-01T00:00:00Z group:12'
+    assert filter_input("zendesk", "type:ticket", conditions) == expected
+    assert filter_input("zendesk", "", []) is None
+
+
+@pytest.mark.parametrize("text", ['a "quote"', "star*", "back\\slash", "-negated", "two\nlines"])
+def test_what_a_search_would_read_otherwise_is_not_sent(text: str) -> None:
+    assert not can_say("zendesk", text)
+    assert not can_say("zendesk", ("open", text))
+    loaded = manifest_named("zendesk").tables["tickets"].table
+    search = next(path for path in loaded.access_paths if path.name == "search")
+    assert grade_of(search, where("subject", Operator.EQ, text)) is Grade.NONE
+    assert grade_of(search, where("subject", Operator.EQ, "plain")) is Grade.SUPERSET
+
+
+def test_filter_groups_carry_texts_only() -> None:
+    found: Any = filter_input(
+        "hubspot",
+        "",
+        [
+            condition("amount", "GTE", 3.5),
+            condition("hs_object_id", "IN", ["1", "2"]),
+            condition("email", "NOT_HAS_PROPERTY", True),
+        ],
+    )
+    assert found == [
+        {
+            "filters": [
+                {"propertyName": "amount", "operator": "GTE", "value": "3.5"},
+                {"propertyName": "hs_object_id", "operator": "IN", "values": ["1", "2"]},
+                {"propertyName": "email", "operator": "NOT_HAS_PROPERTY"},
+            ]
+        }
+    ]
+    assert filter_input("hubspot", "", []) is None
+
+
+def test_a_posted_search_names_the_columns_and_moves_its_cursor_in_the_body() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 600_700, tzinfo=UTC)
+    request = sent(
+        "hubspot", "deals", "search", where("created_at", Operator.GE, moment), columns=("id", "name", "amount")
+    )
+    assert (request.method, request.path, request.parameters) == ("POST", "/crm/v3/objects/0-3/search", ())
+    body = msgspec.json.decode(request.body or b"")
+    assert body["properties"] == ["dealname", "amount"]
+    assert body["limit"] == 200
+    # Rounded down to the millisecond, so that no row is lost.
+    (only,) = body["filterGroups"][0]["filters"]
+    assert only == {"propertyName": "createdate", "operator": "GTE", "value": "1767323045600"}
+    advance = with_cursor(manifest_named("hubspot").tables["deals"].paths["search"], "after")
+    assert msgspec.json.decode(advance(request, "40").body) == {**body, "after": "40"}
+
+
+def test_a_listing_without_named_columns_sends_no_empty_projection() -> None:
+    assert sent("hubspot", "deals", "all").parameters == (("limit", "100"),)
+    assert ("properties", "dealname") in sent("hubspot", "deals", "all", columns=("id", "name")).parameters
+
+
+def test_a_long_range_is_read_in_pieces_that_leave_no_gap() -> None:
+    bounds = (("since", "2025-01-01T00:00:00Z"), ("until", "2025-07-20T12:00:00Z"))
+    request = Request(template="/x", path="/x", parameters=(("date_range", "all"), ("limit", "100"), *bounds))
+    pieces = [dict(each.parameters) for each in windowed(request, WINDOW, NOW_S, descending=False)]
+    assert [(each["since"], each["until"]) for each in pieces] == [
+        ("2025-01-01T00:00:00Z", "2025-04-11T00:00:00Z"),
+        ("2025-04-11T00:00:00Z", "2025-07-20T00:00:00Z"),
+        ("2025-07-20T00:00:00Z", "2025-07-20T12:00:00Z"),
+    ]
+    assert all("date_range" not in each and each["limit"] == "100" for each in pieces)
+    newest_first = windowed(request, WINDOW, NOW_S, descending=True)
+    assert [dict(each.parameters) for each in newest_first] == pieces[::-1]
+
+
+def test_a_range_without_an_end_reaches_beyond_now_and_one_without_a_start_is_not_sent() -> None:
+    request = Request(template="/x", path="/x", parameters=(("date_range", "all"), ("since", "2025-12-01T00:00:00Z")))
+    (piece,) = windowed(request, WINDOW, NOW_S, descending=False)
+    assert dict(piece.parameters) == {"since": "2025-12-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
+    request = Request(template="/x", path="/x", parameters=(("date_range", "all"), ("until", "2025-12-01T00:00:00Z")))
+    (piece,) = windowed(request, WINDOW, NOW_S, descending=False)
+    assert piece.parameters == (("date_range", "all"),)
+
+
+def test_a_range_that_is_empty_needs_no_request() -> None:
+    bounds = (("since", "2025-07-01T00:00:00Z"), ("until", "2025-06-01T00:00:00Z"))
+    assert windowed(Request(template="/x", path="/x", parameters=bounds), WINDOW, NOW_S, descending=False) == []
+
+
+def test_a_key_of_another_format_needs_no_request() -> None:
+    loaded = manifest_named("notion")
+    scan = Scan(table="pages", access_path="by_id", columns=("id",), keys={"id": "no uuid"})
+    with pytest.raises(EmptyResult):
+        first_request(loaded.manifest, loaded.tables["pages"], scan, {})
+
+
+def test_the_call_of_a_row_takes_its_values_encoded() -> None:
+    loaded = manifest_named("slack")
+    request = hydrate_request(loaded.manifest, loaded.tables["users"], "presence", {"id": "U1&x"})
+    assert (request.path, request.parameters) == ("/users.getPresence", (("user", "U1&x"),))
+    with pytest.raises(EmptyResult):
+        hydrate_request(loaded.manifest, loaded.tables["users"], "presence", {})
+
+
+def test_a_fixed_value_is_sent_for_the_literals_it_stands_for_only() -> None:
+    table = manifest_named("slack").tables["channels"].table
+    every = next(path for path in table.access_paths if path.name == "all")
+    assert grade_of(every, where("is_archived", Operator.EQ, False)) is Grade.EXACT
+    assert grade_of(every, where("is_archived", Operator.EQ, True)) is Grade.NONE
