@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import asyncpg
 import structlog
@@ -295,6 +294,7 @@ class Tenancy:
                 kept=kept,
                 statistics=statistics,
                 data_key=data_key,
+                records=partial(self._services.recent_records, record),
             )
             pipeline = Pipeline(
                 tenant=tenant,
@@ -386,7 +386,7 @@ def _bounds(settings: Settings) -> PipelineBounds:
 
 
 def _instance_settings(settings: Settings) -> InstanceSettings:
-    spill: Path = settings.data.directory.absolute() / "spill"
+    spill = settings.data.directory.absolute() / "spill"
     spill.mkdir(parents=True, exist_ok=True)
     return InstanceSettings(
         memory_limit_mb=settings.engine.memory_limit_mb,

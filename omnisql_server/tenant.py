@@ -7,9 +7,10 @@ import hashlib
 import hmac
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
+from catalog.audit import StoredRecord
 from catalog.snapshot import ApiTable, Snapshot
 from connectors.registry import connector_names
 from connectors.sdk.connector import Connector
@@ -20,7 +21,7 @@ from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
 from omnisql_server.introspection.connector import INTROSPECTION
-from omnisql_server.introspection.tables import CACHE
+from omnisql_server.introspection.tables import AUDIT, CACHE
 from omnisql_server.kept_rows import TenantKept
 from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.backend import Ask, Rows
@@ -65,6 +66,7 @@ class Tenant:
         kept: TenantKept,
         statistics: StatisticsKeeper,
         data_key: Callable[[], Awaitable[bytes]],
+        records: Callable[[str], Awaitable[Sequence[StoredRecord]]],
     ) -> None:
         self.name = name
         self.database = database
@@ -72,6 +74,7 @@ class Tenant:
         self.sources = sources
         self.kept = kept
         self.statistics = statistics
+        self._records = records
         self.misses = PushdownMisses()
         self._load = load
         self._data_key = data_key
@@ -189,6 +192,8 @@ class Tenant:
         state = await self._introspection(view)
         if relation.api_table == CACHE.name:
             state = replace(state, kept=await self.kept.list(state.relations, view))
+        if relation.api_table == AUDIT.name:
+            state = replace(state, records=await self._records(view.principal.name))
         return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
 
     async def cache_notes(self, plan: QueryPlan, view: SessionView) -> dict[str, str]:
