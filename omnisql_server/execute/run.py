@@ -120,16 +120,10 @@ async def execute(
         LimitExceeded: too many rows for the splice.
     """
     if engine.name == DUCKDB:
-        tree = lowered(query)
-        if tree is None:
-            raise InternalError(message="DuckDB was chosen for a statement without a tree")
         encode = partial(_encode, query, _formats(query, parameters), parameters.copy_format)
         batches: AsyncIterator[pa.RecordBatch] | None = None
         try:
-            check_forms(query, relations)
-            text = derive(query, str, lambda: duckdb_text(tree), f"duckdb {query.settings.time_zone}")
-            native = derive(query, bool, lambda: compares_floats(tree), "native")
-            batches = pool.query(text, relations, query.settings.time_zone, native=native)
+            batches = batches_of(query, relations, pool)
             first = await anext(batches)
             rows = encode(first.slice(0, FIRST_ROWS))
         except DUCKDB_FAILURES as error:
@@ -158,6 +152,23 @@ async def execute(
                 yield chunk
     except BackendError as error:
         raise _positioned(error, spliced) from error
+
+
+def batches_of(
+    query: BoundQuery, relations: Mapping[str, pa.Table], pool: InstancePool
+) -> AsyncIterator[pa.RecordBatch]:
+    """Have DuckDB execute a query that it may execute; at least one batch, maybe empty.
+
+    Raises:
+        One of `DUCKDB_FAILURES`: it cannot; PostgreSQL then has the last word.
+    """
+    tree = lowered(query)
+    if tree is None:
+        raise InternalError(message="DuckDB was chosen for a statement without a tree")
+    check_forms(query, relations)
+    text = derive(query, str, lambda: duckdb_text(tree), f"duckdb {query.settings.time_zone}")
+    native = derive(query, bool, lambda: compares_floats(tree), "native")
+    return pool.query(text, relations, query.settings.time_zone, native=native)
 
 
 DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupported, ArithmeticError, ValueError)
