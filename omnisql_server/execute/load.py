@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from catalog.quoting import identifier, qualified
 from omnisql_server.errors import BackendError, InternalError
-from omnisql_server.execute.duckdb_text import compares_floats, duckdb_text
+from omnisql_server.execute.duckdb_query import duckdb_query
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.run import DUCKDB_FAILURES, POSTGRES, Parameters, as_fields, reason_against, with_lookahead
 from omnisql_server.model.backend import Ask, Backend, Prepare, Prepared, Rows
-from omnisql_server.model.query import BoundQuery, derive
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.statement import Load
 from wire.backend import Field
 from wire.copy import COPY_SIGNATURE, COPY_TRAILER
@@ -153,12 +153,9 @@ def _copy(schema: str, name: str, columns: Sequence[str]) -> str:
 async def _batches(
     query: BoundQuery, relations: Mapping[str, pa.Table], pool: InstancePool
 ) -> AsyncGenerator[pa.RecordBatch, None]:
-    tree = query.tree
-    if tree is None:
-        return
-    text = derive(query, str, lambda: duckdb_text(tree), "duckdb")
-    native = derive(query, bool, lambda: compares_floats(tree), "native")
-    async with aclosing(pool.query(text, relations, query.settings.time_zone, native=native)) as found:  # type: ignore[type-var]
+    asked = duckdb_query(query, relations)
+    rows = pool.query(asked.text, relations, query.settings.time_zone, native=asked.native)
+    async with aclosing(rows) as found:  # type: ignore[type-var]
         async for batch in found:
             yield batch
 

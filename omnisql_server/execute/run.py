@@ -22,10 +22,8 @@ from sqlglot.errors import SqlglotError
 from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.allowed import refusal
-from omnisql_server.execute.duckdb_text import compares_floats, duckdb_text
-from omnisql_server.execute.forms import check_forms
+from omnisql_server.execute.duckdb_query import duckdb_query
 from omnisql_server.execute.instances import InstancePool
-from omnisql_server.execute.lower import lowered
 from omnisql_server.execute.splice import SplicedQuery, splice
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.query import BoundQuery, derive
@@ -120,16 +118,11 @@ async def execute(
         LimitExceeded: too many rows for the splice.
     """
     if engine.name == DUCKDB:
-        tree = lowered(query)
-        if tree is None:
-            raise InternalError(message="DuckDB was chosen for a statement without a tree")
         encode = partial(_encode, query, _formats(query, parameters), parameters.copy_format)
         batches: AsyncIterator[pa.RecordBatch] | None = None
         try:
-            check_forms(query, relations)
-            text = derive(query, str, lambda: duckdb_text(tree), f"duckdb {query.settings.time_zone}")
-            native = derive(query, bool, lambda: compares_floats(tree), "native")
-            batches = pool.query(text, relations, query.settings.time_zone, native=native)
+            asked = duckdb_query(query, relations)
+            batches = pool.query(asked.text, relations, query.settings.time_zone, native=asked.native)
             first = await anext(batches)
             rows = encode(first.slice(0, FIRST_ROWS))
         except DUCKDB_FAILURES as error:
