@@ -18,7 +18,7 @@ PORT ?= 5433
 DATA ?= data/demo
 ISSUES ?= 5000
 # Modules of benchmarks/, one for each subject.
-BENCHMARKS ?= rows_to_client api_latency small_statement relay copy_and_pages tenants idle_sessions api_calls freshness \
+BENCHMARKS ?= rows_to_client api_latency small_statement relay copy_and_pages tenants idle_sessions api_calls oracle freshness \
   recorded_day decode_pages audit
 
 .PHONY: help setup setup-dev demo test check bench fuzz fences lock
@@ -50,7 +50,7 @@ bench: setup-dev ## run the benchmarks, beside their peers (ARGS=--quick for a s
 	for subject in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$subject $(ARGS) </dev/null; done
 
 fuzz: setup-dev ## run the random tests with many more examples than make test
-	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz $(ARGS) </dev/null
+	$(BIN)/pytest tests/fuzz tests/differential/test_random_queries.py --hypothesis-profile=fuzz $(ARGS) </dev/null
 
 fences: setup-dev ## take every fence out in a copy and want its tests to fail (ARGS="--jobs 2 network/" for some)
 	$(BIN)/python tests/fences/run.py $(ARGS) </dev/null

@@ -307,7 +307,9 @@ QUESTIONS = (
         "active accounts and their open tickets in a project",
         "SELECT u.display_name, count(*) FROM jira.users u JOIN jira.issues i ON i.assignee_account_id = u.account_id"
         " WHERE u.active AND i.project_key = 'DATA' AND i.status_category <> 'Done' GROUP BY u.display_name",
-        "the accounts, of which only an empty page is the end, and the open tickets",
+        "the accounts, of which the server gives fewer than it is asked for and only an empty page is the end: two"
+        " pages and an empty one; and the open tickets",
+        one(),
         one(),
         one(),
         search("jira.issues WHERE project_key = 'DATA' AND status_category <> 'Done'"),

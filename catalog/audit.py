@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import asyncpg
+
 from catalog.connection import Connection
+from catalog.errors import DatabaseInUse
 
 WRITER_ROLE = "omnisql_audit"
 SERVER_CHAIN = UUID(int=0)
@@ -21,6 +24,7 @@ HEAD, DROP = "head", "drop"
 NO_CHAIN = bytes(32)
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 PAGE_RECORDS = 2_000
+LOCK_WAIT_MS = 2_000
 
 APPEND_SQL = "SELECT audit.append($1, $2)"
 HEADS_SQL = "SELECT tenant, number, chain FROM audit.heads ORDER BY tenant"
@@ -44,6 +48,10 @@ WHERE tenant = $1 ORDER BY number, purpose
 """
 PAGE_SQL = """
 SELECT tenant, number, at, chain, record FROM audit.records WHERE tenant = $1 AND number > $2 ORDER BY number LIMIT $3
+"""
+RECENT_SQL = """
+SELECT tenant, number, at, chain, record FROM audit.records
+WHERE tenant = $1 AND ($2::text IS NULL OR record::jsonb ->> 'principal' = $2) ORDER BY number DESC LIMIT $3
 """
 LAST_BEFORE_SQL = """
 SELECT DISTINCT ON (tenant) tenant, number, chain FROM audit.records WHERE at < $1 ORDER BY tenant, number DESC
@@ -150,16 +158,34 @@ async def records_of(connection: Connection, tenant: UUID, after: int = 0) -> As
         after = rows[-1]["number"]
 
 
+async def recent_records(
+    connection: Connection, tenant: UUID, principal: str | None, count_max: int
+) -> tuple[StoredRecord, ...]:
+    """List a chain's last records, all or those of one principal, the last first."""
+    rows = await connection.fetch(RECENT_SQL, tenant, principal, count_max)
+    return tuple(StoredRecord(**dict(row)) for row in rows)
+
+
 async def last_before(connection: Connection, moment: datetime) -> tuple[Head, ...]:
     """List where the chains stood at a moment, those that had records by then."""
     return tuple(Head(**dict(row)) for row in await connection.fetch(LAST_BEFORE_SQL, moment))
 
 
 async def drop_months(connection: Connection, before: datetime) -> tuple[str, ...]:
-    """Drop the months that lie wholly before a month's first moment (UTC), and return their names, such as 2026_01."""
+    """Drop the months that lie wholly before a month's first moment (UTC), and return their names, such as 2026_01.
+
+    Raises: DatabaseInUse (55006) when records are being read; what was dropped by then is dropped.
+    """
     last = f"records_{before:%Y_%m}"
     names = [row["relname"] for row in await connection.fetch(MONTHS_SQL)]
     dropped = [name for name in names if name < last]
-    for name in dropped:
-        await connection.execute(f'DROP TABLE audit."{name}"')
+    # While it waits for those who read, nobody could write.
+    await connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
+    try:
+        for name in dropped:
+            await connection.execute(f'DROP TABLE audit."{name}"')
+    except asyncpg.LockNotAvailableError as error:
+        raise DatabaseInUse("the audit is being read", hint="Try again when no export or verification runs.") from error
+    finally:
+        await connection.execute("RESET lock_timeout")
     return tuple(name.removeprefix("records_") for name in dropped)

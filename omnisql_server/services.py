@@ -14,10 +14,11 @@ from uuid import UUID
 
 import structlog
 
+from catalog.audit import StoredRecord, recent_records
 from catalog.clusters import Cluster, ClusterPool, EmbeddedCluster, EmbeddedSettings, ExternalCluster
 from catalog.clusters.template import remove_data_directory
 from catalog.connection import Connection
-from catalog.control import prepare_control_database
+from catalog.control import Tenant, prepare_control_database
 from catalog.control_access import ControlDatabase
 from catalog.credentials import CredentialStore
 from catalog.destruction import LEDGER_FILE, Ledger
@@ -36,6 +37,9 @@ from omnisql_server.observability.logs import configure_logs
 from omnisql_server.observability.metrics import configure_metrics
 from omnisql_server.observability.traces import configure_traces
 from omnisql_server.settings import Settings
+
+RECORDS_SHOWN_MAX = 10_000
+"""Records of the audit that `omnisql.audit` shows."""
 
 _log = structlog.get_logger(__name__)
 
@@ -76,6 +80,12 @@ class Services:
             return held
         async with self.control_connection() as connection:
             return await self.keys.data_key(connection, tenant)
+
+    async def recent_records(self, tenant: Tenant, principal: str) -> tuple[StoredRecord, ...]:
+        """List what is on record of a tenant, the last first: all of it for its owner, else what one did himself."""
+        whose = None if principal == tenant.owner else principal
+        async with self.control_connection() as connection:
+            return await recent_records(connection, tenant.id, whose, RECORDS_SHOWN_MAX)
 
     async def remove_cluster(self, name: str) -> None:
         """Remove the data directory of an embedded cluster that does not run."""

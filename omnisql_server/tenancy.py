@@ -294,6 +294,7 @@ class Tenancy:
                 sources=sources,
                 kept=kept,
                 statistics=statistics,
+                records=partial(self._services.recent_records, record),
             )
             pipeline = Pipeline(
                 tenant=tenant,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
+from catalog.audit import StoredRecord
 from catalog.snapshot import ApiTable, Snapshot
 from connectors.registry import connector_names
 from connectors.sdk.connector import Connector
@@ -18,7 +19,7 @@ from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
 from omnisql_server.introspection.connector import INTROSPECTION
-from omnisql_server.introspection.tables import CACHE
+from omnisql_server.introspection.tables import AUDIT, CACHE
 from omnisql_server.kept_rows import TenantKept
 from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.backend import Ask, Rows
@@ -58,6 +59,7 @@ class Tenant:
         sources: Sources,
         kept: TenantKept,
         statistics: StatisticsKeeper,
+        records: Callable[[str], Awaitable[Sequence[StoredRecord]]],
     ) -> None:
         self.name = name
         self.database = database
@@ -65,6 +67,7 @@ class Tenant:
         self.sources = sources
         self.kept = kept
         self.statistics = statistics
+        self._records = records
         self.misses = PushdownMisses()
         self._load = load
         self._loading = asyncio.Lock()
@@ -174,6 +177,8 @@ class Tenant:
         state = await self._introspection(view)
         if relation.api_table == CACHE.name:
             state = replace(state, kept=await self.kept.list(state.relations, view))
+        if relation.api_table == AUDIT.name:
+            state = replace(state, records=await self._records(view.principal.name))
         return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
 
     async def cache_notes(self, plan: QueryPlan, view: SessionView) -> dict[str, str]:

@@ -61,8 +61,10 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(8030604370911717481);
     IF to_regclass('audit.' || name) IS NULL THEN
+        -- Attached, because making it in its place would wait for everybody who reads records.
+        EXECUTE format('CREATE TABLE audit.%I (LIKE audit.records INCLUDING ALL)', name);
         EXECUTE format(
-            'CREATE TABLE audit.%I PARTITION OF audit.records FOR VALUES FROM (%L) TO (%L)',
+            'ALTER TABLE audit.records ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%L)',
             name, first, (first AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
         );
         EXECUTE format(

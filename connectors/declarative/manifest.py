@@ -88,7 +88,7 @@ Operators = dict[OperatorName, Push]
 class ColumnDeclared(Declared, frozen=True, kw_only=True):
     """A column; one of path, first_of, joined, epoch_s, epoch_ms, present says where its value is."""
 
-    type: Annotated[str, Meta(description="A PostgreSQL type, like text, int8, timestamptz, text[]; ! forbids null.")]
+    type: Annotated[str, Meta(description="A PostgreSQL type, like text, int8, timestamptz, text[]; ! for never null.")]
     path: Annotated[str | None, Meta(description="Like a.b or a[*].b; the column's name without it.")] = None
     first_of: Annotated[tuple[str, ...], Meta(description="The first of these paths with a value.")] = ()
     epoch_s: Annotated[str | None, Meta(description="Path of a time in seconds since 1970.")] = None
@@ -160,10 +160,10 @@ class Filter(Declared, frozen=True, kw_only=True):
 
 
 class Projection(Declared, frozen=True, kw_only=True):
-    """The input that names what to send: the columns below one path."""
+    """The input that names what to send: the paths of the columns that are read, [*] left out."""
 
     send: str
-    within: Annotated[str, Meta(description="The path that the values are below, like properties.")]
+    within: Annotated[str, Meta(description="Only those below this path, like properties; all without it.")] = ""
     join: Annotated[str | None, Meta(description="The names are one text with this between; else a list.")] = None
 
 
@@ -220,7 +220,7 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     primary_key: Annotated[tuple[str, ...], Meta(min_length=1)]
     columns: Annotated[
         dict[Named, str | ColumnDeclared],
-        Meta(description='Each "type path", the path being the name without it, or an object; ! forbids null.'),
+        Meta(description='Each "type path", the path being the name without it, or an object; ! for never null.'),
     ]
     access_paths: Annotated[dict[Named, PathDeclared], Meta(description="The preferred one first.", min_length=1)]
     rows_expected: Annotated[int, Meta(description="The planner's prior for one combination of keys.", ge=1)] = 1000

@@ -26,11 +26,12 @@ HYDRATED_MAX = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableProof:
-    """What was proved of one table, over how many rows."""
+    """What was proved of one table, over how many rows, and what its rows could not prove."""
 
     table: str
     row_count: int
     proof: Proof
+    gaps: tuple[str, ...] = ()
 
 
 async def prove_manifest(loaded: Loaded, connection: DeclarativeConnection, context: FetchContext) -> list[TableProof]:
@@ -47,6 +48,9 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
         return TableProof(table=name, row_count=0, proof=proof)
     rows = await rows_of(connection, baseline, context)
     proof = await prove_table(connection, table.table, baseline, context)
+    for column in table.table.columns:
+        if not column.nullable and column.name in baseline.columns:
+            proof.expect(all(row[column.name] is not None for row in rows), f"{name}: {column.name} is never null")
     if table.hydrate:
         every = tuple(column.name for column in table.table.columns)
         found = await rows_of(connection, replace(baseline, columns=every, limit=HYDRATED_MAX), context)
@@ -55,7 +59,21 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
         called = [name for name in every if name not in baseline.columns]
         told = all(any(row[column] is not None for row in found) for column in called)
         proof.expect(told, f"{name}: calls for each row fill {', '.join(called)}")
-    return TableProof(table=name, row_count=len(rows), proof=proof)
+    return TableProof(table=name, row_count=len(rows), proof=proof, gaps=_gaps(table, baseline, rows, proof))
+
+
+def _gaps(table: ReadableTable, baseline: Scan, rows: list[dict[str, Any]], proof: Proof) -> tuple[str, ...]:
+    """Tell what stays a claim: columns that no row fills, as with a wrong path, and pushdowns that nothing tried."""
+    name = table.table.name
+    empty = [column for column in baseline.columns if all(row[column] in (None, []) for row in rows)]
+    untried = [
+        f"{name}.{path.name}: no row has a value to try {column} {operator} with"
+        for path in table.table.access_paths
+        for column, operators in path.operators.items()
+        for operator in operators
+        if (path.name, column, operator) not in proof.proven and not path.single
+    ]
+    return (*(f"{name}: no row has a value in {column}" for column in empty), *untried)
 
 
 async def rows_of(connection: DeclarativeConnection, scan: Scan, context: FetchContext) -> list[dict[str, Any]]:

@@ -153,9 +153,11 @@ def _rest_request(
 
 
 def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> dict[str, object]:
-    start = f"{projection.within}."
-    paths = [table.columns[name].column.path for name in dict.fromkeys((*table.table.primary_key, *scan.columns))]
-    names = [each.removeprefix(start) for each in paths if each.startswith(start)]
+    start = f"{projection.within}." if projection.within else ""
+    echo = table.paths[scan.access_path].echo
+    read = [name for name in dict.fromkeys((*table.table.primary_key, *scan.columns)) if name not in echo]
+    paths = [table.columns[name].column.path.replace("[*]", "") for name in read]
+    names = list(dict.fromkeys(each.removeprefix(start) for each in paths if each.startswith(start)))
     if projection.join is None:
         return {projection.send: names}
     return {projection.send: projection.join.join(names)} if names else {}

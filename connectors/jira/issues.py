@@ -74,10 +74,10 @@ def issue_model(custom: Iterable[Mapping[str, object]] = ()) -> IssueModel:
                 order={"created": _BOTH, "updated": _BOTH},
                 order_keys_max=2,
                 page_rows_max=PAGE_ROWS_MAX,
-                bare_columns=BARE_COLUMNS,
-                bare_page_rows_max=BARE_PAGE_ROWS_MAX,
                 # The index of searches lags: https://developer.atlassian.com/cloud/jira/platform/search-and-reconcile/
                 delta=Delta(column="updated", overlap_s=300, keeps=("project_key", "project_id")),
+                bare_columns=BARE_COLUMNS,
+                bare_page_rows_max=BARE_PAGE_ROWS_MAX,
             ),
         ),
     )

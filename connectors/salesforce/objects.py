@@ -21,6 +21,9 @@ PAGE_ROWS_MAX = 2000
 KEYS_MAX = 500
 """Identifiers in one query: 10,500 characters of the 100,000 that one may have."""
 
+NAMES_MAX = 100
+"""Texts in one query: as long as fields may be, 255 characters that may need two each, they are half of it."""
+
 BY_ID = "by_id"
 QUERY = "query"
 COUNT = "count"
@@ -145,7 +148,7 @@ def _table(
         for column, field in sent.items()
         if column != "id"
     }
-    references = [column for column, each in columns.items() if each["type"] == "reference" and column in sent]
+    keys = [column for column, each in columns.items() if column in sent and _is_key(each)]
     asked = "GET /services/data/{version}/query"
     return Table(
         name=table,
@@ -192,26 +195,26 @@ def _table(
                 columns=frozenset(),
                 counts=True,
             ),
-            *(_by_reference(asked, name, column, columns[column], operators) for column in references),
+            *(_by_key(asked, name, column, sent[column], operators) for column in keys),
         ),
     )
 
 
-def _by_reference(
+def _by_key(
     asked: str,
     name: str,
     column: str,
-    field: Mapping[str, object],
+    field: SoqlField,
     operators: Mapping[str, Mapping[Operator, Pushdown]],
 ) -> AccessPath:
-    """Return the path by the records that a field refers to, many at a time: what joins use."""
+    """Return the path by the values of a field, many at a time: what joins use."""
     return AccessPath(
         name=f"by_{column}",
-        request=f"{asked}, {name} WHERE {field['name']} IN (..)",
+        request=f"{asked}, {name} WHERE {field.name} IN (..)",
         keys=(column,),
         operators={other: taken for other, taken in operators.items() if other != column},
         batch=column,
-        batch_keys_max=KEYS_MAX,
+        batch_keys_max=KEYS_MAX if field.kind is Kind.ID else NAMES_MAX,
         page_rows_max=PAGE_ROWS_MAX,
     )
 
@@ -222,6 +225,16 @@ def _is_readable(field: object) -> bool:
     # The name goes into queries as it is.
     is_plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", field["name"], re.ASCII) is not None
     return is_plain and field.get("type") in _TYPES and field.get("type") not in _UNREADABLE
+
+
+def _is_key(field: Mapping[str, object]) -> bool:
+    """Tell whether a field is what other tables know records by: a reference, an address, an identifier of elsewhere.
+
+    Salesforce has an index of these.
+    """
+    if field["type"] in {"reference", "email"}:
+        return True
+    return field["type"] == "string" and (field.get("idLookup") is True or field.get("externalId") is True)
 
 
 def _is_nullable(field: Mapping[str, object]) -> bool:

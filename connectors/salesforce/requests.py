@@ -42,8 +42,8 @@ def rows(model: ObjectModel, scan: Scan, version: str) -> Request:
         Fatal: SQLSTATE HV000 or 54001, see `soql.query`.
     """
     names = dict.fromkeys(("Id", *(model.requested[column] for column in scan.columns)))
-    predicates = (*_keys(scan), *scan.predicates)
     fields = {**model.fields, "id": _ID}
+    predicates = (*_keys(scan, fields), *scan.predicates)
     order = [(model.requested[key.column], key.direction) for key in scan.order]
     return query(soql.query(model.name, tuple(names), fields, predicates, order, scan.limit), version)
 
@@ -110,13 +110,14 @@ def user_name(identifier: str, version: str) -> Request:
     return query(soql.query("User", ("Name", "Username"), fields, wanted), version)
 
 
-def _keys(scan: Scan) -> tuple[Predicate, ...]:
+def _keys(scan: Scan, fields: Mapping[str, SoqlField]) -> tuple[Predicate, ...]:
     found = []
     for column, value in scan.keys.items():
         asked = value if isinstance(value, tuple) else (value,)
-        known = tuple(each for each in dict.fromkeys(asked) if soql.is_id(each))
+        can_be = soql.is_id if fields[column].kind is Kind.ID else soql.is_name
+        known = tuple(each for each in dict.fromkeys(asked) if can_be(each))
         if not known:
-            raise EmptyResult(message="no record has an identifier of this form")
+            raise EmptyResult(message=f"no record can have such a value of {fields[column].name}")
         found.append(Predicate(column=column, operator=Operator.IN, value=known))
     return tuple(found)
 

@@ -23,6 +23,9 @@ QUERY_CHARACTERS_MAX = 100_000
 
 LIST_CHARACTERS_MAX = 20_000
 TEXT_CHARACTERS_MAX = 1000
+NAME_CHARACTERS_MAX = 255
+"""The longest text of a field that is not a text area."""
+
 _YEARS = range(1971, 3999)
 """Dates that are sent: Salesforce knows those of the years 1700 to 4000, the SDK rounds times from 1970 on."""
 
@@ -167,6 +170,11 @@ def pattern(value: Value) -> str | None:
 def is_text(value: Value) -> bool:
     """Tell whether a value is a text that SOQL can compare with; an empty one would find nulls."""
     return isinstance(value, str) and 0 < len(value) <= TEXT_CHARACTERS_MAX
+
+
+def is_name(value: Value) -> bool:
+    """Tell whether a value is a text that a field by which records are known can hold."""
+    return is_text(value) and len(str(value)) <= NAME_CHARACTERS_MAX
 
 
 def is_id(value: Value) -> bool:

@@ -9,6 +9,7 @@ from connectors.salesforce.objects import STANDARD, ObjectModel, object_model, t
 
 _UNSORTED = frozenset({"textarea", "multipicklist", "address", "location", "base64"})
 _UNFILTERED = frozenset({"address", "location", "base64", "textarea"})
+_KNOWN_BY = frozenset({"CaseNumber", "Username"})
 
 _BORN = (
     "CreatedDate datetime!", "CreatedById reference!", "LastModifiedDate datetime!", "LastModifiedById reference!",
@@ -77,6 +78,7 @@ def _described(name: str) -> dict[str, object]:
                 "nillable": not kind.endswith("!"),
                 "filterable": plain not in _UNFILTERED,
                 "sortable": plain not in _UNSORTED,
+                "idLookup": field in _KNOWN_BY,
             }
         )
     return {"name": name, "label": name, "fields": fields}

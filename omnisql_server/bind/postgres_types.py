@@ -11,6 +11,8 @@ from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.optimizer.annotate_types import TypeAnnotator
 
+from omnisql_server.bind.row_sources import NUMBERS
+
 _Type = exp.DType
 _INTEGERS = (_Type.SMALLINT, _Type.INT, _Type.BIGINT)
 _NUMERICS = (_Type.INT128, _Type.DECIMAL)
@@ -64,7 +66,8 @@ def _arithmetic(annotator: TypeAnnotator, node: exp.Binary) -> exp.Binary:
     if all(kind in _INTEGERS for kind in kinds):
         annotator._set_type(node, max(kinds, key=_INTEGERS.index))
     elif all(kind in (*_INTEGERS, *_NUMERICS, _Type.DOUBLE) for kind in kinds):
-        annotator._set_type(node, _Type.DOUBLE if _Type.DOUBLE in kinds else _Type.DECIMAL)
+        whole = _Type.DECIMAL not in kinds and isinstance(node, exp.Add | exp.Sub | exp.Mul)
+        annotator._set_type(node, _Type.DOUBLE if _Type.DOUBLE in kinds else _Type.INT128 if whole else _Type.DECIMAL)
     else:
         annotator._set_type(node, _moved(node, left, right))
     return node
@@ -104,8 +107,9 @@ def _truncated(annotator: TypeAnnotator, node: exp.TimestampTrunc) -> exp.Timest
 def _rounded(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
     """Round, trunc, ceil and floor of an integer are float8's, with a number of places numeric's."""
     kind = _kind(node.this)
-    if kind in _NUMERICS or (kind in _INTEGERS and node.args.get("decimals") is not None):
-        annotator._set_type(node, _Type.DECIMAL)
+    placed = node.args.get("decimals") is not None
+    if kind in _NUMERICS or (kind in _INTEGERS and placed):
+        annotator._set_type(node, _Type.DECIMAL if placed else _Type.INT128)
     else:
         annotator._set_type(node, _Type.DOUBLE if kind in (*_INTEGERS, _Type.DOUBLE) else _Type.UNKNOWN)
     return node
@@ -113,6 +117,26 @@ def _rounded(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
 
 def _same(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
     annotator._set_type(node, _kind(node.this) or _Type.UNKNOWN)
+    return node
+
+
+def _element(annotator: TypeAnnotator, node: exp.Explode) -> exp.Explode:
+    inner = node.this.type.expressions if node.this.type is not None else ()
+    known = inner[0].this if inner and isinstance(inner[0], exp.DataType) else _Type.UNKNOWN
+    annotator._set_type(node, known)
+    return node
+
+
+def _series(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
+    kinds = {_kind(node.args.get(key)) for key in ("start", "end", "step") if node.args.get(key) is not None}
+    small = kinds <= {_Type.SMALLINT, _Type.INT}
+    whole = kinds <= set(_INTEGERS)
+    annotator._set_type(node, _Type.INT if small else _Type.BIGINT if whole else _Type.UNKNOWN)
+    return node
+
+
+def _named_function(annotator: TypeAnnotator, node: exp.Anonymous) -> exp.Anonymous:
+    annotator._set_type(node, _Type.BIGINT if node.name == NUMBERS else _Type.UNKNOWN)
     return node
 
 
@@ -127,6 +151,9 @@ POSTGRES_TYPES: dict[Any, Any] = {
     exp.TimestampTrunc: {"annotator": _truncated},
     **{kind: {"annotator": _rounded} for kind in (exp.Round, exp.Trunc, exp.Ceil, exp.Floor)},
     exp.Collate: {"annotator": _same},
+    exp.Explode: {"annotator": _element},
+    exp.ExplodingGenerateSeries: {"annotator": _series},
+    exp.Anonymous: {"annotator": _named_function},
     exp.Grouping: {"returns": _Type.INT},
 }
 """What PostgreSQL gives, as `annotate_types` takes it."""

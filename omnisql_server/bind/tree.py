@@ -17,6 +17,7 @@ from sqlglot.schema import MappingSchema
 from catalog.types import BY_OID
 from omnisql_server.bind.postgres_types import POSTGRES_TYPES
 from omnisql_server.bind.resolve import Closure, Name
+from omnisql_server.bind.row_sources import expand_row_sources
 from omnisql_server.model.query import Occurrence, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 
@@ -130,6 +131,7 @@ def _expand(parsed: ParsedQuery, expansion: _Expansion, place: tuple[int, ...]) 
         raise NotQualified(parsed.reason)
     tree = parsed.tree.copy()
     _check_shapes(tree)
+    expand_row_sources(tree)
     _strip_schemas(tree, parsed)
     try:
         scopes = traverse_scope(tree)

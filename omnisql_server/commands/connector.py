@@ -104,6 +104,8 @@ def prove(
     if not live:
         taken = "not tried: no listing has pages" if trial.faults is None else f"{len(trial.faults)} taken wrongly"
         _say(f"faults: {taken}")
+    for gap in [gap for each in trial.tables for gap in each.gaps][:FAILURES_SHOWN_MAX]:
+        _say(f"not proved: {gap}")
     for claim in trial.failures[:FAILURES_SHOWN_MAX]:
         _say(f"not so: {claim}")
     return ExitCode.FAILED if trial.failures else ExitCode.OK

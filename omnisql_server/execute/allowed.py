@@ -6,7 +6,6 @@ engines run it over the same rows.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from sqlglot import exp
@@ -15,6 +14,7 @@ from catalog.types import BY_OID
 from omnisql_server.execute.allowed_conditions import CONDITIONS
 from omnisql_server.execute.lower import lowered
 from omnisql_server.execute.lowered import is_proved
+from omnisql_server.execute.zones import is_alike
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import RelationKind
 
@@ -38,8 +38,6 @@ TYPES = frozenset(
 
 SHOWN = frozenset({"uuid", "time", "interval", "float4", "json", "_int4", "_int8"})
 """Column types that it holds and shows, and does no more with."""
-
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 
 NODES: tuple[type[exp.Expr], ...] = (
     exp.Select,
@@ -132,6 +130,7 @@ NODES: tuple[type[exp.Expr], ...] = (
     exp.GroupingSets,
     exp.Grouping,
     exp.Tuple,
+    exp.Values,
     exp.Lateral,
     exp.Fetch,
     exp.LimitOptions,
@@ -178,8 +177,8 @@ def refusal(query: BoundQuery) -> str | None:
         return "the session shows values in another style than this server's own"
     if not query.settings.plain_input:
         return "the session reads backslashes or = NULL in another way than the standard"
-    if _ZONE.fullmatch(query.settings.time_zone) is None:
-        return "the session's time zone has no name"
+    if not is_alike(query.settings.time_zone):
+        return "the session's time zone has no name, or other rules in DuckDB"
     outputs = {BY_OID[field.type_oid].name if field.type_oid in BY_OID else "" for field in query.fields}
     if not outputs <= TYPES | SHOWN:
         return "the result has a type that DuckDB shows differently"
@@ -234,9 +233,15 @@ def _using_refusal(query: BoundQuery) -> str | None:
     for parsed in (query.parsed, *query.views.values()):
         joins = parsed.tree.find_all(exp.Join) if parsed.tree is not None else ()
         merges = any(join.args.get("using") or join.method == "NATURAL" for join in joins)
-        if merges and parsed.tree is not None and "*" in parsed.named_columns:
+        if merges and parsed.tree is not None and "*" in parsed.named_columns and not _named_alike(query):
             return "a star over columns merged by USING"
     return None
+
+
+def _named_alike(query: BoundQuery) -> bool:
+    """Say whether the outputs of the tree have the names that PostgreSQL gives, each only once."""
+    names = [output.alias_or_name for output in query.tree.selects] if isinstance(query.tree, exp.Select) else []
+    return names == [field.name for field in query.fields] and len(set(names)) == len(names)
 
 
 def _differ_in_case(names: Iterable[str]) -> bool:

@@ -131,8 +131,15 @@ def _distinct(node: exp.Expr) -> str | None:
     return None if ordered and known else "DISTINCT ON without an order"
 
 
-_UNGROUPED = (_Type.DECIMAL, _Type.FLOAT, _Type.INTERVAL, _Type.TIME, _Type.JSON, _Type.UUID, _Type.VARBINARY)
+_UNGROUPED = (_Type.DECIMAL, _Type.FLOAT, _Type.INTERVAL, _Type.JSON)
 """Types of whose values equal ones may look different, or that are only shown."""
+
+
+def _single_keys(node: exp.Expr) -> list[exp.Expr]:
+    """Return what is grouped by, out of sets and rows of keys."""
+    if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Tuple):
+        return [key for part in node.expressions for key in _single_keys(part)]
+    return [node]
 
 
 def _group(node: exp.Expr) -> str | None:
@@ -143,8 +150,8 @@ def _group(node: exp.Expr) -> str | None:
     sets = [key for key in keys if isinstance(key, exp.Rollup | exp.Cube | exp.GroupingSets)]
     if node.args.get("totals") or node.args.get("all") is not None or (sets and len(keys) > 1):
         return "a mixture of grouping sets"
-    inner = (part for key in keys for part in key.walk() if not isinstance(part.parent, exp.Anonymous))
-    if any(output_type(sort_key(part, node.find_ancestor(exp.Query)) or part) in _UNGROUPED for part in inner):
+    query = node.find_ancestor(exp.Query)
+    if any(output_type(sort_key(key, query) or key) in _UNGROUPED for part in keys for key in _single_keys(part)):
         return "a group by a type that DuckDB compares differently"
     return None
 
@@ -167,7 +174,10 @@ def _join(node: exp.Expr) -> str | None:
 
 
 def _recursive(node: exp.Expr) -> str | None:
-    return "WITH RECURSIVE" if node.args.get("recursive") else None
+    """PostgreSQL computes no more of a recursion than a LIMIT asks for, DuckDB all of it."""
+    query = node.parent
+    cut = query is not None and query.find(exp.Limit, exp.Fetch) is not None
+    return "WITH RECURSIVE below a LIMIT" if node.args.get("recursive") and cut else None
 
 
 def _limit(node: exp.Expr) -> str | None:
@@ -242,14 +252,11 @@ def _column(node: exp.Expr) -> str | None:
         return None if known else "a value of this type in an expression"
     if kind is not _Type.ARRAY:
         return None
-    select = node.find_ancestor(exp.Select)
     parent = node.parent.parent if isinstance(node.parent, exp.Paren) else node.parent
-    if isinstance(parent, exp.Any):
-        return None
-    if not isinstance(parent, exp.Alias | exp.Select) or select is None:
-        return "an array in an expression"
-    shaped = select.args.get("distinct") or select.args.get("group") or node.find_ancestor(exp.SetOperation)
-    return "an array that is grouped or compared" if shaped else None
+    usable = isinstance(
+        parent, exp.Any | exp.Alias | exp.Select | exp.Predicate | exp.Ordered | exp.Group | exp.AggFunc
+    )
+    return None if usable or (parent is not None and is_proved(parent)) else "an array in an expression"
 
 
 CONDITIONS: Mapping[type[exp.Expr], Callable[[exp.Expr], str | None]] = {

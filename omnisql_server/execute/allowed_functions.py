@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from omnisql_server.execute.output_types import INTEGERS, alike, output_type
+from omnisql_server.execute.zones import is_alike
 
 _Type = exp.DType
 TEXTS = (_Type.TEXT, _Type.VARCHAR)
@@ -35,7 +36,7 @@ _CASTS: Mapping[exp.DType, tuple[exp.DType, ...]] = {
 """From which types a computed value is cast to a type alike."""
 _NEAR = re.compile(r"\d{4}-[-0-9 :.+]*")
 """Moments as PostgreSQL writes those of the years 1 to 9999; of others the engines have not the same."""
-_TRUNCATED = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"})
+_TRUNCATED = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DECADE"})
 _EXTRACTED = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "DOY", "DOW", "ISODOW", "ISOYEAR"})
 _UNITS = re.compile(r"(YEAR|MONTH|WEEK|DAY|HOUR|MINUTE|SECOND)S?", re.IGNORECASE)
 _RANKED = (
@@ -177,7 +178,7 @@ def _extract(node: exp.Expr) -> str | None:
 
 def _zoned(node: exp.Expr) -> str | None:
     zone = node.args["zone"]
-    known = isinstance(zone, exp.Literal) and re.fullmatch(r"[A-Za-z_]+(/[A-Za-z_]+)*", zone.name) is not None
+    known = isinstance(zone, exp.Literal) and zone.is_string and is_alike(zone.name)
     moment = output_type(node.this) is _Type.TIMESTAMPTZ
     return None if known and moment else "a time zone of another form"
 
@@ -254,9 +255,21 @@ def _fetch(node: exp.Expr) -> str | None:
 
 def _tuple(node: exp.Expr) -> str | None:
     parent = node.parent
-    if isinstance(parent, exp.GroupingSets) or (isinstance(parent, exp.Distinct) and node.arg_key == "on"):
+    if isinstance(parent, exp.GroupingSets | exp.Values) or (isinstance(parent, exp.Distinct) and node.arg_key == "on"):
         return None
     return "a row as a value"
+
+
+def _values(node: exp.Expr) -> str | None:
+    """Each column of VALUES is of one family, and no numeric: its texts would have other scales."""
+    rows = [row.expressions for row in node.expressions if isinstance(row, exp.Tuple)]
+    named = isinstance(node.parent, exp.From | exp.Join) and isinstance(node.args.get("alias"), exp.TableAlias)
+    if not named or len(rows) < len(node.expressions) or len({len(row) for row in rows}) != 1:
+        return "VALUES of another form"
+    columns = list(zip(*rows, strict=True))
+    if any(all(isinstance(value, exp.Null) for value in column) for column in columns):
+        return "VALUES with a column of nulls"
+    return next((reason for column in columns if (reason := alike(column))), None)
 
 
 FUNCTION_CONDITIONS: Mapping[type[exp.Expr], Callable[[exp.Expr], str | None]] = {
@@ -291,5 +304,6 @@ FUNCTION_CONDITIONS: Mapping[type[exp.Expr], Callable[[exp.Expr], str | None]] =
     exp.Lateral: _lateral,
     exp.Fetch: _fetch,
     exp.Tuple: _tuple,
+    exp.Values: _values,
 }
 """The check of each of these node types."""

@@ -16,16 +16,9 @@ import pyarrow as pa
 
 from catalog.quoting import identifier, qualified
 from omnisql_server.errors import BackendError, InternalError
+from omnisql_server.execute.duckdb_query import duckdb_query
 from omnisql_server.execute.instances import InstancePool
-from omnisql_server.execute.run import (
-    DUCKDB_FAILURES,
-    POSTGRES,
-    Parameters,
-    as_fields,
-    batches_of,
-    reason_against,
-    with_lookahead,
-)
+from omnisql_server.execute.run import DUCKDB_FAILURES, POSTGRES, Parameters, as_fields, reason_against, with_lookahead
 from omnisql_server.model.backend import Ask, Backend, Prepare, Prepared, Rows
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.statement import Load
@@ -99,7 +92,7 @@ async def load(
         many = sum(rows.num_rows for rows in relations.values()) >= ROWS_MIN
         target = await _target(wanted, query, backend) if many and _may_run(query) else None
         if target is not None and (reason_against(replace(query, fields=target.fields)) is None):
-            batches = _made(query, relations, pool)
+            batches = _batches(query, relations, pool)
             async with aclosing(batches):
                 ahead = await _ahead(batches)
                 if ahead is not None:
@@ -157,10 +150,12 @@ def _copy(schema: str, name: str, columns: Sequence[str]) -> str:
     return f"COPY {qualified(schema, name)}{named} FROM STDIN (FORMAT binary)"
 
 
-async def _made(
+async def _batches(
     query: BoundQuery, relations: Mapping[str, pa.Table], pool: InstancePool
 ) -> AsyncGenerator[pa.RecordBatch, None]:
-    async with aclosing(batches_of(query, relations, pool)) as found:  # type: ignore[type-var]
+    asked = duckdb_query(query, relations)
+    rows = pool.query(asked.text, relations, query.settings.time_zone, native=asked.native)
+    async with aclosing(rows) as found:  # type: ignore[type-var]
         async for batch in found:
             yield batch
 

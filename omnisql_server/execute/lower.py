@@ -10,14 +10,24 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+from omnisql_server.execute.lower_arrays import ARRAY_RULES
 from omnisql_server.execute.lower_numeric import NUMERIC_RULES
 from omnisql_server.execute.lower_rows import ROW_RULES
 from omnisql_server.execute.lower_text import TEXT_RULES
 from omnisql_server.execute.lower_time import TIME_RULES
+from omnisql_server.execute.lower_values import VALUE_RULES
 from omnisql_server.execute.lowered import Rule
+from omnisql_server.execute.output_types import output_type
 from omnisql_server.model.query import BoundQuery, derive
 
-_TABLES: tuple[Mapping[type[exp.Expr], Rule], ...] = (ROW_RULES, TIME_RULES, TEXT_RULES, NUMERIC_RULES)
+_TABLES: tuple[Mapping[type[exp.Expr], Rule], ...] = (
+    ROW_RULES,
+    VALUE_RULES,
+    TIME_RULES,
+    TEXT_RULES,
+    ARRAY_RULES,
+    NUMERIC_RULES,
+)
 
 
 def lowered(query: BoundQuery) -> exp.Expr | None:
@@ -32,6 +42,7 @@ def lowered(query: BoundQuery) -> exp.Expr | None:
 def lower(tree: exp.Expr, zone: str) -> exp.Expr:
     """Rewrite a tree, the innermost nodes first, for a session in a time zone."""
     tree = tree.copy()
+    _type_laterals(tree)
     for node in reversed(list(tree.walk())):
         current = node
         for table in _TABLES:
@@ -41,3 +52,15 @@ def lower(tree: exp.Expr, zone: str) -> exp.Expr:
                 current.replace(made)
                 current = made
     return tree
+
+
+def _type_laterals(tree: exp.Expr) -> None:
+    """Give a column of a LATERAL subquery the type of its output, which `annotate_types` does not follow."""
+    for lateral in tree.find_all(exp.Lateral):
+        if not isinstance(lateral.this, exp.Subquery) or not isinstance(lateral.parent, exp.Join | exp.Select):
+            continue
+        outputs = {output.alias_or_name: output.unalias() for output in lateral.this.selects}
+        for column in tree.find_all(exp.Column):
+            output = outputs.get(column.name) if column.table == lateral.alias else None
+            if output is not None and output_type(column) is None and output.type is not None:
+                column.type = output.type.copy()

@@ -95,7 +95,16 @@ def _arithmetic(node: exp.Expr, _zone: str) -> exp.Expr | None:
     exact = all(kind in _EXACT for kind in kinds) and not all(kind in INTEGERS for kind in kinds)
     texts = [_text_of(side) for side in sides] if exact else [None]
     known = [text for text in texts if text is not None]
-    return call(_OPERATORS[type(node)], _Type.DECIMAL, *known) if len(known) == 2 else None
+    if len(known) < 2:
+        return None
+    made = call(_OPERATORS[type(node)], _Type.DECIMAL, *known)
+    whole = all(kind in _WHOLE for kind in kinds) and isinstance(node, exp.Add | exp.Sub | exp.Mul)
+    return _whole(made) if whole else made
+
+
+def _whole(text: exp.Expr) -> exp.Expr:
+    """Make a numeric that is a whole number one for DuckDB: equal ones then look alike."""
+    return cast(text, "DECIMAL(38, 0)", _Type.INT128)
 
 
 def _key(node: exp.Expr) -> exp.Expr | None:
@@ -150,7 +159,10 @@ def _unary(name: str) -> Rule:
         if is_literal(argument) or output_type(argument) not in (_Type.DECIMAL, _Type.INT128):
             return None
         text = _text_of(argument)
-        return call(name, _Type.DECIMAL, text) if text is not None else None
+        if text is None:
+            return None
+        made = call(name, _Type.DECIMAL, text)
+        return _whole(made) if name in ("omnisql_n_ceil", "omnisql_n_floor") else made
 
     return rule
 
@@ -164,9 +176,19 @@ def _places(name: str) -> Rule:
             return call("omnisql_f_round" if name == "omnisql_n_round" else "trunc", _Type.DOUBLE, node.this)
         exact = kind in (_Type.DECIMAL, _Type.INT128) or (kind in INTEGERS and places is not None)
         text = _text_of(node.this) if exact and number is not None and abs(number) <= 15 else None
-        return call(name, _Type.DECIMAL, text, whole_literal(number or 0)) if text is not None else None
+        if text is None:
+            return None
+        made = call(name, _Type.DECIMAL, text, whole_literal(number or 0))
+        return _whole(made) if places is None else made
 
     return rule
+
+
+def _whole_quotient(node: exp.Expr, _zone: str) -> exp.Expr | None:
+    """`div` is of numerics, and whole."""
+    texts = [_text_of(side) if output_type(side) in _EXACT else None for side in (node.this, node.expression)]
+    known = [text for text in texts if text is not None]
+    return call("omnisql_n_quot", _Type.DECIMAL, *known) if len(known) == 2 else None
 
 
 def _number(node: exp.Expr) -> int | None:
@@ -262,12 +284,17 @@ def _aggregate(node: exp.Expr, _zone: str) -> exp.Expr | None:
     found = node
     while isinstance(found, exp.Filter | exp.Window):
         found = found.this
-    if not isinstance(found, exp.Sum | exp.Avg) or isinstance(found.this, exp.Distinct):
+    if not isinstance(found, exp.Sum | exp.Avg | exp.Min | exp.Max) or isinstance(found.this, exp.Distinct):
         return None
     value = found.this
     kind = output_type(value)
     if isinstance(found, exp.Avg) and kind in INTEGERS:
         return _outermost(node, lambda like: _mean(_whole_sum(value, like), value, like))
+    if isinstance(found, exp.Min | exp.Max):
+        if kind is not _Type.DECIMAL or is_literal(value) or node.find(exp.Window):
+            return None
+        name = f"omnisql_n_{found.key}"
+        return _outermost(node, lambda like: call(name, kind, _answered(like(native("list", _Type.ARRAY, value)))))
     if kind is _Type.DOUBLE and not node.find(exp.Window):
         return _outermost(node, lambda like: _float_aggregate(value, like, mean=isinstance(found, exp.Avg)))
     if kind is not _Type.DECIMAL or is_literal(value) or node.find(exp.Window):
@@ -327,9 +354,10 @@ NUMERIC_RULES: Mapping[type[exp.Expr], Rule] = {
     exp.Floor: _unary("omnisql_n_floor"),
     exp.Round: _places("omnisql_n_round"),
     exp.Trunc: _places("omnisql_n_trunc"),
+    exp.IntDiv: _whole_quotient,
     exp.Cast: _cast,
     exp.Coalesce: _choice,
     exp.Case: _choice,
-    **dict.fromkeys((exp.Sum, exp.Avg, exp.Filter, exp.Window), _aggregate),
+    **dict.fromkeys((exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Filter, exp.Window), _aggregate),
 }
 """The rule of each kind of node."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from omnisql_server.execute.lowered import Rule, conjunction, disjunction, typed
+from omnisql_server.execute.lowered import Rule, conjunction, disjunction, is_proved, typed
 from omnisql_server.execute.output_types import output_type
 
 ELEMENTS_MAX = 1_000
@@ -69,7 +69,7 @@ def _quantified(kind: type[exp.Expr], value: exp.Expr, over: exp.Expr, *, every:
         if fields is None and not every and kind is exp.EQ:
             return None
         return _over_query(kind, fields or [value], over, every=every)
-    elements = _elements(over)
+    elements = array_elements(over)
     if elements is None or len(elements) > ELEMENTS_MAX:
         return None
     row = _fields(value)
@@ -87,13 +87,16 @@ def _one(kind: type[exp.Expr], value: exp.Expr, row: list[exp.Expr] | None, elem
     return _compare_rows(kind, row, fields) if fields is not None else None
 
 
-def _elements(node: exp.Expr) -> list[exp.Expr] | None:
+def array_elements(node: exp.Expr) -> list[exp.Expr] | None:
+    """Return the elements of an array that is written down, None where it is not, or has more dimensions."""
     if isinstance(node, exp.Array):
         return (
             None
             if any(isinstance(one.unnest(), exp.Array | exp.Query) for one in node.expressions)
             else list(node.expressions)
         )
+    if isinstance(node, exp.Anonymous) and is_proved(node) and node.name == "list_value":
+        return list(node.expressions)
     if not isinstance(node, exp.Cast) or not node.to.is_type(exp.DType.ARRAY) or not node.this.is_string:
         return None
     found = _PLAIN_ARRAY.fullmatch(node.this.name)
@@ -145,15 +148,38 @@ def _exists(query: exp.Query, width: int, condition: exp.Expr) -> exp.Expr:
 def _membership(node: exp.Expr, _zone: str) -> exp.Expr | None:
     fields = _fields(node.this)
     query = node.args.get("query")
+    inner = query.unnest() if query is not None else node.expressions[0] if len(node.expressions) == 1 else None
+    if isinstance(inner, exp.Values):
+        return _among(node.this, fields, inner)
     if fields is None:
         return None
     if query is not None:
-        inner = query.unnest()
         return _over_query(exp.EQ, fields, inner, every=False) if isinstance(inner, exp.Query) else None
     rows = [_fields(one) for one in node.expressions]
     parts = [_compare_rows(exp.EQ, fields, row) for row in rows if row is not None]
     known = [part for part in parts if part is not None]
     return disjunction(known) if known and len(known) == len(node.expressions) else None
+
+
+def _among(value: exp.Expr, fields: list[exp.Expr] | None, values: exp.Values) -> exp.Expr | None:
+    """`IN (VALUES ..)` is an OR."""
+    rows = [_fields(row) for row in values.expressions]
+    parts = []
+    for row in rows:
+        if row is None or len(row) != len(fields or [value]):
+            return None
+        part = _compare_rows(exp.EQ, fields, row) if fields is not None else _compare(exp.EQ, value, row[0])
+        if part is not None:
+            parts.append(part)
+    return disjunction(parts) if parts and len(parts) == len(rows) else None
+
+
+def _like(node: exp.Expr, _zone: str) -> exp.Expr | None:
+    over = node.expression
+    if node.args.get("negate") or not isinstance(over, exp.Any):
+        return None
+    elements = array_elements(over.this.unnest())
+    return disjunction([_compare(type(node), node.this, one) for one in elements]) if elements else None
 
 
 def _between(node: exp.Expr, _zone: str) -> exp.Expr | None:
@@ -186,6 +212,7 @@ ROW_RULES: Mapping[type[exp.Expr], Rule] = {
     **dict.fromkeys((exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ), _comparison),
     exp.In: _membership,
     exp.Between: _between,
+    **dict.fromkeys((exp.Like, exp.ILike), _like),
     exp.Collate: _collated,
     exp.Exists: _empty_select,
 }

@@ -12,19 +12,20 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from omnisql_server.execute.lowered import Rule, call, cast, is_proved, native, text_literal, typed
+from omnisql_server.execute.lowered import Rule, call, cast, is_proved, native, text_literal, typed, whole_literal
 from omnisql_server.execute.output_types import output_type
+from omnisql_server.execute.zones import is_alike
 
 _Type = exp.DType
 _MOMENTS = (_Type.DATE, _Type.TIMESTAMP, _Type.TIMESTAMPTZ)
 _DAYS = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY"})
-_TIMES = frozenset({"HOUR", "MINUTE", "SECOND"})
+_TIMES = frozenset({"HOUR", "MINUTE", "SECOND", "MILLISECONDS"})
 _FIELDS = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "DOY", "DOW", "ISODOW", "ISOYEAR"})
 _FINE: Mapping[str, tuple[str, int]] = {"SECOND": ("omnisql_second", 6), "MILLISECOND": ("omnisql_second", 3)}
 _FAR: Mapping[str, str] = {"CENTURY": "omnisql_century", "DECADE": "omnisql_decade"}
+_OFFSETS = {"TIMEZONE": 1, "TIMEZONE_HOUR": 3600}
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _SHOWN = re.compile(r"(%[YmdHMSfb]|[-/ :.,])+")
-_NAME = re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)*")
 _PART = re.compile(r"([+-]?[0-9]{1,5}) *(year|month|mon|week|day|hour|minute|min|second|sec)s?", re.IGNORECASE)
 _CLOCK = re.compile(r"([+-]?)([0-9]{1,3}):([0-9]{2})(?::([0-9]{2}))?")
 _MONTHS = {"year": 12, "month": 1, "mon": 1}
@@ -47,7 +48,7 @@ def _moment(local: exp.Expr, zone: str) -> exp.Expr:
 
 def _zoned(node: exp.Expr, _zone: str) -> exp.Expr | None:
     named = node.args["zone"]
-    known = isinstance(named, exp.Literal) and named.is_string and _NAME.fullmatch(named.name) is not None
+    known = isinstance(named, exp.Literal) and named.is_string and is_alike(named.name)
     if not known or output_type(node.this) is not _Type.TIMESTAMP:
         return None
     return _moment(node.this, named.name)
@@ -58,7 +59,7 @@ def _truncated(node: exp.Expr, zone: str) -> exp.Expr | None:
     named = node.args.get("zone")
     kind = output_type(node.this)
     if named is not None:
-        if not isinstance(named, exp.Literal) or _NAME.fullmatch(named.name) is None:
+        if not isinstance(named, exp.Literal) or not is_alike(named.name):
             return None
         zone = named.name
     if kind is _Type.TIMESTAMPTZ and unit in _TIMES:
@@ -81,7 +82,13 @@ def _extracted(node: exp.Expr, zone: str) -> exp.Expr | None:
         return call(name, _Type.INT128 if kind is _Type.DATE else _Type.DECIMAL, moment)
     if kind is _Type.DATE and field in (*_TIMES, *_FINE, "MICROSECOND"):
         return None
+    if field == "JULIAN":
+        return call("omnisql_julian", _Type.INT128, moment) if kind is _Type.DATE else None
     local = _local(moment, zone)
+    if field in _OFFSETS:
+        if kind is not _Type.TIMESTAMPTZ:
+            return None
+        return call("omnisql_offset", _Type.INT128, moment, local, whole_literal(_OFFSETS[field]))
     if field in _FINE:
         name, scale = _FINE[field]
         return call(name, _Type.DECIMAL, local, typed(exp.Literal.number(scale), _Type.INT))
@@ -89,9 +96,17 @@ def _extracted(node: exp.Expr, zone: str) -> exp.Expr | None:
         return call(_FAR[field], _Type.INT128, local)
     if field == "MICROSECOND":
         return call("omnisql_microsecond", _Type.INT128, local)
-    if kind is not _Type.TIMESTAMPTZ or field not in _FIELDS:
+    if field not in _FIELDS:
         return None
-    return typed(exp.Extract(this=node.this.copy(), expression=local), _Type.INT128)
+    moment = moment if kind is _Type.DATE else local
+    if field in ("YEAR", "ISOYEAR"):
+        moment = _near(moment)
+    return typed(exp.Extract(this=node.this.copy(), expression=moment.copy()), _Type.INT128)
+
+
+def _near(moment: exp.Expr) -> exp.Expr:
+    """Leave moments before the first year to PostgreSQL: it has no year 0."""
+    return call("omnisql_near", output_type(moment) or _Type.TIMESTAMP, moment)
 
 
 def _cast(node: exp.Expr, zone: str) -> exp.Expr | None:
@@ -103,6 +118,8 @@ def _cast(node: exp.Expr, zone: str) -> exp.Expr | None:
         return _moment(value, zone)
     if to.is_type(_Type.TIME) and kind in (_Type.TIMESTAMP, _Type.TIMESTAMPTZ):
         return cast(_local(value, zone), "TIME", _Type.TIME)
+    if to.is_type(_Type.TEXT, _Type.VARCHAR) and kind in (_Type.DATE, _Type.TIMESTAMP):
+        return cast(_near(value), "VARCHAR", _Type.TEXT)
     if to.is_type(_Type.TEXT, _Type.VARCHAR) and kind is _Type.TIMESTAMPTZ:
         return call("omnisql_moment_text", _Type.TEXT, value, _local(value, zone))
     return None
@@ -188,7 +205,7 @@ def _shown(node: exp.Expr, zone: str) -> exp.Expr | None:
     form = node.args["format"]
     if output_type(node.this) not in _MOMENTS or not form.is_string or _SHOWN.fullmatch(form.name) is None:
         return None
-    return native("strftime", _Type.TEXT, _local(node.this, zone), text_literal(form.name))
+    return native("strftime", _Type.TEXT, _near(_local(node.this, zone)), text_literal(form.name))
 
 
 def _named_zone(node: exp.Expr, _zone: str) -> exp.Expr | None:
@@ -196,7 +213,7 @@ def _named_zone(node: exp.Expr, _zone: str) -> exp.Expr | None:
     if is_proved(node) or node.name.upper() != "TIMEZONE" or len(node.expressions) != 2:
         return None
     named, moment = node.expressions
-    known = isinstance(named, exp.Literal) and named.is_string and _NAME.fullmatch(named.name) is not None
+    known = isinstance(named, exp.Literal) and named.is_string and is_alike(named.name)
     kind = output_type(moment)
     if not known or kind not in (_Type.TIMESTAMP, _Type.TIMESTAMPTZ):
         return None

@@ -5,6 +5,7 @@ What PostgreSQL answers with an error ends in `error()` here: the statement is t
 
 from __future__ import annotations
 
+from omnisql_server.execute.array_macros import ARRAY_MACROS
 from omnisql_server.execute.text_macros import TEXT_MACROS
 from omnisql_server.execute.time_macros import TIME_MACROS
 
@@ -49,5 +50,6 @@ MACROS = (
     "|| omnisql_fixed(abs(units), scale)",
     *TEXT_MACROS,
     *TIME_MACROS,
+    *ARRAY_MACROS,
 )
 """In the order in which they are made."""

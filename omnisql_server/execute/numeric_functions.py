@@ -6,6 +6,8 @@ PostgreSQL 18. What PostgreSQL answers with an error is one here too: the statem
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 from functools import reduce
@@ -15,6 +17,8 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import PythonUDFType
 
+from wire.scalar_text import float8_text
+
 _EXACT = Context(prec=20_000, Emax=999_999, Emin=-999_999, traps=[])
 _SIGNIFICANT_DIGITS_MIN = 16
 _SCALE_MAX = 1_000
@@ -22,6 +26,7 @@ _GROUP = 4
 """Decimal digits in a digit of numeric.c."""
 
 _ONE = Decimal(1)
+_DIGITS = re.compile(r"[+-]?[0-9]{1,1000}(\.[0-9]{1,1000})?")
 _KEY_DIGITS = str.maketrans("0123456789", "9876543210")
 
 
@@ -125,6 +130,29 @@ def key(text: str) -> str:
     return f"0{magnitude.translate(_KEY_DIGITS)}~" if negative else f"1{magnitude}"
 
 
+def _extreme(texts: list[str | None], sign: int) -> str | None:
+    """Return the least or greatest; of equal ones the last, as PostgreSQL does."""
+    found: tuple[str, str] | None = None
+    for text in texts:
+        if text is None:
+            continue
+        place = key(text)
+        if found is None or place == found[0] or (place < found[0]) == (sign < 0):
+            found = place, text
+    return found[1] if found is not None else None
+
+
+def _from_text(text: str) -> str:
+    if _DIGITS.fullmatch(text) is None:
+        raise NumericFailure(text)
+    return _show(Decimal(text))
+
+
+def _from_float(value: float) -> str:
+    """Return what the cast of a float8 gives: 15 significant digits."""
+    return _show(Decimal(f"{value:.15g}")) if math.isfinite(value) else float8_text(value)
+
+
 def _unary(work: Callable[[Decimal], Decimal]) -> Callable[[str], str]:
     return lambda text: _show(work(_read(text)))
 
@@ -148,6 +176,12 @@ FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
     "omnisql_n_trunc": (lambda a, n: _show(_rounded(_read(a), n, ROUND_DOWN)), ("VARCHAR", "INTEGER")),
     "omnisql_n_limited": (lambda a, n, s: _show(_limited(_read(a), n, s)), ("VARCHAR", "INTEGER", "INTEGER")),
     "omnisql_n_key": (key, ("VARCHAR",)),
+    "omnisql_n_min": (lambda texts: _extreme(texts, -1), ("VARCHAR[]",)),
+    "omnisql_n_max": (lambda texts: _extreme(texts, 1), ("VARCHAR[]",)),
+    "omnisql_n_quot": (_binary(lambda a, b: _at_scale(_divide(a, b), 0, ROUND_DOWN)), ("VARCHAR", "VARCHAR")),
+    "omnisql_n_read": (_from_text, ("VARCHAR",)),
+    "omnisql_f_numeric": (_from_float, ("DOUBLE",)),
+    "omnisql_f_text": (float8_text, ("DOUBLE",)),
     "omnisql_n_total": (_total, ("VARCHAR[]",)),
 }
 """Each function over values that are not null, and the types of its arguments; all give a text."""

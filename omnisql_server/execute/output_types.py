@@ -16,6 +16,9 @@ _FAMILIES = (
     frozenset((_Type.DATE,)),
     frozenset((_Type.TIMESTAMPTZ,)),
     frozenset((_Type.TIMESTAMP,)),
+    frozenset((_Type.TIME,)),
+    frozenset((_Type.UUID,)),
+    frozenset((_Type.ARRAY,)),
 )
 """Types that compare with each other the same way in both engines."""
 

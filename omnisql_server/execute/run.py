@@ -22,10 +22,8 @@ from sqlglot.errors import SqlglotError
 from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.allowed import refusal
-from omnisql_server.execute.duckdb_text import compares_floats, duckdb_text
-from omnisql_server.execute.forms import check_forms
+from omnisql_server.execute.duckdb_query import duckdb_query
 from omnisql_server.execute.instances import InstancePool
-from omnisql_server.execute.lower import lowered
 from omnisql_server.execute.splice import SplicedQuery, splice
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.query import BoundQuery, derive
@@ -123,7 +121,8 @@ async def execute(
         encode = partial(_encode, query, _formats(query, parameters), parameters.copy_format)
         batches: AsyncIterator[pa.RecordBatch] | None = None
         try:
-            batches = batches_of(query, relations, pool)
+            asked = duckdb_query(query, relations)
+            batches = pool.query(asked.text, relations, query.settings.time_zone, native=asked.native)
             first = await anext(batches)
             rows = encode(first.slice(0, FIRST_ROWS))
         except DUCKDB_FAILURES as error:
@@ -152,23 +151,6 @@ async def execute(
                 yield chunk
     except BackendError as error:
         raise _positioned(error, spliced) from error
-
-
-def batches_of(
-    query: BoundQuery, relations: Mapping[str, pa.Table], pool: InstancePool
-) -> AsyncIterator[pa.RecordBatch]:
-    """Have DuckDB execute a query that it may execute; at least one batch, maybe empty.
-
-    Raises:
-        One of `DUCKDB_FAILURES`: it cannot; PostgreSQL then has the last word.
-    """
-    tree = lowered(query)
-    if tree is None:
-        raise InternalError(message="DuckDB was chosen for a statement without a tree")
-    check_forms(query, relations)
-    text = derive(query, str, lambda: duckdb_text(tree), f"duckdb {query.settings.time_zone}")
-    native = derive(query, bool, lambda: compares_floats(tree), "native")
-    return pool.query(text, relations, query.settings.time_zone, native=native)
 
 
 DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupported, ArithmeticError, ValueError)

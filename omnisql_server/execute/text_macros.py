@@ -24,12 +24,10 @@ TEXT_MACROS = (
     "WHEN width <= 0 THEN left(x, 0) WHEN fill = '' THEN left(x, width) ELSE rpad(x, width, fill) END",
     "CREATE MACRO omnisql_chr(x) AS CASE WHEN x < 1 OR x > 1114111 THEN error('no letter') ELSE chr(x) END",
     "CREATE MACRO omnisql_bit_length(x) AS (8 * strlen(x))::INTEGER",
+    "CREATE MACRO omnisql_f_read(x) AS CASE WHEN x IS NULL OR "
+    r"regexp_full_match(x, '-?[0-9]{1,15}(\.[0-9]{1,15})?') THEN x ELSE error('no plain number') END",
     "CREATE MACRO omnisql_digits(x) AS CASE WHEN x IS NULL OR regexp_full_match(x, '[+-]?[0-9]{1,19}') THEN x "
     "ELSE error('no whole number') END",
-    "CREATE MACRO omnisql_n_read(x) AS CASE WHEN x IS NULL THEN NULL "
-    r"WHEN regexp_full_match(x, '-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?') "
-    "AND NOT regexp_full_match(x, '-[0.]+') THEN x "
-    "ELSE error('a number of another form') END",
     r"CREATE MACRO omnisql_quote_literal(x) AS CASE WHEN contains(x, '\') THEN 'E' ELSE '' END "
     r"|| '''' || replace(replace(x, '\', '\\'), '''', '''''') || ''''",
     "CREATE MACRO omnisql_quote_nullable(x) AS coalesce(omnisql_quote_literal(x), 'NULL')",

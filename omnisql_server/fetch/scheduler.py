@@ -205,7 +205,10 @@ class _Fetching:
         except CallsExhausted as stop:
             if not self.partial_allowed:
                 raise
-            answer = Answer(batches=stop.batches, truncated=stop.message)
+            # What was being read may have had more columns than what was asked for.
+            names = list(asked.scan.columns)
+            batches = tuple(batch if batch.schema.names == names else batch.select(names) for batch in stop.batches)
+            answer = Answer(batches=batches, truncated=stop.message)
         if answer.stale:
             tally.stale = answer.error.message if answer.error is not None else ""
         elif answer.error is not None:
@@ -223,7 +226,8 @@ class _Fetching:
         if reading is None:
             fetched = await ask(asked.scan)
             return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
-        answer = await reading.read(asked.scan, ask, self._confirm_for(asked))
+        calls_left = None if self.budget is None else self.budget.left
+        answer = await reading.read(asked.scan, ask, self._confirm_for(asked), calls_left)
         asked.tally.answered(answer)
         INSTRUMENTS.cache_asked(_outcome(answer))
         return answer

@@ -54,6 +54,7 @@ class Sources:
         self._tables: dict[str, dict[str, Table]] = {}
         self._asked: dict[str, tuple[str, tuple[str | None, ...]]] = {}
         self._asked_s: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
         self._clock_s = clock_s
         self._lock = asyncio.Lock()
 
@@ -68,12 +69,15 @@ class Sources:
             await self.discover(server, wrapper, view)
         for each in wanted:
             # What was imported since may be of an object or a field that the source did not have before.
-            if not self._has(each) and self._clock_s() - self._asked_s[each.server] >= ASKED_AGAIN_AFTER_S:
-                del self._asked[each.server]
-                await self.discover(each.server, each.wrapper, view)
+            if not self._has(each):
+                await self.discover(each.server, each.wrapper, view, lacking=each)
 
-    async def discover(self, server: str, wrapper: str, view: SessionView) -> Source:
+    async def discover(
+        self, server: str, wrapper: str, view: SessionView, *, lacking: Relation | None = None
+    ) -> Source:
         """Discover the tables of one source, once for its address, and return it as a session's user has it.
+
+        They are asked for again if a foreign table is `lacking`, unless that was done just before.
 
         Raises:
             ConnectorError: the source could not be asked.
@@ -81,13 +85,18 @@ class Sources:
         source = await self._resolve(server, view)
         connector = self._connector_named(wrapper)
         address = tuple(source.options.get(option.name) for option in connector.options if option.audience)
-        if self._asked.get(server) != (wrapper, address):
-            opened = await self._connect(source)
-            tables = await connector.discover(opened.connection)
-            self._tables[server] = {table.name: table for table in tables}
-            self._asked[server] = (wrapper, address)
-            self._asked_s[server] = self._clock_s()
+        async with self._asking.setdefault(server, asyncio.Lock()):
+            if self._asked.get(server) != (wrapper, address) or (lacking is not None and self._may_be_new(lacking)):
+                opened = await self._connect(source)
+                tables = await connector.discover(opened.connection)
+                self._tables[server] = {table.name: table for table in tables}
+                self._asked[server] = (wrapper, address)
+                self._asked_s[server] = self._clock_s()
         return source
+
+    def _may_be_new(self, relation: Relation) -> bool:
+        asked_s = self._asked_s.get(relation.server, -ASKED_AGAIN_AFTER_S)
+        return not self._has(relation) and self._clock_s() - asked_s >= ASKED_AGAIN_AFTER_S
 
     def _has(self, relation: Relation) -> bool:
         table = self._tables[relation.server].get(relation.api_table)

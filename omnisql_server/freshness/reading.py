@@ -41,11 +41,13 @@ class ShelfReading:
     staleness: Staleness
     now_us: int
 
-    async def read(self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None) -> Answer:
+    async def read(
+        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+    ) -> Answer:
         """Answer a scan within the bound, by the source where nothing else does, and by older rows where it fails."""
         keyed = with_primary_key(scan, self.table, self.staleness)
         self.shelf.note_asked(request_of(keyed), self.now_us)
-        answer = await self._within(keyed, Upstream(fetch=fetch, confirm=confirm))
+        answer = await self._within(keyed, Upstream(fetch=fetch, confirm=confirm, calls_left=calls_left))
         if self.staleness.if_error_us and isinstance(answer.error, Retryable | RateLimited):
             instead = await self._kept(keyed, self._age(self.now_us - self.staleness.if_error_us))
             answer = answer if instead is None else replace(instead, stale=True, error=answer.error)
@@ -162,7 +164,7 @@ class ShelfReading:
             if narrowed is None or age_us > self.staleness.max_us:
                 break
             return replace(narrowed, shared=True, age_us=age_us)
-        wider = self._wider(request)
+        wider = self._wider(request, upstream)
         led = request if wider is None else wider.request
 
         async def look() -> Answer | None:
@@ -188,16 +190,19 @@ class ShelfReading:
         batches = conformed(answer.batches, scan, self.table)
         return None if batches is None else replace(answer, batches=only_keys(batches, scan))
 
-    def _wider(self, request: Request) -> Entry | None:
+    def _wider(self, request: Request, upstream: Upstream) -> Entry | None:
         """Return an entry that is too old and covers a request, if it is soon to be asked for anyway.
 
         Who asks for all of a table again and again and for parts of it in between is better served by reading all.
         """
         asked_since_us = self.now_us - WIDER_BOUNDS * self.staleness.max_us
+        # Other scans of the statement have calls to make, too.
+        left = upstream.calls_left
+        requests_max = WIDER_REQUESTS_MAX if left is None else min(WIDER_REQUESTS_MAX, left // 4)
 
         def is_wanted(entry: Entry) -> bool:
             asked_us = self.shelf.asked_at(entry.request)
-            return entry.cost <= WIDER_REQUESTS_MAX and asked_us is not None and asked_us >= asked_since_us
+            return entry.cost <= requests_max and asked_us is not None and asked_us >= asked_since_us
 
         wider = [entry for entry in self.shelf.index.covering(request) if is_wanted(entry)]
         entry = max(wider, key=lambda entry: entry.row_count, default=None)
@@ -252,7 +257,13 @@ class Unkept:
 
     reason: str | None
 
-    async def read(self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None) -> Answer:  # noqa: ARG002 - its own
+    async def read(
+        self,
+        scan: Scan,
+        fetch: Fetch,
+        confirm: Confirm | None = None,  # noqa: ARG002 - the protocol's signature
+        calls_left: int | None = None,  # noqa: ARG002
+    ) -> Answer:
         """Fetch everything."""
         fetched = await fetch(scan)
         return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error, not_kept=self.reason)

@@ -24,10 +24,11 @@ COST_MERGED_MIN = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """The two questions that a source can be asked."""
+    """The two questions that a source can be asked, and how many calls may be made for them, None for any number."""
 
     fetch: Fetch
     confirm: Confirm | None
+    calls_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

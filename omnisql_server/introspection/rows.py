@@ -14,6 +14,7 @@ from connectors.registry import all_connectors
 from connectors.sdk.decode import Row
 from connectors.sdk.scan import Direction, Operator
 from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
+from omnisql_server.audit.record import Record, decoded
 from omnisql_server.introspection.state import IntrospectionState
 from omnisql_server.model.statistics import StatisticRow
 
@@ -189,6 +190,36 @@ def _statistic_row(relation: ApiTable, row: StatisticRow) -> Row:
     }
 
 
+def _audit_rows(state: IntrospectionState) -> list[Row]:
+    return [_audit_row(stored.number, decoded(stored.record)) for stored in state.records]
+
+
+def _audit_row(number: int, record: Record) -> Row:
+    return {
+        "number": number,
+        "at": record.at,
+        "id": record.id,
+        "phase": record.phase,
+        "kind": record.kind,
+        "principal": record.principal,
+        "roles": list(record.roles),
+        "client": record.client,
+        "fingerprint": record.fingerprint,
+        "text": record.text,
+        "sources": list(record.sources),
+        "tables": [read.table or read.relation for read in record.tables],
+        "columns": [f"{read.table}.{column}" for read in record.tables for column in read.columns],
+        "filters": [f"{each.table} by {each.policy}" for each in record.filters],
+        "masks": [f"{each.table}.{each.column} by {each.policy}" for each in record.masks],
+        "policy_revision": record.policy_revision,
+        "outcome": record.outcome,
+        "rows": record.rows,
+        "rows_read": record.rows_read,
+        "calls": record.calls,
+        "detail": record.detail,
+    }
+
+
 def _miss_rows(state: IntrospectionState) -> list[Row]:
     relations = {relation.oid: relation for relation, _ in state.relations}
     return [
@@ -249,5 +280,6 @@ _ROWS: Mapping[str, Callable[[IntrospectionState], list[Row]]] = {
     "last_query_sources": _report_rows,
     "cache": _cache_rows,
     "statistics": _statistic_rows,
+    "audit": _audit_rows,
     "pushdown_misses": _miss_rows,
 }

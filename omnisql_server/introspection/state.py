@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from catalog.audit import StoredRecord
 from catalog.snapshot import ApiServer, ApiTable
 from connectors.sdk.table import Table
 from omnisql_server.freshness.cache import Kept
@@ -17,8 +18,8 @@ from omnisql_server.model.statistics import StatisticRow
 class IntrospectionState:
     """Only what the principal may see.
 
-    These are foreign tables with the API tables behind them, servers, the last reports, and what is kept. `statistics`
-    and `misses` are the tenant's; those of the relations are shown.
+    These are foreign tables with the API tables behind them, servers, the last reports, what is kept, and what is on
+    record. `statistics` and `misses` are the tenant's; those of the relations are shown.
     """
 
     relations: Sequence[tuple[ApiTable, Table]] = ()
@@ -26,4 +27,5 @@ class IntrospectionState:
     reports: Sequence[SourceReport] = ()
     kept: Sequence[tuple[ApiTable, Kept]] = ()
     statistics: Sequence[StatisticRow] = ()
+    records: Sequence[StoredRecord] = ()
     misses: Sequence[Miss] = ()

@@ -152,6 +152,33 @@ STATISTICS = _table(
     _column("stale bool!", "Whether the next observation replaces it."),
 )
 
+AUDIT = _table(
+    "audit",
+    "The last records of the audit: all for the owner of the tenant, for others those of their own statements.",
+    "number",
+    _column("number int8!", "Place in the tenant's chain."),
+    _column("at timestamptz!", "When it was done."),
+    _column("id text!", "Of the statement; a start and a finish share it."),
+    _column("phase text!", "`whole`, `start` or `finish`."),
+    _column("kind text!", "What was asked for."),
+    _column("principal text!", "Who logged in; empty for what the server noticed itself."),
+    _column("roles text[]!", "The principal, and the role that was set."),
+    _column("client text!", "Address of the client."),
+    _column("fingerprint text!", "PostgreSQL's fingerprint of the statement."),
+    _column("text text!", "The statement without constants and remarks."),
+    _column("sources text[]!", "Servers that it reads."),
+    _column("tables text[]!", "API tables that it reads."),
+    _column("columns text[]!", "API columns that it uses, each after its table."),
+    _column("filters text[]!", "Row filters that were applied, by policy."),
+    _column("masks text[]!", "Columns that were masked, each with its policy."),
+    _column("policy_revision text!", "The policy that decided."),
+    _column("outcome text!", "SQLSTATE; empty at the start."),
+    _column("rows int8!", "Rows handed to the client."),
+    _column("rows_read int8!", "Rows of API tables after policy."),
+    _column("calls int8!", "Requests made to sources."),
+    _column("detail text!", "Command tag, or what an act was about."),
+)
+
 PUSHDOWN_MISSES = _table(
     "pushdown_misses",
     "Conditions that no API evaluated, of all statements since the server began, and the calls made under them.",
@@ -177,4 +204,5 @@ INTROSPECTION_TABLES = (
     CACHE,
     STATISTICS,
     PUSHDOWN_MISSES,
+    AUDIT,
 )

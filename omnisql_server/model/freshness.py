@@ -150,8 +150,13 @@ class Answer:
 class Reading(Protocol):
     """One statement's reading of one API table, at one moment."""
 
-    async def read(self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None) -> Answer:
-        """Answer a scan from what is kept, from a fetch under way, by what is kept and confirmed, or by `fetch`."""
+    async def read(
+        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+    ) -> Answer:
+        """Answer a scan from what is kept, from a fetch under way, by what is kept and confirmed, or by `fetch`.
+
+        `calls_left` is how many calls the statement may still make, None for any number.
+        """
 
     def peek(self, scan: Scan) -> Answer | None:
         """Say what would answer a scan now, without its rows; None when all of it would be fetched."""

@@ -28,7 +28,6 @@ class Trail:
     reports: list[SourceReport] = field(default_factory=list)
     calls: int = 0
     rows: int = 0
-    began: bool = False
     over: bool = False
 
 

@@ -26,6 +26,12 @@ _SAME_NAME = {
 }
 """Functions that sqlglot writes by another name of the same function over text; PostgreSQL has typed them before."""
 
+_PATTERN_OPERATORS = frozenset({"~~", "~~*", "~", "~*"})
+"""LIKE, ILIKE and the regular expressions; with a `!` they are negated, and null for the same operands."""
+
+_FRAME_BETWEEN = 0x10
+"""`FRAMEOPTION_BETWEEN` of parsenodes.h."""
+
 _IGNORED = frozenset(
     {"location", "stmt_len", "stmt_location", "list_start", "list_end", "rexpr_list_start", "rexpr_list_end"}
 )
@@ -116,7 +122,22 @@ def _negatable(message: Any) -> Any:
     if kind in ("AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN"):
         inner = ("between", canonical_node(message.lexpr), canonical_node(message.rexpr))
         return ("not", inner) if kind == "AEXPR_NOT_BETWEEN" else inner
+    name = message.name[0].string.sval if len(message.name) == 1 else ""
+    if kind in ("AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR") and name.lstrip("!") in _PATTERN_OPERATORS:
+        similar = kind == "AEXPR_SIMILAR"
+        pattern = ("pattern", name.lstrip("!"), similar, canonical_node(message.lexpr), canonical_node(message.rexpr))
+        return ("not", pattern) if name.startswith("!") else pattern
     return None
+
+
+def _window(message: Any) -> Any:
+    """A frame without BETWEEN ends at the current row; the word itself says nothing more."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    if copy.frame_options:
+        copy.frame_options &= ~_FRAME_BETWEEN
+    fields = [(d.name, _children(d, v)) for d, v in copy.ListFields() if d.name not in _IGNORED]
+    return ("WindowDef", tuple(fields))
 
 
 def _boolean_test(message: Any) -> Any:
@@ -142,6 +163,7 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "A_Expr": _negatable,
     "BooleanTest": _boolean_test,
     "BoolExpr": _boolean,
+    "WindowDef": _window,
     "Node": lambda message: (
         canonical_node(getattr(message, message.WhichOneof("node"))) if message.ListFields() else None
     ),

@@ -6,7 +6,7 @@ never sent, or the API would answer for the value that is hidden.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from catalog.types import BY_OID
@@ -105,8 +105,7 @@ def draft_scan(
         reduced, empty = (), str(proof)
     candidates: tuple[ChosenPath, ...] = ()
     if empty is None:
-        # What a literal gave to somebody else may count rows that policy hides here.
-        known = replace(source.known, literals={}) if filters else source.known
+        known = known_to(source, filters)
         shown, linked = relation.qualified_name, frozenset(links)
         try:
             candidates = usable_paths(table, shown, reduced, frozenset(columns), combinations_max, linked, known)
@@ -132,6 +131,11 @@ def draft_scan(
         advice=found.advice,
         empty=empty,
     )
+
+
+def known_to(source: ScanSource, filters: Collection[RowFilter]) -> TableStatistics:
+    """Return what is known of a table, less what a literal gave to somebody else where policy hides rows here."""
+    return replace(source.known, literals={}) if filters else source.known
 
 
 def _residuals(found: ScanConditions) -> Iterator[NotPushed]:

@@ -23,7 +23,7 @@ from omnisql_server.model.query import AuthorizedQuery, RowFilter, derive
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
 from omnisql_server.plan.advice import advised
-from omnisql_server.plan.drafts import Draft, ReadTree, ScanSource, draft_scan, read_tree
+from omnisql_server.plan.drafts import Draft, ReadTree, ScanSource, draft_scan, known_to, read_tree
 from omnisql_server.plan.joins import Choice, order_scans
 from omnisql_server.plan.limit import TopRows
 from omnisql_server.plan.links import Link
@@ -101,7 +101,7 @@ def _plan_scans(
             raise _lacking(draft, combinations_max)
     plans = [_scan_plan(draft, choices[draft.join.scan_name], read.top.get(draft.join.scan_name)) for draft in drafts]
     return tuple(
-        advised(made, draft, source.known, combinations_max)
+        advised(made, draft, known_to(source, draft.filters), combinations_max)
         for made, draft, source in zip(plans, drafts, sources, strict=True)
     )
 

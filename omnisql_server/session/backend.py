@@ -134,7 +134,7 @@ class SessionBackend:
             count = 0
             while True:
                 execute = Execute(portal=name, rows_max=rows_max)
-                self._link.send(execute.encode(), exchange.expect(EXECUTE_ENDS, frames))
+                self._link.send(execute.encode(), exchange.expect_command(frames))
                 await self._finish(exchange)
                 rows = [frame.data for frame in frames if frame.kind == b"D"]
                 suspended = frames[-1].kind == b"s"

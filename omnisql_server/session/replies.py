@@ -291,7 +291,7 @@ class PrivateReply(Reply):
 
 
 class CommandReply(PrivateReply):
-    """One answer of an exchange whose notices are for the client: it asked for what is done here."""
+    """One answer of an exchange whose notices are for the client: what is done here is what it asked for."""
 
     __slots__ = ()
 

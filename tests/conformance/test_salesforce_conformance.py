@@ -95,12 +95,16 @@ async def tables_of(connection: SalesforceConnection) -> dict[str, Table]:
     return {table.name: table for table in await SalesforceConnector().discover(connection)}
 
 
-def with_one_path_by_reference(table: Table) -> Table:
-    """Return a table whose paths by references, the first excepted, are proven by their keys alone: they are alike."""
-    references = [path for path in table.access_paths if path.name not in {"by_id", "query", "count"}]
-    others = tuple(path for path in table.access_paths if path not in references)
-    bare = tuple(replace(path, operators={}) for path in references[1:])
-    return replace(table, access_paths=(*others, *references[:1], *bare))
+def with_its_conditions_once(table: Table) -> Table:
+    """Return a table of whose paths the query alone is proven with every condition: they write them alike.
+
+    One path by keys is proven with some.
+    """
+    some = dict(list(table.access_paths[1].operators.items())[:4])
+    operators = {"query": table.access_paths[1].operators, "by_id": some}
+    return replace(
+        table, access_paths=tuple(replace(path, operators=operators.get(path.name, {})) for path in table.access_paths)
+    )
 
 
 def whole(table: Table) -> Scan:
@@ -113,10 +117,10 @@ async def read(connection: SalesforceConnection, scan: Scan) -> list[dict[str, A
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_every_declaration_of_a_discovered_table_holds(world: World, name: str) -> None:
-    table = with_one_path_by_reference((await tables_of(world.connection))[name])
+    table = with_its_conditions_once((await tables_of(world.connection))[name])
     proof = await prove_table(world.connection, table, whole(table), QUIET_CONTEXT)
     assert proof.failures == []
-    assert proof.check_count > 200
+    assert proof.check_count > 100
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

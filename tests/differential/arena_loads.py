@@ -18,7 +18,7 @@ from wire.rows import EncodedRows
 def by_load(arena: Arena, query: BoundQuery) -> Answered:
     """Answer by a table that DuckDB's rows are loaded into, in the order in which they lie there."""
     names = ", ".join(f"c{number}" for number in range(len(query.fields)))
-    creation = f"CREATE TEMP TABLE loaded ({names}) AS {query.parsed.text}\n WITH NO DATA"
+    creation = f"CREATE TEMP TABLE loaded ({names}) AS {query.parsed.text}\nWITH NO DATA"
     wanted = Load(query=query.parsed.text, schema=None, name="loaded", temporary=True, creation=creation)
     given = Parameters(type_oids=(), values=(), formats=(), result_formats=())
     backend = LoadingBackend(arena, allowed=True)

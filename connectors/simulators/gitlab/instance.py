@@ -67,7 +67,8 @@ class Instance:
         self.milestones[project] = [
             {"id": each.id, "iid": each.number, "project_id": project, "title": each.title,
              "description": each.description or "", "state": "active" if each.state == "open" else "closed",
-             "due_date": (iso((each.due_s or 0) * 1000) or "")[:10] if each.due_s else None, "start_date": None,
+             "due_date": (iso((each.due_s or 0) * 1000) or "")[:10] if each.due_s else None,
+             "start_date": "2025-03-01" if each.number % 2 else None,
              "created_at": _ms(each.created_s), "updated_at": _ms(each.updated_s),
              "web_url": f"https://gitlab.example/-/milestones/{each.number}"}
             for each in milestones
@@ -134,7 +135,8 @@ class Instance:
             "assignee": assignees[0] if assignees else None, "user_notes_count": item.comments_count,
             "created_at": _ms(item.created_s), "updated_at": _ms(item.updated_s), "closed_at": _ms(item.closed_s),
             "due_date": None if item.number % 3 else "2026-02-01", "confidential": item.number % 7 == 0,
-            "discussion_locked": item.is_locked, "issue_type": "issue", "weight": None, "upvotes": item.number % 4,
+            "discussion_locked": item.is_locked, "issue_type": "issue",
+            "weight": None if item.number % 2 else item.number % 5, "upvotes": item.number % 4,
             "web_url": f"https://gitlab.example/-/issues/{item.number}",
         }  # fmt: skip
 
@@ -151,7 +153,8 @@ class Instance:
 def _user(person: Person) -> Node:
     return {"id": person.forge_id % 100_000 + 1, "username": person.login, "name": person.name,
             "state": "active" if person.is_active else "blocked", "locked": False,
-            "web_url": f"https://gitlab.example/{person.login}", "avatar_url": None}  # fmt: skip
+            "web_url": f"https://gitlab.example/{person.login}",
+            "avatar_url": None if person.is_admin else f"https://gitlab.example/{person.login}.png"}  # fmt: skip
 
 
 def _ms(epoch_s: int | None) -> str | None:

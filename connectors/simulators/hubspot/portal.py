@@ -56,7 +56,7 @@ class Portal:
         return {
             "name": ("Globex", "globex", "Initech")[at % 3] + (f" {at}" if at > 2 else ""),
             "domain": f"customer{at}.example", "industry": "COMPUTER_SOFTWARE" if at % 2 else None,
-            "city": "" if at % 4 == 3 else "Berlin", "country": "Germany", "phone": None,
+            "city": "" if at % 4 == 3 else "Berlin", "country": "Germany", "phone": f"+49 30 {at}" if at % 3 else None,
             "numberofemployees": str(at * 10) if at % 3 else None, "lifecyclestage": _STAGES[at % 5],
             "annualrevenue": f"{at * 1000}.50" if at % 2 else None, "hubspot_owner_id": self._owner(at),
         }  # fmt: skip
@@ -64,8 +64,10 @@ class Portal:
     def _contact(self, at: int, issue: TrackerIssue) -> Node:
         return {
             "email": f"{issue.key.lower()}@customer{at % 30}.example", "firstname": ("Ana", "ana", "Bo")[at % 3],
-            "lastname": issue.summary.split()[0], "phone": "" if at % 2 else "+49 30 1234", "company": None,
-            "jobtitle": None if at % 3 else "Buyer", "lifecyclestage": _STAGES[at % 5], "hs_lead_status": None,
+            "lastname": issue.summary.split()[0], "phone": "" if at % 2 else "+49 30 1234",
+            "company": f"Customer {at % 30}" if at % 2 else None,
+            "jobtitle": None if at % 3 else "Buyer", "lifecyclestage": _STAGES[at % 5],
+            "hs_lead_status": "OPEN" if at % 4 == 0 else None,
             "hubspot_owner_id": self._owner(at),
         }  # fmt: skip
 

@@ -23,7 +23,8 @@ class Workspace:
         people = [person for person in company.people if not person.is_bot]
         self.users: list[Node] = [
             {"object": "user", "id": _id("user", person.login), "type": "person", "name": person.name,
-             "avatar_url": None, "person": {"email": person.email} if at % 6 else {}}
+             "avatar_url": None if at % 4 else f"https://example.com/{at}.png",
+             "person": {"email": person.email} if at % 6 else {}}
             for at, person in enumerate(people)
         ]  # fmt: skip
         self.users.append({"object": "user", "id": _id("user", "bot"), "type": "bot", "name": "Importer",
@@ -51,10 +52,12 @@ class Workspace:
 
     def _database(self, at: int, start_ms: float) -> Node:
         return {
-            "object": "database", "id": _id("database", at), "title": _texts(f"Board {at}"), "description": [],
+            "object": "database", "id": _id("database", at), "title": _texts(f"Board {at}"),
+            "description": _texts("What it is for") if at % 2 else [],
             "is_inline": at % 2 == 1, "archived": False, "in_trash": False, "created_by": self._who(at),
             "created_time": _minute(start_ms + at * 7_200_000), "last_edited_by": self._who(at + 1),
-            "last_edited_time": _minute(start_ms + at * 9_400_000), "parent": {"type": "workspace", "workspace": True},
+            "last_edited_time": _minute(start_ms + at * 9_400_000), "parent": {"type": "page_id",
+            "page_id": _id("page", at)} if at % 2 else {"type": "workspace", "workspace": True},
             "url": f"https://www.notion.so/{_id('database', at).replace('-', '')}",
             "properties": {_TITLES[at % 3]: {"id": "title", "name": _TITLES[at % 3], "type": "title", "title": {}}},
         }  # fmt: skip
@@ -72,7 +75,8 @@ class Workspace:
         return {
             "object": "page", "id": _id("page", at), "created_time": _minute(created_ms), "parent": parent,
             "last_edited_time": _minute(updated_ms), "created_by": self._who(at), "last_edited_by": self._who(at + 1),
-            "archived": at % 11 == 10, "in_trash": at % 11 == 10, "icon": None, "cover": None, "public_url": None,
+            "archived": at % 11 == 10, "in_trash": at % 11 == 10, "icon": None, "cover": None,
+            "public_url": None if at % 4 else f"https://acme.notion.site/{at}",
             "properties": properties, "url": f"https://www.notion.so/{_id('page', at).replace('-', '')}",
         }  # fmt: skip
 

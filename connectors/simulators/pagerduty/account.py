@@ -36,23 +36,25 @@ class Account:
         teams = {team.name: node for team, node in zip(company.teams, self.teams, strict=True)}
         self.users: list[Node] = [
             {"id": made_id("user", person.login), "type": "user", "summary": person.name, "name": person.name,
-             "email": person.email, "time_zone": person.time_zone, "color": "green", "job_title": None,
-             "role": "admin" if person.is_admin else "user", "description": None, "invitation_sent": False,
+             "email": person.email, "time_zone": person.time_zone, "color": "green",
+             "job_title": "Engineer" if at % 3 else None,
+             "role": "admin" if person.is_admin else "user", "description": "On leave" if at % 7 == 6 else None,
+             "invitation_sent": False,
              "html_url": f"https://acme.pagerduty.com/users/{made_id('user', person.login)}",
              "teams": [_reference(teams[person.team])]}
-            for person in people
+            for at, person in enumerate(people)
         ]  # fmt: skip
         self.schedules: list[Node] = [
             {"id": made_id("schedule", team["id"]), "type": "schedule", "summary": f"{team['name']} rotation",
-             "name": f"{team['name']} rotation", "time_zone": "Europe/Berlin", "description": None,
+             "name": f"{team['name']} rotation", "time_zone": "Europe/Berlin", "description": None if at else "Weekly",
              "html_url": f"https://acme.pagerduty.com/schedules/{made_id('schedule', team['id'])}",
              "teams": [_reference(team)],
              "users": [_reference(user) for user in self.users if user["teams"][0]["id"] == team["id"]][:3]}
-            for team in self.teams
+            for at, team in enumerate(self.teams)
         ]  # fmt: skip
         self.escalation_policies: list[Node] = [
             {"id": made_id("policy", team["id"]), "type": "escalation_policy", "summary": f"{team['name']} policy",
-             "name": f"{team['name']} policy", "num_loops": at, "description": None,
+             "name": f"{team['name']} policy", "num_loops": at, "description": None if at else "For the night",
              "on_call_handoff_notifications": "if_has_services", "teams": [_reference(team)],
              "escalation_rules": [{"id": made_id("rule", team["id"]), "escalation_delay_in_minutes": 30,
                                    "targets": [_reference(self.schedules[at])]}]}
@@ -74,7 +76,7 @@ class Account:
                  "description": None if at % 2 else "Serves customers", "status": ("active", "warning")[at % 2],
                  "created_at": f"2023-0{at + 1}-06T11:12:51-05:00", "auto_resolve_timeout": 14400 if at % 2 else None,
                  "acknowledgement_timeout": 600, "alert_creation": "create_alerts_and_incidents",
-                 "last_incident_timestamp": None,
+                 "last_incident_timestamp": None if at % 3 else "2025-12-30T10:00:00Z",
                  "escalation_policy": _reference(self.escalation_policies[at % len(self.teams)]),
                  "teams": [_reference(team)]}  # fmt: skip
         return {**found, "html_url": f"https://acme.pagerduty.com/service-directory/{found['id']}"}
@@ -102,7 +104,8 @@ class Account:
             "updated_at": iso(issue.updated_ms), "incident_key": issue.key, "service": _reference(service),
             "assignments": [] if status == "resolved" else [
                 {"at": iso(issue.created_ms), "assignee": _reference(user)}],
-            "last_status_change_at": iso(issue.updated_ms), "resolve_reason": None,
+            "last_status_change_at": iso(issue.updated_ms),
+            "resolve_reason": {"type": "merge_resolve_reason"} if at % 8 == 1 else None,
             "resolved_at": iso(issue.updated_ms) if status == "resolved" else None,
             "escalation_policy": service["escalation_policy"], "teams": service["teams"],
             "priority": self.priorities[at % 5] if at % 4 else None,

@@ -63,8 +63,11 @@ class _Server:
         async def answer(request: web.Request) -> web.Response:
             has_teams = name in {"services", "users", "escalation_policies", "schedules"}
             filters = [] if name == "priorities" else ["query", *(["team_ids[]"] if has_teams else [])]
+            filters += ["name"] if name == "services" else []
             checked_query(request, [*_PAGES, *filters], self._rules.refusal)
             rows: list[Node] = getattr(self._account, name)
+            if exact := request.query.get("name"):
+                rows = [row for row in rows if row["name"] == exact]
             if text := request.query.get("query"):
                 rows = [row for row in rows if text.lower() in row["name"].lower()]
             return self._page(request, name, _of(request, "team_ids[]", rows, _teams))

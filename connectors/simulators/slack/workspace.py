@@ -80,13 +80,16 @@ class Workspace:
             self.replies[channel, ts] = [found, *replies]
         if at % 6 == 0:
             found["reactions"] = [{"name": "tada", "count": 1, "users": [user]}]
+        if at % 13 == 0:
+            found["files"] = [{"id": "F0FILE000", "name": "report.pdf"}]
         if at % 11 == 0:
             found["edited"] = {"user": user, "ts": f"{self._epoch_s - at * 5_400 + 60}.000000"}
         self.messages[channel].append(found)
 
     def _reply(self, ts: str, at: int, step: int) -> Node:
         seconds = int(ts.partition(".")[0]) + 60 * (step + 1)
-        return {"type": "message", "ts": f"{seconds}.{step:06d}", "thread_ts": ts, "text": f"reply {step}",
+        reactions = {"reactions": [{"name": "eyes", "count": 1, "users": []}]} if step == 0 else {}
+        return {**reactions, "type": "message", "ts": f"{seconds}.{step:06d}", "thread_ts": ts, "text": f"reply {step}",
                 "user": self.users[(at + step) % len(self.users)]["id"], "team": "T0ACME000"}  # fmt: skip
 
 

@@ -28,8 +28,11 @@ class Desk:
             for at, team in enumerate(company.teams)
         ]  # fmt: skip
         self.organizations: list[Node] = [
-            {"id": made_number("organization", at), "name": f"Customer {at}", "details": None, "notes": None,
-             "domain_names": [f"customer{at}.example"], "tags": [_TAGS[at % 5]], "group_id": None,
+            {"id": made_number("organization", at), "name": f"Customer {at}",
+             "details": "Pays late" if at % 5 == 0 else None,
+             "notes": "Key account" if at % 6 == 0 else None,
+             "domain_names": [f"customer{at}.example"], "tags": [_TAGS[at % 5]],
+             "group_id": self.groups[at % 4]["id"] if at % 2 else None,
              "external_id": None if at % 3 else f"crm-{at}", "shared_tickets": at % 2 == 0,
              "created_at": iso(start_ms + at * 86_400_000), "updated_at": iso(start_ms + at * 90_000_000)}
             for at in range(25)
@@ -65,7 +68,8 @@ class Desk:
             {"id": made_number("user", person.login), "name": person.name, "email": person.email,
              "role": "admin" if at == 0 else ("agent" if at < 12 else "end-user"), "active": True, "verified": True,
              "suspended": not person.is_active, "time_zone": "Berlin", "iana_time_zone": "Europe/Berlin",
-             "locale": "en-US", "phone": None, "tags": [_TAGS[at % 5]] if at % 2 else [],
+             "locale": "en-US", "phone": "+49 30 99" if at % 8 == 0 else None,
+             "tags": [_TAGS[at % 5]] if at % 2 else [],
              "external_id": f"hr-{at}" if at % 3 == 0 else None,
              "organization_id": self.organizations[at % 25]["id"] if at >= 12 else None,
              "created_at": iso(start_ms + at * 3_600_000), "updated_at": iso(start_ms + at * 7_200_000),
@@ -81,10 +85,12 @@ class Desk:
              "priority": _PRIORITIES[at % 5], "type": _TYPES[(at // 2) % 5], "requester_id": requester["id"],
              "submitter_id": requester["id"], "assignee_id": assignee["id"] if assignee else None,
              "group_id": self.groups[at % 4]["id"] if at % 7 else None,
-             "organization_id": requester["organization_id"], "brand_id": 360000000001, "ticket_form_id": None,
+             "organization_id": requester["organization_id"], "brand_id": 360000000001,
+             "ticket_form_id": 360000000777 if at % 3 else None,
              "tags": sorted({_TAGS[at % 5], _TAGS[(at + 2) % 5]}) if at % 6 else [],
              "via": {"channel": _CHANNELS[at % 3]}, "external_id": issue.key if at % 2 else None,
-             "is_public": at % 9 != 8, "has_incidents": False, "problem_id": None,
+             "is_public": at % 9 != 8, "has_incidents": False,
+             "problem_id": 1 if _TYPES[(at // 2) % 5] == "incident" and at else None,
              "due_at": iso(issue.updated_ms + 86_400_000) if _TYPES[(at // 2) % 5] == "task" else None,
              "satisfaction_rating": {"score": "unoffered"}, "custom_fields": [],
              "created_at": iso(issue.created_ms), "updated_at": iso(issue.updated_ms),
@@ -102,7 +108,7 @@ class Desk:
                 {"id": made_number("metric", number), "ticket_id": number, "reopens": at % 3, "replies": at % 5,
                  "group_stations": 1, "assignee_stations": 1 + at % 2,
                  "reply_time_in_minutes": {"calendar": at * 3, "business": at},
-                 "full_resolution_time_in_minutes": {"calendar": None, "business": None},
+                 "full_resolution_time_in_minutes": {"calendar": at * 9 if at % 6 == 2 else None, "business": None},
                  "assigned_at": iso(issue.created_ms), "solved_at": None if at % 6 != 2 else iso(issue.updated_ms),
                  "created_at": iso(issue.created_ms), "updated_at": iso(issue.updated_ms)}
             )  # fmt: skip
@@ -110,6 +116,8 @@ class Desk:
             score = ("good", "bad", "offered")[at % 9 // 3]
             self.satisfaction_ratings.append(
                 {"id": made_number("rating", number), "ticket_id": number, "score": score,
-                 "comment": None, "requester_id": requester["id"], "assignee_id": assignee["id"] if assignee else None,
-                 "group_id": None, "created_at": iso(issue.created_ms), "updated_at": iso(issue.updated_ms)}
+                 "comment": "Quick!" if score == "good" else None, "requester_id": requester["id"],
+                 "assignee_id": assignee["id"] if assignee else None,
+                 "group_id": self.groups[at % 4]["id"] if at % 2 else None,
+                 "created_at": iso(issue.created_ms), "updated_at": iso(issue.updated_ms)}
             )  # fmt: skip

@@ -56,6 +56,13 @@ SELECT sum(f) FROM t WHERE f BETWEEN -1000 AND 1000
 SELECT b, sum(score) FROM t JOIN u ON u.id = t.id GROUP BY b ORDER BY b
 SELECT sum(num), avg(num) FROM t
 SELECT round(avg(n2), 2) FROM t
+SELECT bool_and(b), bool_or(b), every(n4 > -2147483648) FROM t
+SELECT bit_and(n4), bit_or(n2), bit_xor(n8) FROM t
+SELECT any_value(b) FROM t WHERE b
+SELECT min(b::int), max(n4 * 1.5) FROM t
+SELECT min(labels), max(labels) FROM t
+SELECT min(num), max(num), sum(num), avg(num) FROM t WHERE num <> 'NaN'
+SELECT min(tm), max(tm) FROM m
 
 --: postgres
 SELECT avg(n4), avg(f), stddev(id), sum(f) FROM t WHERE f BETWEEN -100 AND 100
@@ -67,8 +74,6 @@ SELECT stddev(n4), variance(n2), stddev_pop(id), var_samp(id) FROM t
 SELECT stddev(f), var_pop(f) FROM t WHERE f BETWEEN -1000 AND 1000
 SELECT corr(id, n2), covar_pop(id, n2), regr_slope(id, n2) FROM t
 SELECT count(DISTINCT (n4, b)) FROM t
-SELECT bool_and(b), bool_or(b), every(n4 > -2147483648) FROM t
-SELECT bit_and(n4), bit_or(n2), bit_xor(n8) FROM t
 SELECT string_agg(t, v ORDER BY id) FROM t
 SELECT array_agg(DISTINCT b ORDER BY b) FROM t
 SELECT array_agg(labels ORDER BY id) FROM t WHERE array_length(labels, 1) = 2
@@ -79,12 +84,7 @@ SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY n4), percentile_cont(0.25) WI
 SELECT mode() WITHIN GROUP (ORDER BY n4) FROM t WHERE n4 = 42
 SELECT percentile_disc(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY t) FROM t
 SELECT rank(5) WITHIN GROUP (ORDER BY n4), dense_rank(5) WITHIN GROUP (ORDER BY n4) FROM t
-SELECT any_value(b) FROM t WHERE b
-SELECT min(b::int), max(n4 * 1.5) FROM t
-SELECT min(labels), max(labels) FROM t
-SELECT min(num), max(num), sum(num), avg(num) FROM t WHERE num <> 'NaN'
 SELECT sum(n4), avg(n4), min(t), string_agg(t, ',') FROM t WHERE id < 0
-SELECT min(tm), max(tm) FROM m
 SELECT sum(iv), avg(iv) FROM m
 SELECT max(uu::text), min(by) FROM m
 SELECT range_agg(int4range(id, id + 2) ORDER BY id) FROM t WHERE id < 9

@@ -39,6 +39,13 @@ SELECT id FROM t WHERE ts >= d ORDER BY id
 SELECT id FROM t WHERE lt > d ORDER BY id
 SELECT min(ts), max(ts), max(ts) - min(ts) FROM t
 SELECT '2026-03-08'::date::text, '12:34'::time::text, lt::text, ts::text FROM t ORDER BY id
+SELECT date_trunc('day', lt), date_trunc('week', lt), date_trunc('quarter', lt), date_trunc('decade', lt) FROM t ORDER BY id
+SELECT extract(isoyear FROM d), extract(quarter FROM d), extract(century FROM d), extract(decade FROM d), extract(julian FROM d) FROM t ORDER BY id
+SELECT extract(timezone FROM ts), extract(timezone_hour FROM ts) FROM t ORDER BY id
+SELECT make_date(2026, id, 1) FROM t WHERE id <= 12 ORDER BY id
+SELECT isfinite(ts), isfinite(lt) FROM t ORDER BY id
+SELECT TIMESTAMP(0) '2026-01-01 00:00:00.6', lt::timestamp(3), ts::timestamptz(0) FROM t ORDER BY id
+SELECT id FROM t WHERE ts::date = '2026-03-08' ORDER BY id
 
 --: postgres
 SELECT id, to_char(ts, 'YYYY-MM-DD HH24:MI:SS TZ'), to_char(n4, '999') FROM t
@@ -47,17 +54,12 @@ SELECT age(ts, '2026-01-01'), justify_days(ts - '2026-01-01') FROM t
 SELECT now() = transaction_timestamp(), current_date IS NOT NULL FROM t WHERE id = 1
 SELECT d + TIME '10:30', d + tm FROM t JOIN m USING (id) ORDER BY id
 SELECT age(ts, TIMESTAMPTZ '2020-02-29'), age(lt, TIMESTAMP '2020-02-29') FROM t ORDER BY id
-SELECT date_trunc('day', lt), date_trunc('week', lt), date_trunc('quarter', lt), date_trunc('decade', lt) FROM t ORDER BY id
 SELECT date_trunc('week', ts), date_trunc('century', ts), date_trunc('millisecond', ts) FROM t ORDER BY id
-SELECT extract(isoyear FROM d), extract(quarter FROM d), extract(century FROM d), extract(decade FROM d), extract(julian FROM d) FROM t ORDER BY id
-SELECT extract(timezone FROM ts), extract(timezone_hour FROM ts) FROM t ORDER BY id
 SELECT date_part('hour', ts), date_part('epoch', lt), date_part('month', d) FROM t ORDER BY id
 SELECT ts AT TIME ZONE '+03', ts AT TIME ZONE INTERVAL '-2 hours', ts AT LOCAL FROM t ORDER BY id
-SELECT id FROM t WHERE ts::date = '2026-03-08' ORDER BY id
 SELECT 'infinity'::timestamptz, '-infinity'::date, 'infinity'::timestamp > lt FROM t ORDER BY id
 SELECT id FROM t WHERE d < 'infinity' AND ts > '-infinity' ORDER BY id
 SELECT DATE '0044-03-15 BC', TIMESTAMP '4713-01-01 00:00 BC', DATE '5874897-12-31', TIMESTAMP '294276-12-31 23:59:59.999999' FROM t WHERE id = 1
-SELECT make_date(2026, id, 1) FROM t WHERE id <= 12 ORDER BY id
 SELECT make_timestamp(2026, 1, id, 1, 2, 3.5), make_time(id, 0, 0), make_interval(days => id) FROM t WHERE id < 20 ORDER BY id
 SELECT to_timestamp(id * 1000000), to_timestamp('05 Dec 2000', 'DD Mon YYYY'), to_date('2026-02-03', 'YYYY-MM-DD') FROM t WHERE id < 5 ORDER BY id
 SELECT to_char(ts, 'YYYY-MM-DD HH24:MI:SS.US'), to_char(ts, 'Day, DDth Month IYYY-IW Q J'), to_char(ts, 'TZ OF') FROM t ORDER BY id
@@ -76,7 +78,9 @@ SELECT INTERVAL '1-2', INTERVAL 'P1Y2M3DT4H5M6S', INTERVAL '1' YEAR, INTERVAL '3
 SELECT INTERVAL '1.23456789' SECOND(2), INTERVAL(3) '1.2345 s', 'infinity'::interval FROM t WHERE id = 1
 SELECT now() = now(), current_timestamp = statement_timestamp(), localtimestamp IS NOT NULL, current_time IS NOT NULL FROM t WHERE id = 1
 SELECT clock_timestamp() >= now(), timeofday() IS NOT NULL FROM t WHERE id = 1
-SELECT isfinite(ts), isfinite(lt) FROM t ORDER BY id
 SELECT generate_series(d, d + INTERVAL '2 days', '1 day') FROM t WHERE d = '2026-03-08' ORDER BY id, 1
 SELECT TIME WITH TIME ZONE '12:00+05:30', TIMETZ '23:59:59.5-08' > '00:00+00' FROM t WHERE id = 1
-SELECT TIMESTAMP(0) '2026-01-01 00:00:00.6', lt::timestamp(3), ts::timestamptz(0) FROM t ORDER BY id
+
+--: falls
+SELECT extract(year FROM ts - INTERVAL '3000 years'), extract(year FROM lt - INTERVAL '1 month') FROM t ORDER BY id
+SELECT (lt - INTERVAL '1 month')::text, to_char(ts - INTERVAL '1 month', 'YYYY-MM-DD') FROM t ORDER BY id

@@ -42,6 +42,11 @@ SELECT x.a, y.b FROM (SELECT id FROM t) x(a) JOIN (SELECT tid FROM u) y(b) ON x.
 SELECT x.id, to_char(y.ts, 'YYYY') FROM t x, t y WHERE x.id = y.n4 /* 'c */ AND y.t LIKE '%a%' -- end
 SELECT x.n4, y.t, z.f FROM t x, app.t y, t AS z WHERE x.id = y.id AND y.id = z.id AND x.t ~ 'a'
 SELECT a.id, b.id FROM t a JOIN u b ON (a.id, a.b) = (b.tid, b.flag) ORDER BY 1, 2
+SELECT id, n8, t, name FROM t NATURAL JOIN u ORDER BY id
+SELECT id, t.n4, u.name FROM t NATURAL LEFT JOIN u ORDER BY id
+SELECT id, name FROM t NATURAL FULL JOIN u WHERE id < 5 ORDER BY id, name
+SELECT a.* FROM u a JOIN u b USING (id) WHERE b.flag ORDER BY a.id
+SELECT * FROM (SELECT id, n4 FROM t) a NATURAL JOIN (SELECT tid AS id, name FROM u) b ORDER BY id, name, n4
 
 --: postgres
 SELECT j.x FROM (t JOIN u ON t.id = u.tid) AS j(x, y), u WHERE u.id = j.x
@@ -51,11 +56,6 @@ SELECT * FROM u LEFT JOIN t USING (n8, id)
 SELECT m.id, name FROM t JOIN u USING (id) AS m
 SELECT t.id, lookup.word FROM t JOIN lookup ON lookup.id = t.id
 SELECT t.id, u.name FROM t FULL JOIN u ON t.id = u.tid AND u.n8 = 2
-SELECT id, n8, t, name FROM t NATURAL JOIN u ORDER BY id
-SELECT id, t.n4, u.name FROM t NATURAL LEFT JOIN u ORDER BY id
-SELECT id, name FROM t NATURAL FULL JOIN u WHERE id < 5 ORDER BY id, name
 SELECT j.id, t.id, u.id FROM t JOIN u USING (id) AS j WHERE j.id < 4 ORDER BY 1
-SELECT a.* FROM u a JOIN u b USING (id) WHERE b.flag ORDER BY a.id
 SELECT * FROM u a JOIN u b USING (id, name) WHERE id < 5 ORDER BY id
-SELECT * FROM (SELECT id, n4 FROM t) a NATURAL JOIN (SELECT tid AS id, name FROM u) b ORDER BY id, name, n4
 SELECT a.id FROM t a JOIN u b ON a.id = b.tid JOIN lookup l ON l.id = a.id ORDER BY a.id, b.id

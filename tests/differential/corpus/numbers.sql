@@ -32,19 +32,20 @@ SELECT n8 * 1.0, n8::numeric * n8 FROM t ORDER BY id
 SELECT 5 / 2, -5 / 2, 5 % -3, -5 % 3, 5.0 / 2, 7 / 2 * 2 FROM t WHERE id = 1
 SELECT sum(n8) / 2, sum(n4) / 2 FROM t WHERE n8 BETWEEN 0 AND 100
 SELECT s.x / 2 FROM (SELECT sum(n8) AS x FROM t WHERE n8 BETWEEN 0 AND 100) s
+SELECT 1.50, 1e3, 99999999999999999999 FROM t
+SELECT id FROM t WHERE n8 = 9.223372036854775807e18
+SELECT id, div(n4, 7), n4 / id FROM t ORDER BY id
+SELECT f + 1, f - 0.5, f * 2, f / 4 FROM t WHERE abs(f) BETWEEN 0.01 AND 1e10 OR f = 'NaN' ORDER BY id
+SELECT isfinite(d), f = 'NaN'::float8, f <> f FROM t ORDER BY id
 
 --: postgres
 SELECT coalesce(n4, '7'), nullif('5', n4) FROM t
-SELECT 1.50, 1e3, 99999999999999999999 FROM t
-SELECT id FROM t WHERE n8 = 9.223372036854775807e18
 SELECT 1_000 + id, 0x1F, 0b101 FROM t
 SELECT id, n2 / 10::int2, mod(n4, 10) FROM t ORDER BY id
-SELECT id, div(n4, 7), n4 / id FROM t ORDER BY id
 SELECT id << 2, id >> 1, n8 >> 3 FROM t ORDER BY id
 SELECT abs(id), @ id, sign(id), -id FROM t ORDER BY id
 SELECT gcd(id, 12), lcm(id, 4) FROM t ORDER BY id
 SELECT factorial(5), id FROM t WHERE id < 3 ORDER BY id
-SELECT f + 1, f - 0.5, f * 2, f / 4 FROM t WHERE abs(f) BETWEEN 0.01 AND 1e10 OR f = 'NaN' ORDER BY id
 SELECT sqrt(id), cbrt(id::float8) FROM t ORDER BY id
 SELECT power(id, 2), exp(1.0::float8), ln(id::float8), log(id::float8) FROM t WHERE id < 9 ORDER BY id
 SELECT sin(id), cos(id), tan(id), atan2(id, 2), degrees(id), radians(id), pi() FROM t WHERE id < 9 ORDER BY id
@@ -61,4 +62,3 @@ SELECT to_hex(id), to_bin(id), to_oct(id) FROM t ORDER BY id
 SELECT bit_count(id::bit(8)), id::bit(8), B'101' | B'010' FROM t WHERE id < 9 ORDER BY id
 SELECT 1_000_000 + id, 0xFF, 0o17, 0b11 FROM t WHERE id < 3 ORDER BY id
 SELECT random(1, 1), id FROM t WHERE id < 3 ORDER BY id
-SELECT isfinite(d), f = 'NaN'::float8, f <> f FROM t ORDER BY id

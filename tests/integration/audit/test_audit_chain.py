@@ -17,6 +17,7 @@ from catalog.audit import DROP, WRITER_ROLE, append, drop_months, head_of, last_
 from catalog.clusters import EmbeddedCluster
 from catalog.connection import Connection, OwnConnection
 from catalog.control import CONTROL_DATABASE
+from catalog.errors import DatabaseInUse
 from omnisql_server.audit.errors import AuditBroken, AuditUnavailable
 from omnisql_server.audit.journal import Journal
 from omnisql_server.audit.record import VERSION, Record, encoded, new_id, new_salt, now
@@ -186,6 +187,22 @@ async def test_months_that_are_dropped_leave_a_chain_that_holds(owner: OwnConnec
     assert await drop_months(owner, february) == ("2020_01",)
     verified = await verify(owner, chain, PUBLIC)
     assert (verified.first, verified.last, verified.signed) == (4, 4, 3)
+
+
+async def test_who_reads_keeps_nobody_from_writing_in_a_month_that_begins(
+    cluster: EmbeddedCluster, owner: OwnConnection, chain: UUID
+) -> None:
+    reader = await cluster.connect(cluster.superuser, CONTROL_DATABASE)
+    async with reader.transaction():
+        assert await reader.fetchval("SELECT count(*) FROM audit.records WHERE tenant = $1", chain) == 10
+        async with asyncio.timeout(5):
+            await owner.execute("SELECT audit.prepare_month('2031-05-01 00:00:00+00')")
+            await append(owner, [(chain, encoded(record()))])
+        with pytest.raises(DatabaseInUse):
+            await drop_months(owner, datetime(2031, 6, 1, tzinfo=UTC))
+        await append(owner, [(chain, encoded(record()))])
+    await reader.close()
+    assert (await verify(owner, chain, PUBLIC)).last == 12
 
 
 async def test_writers_at_the_same_time_make_one_chain_each_of_their_tenants(cluster: EmbeddedCluster) -> None:

@@ -174,6 +174,23 @@ def test_administrative_statements_are_on_record_without_their_secrets(demo: Dem
     assert "hunter2secret" not in texts(demo)
 
 
+def test_the_owner_sees_all_that_is_on_record_and_others_what_they_did_themselves(
+    demo: DemoServer, ana: psycopg.Connection, recorded: Recorded
+) -> None:
+    ana.execute(COUNT)
+    with session(demo, "eve") as eve, session(demo, "admin") as admin:
+        eve.execute(f"SELECT number FROM github.issues WHERE {WEB}")
+        assert eve.execute("SELECT DISTINCT principal FROM omnisql.audit").fetchall() == [("eve",)]
+        seen = admin.execute(
+            "SELECT principal, tables, columns, outcome, calls FROM omnisql.audit"
+            " WHERE phase = 'finish' AND kind = 'SELECT' ORDER BY number DESC LIMIT 2"
+        ).fetchall()
+    assert [row[0] for row in seen] == ["eve", "ana"]
+    expected = recorded()[1]
+    columns = [f"github.issues.{name}" for name in expected.tables[0].columns]
+    assert seen[1][1:] == (["github.issues"], columns, "00000", expected.calls)
+
+
 def test_changes_of_roles_are_on_record(demo: DemoServer, recorded: Recorded) -> None:
     with session(demo, "admin") as admin:
         admin.execute("CREATE ROLE newcomer LOGIN PASSWORD 'hunter2'")

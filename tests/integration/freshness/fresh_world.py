@@ -25,6 +25,7 @@ from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan, Sort
 from connectors.sdk.table import AccessPath, Column, Delta, Table
 from connectors.sdk.testing.reference import holds
 from connectors.sdk.trail import Step, Trail
+from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, fetch
 from omnisql_server.freshness.cache import Shared, TenantCache
 from omnisql_server.freshness.flight import Flights
@@ -336,6 +337,7 @@ class World:
         credential: str = "all",
         replica: int = 0,
         partial: bool = False,
+        calls_max: int | None = None,
     ) -> tuple[list[Row], FetchedScan]:
         """Read and answer as a statement does, policy and conditions after the fetch."""
         connection = FakeConnection(source=self.source, sees_private=credential.startswith("all"))
@@ -349,7 +351,13 @@ class World:
         async def open_source(_: ScanPlan) -> OpenSource:
             return opened
 
-        (fetched,) = await fetch([question.plan()], open_source, FetchBounds(), partial_allowed=partial)
+        (fetched,) = await fetch(
+            [question.plan()],
+            open_source,
+            FetchBounds(),
+            partial_allowed=partial,
+            budget=None if calls_max is None else CallBudget(allowed=calls_max),
+        )
         occurrence = Occurrence(scan_name="s0", relation=RELATION, columns=tuple(COLUMNS))
         relation = materialize(fetched.plan, occurrence, fetched.batches)
         return question.answer(relation.rows.to_pylist()), fetched

@@ -46,3 +46,12 @@ async def test_a_whole_that_does_not_come_any_more_does_not_fail_a_part_of_it(wo
     world.source.truncated, world.source.truncated_by = "only half", ()
     rows, asked = await world.read(OPEN_OF_A, FIVE_MINUTES)
     assert ([one["id"] for one in rows], asked.report.complete, world.source.requests) == ([1, 6], True, 3)
+
+
+@pytest.mark.parametrize(("calls_max", "is_whole"), [(3, False), (4, True)])
+async def test_who_may_make_few_calls_makes_none_for_others(world: World, calls_max: int, is_whole: bool) -> None:
+    fill(world)
+    await world.read(ALL_OF_A, FIVE_MINUTES)
+    world.ahead_us = 6 * MINUTE_US
+    await world.read(OPEN_OF_A, FIVE_MINUTES, calls_max=calls_max)
+    assert (world.source.log[-1].predicates == ()) == is_whole

@@ -36,6 +36,17 @@ def test_a_manifest_that_says_what_is_not_so_fails_its_proof(tmp_path: Path, cap
     assert "not so: tasks.all {} orders by created_at asc" in capsys.readouterr().out
 
 
+def test_a_column_that_no_row_fills_is_told(tmp_path: Path, capsys: Captured) -> None:
+    execute(["connector", "new", "acme_crm", "--folder", str(tmp_path)])
+    file = tmp_path / "acme_crm.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("      body: text\n", "      body: text text\n"), encoding="utf-8")
+    capsys.readouterr()
+    arguments = ["connector", "test", "acme_crm", "--folder", str(tmp_path), "--table", "comments"]
+    assert execute(arguments) == ExitCode.OK
+    assert "not proved: comments: no row has a value in body" in capsys.readouterr().out
+
+
 def test_lint_tells_file_line_and_column(tmp_path: Path, capsys: Captured) -> None:
     text = (MANIFESTS / "slack.yaml").read_text(encoding="utf-8")
     file = tmp_path / "slack.yaml"

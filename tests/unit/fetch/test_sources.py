@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
@@ -52,6 +53,7 @@ class Tracker:
 
     async def discover(self, connection: Connection) -> tuple[Table, ...]:
         self.discoveries += 1
+        await asyncio.sleep(0)
         name = cast(Opened, connection).source.options["table"]
         column = Column(name="id", type_name="int8", path="id")
         return (Table(name=name, description="", columns=(column,), primary_key=("id",), access_paths=()),)
@@ -139,8 +141,8 @@ async def test_tables_are_asked_for_again_when_one_was_not_there_but_not_all_the
     await world.sources.prepare([relation("tickets")], VIEW)
     assert world.tracker.discoveries == 1
     world.now_s += 1
-    for _ in range(3):
-        await world.sources.prepare([relation("tickets")], VIEW)
+    await asyncio.gather(*(world.sources.prepare([relation("tickets")], VIEW) for _ in range(3)))
+    await world.sources.prepare([relation("tickets")], VIEW)
     assert world.tracker.discoveries == 2
     with pytest.raises(TableGone):
         world.sources.table_of(relation("tickets"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from omnisql_server.model.plan import QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.statistics import Observation, TableStatistics, literal_shapes, shape_of, smoothed
+from omnisql_server.plan.explain import explain_json, explain_text
 from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
@@ -114,6 +116,8 @@ def only(text: str, table: Table | None = None, policy: Rules | None = None) -> 
         ("SELECT my_aggregate(id) FROM t LIMIT 5", None, ()),
         ("SELECT generate_series(1, id) FROM t LIMIT 5", None, ()),
         ("SELECT unnest(labels) FROM t LIMIT 5", None, ()),
+        ("SELECT l FROM t, unnest(labels) AS l LIMIT 5", None, ()),
+        ("SELECT t.id FROM t, generate_series(1, 3) AS g LIMIT 5", None, ()),
         ("SELECT row_number() OVER () FROM t LIMIT 5", None, ()),
         ("SELECT DISTINCT id FROM t LIMIT 5", None, ()),
         ("SELECT id FROM t GROUP BY id LIMIT 5", None, ()),
@@ -295,3 +299,13 @@ def test_what_a_literal_gave_is_not_told_to_a_user_of_whom_rows_are_hidden(polic
     authorized = authorize(bound("SELECT name FROM t WHERE id = 7"), ANA, policy or Rules())
     (scan,) = plan(authorized, lambda _: table, 100, lambda _: known).scans
     assert scan.rows_expected == rows
+
+
+def test_explain_says_which_expression_gives_a_key() -> None:
+    tables = {"t": api_table(BY_NAME), "u": api_table()}
+    authorized = authorize(bound("SELECT t.id FROM u JOIN t ON t.name = split_part(u.name, ':', 1)"), ANA, Rules())
+    planned = plan(authorized, lambda r: tables[r.name], 100, evaluable=lambda _: True)
+    lines = [line.strip() for line in explain_text(planned, "duckdb", "proved", None)]
+    assert "Keys: name from SPLIT_PART(name, ':', 1) of app.u, once that is read" in lines
+    scans = json.loads(explain_json(planned, "duckdb", "", None))[0]["Plan"]["Plans"]
+    assert [scan.get("Keys From") for scan in scans] == [None, ["name from SPLIT_PART(name, ':', 1) of app.u"]]

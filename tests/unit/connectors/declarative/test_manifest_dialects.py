@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from connectors.declarative.dialects import Condition, can_say, filter_input
+from connectors.declarative.load import load_text
 from connectors.declarative.manifest import Window
 from connectors.declarative.requests import first_request, hydrate_request, with_cursor
 from connectors.declarative.windows import windowed
@@ -100,6 +101,35 @@ def test_a_posted_search_names_the_columns_and_moves_its_cursor_in_the_body() ->
 def test_a_listing_without_named_columns_sends_no_empty_projection() -> None:
     assert sent("hubspot", "deals", "all").parameters == (("limit", "100"),)
     assert ("properties", "dealname") in sent("hubspot", "deals", "all", columns=("id", "name")).parameters
+
+
+def test_a_projection_of_everything_names_the_paths_of_the_columns_but_not_of_echoed_keys() -> None:
+    text = """\
+omnisql: 1
+name: tiny
+title: Tiny
+documentation: https://tiny.example/docs
+base_url: https://tiny.example
+secrets: {token: {description: A token.}}
+auth: [{kind: header, value: "{token}"}]
+check: {request: GET /me}
+pagination: {kind: none}
+tables:
+  tasks:
+    description: Tasks.
+    primary_key: [board, id]
+    columns: {board: text!, id: text!, owner: text owner.name, tags: "text[] tags[*].name"}
+    access_paths:
+      by_board:
+        request: GET /boards/{board}
+        keys: [board]
+        echo: [board]
+        projection: {send: fields, join: ","}
+"""
+    loaded = load_text(text, "tiny.yaml")
+    scan = Scan(table="tasks", access_path="by_board", columns=("owner", "tags"), keys={"board": "b"})
+    request = first_request(loaded.manifest, loaded.tables["tasks"], scan, {})
+    assert request.parameters == (("fields", "id,owner.name,tags.name"),)
 
 
 def test_a_long_range_is_read_in_pieces_that_leave_no_gap() -> None:

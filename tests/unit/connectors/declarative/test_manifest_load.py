@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.declarative.load import load_text, manifest_schema
-from connectors.registry import MANIFESTS, manifest_named, manifest_names
+from connectors.registry import MANIFESTS, add_folder, manifest_named, manifest_names
 from connectors.sdk.errors import ManifestInvalid
 
 GOOD = """\
@@ -131,3 +131,17 @@ def test_every_manifest_loads_under_its_own_name(name: str) -> None:
 def test_the_schema_for_editors_is_of_today() -> None:
     file = MANIFESTS.parent / "declarative" / "manifest.schema.json"
     assert json.loads(Path(file).read_text(encoding="utf-8")) == json.loads(json.dumps(manifest_schema()))
+
+
+def test_a_folder_takes_no_name_of_another_connector(tmp_path: Path) -> None:
+    (tmp_path / "aaa.yaml").write_text(GOOD.replace("name: tiny", "name: aaa"), encoding="utf-8")
+    (tmp_path / "slack.yaml").write_text(GOOD.replace("name: tiny", "name: slack"), encoding="utf-8")
+    with pytest.raises(ManifestInvalid, match=r"slack\.yaml in .* has the name of a connector of OmniSQL"):
+        add_folder(tmp_path)
+    # All of them or none.
+    assert "aaa" not in manifest_names()
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ManifestInvalid, match="there is no folder"):
+        add_folder(tmp_path / "nowhere")

@@ -65,6 +65,24 @@ def test_paths_are_by_identifier_by_query_by_count_and_by_reference() -> None:
     assert set(PATHS["query"].order) == {"ratio__c", "weight__c"}
 
 
+def test_fields_that_records_are_known_by_are_keys() -> None:
+    fields = [
+        field("Id", "id", nillable=False),
+        field("Name", "string", idLookup=True),
+        field("Erp__c", "string", externalId=True),
+        field("Email__c", "email"),
+        field("Hidden__c", "email", filterable=False),
+        field("City", "string"),
+        field("Number__c", "double", externalId=True),
+    ]
+    paths = object_model({"name": "Thing__c", "fields": fields}, "thing__c").table.access_paths
+    assert [(path.name, path.batch_keys_max) for path in paths[3:]] == [
+        ("by_name", 100),
+        ("by_erp__c", 100),
+        ("by_email__c", 100),
+    ]
+
+
 def test_grades_follow_from_types_and_properties() -> None:
     query = PATHS["query"]
     assert grade(query, "name", Operator.EQ, "Acme") is Grade.SUPERSET
