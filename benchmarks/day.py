@@ -14,8 +14,8 @@ from connectors.sdk.grades import EXACT, SUPERSET
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey
 from connectors.sdk.table import AccessPath, Column, Table
 from omnisql_server.model.plan import ScanPlan
-from omnisql_server.model.query import RowFilter
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
+from omnisql_server.model.row_filter import Comparison, FilterOperator, RowFilter
 from omnisql_server.plan.domains import Wanted, reduce_conditions
 from omnisql_server.plan.paths import choose_path
 
@@ -111,8 +111,12 @@ class Question:
             scans=scans,
             empty=chosen.empty,
             pushed=chosen.pushed,
-            filters=() if policy is None else (RowFilter(policy="p", column="team", values=policy),),
+            filters=() if policy is None else (RowFilter(policy="p", condition=_of_teams(policy)),),
         )
+
+
+def _of_teams(teams: tuple[str, ...]) -> Comparison:
+    return Comparison(column="team", operator=FilterOperator.IN, value=teams)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

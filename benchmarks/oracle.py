@@ -49,7 +49,8 @@ from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import plan
-from omnisql_server.policy.authorize import authorize
+from omnisql_server.policy.decide import Policy
+from omnisql_server.policy.embedded import EmbeddedEngine
 from omnisql_server.policy.rules import Rules
 
 ISSUES = 300
@@ -121,6 +122,7 @@ class World:
         query = self.bound(question.sql)
         used = list({occurrence.relation.oid: occurrence.relation for occurrence in query.occurrences}.values())
         best, paths, seen = CALLS_MAX, "", set[str]()
+        allowing = Policy(EmbeddedEngine(Rules().data))
         for chosen in product(*(list(_subsets(self._table(relation).access_paths)) for relation in used)):
             tables = {
                 relation.oid: replace(self._table(relation), access_paths=some)
@@ -128,7 +130,7 @@ class World:
             }
             # A query of its own, for plans are kept with their query.
             own = replace(query, derived={})
-            authorized = authorize(own, Principal(tenant="acme", name="ana", attributes={}), Rules())
+            authorized = await allowing.authorize(own, Principal(tenant="acme", name="ana", attributes={}))
             try:
                 planned = plan(authorized, _tables_of(tables), COMBINATIONS_MAX, evaluable=may_evaluate)
             except (KeyColumnRequired, LimitExceeded):
@@ -157,7 +159,7 @@ class World:
             bound = [bind_keys(scan, await keyed(scan, rows, self.pool), budget.left) for scan in ready]
             for fetched in await fetch(bound, self._open, FetchBounds(), partial_allowed=False, budget=budget):
                 name = fetched.plan.scan_name
-                read[name] = materialize(fetched.plan, occurrences[name], fetched.batches)
+                read[name] = materialize(fetched.plan, occurrences[name], fetched.batches, b"")
 
     async def _open(self, scan: ScanPlan) -> OpenSource:
         return OpenSource(connection=self.connections[scan.relation.server], limiter=QUIET_CONTEXT.limiter)

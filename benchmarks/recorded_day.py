@@ -78,7 +78,7 @@ class Day:
             return opened
 
         (fetched,) = await fetch([plan], open_source, FetchBounds(), partial_allowed=False)
-        relation = materialize(fetched.plan, _OCCURRENCE, fetched.batches)
+        relation = materialize(fetched.plan, _OCCURRENCE, fetched.batches, b"")
         rows = answer(question, None, relation.rows.to_pylist())
         self.tally.statements += 1
         self.tally.without_answers += fetched.report.requests == fetched.report.revalidated

@@ -24,7 +24,7 @@ from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_si
 from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
 from omnisql_server.parse.redaction import redacted
-from omnisql_server.policy.rules import load_rules
+from omnisql_server.policy.engines import engine_of
 from omnisql_server.reload import Reload
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
@@ -112,14 +112,15 @@ def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable
     Raises:
         ConfigurationInvalid: the policy or the certificate cannot be used.
     """
-    rules = load_rules(wanted.policy.file)
+    engine = engine_of(wanted.policy)
     # One that was made for trying things out stays: clients may have pinned it.
     identity = listener.tls if wanted.listener.tls_certificate_file is None else _identity(wanted)
 
     def put_in_place() -> None:
         configure_logs(level=wanted.telemetry.log_level, form=wanted.telemetry.log_format)
         listener.tls = identity
-        tenancy.reconfigure(rules)
+        tenancy.policy.replace(engine, kept_s=wanted.policy.decisions_kept_s)
+        tenancy.reconfigure()
 
     return put_in_place
 

@@ -1,4 +1,5 @@
-"""The command line: `omnisql serve`, `demo`, `query`, `source`, `connector`, `tenant`, `audit`, `keys` and `doctor`.
+"""The command line: `omnisql serve`, `demo`, `query`, `source`, `connector`, `tenant`, `policy`, `audit`, `keys` and
+`doctor`.
 
 Exit codes: 0 it worked, 1 it failed, 2 the command line or the settings are wrong, 3 there is nobody to connect to,
 130 interrupted.
@@ -16,6 +17,7 @@ from omnisql_server.commands.connector import connector
 from omnisql_server.commands.demo import demo
 from omnisql_server.commands.doctor import doctor
 from omnisql_server.commands.keys import keys
+from omnisql_server.commands.policy import policy
 from omnisql_server.commands.query import query
 from omnisql_server.commands.serve import serve
 from omnisql_server.commands.source import source
@@ -23,7 +25,7 @@ from omnisql_server.commands.tenant import tenant
 from omnisql_server.commands.terminal import KNOWN_ERRORS, ExitCode, report, show
 
 app = App(name="omnisql", help="A PostgreSQL whose foreign tables are SaaS APIs.", result_action="return_value")
-for command in (serve, demo, query, source, connector, tenant, audit, keys, doctor):
+for command in (serve, demo, query, source, connector, tenant, policy, audit, keys, doctor):
     app.command(command)
 
 

@@ -75,7 +75,8 @@ async def run_demo(settings: Settings, *, issues: int, ready_file: Path | None) 
     """Serve the demo until told to stop; `ready_file` is written once queries are answered."""
     policy = resources.files("omnisql_server") / "demo_policy.yaml"
     with resources.as_file(policy) as policy_file:
-        settings = replace(settings, policy=replace(settings.policy, file=settings.policy.file or policy_file))
+        if settings.policy.file is None and settings.policy.server_url is None:
+            settings = replace(settings, policy=replace(settings.policy, file=policy_file))
         settings = replace(settings, network=reaching_simulators(settings.network))
         async with AsyncExitStack() as stack:
             starting = [stack.enter_async_context(_simulator(name, issues)) for name in SIMULATED]

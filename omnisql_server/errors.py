@@ -98,6 +98,12 @@ class EntitlementDenied(OmniSQLError):
     sqlstate = "42501"
 
 
+class PolicyUndecided(OmniSQLError):
+    """POLICY_UNDECIDED: policy gave no decision in time, or none that can be followed."""
+
+    sqlstate = "42501"
+
+
 class KeyColumnRequired(OmniSQLError):
     """KEY_COLUMN_REQUIRED: the API cannot be asked without a value for a column."""
 

@@ -52,6 +52,17 @@ def proxy_of(text: str | None) -> str | None:
     return text
 
 
+def server_of(text: str | None) -> str | None:
+    """Check the URL of a server and return it.
+
+    Raises:
+        ValueError: it is not http:// or https:// with a host and nothing before it or behind the port.
+    """
+    if text is not None and "@" in text:
+        raise ValueError("not the URL of a server")
+    return proxy_of(text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextForm:
     """A form that a setting's text has: in words, and what raises ValueError where it has another."""
@@ -63,6 +74,8 @@ class TextForm:
 NETWORKS = TextForm(words="networks like 10.0.0.0/8, comma-separated", parse=networks_of)
 HOSTS = TextForm(words="hosts, comma-separated", parse=hosts_of)
 PROXY = TextForm(words="http:// or https://, with user and password if needed", parse=proxy_of)
+
+SERVER = TextForm(words="http:// or https:// and a host, with a port where it is not 8181", parse=server_of)
 
 
 def _words(text: str | None) -> list[str]:

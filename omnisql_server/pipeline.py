@@ -52,8 +52,7 @@ from omnisql_server.parse.tree import parse_query
 from omnisql_server.parse.within import load_of
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import calls_max, check_calls, plan
-from omnisql_server.policy.authorize import authorize
-from omnisql_server.policy.rules import Rules
+from omnisql_server.policy.decide import Policy
 from omnisql_server.prepared import arguments, look_up, unplaced
 from omnisql_server.tenant import Tenant, remember_reports
 from wire.copy import parse_copy_options
@@ -79,13 +78,13 @@ class Pipeline:
         self,
         *,
         tenant: Tenant,
-        rules: Rules,
+        policy: Policy,
         pool: InstancePool,
         bounds: PipelineBounds,
         managers: Mapping[StatementKind, Manage],
     ) -> None:
         self._tenant = tenant
-        self._rules = rules
+        self._policy = policy
         self._pool = pool
         self._bounds = bounds
         self._managers = managers
@@ -95,9 +94,8 @@ class Pipeline:
             api_relations=lambda: frozenset(tenant.snapshot.tables),
         )
 
-    def reconfigure(self, *, rules: Rules, bounds: PipelineBounds) -> None:
-        """Have new statements obey other rules and bounds."""
-        self._rules = rules
+    def reconfigure(self, bounds: PipelineBounds) -> None:
+        """Have new statements obey other bounds."""
         self._bounds = bounds
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
@@ -182,7 +180,7 @@ class Pipeline:
             await self._tenant.follow(bound.catalog_sequence)
             with stage_span("policy"):
                 note_bound(bound)
-                authorized = authorize(bound, view.principal, self._rules)
+                authorized = await self._policy.authorize(bound, view.principal)
                 await note_authorized(authorized, writes=statement.kind is StatementKind.WRITE)
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
@@ -303,6 +301,7 @@ class Pipeline:
     ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
         """Fetch and materialize all scans, those first whose rows give the keys of others."""
         partial_allowed = query_plan.authorized.query.settings.on_source_error == "partial"
+        salt = await self._tenant.hash_salt(query_plan)
         waiting = list(query_plan.scans)
         fetched: list[FetchedScan] = []
         relations: list[LocalRelation] = []
@@ -321,9 +320,9 @@ class Pipeline:
                 )
             with stage_span("materialize"):
                 if sum(scan.report.rows_fetched for scan in batch) > ROWS_FOR_A_THREAD:
-                    relations += await asyncio.to_thread(_materialize, query_plan, batch)
+                    relations += await asyncio.to_thread(_materialize, query_plan, batch, salt)
                 else:
-                    relations += _materialize(query_plan, batch)
+                    relations += _materialize(query_plan, batch, salt)
             fetched += batch
             for scan in batch:
                 self._tenant.observe(scan.plan, scan.report)
@@ -392,6 +391,6 @@ def _require_api(statement: Statement, bound: BoundQuery) -> None:
         raise no_locking()
 
 
-def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...]) -> tuple[LocalRelation, ...]:
+def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...], salt: bytes) -> tuple[LocalRelation, ...]:
     occurrences = {occurrence.scan_name: occurrence for occurrence in query_plan.authorized.query.occurrences}
-    return tuple(materialize(scan.plan, occurrences[scan.plan.scan_name], scan.batches) for scan in fetched)
+    return tuple(materialize(scan.plan, occurrences[scan.plan.scan_name], scan.batches, salt) for scan in fetched)

@@ -41,6 +41,10 @@ RELOADABLE = frozenset(
         "telemetry.log_level",
         "telemetry.log_format",
         "policy.file",
+        "policy.server_url",
+        "policy.server_token",
+        "policy.server_timeout_s",
+        "policy.decisions_kept_s",
     }
 )
 """What changes at once. The others were handed to parts that were started with them."""

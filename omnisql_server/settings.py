@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from omnisql_server.errors import ConfigurationInvalid
-from omnisql_server.networks import HOSTS, NETWORKS, PROXY, TextForm
+from omnisql_server.networks import HOSTS, NETWORKS, PROXY, SERVER, TextForm
 from omnisql_server.setting import setting
 from omnisql_server.settings_keys import KeySettings
 
@@ -224,6 +224,10 @@ class PolicySettings:
     """Who may see what."""
 
     file: Path | None = setting(None, "YAML file of policies; without one GRANTs alone decide.")
+    server_url: str | None = setting(None, "OPA server that decides in place of a file.", form=SERVER)
+    server_token: str | None = setting(None, "Bearer token for the OPA server.", secret=True)
+    server_timeout_s: float = setting(0.1, "Longest an OPA server may take to decide.", minimum=0.01, maximum=10)
+    decisions_kept_s: float = setting(60.0, "How long a decision stands for equal questions.", minimum=0, maximum=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +263,8 @@ class Settings:
         listener = self.listener
         if (listener.tls_certificate_file is None) != (listener.tls_key_file is None):
             raise _contradiction("listener.tls_key_file", "tls_certificate_file and tls_key_file are set together")
+        if self.policy.server_url is not None and self.policy.file is not None:
+            raise _contradiction("policy.server_url", "policy.file and policy.server_url exclude each other")
         if listener.tls_required and listener.tls_certificate_file is None:
             raise _contradiction("listener.tls_required", "it needs tls_certificate_file and tls_key_file")
 

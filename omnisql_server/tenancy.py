@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import asyncpg
 import structlog
@@ -40,7 +39,7 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
-from omnisql_server.policy.rules import Rules, load_rules
+from omnisql_server.policy.engines import policy_of
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
 from omnisql_server.services import Services
@@ -97,7 +96,7 @@ class Tenancy:
         self._services = services
         self._connectors = dict(connectors or {})
         self._transport = transport_settings(services.settings)
-        self._rules = load_rules(services.settings.policy.file)
+        self.policy = policy_of(services.settings.policy)
         self._shared = shared_cache(services.valkey.client, services.settings.freshness)
         self._held: dict[str, _Held] = {}
 
@@ -180,18 +179,18 @@ class Tenancy:
         held = self._held.get(name)
         return held.sessions if held is not None else 0
 
-    def reconfigure(self, rules: Rules) -> None:
-        """Have new statements of all tenants obey new rules and the present settings."""
-        self._rules = rules
+    def reconfigure(self) -> None:
+        """Have new statements of all tenants obey the present settings."""
         for held in self._held.values():
             if held.opened is not None:
-                held.opened.pipeline.reconfigure(rules=rules, bounds=_bounds(self._services.settings))
+                held.opened.pipeline.reconfigure(_bounds(self._services.settings))
 
     async def close(self) -> None:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
         for held in self._held.values():
             await self._close(held)
         await self._shared.flights.close()
+        await self.policy.close()
         self._held.clear()
 
     async def _housekeep_once(self, idle_s: float) -> None:
@@ -294,11 +293,12 @@ class Tenancy:
                 sources=sources,
                 kept=kept,
                 statistics=statistics,
+                data_key=data_key,
                 records=partial(self._services.recent_records, record),
             )
             pipeline = Pipeline(
                 tenant=tenant,
-                rules=self._rules,
+                policy=self.policy,
                 pool=pool,
                 bounds=_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),
@@ -386,7 +386,7 @@ def _bounds(settings: Settings) -> PipelineBounds:
 
 
 def _instance_settings(settings: Settings) -> InstanceSettings:
-    spill: Path = settings.data.directory.absolute() / "spill"
+    spill = settings.data.directory.absolute() / "spill"
     spill.mkdir(parents=True, exist_ok=True)
     return InstanceSettings(
         memory_limit_mb=settings.engine.memory_limit_mb,

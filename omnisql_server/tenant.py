@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -24,6 +26,7 @@ from omnisql_server.kept_rows import TenantKept
 from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.freshness import staleness_of
+from omnisql_server.model.mask import MaskKind
 from omnisql_server.model.plan import QueryPlan, ScanPlan
 from omnisql_server.model.query import Settings
 from omnisql_server.model.relation import Relation, RelationKind
@@ -37,6 +40,9 @@ SELECT u.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS u(oid)
  WHERE pg_catalog.has_any_column_privilege(u.oid, 'SELECT')
 """
 """The relations that the session's current user may read at least a column of."""
+
+HASHED_COLUMNS = b"omnisql: codes of hashed columns"
+"""What the data key is used for here, so that the salt tells nothing of it."""
 
 _REPORTS = "reports"
 UNSETTLED_RELOAD_INTERVAL_S = 1.0
@@ -59,6 +65,7 @@ class Tenant:
         sources: Sources,
         kept: TenantKept,
         statistics: StatisticsKeeper,
+        data_key: Callable[[], Awaitable[bytes]],
         records: Callable[[str], Awaitable[Sequence[StoredRecord]]],
     ) -> None:
         self.name = name
@@ -70,6 +77,7 @@ class Tenant:
         self._records = records
         self.misses = PushdownMisses()
         self._load = load
+        self._data_key = data_key
         self._loading = asyncio.Lock()
         self.roles_touched_s = -math.inf
         self.definitions = 0
@@ -100,6 +108,13 @@ class Tenant:
         """Load the snapshot again."""
         async with self._loading:
             await self._refresh()
+
+    async def hash_salt(self, plan: QueryPlan) -> bytes:
+        """Return what keys the codes of hashed columns, the same for ever and no other tenant's; empty without such."""
+        kinds = {mask.kind for scan in plan.scans for mask in scan.masks.values()}
+        if MaskKind.HASH not in kinds:
+            return b""
+        return hmac.new(await self._data_key(), HASHED_COLUMNS, hashlib.sha256).digest()
 
     @property
     def outdated(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from demo_server import DemoServer, demo_directory, start_demo
+from installed_programs import absent
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,9 @@ def demo() -> Iterator[DemoServer]:
             yield server
         finally:
             assert server.stop() == 0
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List what other programs were not tried for."""
+    for reason in absent:
+        terminalreporter.write_line(f"skipped: {reason}")

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connectors.sdk.table import Column
 from omnisql_server.errors import InternalError
+from omnisql_server.materialize.masks import masked, shown_without_value
+from omnisql_server.materialize.row_filters import truth_of
+from omnisql_server.model.mask import Mask
 from omnisql_server.model.plan import ScanPlan
-from omnisql_server.model.query import Mask, Occurrence, RowFilter
+from omnisql_server.model.query import Occurrence
 from omnisql_server.model.relation import ROW_NUMBER
-
-REDACTED = "***"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,19 +30,21 @@ class LocalRelation:
     rows: pa.Table
 
 
-def materialize(plan: ScanPlan, occurrence: Occurrence, batches: Sequence[pa.RecordBatch]) -> LocalRelation:
-    """Apply a scan's row filters and masks and name its columns as the catalog does."""
+def materialize(
+    plan: ScanPlan, occurrence: Occurrence, batches: Sequence[pa.RecordBatch], salt: bytes
+) -> LocalRelation:
+    """Apply a scan's row filters and masks and name its columns as the catalog does; `salt` is that of hashes."""
     schema = pa.schema([(name, plan.table.column(name).type.arrow) for name in plan.columns])
     table = pa.Table.from_batches([_conform(batch, schema) for batch in batches], schema=schema)
     for row_filter in plan.filters:
-        table = table.filter(_allowed(table.column(row_filter.column), row_filter))
+        table = table.filter(truth_of(row_filter.condition, table, plan.table))
     columns: list[pa.ChunkedArray] = []
     for name in occurrence.columns:
         attribute = occurrence.relation.attribute(name)
         if attribute is None or attribute.api_column is None:
             raise InternalError(message=f"column {name} of {occurrence.relation.qualified_name} has no source")
         mask = plan.masks.get(attribute.api_column)
-        columns.append(_column(table, plan.table.column(attribute.api_column), mask))
+        columns.append(_column(table, plan.table.column(attribute.api_column), mask, salt))
     if not columns:
         rows = pa.table({ROW_NUMBER: pa.array(np.arange(table.num_rows))})
         return LocalRelation(scan_name=plan.scan_name, rows=rows)
@@ -57,21 +59,9 @@ def _conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return batch.select(schema.names).cast(schema)
 
 
-def _allowed(column: pa.ChunkedArray, row_filter: RowFilter) -> pa.ChunkedArray:
-    if not row_filter.prefix:
-        return pc.is_in(column, value_set=pa.array(row_filter.values, column.type))
-    allowed = pc.fill_null(pc.starts_with(column, pattern=row_filter.values[0]), False) if row_filter.values else None
-    for value in row_filter.values[1:]:
-        allowed = pc.or_(allowed, pc.fill_null(pc.starts_with(column, pattern=value), False))
-    return allowed if allowed is not None else pa.chunked_array([pa.array([False] * len(column), pa.bool_())])
-
-
-def _column(table: pa.Table, column: Column, mask: Mask | None) -> pa.ChunkedArray:
+def _column(table: pa.Table, column: Column, mask: Mask | None, salt: bytes) -> pa.ChunkedArray:
     if mask is None:
         return table.column(column.name)
-    arrow_type = column.type.arrow
-    # json, uuid and numeric travel as text too, but have no value that says "redacted".
-    if mask.kind == "redact" and column.type.name in ("text", "varchar"):
-        shown = pa.scalar(REDACTED, arrow_type)
-        return pc.if_else(pc.is_valid(table.column(column.name)), shown, pa.scalar(None, arrow_type))
-    return pa.chunked_array([pa.nulls(table.num_rows, arrow_type)])
+    if not mask.needs_value:
+        return shown_without_value(table.num_rows, column.type, mask)
+    return masked(table.column(column.name), column.type, mask, salt)

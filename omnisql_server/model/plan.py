@@ -9,8 +9,10 @@ from sqlglot import exp
 
 from connectors.sdk.scan import Predicate, Scan
 from connectors.sdk.table import AccessPath, Grade, Table
-from omnisql_server.model.query import AuthorizedQuery, Mask, RowFilter
+from omnisql_server.model.mask import Mask
+from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.relation import Relation
+from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statistics import Statistic
 
 

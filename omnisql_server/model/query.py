@@ -8,8 +8,10 @@ from typing import TypeVar
 
 from sqlglot import exp
 
+from omnisql_server.model.mask import Mask
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.relation import Relation
+from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.scope import NO_SCOPES, QueryScopes
 from omnisql_server.model.statement import RelationReference
 from wire.backend import Field
@@ -120,32 +122,11 @@ class BoundQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mask:
-    """How a column is shown: `null`, or `redact` (a text column becomes `***`)."""
-
-    policy: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowFilter:
-    """One policy's condition on an API table; a row that does not meet it is hidden.
-
-    The API column must equal one of `values`, or start with one of them where `prefix` is set.
-    """
-
-    policy: str
-    column: str
-    values: tuple[str, ...]
-    prefix: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizedQuery:
     """A bound query that its principal may run, with what policy adds. Only the policy stage makes one.
 
     `filters` and `masks` are by scan name, in API column names; all filters of a scan must hold. `revision` names the
-    policy that decided.
+    rules that were followed.
     """
 
     query: BoundQuery

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from catalog.types import BY_OID
 from connectors.sdk.scan import Operator, Predicate
 from connectors.sdk.table import Table
-from omnisql_server.errors import ConfigurationInvalid, KeyColumnRequired, NotSupported
+from omnisql_server.errors import KeyColumnRequired, NotSupported
+from omnisql_server.model.mask import Mask
 from omnisql_server.model.plan import DeferredKey, NotPushed
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, RowFilter
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence
 from omnisql_server.model.relation import Relation
+from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statistics import TableStatistics
 from omnisql_server.plan.conditions import JOINING, NARROWED, ConditionCollector, ScanConditions
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
@@ -23,9 +25,8 @@ from omnisql_server.plan.joins import JoinScan
 from omnisql_server.plan.limit import TopRows, top_rows
 from omnisql_server.plan.links import Link, find_links
 from omnisql_server.plan.paths import ChosenPath, usable_paths
+from omnisql_server.plan.policy_filters import typed_filters, typed_masks, wanted_of
 from omnisql_server.plan.rewrites import Advice
-
-MASKED_TO_NOTHING = "null"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,8 @@ def read_tree(query: BoundQuery) -> ReadTree:
 class Draft:
     """A scan before it is decided how it is read; `empty` says why it need not be.
 
-    Conditions `beyond` apply to what a LIMIT has left, those `kept` before that.
+    Conditions `beyond` apply to what a LIMIT has left, those `kept` before that. `filtered` says that the conditions
+    wanted are all that policy's filters say.
     """
 
     relation: Relation
@@ -69,6 +71,7 @@ class Draft:
     kept: tuple[NotPushed, ...]
     beyond: tuple[NotPushed, ...]
     filters: tuple[RowFilter, ...]
+    filtered: bool
     masks: Mapping[str, Mask]
     join: JoinScan
     advice: Mapping[str, Advice] = field(default_factory=dict)
@@ -92,15 +95,15 @@ def draft_scan(
     """
     occurrence, table = source.occurrence, source.table
     relation, name = occurrence.relation, occurrence.scan_name
-    filters, masks = authorized.filters.get(name, ()), authorized.masks.get(name, {})
-    _check_policy(table, filters, masks)
+    filters = typed_filters(table, authorized.filters.get(name, ()))
+    masks = typed_masks(table, authorized.masks.get(name, {}))
     _check_columns(table, occurrence)
     found = read.found[name]
-    columns = _columns(occurrence, filters, frozenset(c for c, m in masks.items() if m.kind == MASKED_TO_NOTHING))
-    wanted, kept_back = _wanted(relation, found, filters, frozenset(masks))
+    columns = _columns(occurrence, filters, frozenset(c for c, m in masks.items() if not m.needs_value))
+    wanted, kept_back, filtered = _wanted(relation, table, found, filters, frozenset(masks))
     try:
         reduced = reduce_conditions(wanted)
-        empty = next((f"policy {rule.policy} shows no row" for rule in filters if not rule.values), None)
+        empty = next((f"policy {rule.policy} shows no row" for rule in filters if rule.shows_nothing), None)
     except NoRowCanMatch as proof:
         reduced, empty = (), str(proof)
     candidates: tuple[ChosenPath, ...] = ()
@@ -126,6 +129,7 @@ def draft_scan(
         kept=(*kept_back, *_residuals(found)),
         beyond=tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.beyond),
         filters=filters,
+        filtered=filtered,
         masks=masks,
         join=join,
         advice=found.advice,
@@ -170,19 +174,6 @@ def _unique(relation: Relation, table: Table) -> frozenset[str]:
     return frozenset(named[column] for column in table.primary_key)
 
 
-def _check_policy(table: Table, filters: Iterable[RowFilter], masks: Mapping[str, Mask]) -> None:
-    """Refuse to read a table of which policy names a column that it has not: what should be hidden is not known.
-
-    Raises:
-        ConfigurationInvalid: it does.
-    """
-    known = {column.name for column in table.columns}
-    named = [(rule.policy, rule.column) for rule in filters] + [(mask.policy, name) for name, mask in masks.items()]
-    for policy, column in named:
-        if column not in known:
-            raise ConfigurationInvalid(message=f"policy {policy} names column {column}, which {table.name} has not")
-
-
 def _check_columns(table: Table, occurrence: Occurrence) -> None:
     """Refuse a foreign table whose columns are not the API's: PostgreSQL lets its owner declare any.
 
@@ -205,15 +196,16 @@ def _check_columns(table: Table, occurrence: Occurrence) -> None:
 
 
 def _columns(occurrence: Occurrence, filters: Iterable[RowFilter], hidden: frozenset[str]) -> tuple[str, ...]:
-    """Return the API columns to fetch: those used and those that policy looks at, less those masked to null."""
+    """Return the API columns to fetch: those used, less those never shown, and those that policy looks at."""
     attributes = (occurrence.relation.attribute(name) for name in occurrence.columns)
     used = [a.api_column for a in attributes if a is not None and a.api_column and a.api_column not in hidden]
-    return tuple(dict.fromkeys([*used, *(rule.column for rule in filters)]))
+    return tuple(dict.fromkeys([*used, *(column for rule in filters for column in rule.columns)]))
 
 
 def _wanted(
-    relation: Relation, found: ScanConditions, filters: Iterable[RowFilter], masked: frozenset[str]
-) -> tuple[list[Wanted], list[NotPushed]]:
+    relation: Relation, table: Table, found: ScanConditions, filters: Iterable[RowFilter], masked: frozenset[str]
+) -> tuple[list[Wanted], list[NotPushed], bool]:
+    """Return what the API is asked, what is kept back, and whether nothing of policy's filters is left to do after."""
     wanted: list[Wanted] = []
     kept_back: list[NotPushed] = []
     for condition in found.conditions:
@@ -225,16 +217,10 @@ def _wanted(
             continue
         predicate = Predicate(column=attribute.api_column, operator=condition.operator, value=condition.value)
         wanted.append(Wanted(predicate=predicate, sql=condition.sql))
+    complete = True
     for rule in filters:
-        if rule.values and (predicate_or_none := _filter_predicate(rule)) is not None:
-            wanted.append(Wanted(predicate=predicate_or_none, sql=f"policy {rule.policy}", policy=rule.policy))
-    return wanted, kept_back
-
-
-def _filter_predicate(rule: RowFilter) -> Predicate | None:
-    if not rule.prefix:
-        return Predicate(column=rule.column, operator=Operator.IN, value=rule.values)
-    if len(rule.values) > 1:
-        return None
-    escaped = rule.values[0].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return Predicate(column=rule.column, operator=Operator.LIKE, value=escaped + "%")
+        if not rule.shows_nothing:
+            asked, whole = wanted_of(rule, table)
+            wanted += asked
+            complete = complete and whole
+    return wanted, kept_back, complete

@@ -181,7 +181,7 @@ def _key_source(key: DeferredKey) -> str:
 
 def _combinations(scan: ScanPlan) -> list[str]:
     """Write the key combinations; those that differ only in what policy gave look the same and are written once."""
-    given = {rule.column: rule.policy for rule in scan.filters}
+    given = {column: rule.policy for rule in scan.filters for column in rule.columns}
     return list(dict.fromkeys(_keys_text(one, given) for one in scan.scans if one.keys))
 
 

@@ -19,7 +19,7 @@ from omnisql_server.errors import (
     LimitExceeded,
 )
 from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan
-from omnisql_server.model.query import AuthorizedQuery, RowFilter, derive
+from omnisql_server.model.query import AuthorizedQuery, derive
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
 from omnisql_server.plan.advice import advised
@@ -207,7 +207,7 @@ def _scan_plan(draft: Draft, choice: Choice, top: TopRows | None) -> ScanPlan:
 
 def _plan_chosen(draft: Draft, chosen: ChosenPath, keys: Mapping[str, DeferredKey], top: TopRows | None) -> ScanPlan:
     local = bool(chosen.not_pushed or draft.kept)
-    order, limit, limit_reason = _limit(chosen, draft.relation, top, local, draft.filters, frozenset(draft.masks))
+    order, limit, limit_reason = _limit(chosen, draft.relation, top, local, draft.filtered, frozenset(draft.masks))
     expected = _limited_calls(chosen, limit)
     hydrated = expected - _limited_calls(replace(chosen, calls_per_row=0), limit)
     return ScanPlan(
@@ -268,7 +268,7 @@ def _limit(
     relation: Relation,
     top: TopRows | None,
     local: bool,
-    filters: tuple[RowFilter, ...],
+    filtered: bool,
     masked: frozenset[str],
 ) -> tuple[tuple[SortKey, ...], int | None, str]:
     """Prove that the first rows by the API are the first rows of the answer, or say why that is not so."""
@@ -278,7 +278,7 @@ def _limit(
         return (), None, "a condition has to be evaluated after the fetch"
     if any(pushed.grade is not Grade.EXACT for pushed in chosen.pushed):
         return (), None, "the API may return rows that do not meet a pushed condition"
-    if any(rule.prefix and len(rule.values) > 1 for rule in filters):
+    if not filtered:
         return (), None, "a row filter of policy is applied after the fetch"
     order: list[SortKey] = []
     for name, direction in top.order:

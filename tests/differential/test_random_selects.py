@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from arena import DUCKDB, POSTGRES, Answered, Arena, fetched
 from arena_rows import COLUMNS
+from authorized import authorize
 from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 from statements import Select, selects
@@ -24,7 +25,6 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import plan
-from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules
 
 SEED = random.SystemRandom().randrange(1 << 32)

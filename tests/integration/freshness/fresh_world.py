@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Any
 
 import pyarrow as pa
+from authorized import shown_by
 
 from connectors.sdk.connector import FetchContext, RequestRecord, Source
 from connectors.sdk.errors import ConnectorError, RateLimited, Retryable
@@ -35,8 +36,9 @@ from omnisql_server.limits.valkey import Valkey
 from omnisql_server.materialize.relations import materialize
 from omnisql_server.model.freshness import Staleness
 from omnisql_server.model.plan import ScanPlan
-from omnisql_server.model.query import Occurrence, RowFilter
+from omnisql_server.model.query import Occurrence
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
+from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
 from omnisql_server.plan.paths import choose_path
 
@@ -264,7 +266,7 @@ class Question:
         wanted = [Wanted(predicate=condition, sql="") for condition in self.conditions]
         filters: tuple[RowFilter, ...] = ()
         if self.policy is not None:
-            filters = (RowFilter(policy="p", column="team", values=self.policy),)
+            filters = (shown_by("team", *self.policy),)
             rule = Predicate(column="team", operator=Operator.IN, value=self.policy)
             wanted.append(Wanted(predicate=rule, sql="", policy="p"))
         try:
@@ -359,7 +361,7 @@ class World:
             budget=None if calls_max is None else CallBudget(allowed=calls_max),
         )
         occurrence = Occurrence(scan_name="s0", relation=RELATION, columns=tuple(COLUMNS))
-        relation = materialize(fetched.plan, occurrence, fetched.batches)
+        relation = materialize(fetched.plan, occurrence, fetched.batches, b"")
         return question.answer(relation.rows.to_pylist()), fetched
 
 

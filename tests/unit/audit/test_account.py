@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from authorized import authorize
 from plain_settings import SETTINGS
 
 from catalog.connection import OwnConnection
@@ -18,7 +19,6 @@ from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.parse.redaction import redacted
-from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import parse_rules
 
 CHAIN = UUID(int=7)

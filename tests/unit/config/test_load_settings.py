@@ -44,6 +44,7 @@ WELL_FORMED = {
     "proxy_protocol_from": "10.0.0.0/8, 2001:db8::1",
     "allowed_networks": "10.1.2.3",
     "proxy_url": "http://proxy.example:3128",
+    "server_url": "https://opa.example:8181",
 }
 
 
@@ -93,7 +94,7 @@ def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, text: str, messa
 
 def test_an_unknown_key_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     error = refusal(written(tmp_path, "policy:\n  path: x\n"))
-    assert error.hint == "Known here: policy.file."
+    assert (error.hint or "").startswith("Known here: policy.file, policy.server_url, ")
     assert "data, clusters, limits" in (refusal(written(tmp_path, "x: {}")).hint or "")
 
 
@@ -112,7 +113,7 @@ def test_a_secret_value_is_not_quoted_when_it_is_wrong(tmp_path: Path) -> None:
 def test_a_misspelled_variable_of_a_section_is_refused_and_others_are_left_alone() -> None:
     error = refusal(OMNISQL_POLICY_FIEL="x")
     assert error.message == "setting OMNISQL_POLICY_FIEL is unknown"
-    assert error.hint == "Known here: OMNISQL_POLICY_FILE."
+    assert (error.hint or "").startswith("Known here: OMNISQL_POLICY_FILE, OMNISQL_POLICY_SERVER_URL, ")
     assert load_settings(environment={"OMNISQL_SERVICE_HOST": "10.0.0.1", "OMNISQL_DSN": "x"}) == Settings()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import hosts_of, networks_of, proxy_of
-from omnisql_server.settings import ListenerSettings, NetworkSettings, Settings
+from omnisql_server.settings import ListenerSettings, NetworkSettings, PolicySettings, Settings
 
 
 def test_networks_are_separated_by_commas_and_may_be_single_addresses() -> None:
@@ -79,3 +80,14 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
             parse(text)
         except ValueError:
             continue
+
+
+@pytest.mark.parametrize("text", ["opa:8181", "http://u:hunter2@opa", "http://opa/v1", "ftp://opa"])
+def test_what_is_no_policy_server_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationInvalid, match=r"policy\.server_url is not valid"):
+        replace(Settings(), policy=PolicySettings(server_url=text))
+
+
+def test_a_policy_server_and_a_policy_file_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationInvalid, match=r"policy\.server_url contradicts"):
+        replace(Settings(), policy=PolicySettings(server_url="http://opa:8181", file=Path("policy.yaml")))

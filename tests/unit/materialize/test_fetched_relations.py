@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from authorized import shown_by
 
 from connectors.sdk.table import AccessPath, Column, Table
 from omnisql_server.materialize.relations import materialize
+from omnisql_server.model.mask import Mask, MaskKind
 from omnisql_server.model.plan import ScanPlan
-from omnisql_server.model.query import Mask, Occurrence, RowFilter
+from omnisql_server.model.query import Occurrence
 from omnisql_server.model.relation import ROW_NUMBER, Attribute, Relation, RelationKind
+from omnisql_server.model.row_filter import RowFilter
 
 TYPES = {"id": "int8", "repo": "text", "doc": "jsonb", "labels": "text[]"}
 TABLE = Table(
@@ -56,16 +59,16 @@ def rows_of(
         columns=columns,
         scans=(),
         filters=filters,
-        masks={name: Mask(policy="p", kind=kind) for name, kind in (masks or {}).items()},
+        masks={name: Mask(policy="p", kind=MaskKind(kind)) for name, kind in (masks or {}).items()},
     )
     names = tuple(f"My {name}" for name in (columns if used is None else used))
     occurrence = Occurrence(scan_name="scan_0", relation=RELATION, columns=names)
     given = (ROWS.select(columns),) if batches is None else batches
-    return materialize(plan, occurrence, given).rows
+    return materialize(plan, occurrence, given, b"salt").rows
 
 
 def only(*values: str, prefix: bool = False) -> RowFilter:
-    return RowFilter(policy="p", column="repo", values=values, prefix=prefix)
+    return shown_by("repo", *values, prefix=prefix)
 
 
 def test_columns_get_the_catalogs_names() -> None:

@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from authorized import shown_by
 from explained import ISSUES, PATH, api_scan, query_plan, report
 
 from connectors.sdk.scan import Direction, Operator, Predicate, SortKey, Value
 from connectors.sdk.table import Grade
+from omnisql_server.model.mask import Mask, MaskKind
 from omnisql_server.model.plan import Pushed, ScanPlan
-from omnisql_server.model.query import Mask, RowFilter
 from omnisql_server.model.statistics import Origin, Statistic
 from omnisql_server.plan.explain import explain_json, explain_text, predicate_text
 
@@ -136,10 +137,10 @@ def filtered() -> ScanPlan:
         not_pushed=(),
         limit_reason="",
         filters=(
-            RowFilter(policy="rows-by-team", column="state", values=("hidden-a", "hidden-b")),
-            RowFilter(policy="own-repos", column="repo", values=("hidden-c", "hidden-d")),
+            shown_by("state", "hidden-a", "hidden-b", policy="rows-by-team"),
+            shown_by("repo", "hidden-c", "hidden-d", policy="own-repos"),
         ),
-        masks={"title": Mask(policy="no-titles", kind="redact")},
+        masks={"title": Mask(policy="no-titles", kind=MaskKind.REDACT)},
     )
 
 

@@ -10,6 +10,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 from api_model import api_table, bound, exact
+from authorized import authorize
 from scan_plans import keys_of
 
 from connectors.sdk.scan import Operator
@@ -22,7 +23,6 @@ from omnisql_server.plan.joins import EXHAUSTIVE_MAX, Choice, JoinScan, order_sc
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.paths import ChosenPath
 from omnisql_server.plan.planner import check_calls, plan
-from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from api_model import RELATIONS, api_table, bound, exact
+from authorized import authorize, shown_by
 
 from connectors.sdk.scan import Direction, Operator, Predicate, SortKey
 from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
@@ -18,7 +19,6 @@ from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.statistics import Observation, TableStatistics, literal_shapes, shape_of, smoothed
 from omnisql_server.plan.explain import explain_json, explain_text
 from omnisql_server.plan.planner import calls_max, check_calls, plan
-from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
 
 SORTED = AccessPath(
@@ -148,7 +148,7 @@ def test_joined_scans_are_not_limited() -> None:
 def test_policy_joins_the_conditions_and_is_applied_again() -> None:
     scan = only("SELECT id FROM t WHERE name IN ('b', 'c') LIMIT 5", policy=filtered())
     assert [(p.predicate.value, p.policy) for p in scan.pushed] == [("b", "rows")]
-    assert scan.filters[0].values == ("a", "b")
+    assert scan.filters == (shown_by("name", "a", "b", policy="rows"),)
     assert scan.columns == ("id", "name")
 
 
@@ -233,7 +233,7 @@ def test_renamed_columns_are_asked_by_the_apis_names() -> None:
     scan = planned_query(
         replace(query, occurrences=tuple(replace(o, relation=relation) for o in query.occurrences)), policy=filtered()
     ).scans[0]
-    assert (scan.filters[0].column, scan.columns) == ("name", ("id", "name"))
+    assert (scan.filters[0].columns, scan.columns) == (("name",), ("id", "name"))
     assert scan.scans[0].order == (SortKey(column="id", direction=Direction.ASC),)
 
 
@@ -284,7 +284,7 @@ def test_a_key_may_be_computed_from_the_rows_of_another_scan(
         assert [key.attribute for key in scan.deferred] == deferred
 
 
-@pytest.mark.parametrize(("policy", "rows"), [(None, 3), (filtered(column="done"), 500)])
+@pytest.mark.parametrize(("policy", "rows"), [(None, 3), (filtered(column="done", values=("true",)), 500)])
 def test_what_a_literal_gave_is_not_told_to_a_user_of_whom_rows_are_hidden(policy: Rules | None, rows: int) -> None:
     table = api_table(AccessPath(name="all", request="GET /t", operators={"id": exact(Operator.EQ)}))
     seen = Observation(rows=3, pages=1, calls=1, latency_ms=1, seen_at=datetime(2026, 1, 1, tzinfo=UTC))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from api_model import api_table, bound, exact
+from authorized import authorize
 
 from connectors.sdk.scan import Operator
 from connectors.sdk.table import AccessPath
@@ -12,7 +13,6 @@ from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.plan.explain import explain_text
 from omnisql_server.plan.planner import plan
-from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
 
 ANA = Principal(tenant="acme", name="ana", attributes={})

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from authorized import authorize, shown_by
 from plain_settings import SETTINGS as PLAIN
 
 from omnisql_server.errors import EntitlementDenied
+from omnisql_server.model.mask import Mask, MaskKind
 from omnisql_server.model.principal import Principal
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Mask, Occurrence, ParsedQuery, RowFilter
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence, ParsedQuery
 from omnisql_server.model.relation import Relation, RelationKind
-from omnisql_server.policy.authorize import authorize
 from omnisql_server.policy.rules import Rules, parse_rules
 
 ROOT = Path(__file__).parents[3]
@@ -72,7 +73,7 @@ def allowed(table: str, kind: RelationKind = RelationKind.API, **attributes: tup
     [(("web",), ("a", "b")), (("web", "api"), ("a", "b", "c")), (("other",), ()), ((), ())],
 )
 def test_rows_are_shown_by_the_principals_attribute(teams: tuple[str, ...], values: tuple[str, ...]) -> None:
-    assert allowed("issues", teams=teams).filters["scan_0"] == (RowFilter(policy="rows", column="repo", values=values),)
+    assert allowed("issues", teams=teams).filters["scan_0"] == (shown_by("repo", *values, policy="rows"),)
 
 
 def test_everything_lifts_a_filter_and_an_exception() -> None:
@@ -81,7 +82,7 @@ def test_everything_lifts_a_filter_and_an_exception() -> None:
 
 
 def test_masks_hold_except_for_some() -> None:
-    assert allowed("issues", teams=("web",)).masks["scan_0"] == {"email": Mask(policy="mail", kind="redact")}
+    assert allowed("issues", teams=("web",)).masks["scan_0"] == {"email": Mask(policy="mail", kind=MaskKind.REDACT)}
     assert allowed("users", teams=("security", "web")).masks["scan_0"] == {}
     assert allowed("pulls").masks["scan_0"] == {}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from omnisql_server.errors import ConfigurationInvalid
-from omnisql_server.policy.rules import Rules, load_rules
+from omnisql_server.policy.rules import Rule, Rules, load_rules
 
 GOOD = """
 version: 1
@@ -31,12 +31,20 @@ def load(tmp_path: Path, text: str | bytes) -> Rules:
 
 def test_a_good_file_is_read_completely(tmp_path: Path) -> None:
     rules = load(tmp_path, GOOD)
-    assert [(r.name, sorted(r.tables), r.values, r.prefix) for r in rules.row_filters] == [
-        ("rows", ["hub.issues", "hub.pulls"], {"web": ("a", "b")}, False),
-        ("keys", ["hub.notes"], {"web": ("WEB-",)}, True),
+    assert [(r["name"], tables_of(r), r["rows"]) for r in rules.row_filters] == [
+        ("rows", ["hub.issues", "hub.pulls"], by_teams("in", "repo", ["a", "b"])),
+        ("keys", ["hub.notes"], by_teams("startswith", "key", ["WEB-"])),
     ]
-    assert (rules.masks[0].mask, rules.masks[0].exempt) == ("null", {"teams": frozenset({"security"})})
-    assert (rules.denials[0].name, rules.denials[0].exempt) == ("none", {})
+    assert (rules.masks[0]["mask"], rules.masks[0]["exempt"]) == ({"kind": "null"}, {"teams": ["security"]})
+    assert (rules.denials[0]["name"], rules.denials[0]["exempt"]) == ("none", {})
+
+
+def tables_of(rule: Rule) -> list[str]:
+    return [table for target in rule["targets"] for table in target["tables"]]
+
+
+def by_teams(operator: str, column: str, values: list[str]) -> Rule:
+    return {"operator": operator, "column": column, "attribute": "teams", "values": {"web": values}}
 
 
 def test_no_file_is_no_policy(tmp_path: Path) -> None:
@@ -74,7 +82,7 @@ def test_no_file_is_no_policy(tmp_path: Path) -> None:
         "version: 1\ndenials: [{name: x, tables: [a.b], except: {teams: []}}]",
         "version: 1\ndenials: [{name: x, tables: [a.b], except: {teams: [no]}}]",
         "version: 1\ndenials: [{name: x, tables: [a.b], exempt: {}}]",
-        "version: 1\n" + MASK % "hash",
+        "version: 1\n" + MASK % "hide",
         "version: 1\n" + MASK % "null",
         "version: 1\n" + MASK % "[redact]",
         "version: 1\n" + FILTER % ", match: like",

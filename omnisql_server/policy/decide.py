@@ -1,0 +1,106 @@
+"""Decisions for statements: asked of an engine once, and kept for a short while for those that ask the same."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from omnisql_server.model.principal import Principal
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery
+from omnisql_server.policy.authorize import authorize
+from omnisql_server.policy.decision import Decision, read_decision
+from omnisql_server.policy.question import Question, question_of
+
+DECISIONS_MAX = 4096
+KEPT_MAX_S = 60.0
+
+
+class DecisionEngine(Protocol):
+    """What evaluates `data.omnisql.decision`."""
+
+    async def evaluate(self, document: Mapping[str, Any]) -> Any:
+        """Return the decision document for an input.
+
+        Raises:
+            PolicyUndecided: 42501, there is none.
+        """
+
+    async def close(self) -> None:
+        """Give up what the engine holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    decision: Decision
+    until_s: float
+
+
+class Policy:
+    """Authorizes queries by an engine's decisions. Errors are never kept.
+
+    The engine may be replaced, and a server's rules change while it is used: a decision of another revision than the
+    last puts away all others.
+    """
+
+    def __init__(
+        self, engine: DecisionEngine, *, kept_s: float = KEPT_MAX_S, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine = engine
+        self._kept_s = min(kept_s, KEPT_MAX_S)
+        self._now_s = now_s
+        self._kept: OrderedDict[Question, _Kept] = OrderedDict()
+        self._revision = ""
+        self._retired: list[DecisionEngine] = []
+
+    def replace(self, engine: DecisionEngine, *, kept_s: float = KEPT_MAX_S) -> None:
+        """Decide by another engine from now on."""
+        self._retired.append(self._engine)
+        self._engine = engine
+        self._kept_s = min(kept_s, KEPT_MAX_S)
+        self._kept.clear()
+
+    async def authorize(self, query: BoundQuery, principal: Principal) -> AuthorizedQuery:
+        """Decide on a query for its principal.
+
+        Raises:
+            EntitlementDenied: policy forbids one of its tables (42501).
+            PolicyUndecided: there is no decision (42501).
+        """
+        question = question_of(query, principal)
+        if not question.resources:
+            return AuthorizedQuery(query=query, principal=principal)
+        return authorize(query, principal, question, await self.decide(question))
+
+    async def decide(self, question: Question) -> Decision:
+        """Return the decision on a question, a kept one if it is young enough.
+
+        Raises:
+            PolicyUndecided: there is none (42501).
+        """
+        now_s = self._now_s()
+        kept = self._kept.get(question)
+        if kept is not None and now_s < kept.until_s:
+            return kept.decision
+        while self._retired:
+            await self._retired.pop().close()
+        engine = self._engine
+        decision = read_decision(await engine.evaluate(question.document), len(question.resources))
+        if engine is not self._engine:
+            # The rules changed meanwhile; they are asked for the next statement.
+            return decision
+        if decision.revision != self._revision:
+            self._kept.clear()
+            self._revision = decision.revision
+        self._kept[question] = _Kept(decision, now_s + self._kept_s)
+        self._kept.move_to_end(question)
+        while len(self._kept) > DECISIONS_MAX:
+            self._kept.popitem(last=False)
+        return decision
+
+    async def close(self) -> None:
+        """Close the engines."""
+        for engine in (*self._retired, self._engine):
+            await engine.close()

@@ -1,0 +1,1 @@
+"""The decision in Rego, as a file of the package: `omnisql.rego`, beside its tests."""

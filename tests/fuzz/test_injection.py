@@ -1,0 +1,234 @@
+"""A hostile literal stays one value in every language that requests are written in: JQL, paths, queries and GraphQL.
+
+What is written is parsed again by another's parser: the simulators' of JQL, urllib's of URLs, graphql-core's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from graphql import parse as parse_graphql
+from graphql.language import StringValueNode, Visitor, visit
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from profiles import as_profiled
+
+from connectors.declarative.load import Loaded, load_file
+from connectors.declarative.requests import first_request
+from connectors.github.requests import readings
+from connectors.github.tables import TABLES
+from connectors.jira import jql
+from connectors.jira.issues import issue_model
+from connectors.jira.requests import listing
+from connectors.sdk.errors import EmptyResult, Fatal
+from connectors.sdk.grades import grade_of
+from connectors.sdk.request import Request
+from connectors.sdk.scan import Operator, Predicate, Scan
+from connectors.sdk.table import AccessPath, Grade, Table
+from connectors.simulators.jira.jql import parse as parse_jql
+from connectors.simulators.jira.jql.syntax import And, Clause, Value
+
+REPOSITORY_KEYS = ("repo", "name", "sha")
+MANIFESTS = Path(__file__).parents[2] / "connectors" / "manifests"
+MODEL = issue_model([{"id": "customfield_10001", "name": "Team", "custom": True, "schema": {"type": "option"}}])
+FRAGMENTS = (
+    *("'", '"', "\\", "`", ";", "--", "/*", "*/", "#", "%", "_", "*", "?", "&", "=", "+", ",", "/", "..", "\x00"),
+    *("\n", "\r\n", " OR ", " AND ", "NOT ", " ORDER BY ", "is EMPTY", "currentUser()", "project = X", "\\u0022"),
+    *('\\"', "%22", "%2F", "%00", "${x}", "{x}", "{{x}}", "$v", "}", "{", "(", ")", "[", "]", '"}', "query{me}"),
+    *("\u2028", "\u202e", "\ufeff", "é", "𝒳", "\uff41", "\u2018", "none", "null", "true", "me", "@me", "is:open"),
+    *("repo:acme/api", "author:", "in:title", "\t", " ", "\xa0"),
+)
+hostile = st.one_of(
+    st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=6).map("".join),
+    st.text(min_size=1, max_size=12),
+    st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=4)), min_size=1, max_size=5).map("".join),
+)
+LISTED = (Operator.IN, Operator.NOT_IN, Operator.CONTAINS)
+PATTERNS = (Operator.LIKE, Operator.ILIKE)
+TEXT_OPERATORS = (Operator.EQ, Operator.NE, *LISTED, *PATTERNS)
+TEXTS = ("text", "varchar", "_text")
+
+
+def sendable(table: Table, path: AccessPath, text: str) -> Iterator[Predicate]:
+    """Yield every predicate with a text that a path takes."""
+    for column, operators in path.operators.items():
+        if table.column(column).type.name not in TEXTS:
+            continue
+        for operator, pushdown in operators.items():
+            if operator not in TEXT_OPERATORS or (pushdown.values is not None and text not in pushdown.values):
+                continue
+            value = (text, "x1") if operator in LISTED else text
+            predicate = Predicate(column=column, operator=operator, value=value)
+            if grade_of(path, predicate) is not Grade.NONE:
+                yield predicate
+
+
+def url_of(request: Request) -> str:
+    """Write a request's URL as the transport does."""
+    return f"https://api.example{request.path}?{urlencode(request.parameters)}"
+
+
+@as_profiled
+@given(hostile)
+@example('x" OR project = "API')
+@example("\\")
+@example('\\" OR key is not EMPTY OR summary ~ "')
+@example("EMPTY")
+def test_a_literal_in_jql_is_one_operand(text: str) -> None:
+    path = next(path for path in MODEL.table.access_paths if path.name == "search")
+    for predicate in sendable(MODEL.table, path, text):
+        written = jql.query(MODEL.fields, [predicate])
+        where = parse_jql(written).where
+        clauses = where.children if isinstance(where, And) else (where,)
+        operands: list[str] = []
+        for clause in clauses:
+            assert isinstance(clause, Clause), written
+            assert all(isinstance(operand, Value) for operand in clause.operands), written
+            operands += [str(operand.text) for operand in clause.operands if isinstance(operand, Value)]
+        if MODEL.fields[predicate.column].kind is jql.Kind.SUMMARY:
+            # Words alone are searched for: of a literal only those are left that no index takes for syntax.
+            assert len(operands) == 1
+            assert set(operands[0].strip('"').split(" ")) <= set(text.split(" "))
+        else:
+            wanted = list(predicate.value) if isinstance(predicate.value, tuple) else [predicate.value]
+            assert operands == wanted, written
+
+
+@as_profiled
+@given(hostile, hostile)
+@example("..", "a/../../user")
+@example("%2e%2e", "?per_page=1#")
+def test_keys_in_a_path_are_one_segment_each(owner: str, repo: str) -> None:
+    for table in TABLES:
+        for path in table.access_paths:
+            if "full_name" in path.keys:
+                continue
+            keys = {key: 7 if "number" in key else repo if key in REPOSITORY_KEYS else owner for key in path.keys}
+            scan = Scan(table=table.name, access_path=path.name, columns=(), keys=keys)
+            for request in requests_of(scan):
+                segments = urlsplit(url_of(request)).path.split("/")
+                assert len(segments) == request.template.count("/") + 1
+                template = request.template.split("/")
+                found = [unquote(segment) for segment, part in zip(segments, template, strict=True) if part[:1] == "{"]
+                assert all(segment in (owner, repo, "7") for segment in found)
+
+
+def requests_of(scan: Scan) -> list[Request]:
+    """Return what GitHub is asked; nothing where no name can be meant."""
+    try:
+        return [reading.request for reading in readings(scan)]
+    except EmptyResult:
+        return []
+
+
+@as_profiled
+@given(hostile)
+@example("none")
+@example("*")
+@example("a,b")
+@example("a&state=all")
+def test_a_literal_in_a_query_string_is_one_parameter(text: str) -> None:
+    for table in TABLES:
+        for path in table.access_paths:
+            keys = {key: 7 if "number" in key else "acme" for key in path.keys if key != "full_name"}
+            if "full_name" in path.keys:
+                continue
+            plain = Scan(table=table.name, access_path=path.name, columns=(), keys=keys)
+            without = [dict(request.parameters) for request in requests_of(plain)]
+            for predicate in sendable(table, path, text):
+                check_query_string(plain, predicate, text, without)
+
+
+def check_query_string(plain: Scan, predicate: Predicate, text: str, without: list[dict[str, str]]) -> None:
+    asking = Scan(
+        table=plain.table, access_path=plain.access_path, columns=(), keys=plain.keys, predicates=(predicate,)
+    )
+    for request, before in zip(requests_of(asking), without, strict=True):
+        url = url_of(request)
+        parsed = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+        assert tuple(parsed) == request.parameters, url
+        assert len(dict(parsed)) == len(parsed)
+        added = {name: value for name, value in parsed if before.get(name) != value}
+        assert len(added) == 1, url
+        value = next(iter(added.values()))
+        wanted = predicate.value if isinstance(predicate.value, tuple) else (predicate.value,)
+        assert value.split(",") == list(wanted) if isinstance(predicate.value, tuple) else value == text
+        if predicate.column in ("assignee_login", "user_login", "milestone_number"):
+            # GitHub's own words for nobody and anybody.
+            assert value not in ("none", "*")
+
+
+class Strings(Visitor):
+    """Collects the strings that stand in a document itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+        self.found.append(node.value)
+
+
+def linear() -> Loaded:
+    return load_file(MANIFESTS / "linear.yaml")
+
+
+LINEAR = linear()
+
+
+@as_profiled
+@given(hostile)
+@example('"}) { me } #')
+@example("\\u0022")
+def test_a_literal_in_graphql_is_one_variable(text: str) -> None:
+    for name, readable in LINEAR.tables.items():
+        table: Table = readable.table
+        for path in table.access_paths:
+            if path.keys:
+                continue
+            columns = tuple(column.name for column in table.columns)
+            for predicate in sendable(table, path, text):
+                scan = Scan(table=name, access_path=path.name, columns=columns, predicates=(predicate,))
+                try:
+                    request = first_request(LINEAR.manifest, readable, scan, {})
+                except (EmptyResult, Fatal):
+                    continue
+                assert request.body is not None
+                posted = json.loads(request.body)
+                strings = Strings()
+                visit(parse_graphql(posted["query"]), strings)
+                assert text not in strings.found
+                found = list(leaves(posted["variables"]))
+                if predicate.operator in PATTERNS:
+                    # What a pattern asks for is the text between its wildcards.
+                    assert sum(1 for leaf in found if leaf == text.strip("%")) == 1
+                else:
+                    wanted = list(predicate.value) if isinstance(predicate.value, tuple) else [predicate.value]
+                    assert [leaf for leaf in found if leaf in wanted or text in leaf] == wanted
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """Yield every text of a document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from leaves(inner)
+
+
+@as_profiled
+@given(hostile)
+@example("WEB-1/comment?x=")
+def test_a_key_of_jira_is_one_segment(text: str) -> None:
+    scan = Scan(table="issue_comments", access_path="by_issue", columns=(), keys={"issue_key": text})
+    try:
+        request = listing(scan)
+    except EmptyResult:
+        return
+    assume(request.path)
+    assert unquote(request.path.split("/")[5]) == text
+    assert request.path.count("/") == request.template.count("/")
