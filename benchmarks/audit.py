@@ -40,6 +40,8 @@ from omnisql_server.parse.redaction import redacted
 CLIENTS = 64
 TARGET_SHARE = 0.15
 WARM_UP_S = 20
+SPREAD_MAX = 0.3
+"""Between the lowest and the highest cost of a round: above it, the machine was busy with something else."""
 PASSWORD = "demo"
 STATEMENT = (
     "SELECT number, title, state FROM github.issues WHERE owner = 'acme' AND repo = 'web' ORDER BY number LIMIT 10;\n"
@@ -83,7 +85,10 @@ def _measure(servers: Sequence[Serving], script: Path, rounds: int, seconds: int
         shares = sorted(1 - one / other for one, other in zip(*rates, strict=True))
         cost = median(shares)
         rows.append((mode, f"{audited:.0f}/s", f"{plain:.0f}/s", f"{cost:.1%}", f"{shares[0]:.1%} to {shares[-1]:.1%}"))
-        notes.append(f"{mode} {'met' if cost < TARGET_SHARE else 'missed'} ({cost / TARGET_SHARE:.2f}x of it)")
+        told = f"{'met' if cost < TARGET_SHARE else 'missed'} ({cost / TARGET_SHARE:.2f}x of it)"
+        notes.append(
+            f"{mode} {told if shares[-1] - shares[0] < SPREAD_MAX else 'not to be told, rounds differ too much'}"
+        )
     records = asyncio.run(_records(data))
     own_us, theirs_us, together = asyncio.run(_processor_us(data.parent, 20_000))
     rows.append(("processor time for a record", f"{own_us:.0f} µs here, {theirs_us:.0f} µs in PostgreSQL", "", "", ""))

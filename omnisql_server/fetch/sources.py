@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from connectors.sdk.connector import Connection, Connector, Limiter, Source
+from connectors.sdk.errors import OptionInvalid
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.fetch.scheduler import OpenSource
@@ -127,11 +128,16 @@ class Sources:
         return table
 
     def declared(self, server: str, wrapper: str, name: str) -> Table | None:
-        """Return an API table as discovered, or before that as its connector declares it."""
+        """Return an API table as discovered, or before that as its connector declares it; None without either."""
         discovered = self._tables.get(server)
         if discovered is not None:
             return discovered.get(name)
-        return next((table for table in self._connector_named(wrapper).tables if table.name == name), None)
+        try:
+            connector = self._connector_named(wrapper)
+        except OptionInvalid:
+            # Its manifest was taken away: other sources of the tenant are listed all the same.
+            return None
+        return next((table for table in connector.tables if table.name == name), None)
 
     async def open(self, server: str, view: SessionView) -> OpenSource:
         """Return the open connection that a session's user has to a server, opening it on first use."""

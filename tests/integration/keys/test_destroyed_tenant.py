@@ -81,7 +81,7 @@ def test_copies_made_before_open_nothing_afterwards(server: DemoServer) -> None:
     tenant = next(row["id"] for row in copy["tenants"] if row["name"] == "acme")
     cluster = server.cluster
     valkey = redis.Redis(unix_socket_path=str(next((server.directory / "tmp").glob("*/valkey.sock"))))
-    kept = [key for key in valkey.keys("omnisql:{fresh}:*") if tenant.hex in key.decode()]
+    kept = [key for key in valkey.keys("omnisql:{fresh}:*") if tenant.hex in str(key)]
     dump = {key: valkey.get(key) for key in kept if valkey.type(key) == b"string"}
     assert any(dump.values())
     sealed = next(row["sealed"] for row in copy["data_keys"] if row["tenant"] == tenant)

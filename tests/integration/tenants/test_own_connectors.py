@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+import pytest
 import yaml
 from served import PROGRAM, environment, served_directory, start_served
 
@@ -50,6 +52,16 @@ def test_a_manifest_of_a_folder_is_read_by_sql(tmp_path: Path) -> None:
                 session.execute("IMPORT FOREIGN SCHEMA acme_crm FROM SERVER crm INTO public")
                 counted = session.execute("SELECT status, count(*) FROM tasks GROUP BY 1 ORDER BY 1").fetchall()
                 joined = session.execute("SELECT c.id FROM tasks t JOIN comments c ON c.task_id = t.id").fetchall()
+        finally:
+            served.stop()
+        served = start_served(directory)
+        try:
+            with served.connect("acme") as session:
+                # What its server was made for is gone; everything else of the tenant goes on.
+                with pytest.raises(psycopg.errors.FdwInvalidOptionName, match="there is no connector acme_crm"):
+                    session.execute("SELECT status FROM tasks")
+                assert session.execute("SELECT source FROM omnisql.sources").fetchall() == []
+                assert session.execute("SELECT count(*) FROM pg_class WHERE relname = 'tasks'").fetchone() == (1,)
         finally:
             served.stop()
     assert counted == [("done", 30), ("open", 30)]
