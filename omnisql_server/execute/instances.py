@@ -224,3 +224,6 @@ def _next_batch(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         return reader.read_next_batch()
     except StopIteration:
         return None
+    except OSError as error:
+        # As Arrow's interface for streams hands on what DuckDB raised.
+        raise duckdb.Error(str(error)) from error

@@ -130,11 +130,31 @@ async def execute(
             if batches is not None:
                 await batches.aclose()  # type: ignore[attr-defined]
         else:
-            chunks_of = _encoded(encode, rows, first.slice(FIRST_ROWS), batches)
-            async with aclosing(chunks_of) as encoded:
-                async for chunk in encoded:
-                    yield chunk
+            try:
+                async with aclosing(_encoded(encode, rows, first.slice(FIRST_ROWS), batches)) as encoded:
+                    async for chunk in encoded:
+                        yield chunk
+            except _LateFailure as error:
+                # Rows are out. If PostgreSQL fails as well, its error is the statement's.
+                async for _ in _by_postgres(query, relations, parameters, backend, splice_bytes_max):
+                    continue
+                raise InternalError(
+                    message="the statement failed after its first rows were sent",
+                    hint="SET omnisql.engine = 'postgres' and run it again",
+                ) from error.__cause__
             return
+    async with aclosing(_by_postgres(query, relations, parameters, backend, splice_bytes_max)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+async def _by_postgres(
+    query: BoundQuery,
+    relations: Mapping[str, pa.Table],
+    parameters: Parameters,
+    backend: Backend,
+    splice_bytes_max: int,
+) -> AsyncGenerator[EncodedRows, None]:
     spliced = splice(query, relations, splice_bytes_max)
     stream = backend.stream(
         spliced.text,
@@ -157,6 +177,10 @@ DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupport
 """What DuckDB, Arrow and the encoder say of values that they cannot hold or show; PostgreSQL then has the last word."""
 
 
+class _LateFailure(Exception):
+    """DuckDB failed after its first rows were handed out."""
+
+
 def _formats(query: BoundQuery, parameters: Parameters) -> list[RowFormat]:
     return [
         RowFormat(type_oid=field.type_oid, type_modifier=field.type_modifier, format=result_format)
@@ -177,10 +201,7 @@ async def _encoded(
             async for chunk in encoded:
                 yield chunk
     except DUCKDB_FAILURES as error:
-        raise InternalError(
-            message="the statement failed after its first rows were sent",
-            hint="SET omnisql.engine = 'postgres' and run it again",
-        ) from error
+        raise _LateFailure from error
 
 
 async def with_lookahead(
