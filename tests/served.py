@@ -83,8 +83,11 @@ class Served:
 
     def postmaster(self, cluster: str) -> psutil.Process:
         """Return the first process of a running cluster."""
-        first_line = (self.data / "postgres" / "clusters" / cluster / "postmaster.pid").read_text().splitlines()[0]
-        return psutil.Process(int(first_line))
+        return psutil.Process(self.postmaster_pid(cluster))
+
+    def postmaster_pid(self, cluster: str) -> int:
+        """Return the number of the first process of a cluster that runs, or did not get to clear up."""
+        return int((self.data / "postgres" / "clusters" / cluster / "postmaster.pid").read_text().splitlines()[0])
 
     def events(self) -> list[dict[str, Any]]:
         """Return what the server logged so far."""
