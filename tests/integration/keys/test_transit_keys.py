@@ -6,8 +6,10 @@ import signal
 from pathlib import Path
 from uuid import uuid4
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 from key_server import KeyServer
+from served import until
 
 from catalog.errors import KeysUnavailable, SecretRefused
 from catalog.transit import TransitKeys
@@ -74,6 +76,7 @@ async def test_a_server_that_hangs_is_an_outage_and_not_a_wait(bao: KeyServer) -
     holder, tenant = TransitKeys(bao.settings(timeout_s=0.5)), uuid4()
     wrapped = await holder.wrap(tenant, 1, KEY)
     bao.process.send_signal(signal.SIGSTOP)
+    until(lambda: psutil.Process(bao.process.pid).status() == psutil.STATUS_STOPPED)
     try:
         with pytest.raises(KeysUnavailable) as failed:
             await holder.unwrap(tenant, 1, wrapped)

@@ -7,7 +7,7 @@ from sessions import WEB, refused, rows_of
 
 MISSES = (
     "SELECT condition, rewrite, statements, calls >= statements FROM omnisql.pushdown_misses"
-    " WHERE table_name = 'issues' AND condition LIKE '%state%'"
+    " WHERE table_name = 'issues' AND condition LIKE 'UPPER(%'"
 )
 
 
