@@ -6,11 +6,13 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 from demo_server import DATABASE, DemoServer, demo_directory, start_demo
 from guarded import GUARD
 from opa_server import OpaServer, running_opa
+from served import until
 
 from omnisql_server.policy.rules import Rules, load_rules, parse_rules
 
@@ -80,6 +82,7 @@ def test_opa_decides_and_its_silence_denies(asking: DemoServer, opa: OpaServer) 
             eve.execute("SELECT id FROM github.releases WHERE owner = 'acme' AND repo = 'web'")
 
         opa.process.send_signal(signal.SIGSTOP)
+        until(lambda: psutil.Process(opa.process.pid).status() == psutil.STATUS_STOPPED)
         try:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="POLICY_UNDECIDED") as caught:
                 eve.execute(f"SELECT id {WEB}".encode())
