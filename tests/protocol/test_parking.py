@@ -140,9 +140,13 @@ async def test_hidden_state_is_seen_by_the_backend_itself(parking: World) -> Non
     )
     await parking.scalar("GRANT SELECT ON public.hidden TO ana")
     client, other = await parking.raw(), await parking.raw()
-    for column in ("one", "two"):
+    lock = "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())"
+    for column, state in (("one", "current_setting('work_mem') = '8MB'"), ("two", lock)):
         await run(client, f"SELECT {column} FROM hidden")
+        # The other one is idle later, so that this one had its turn when that one's is over.
+        await run(other, "SELECT 1")
         await without_backend(parking, 1)
+        assert await run(client, f"SELECT {state}") == [(b"t",)]
         await run(client, "DISCARD ALL")
         await without_backend(parking)
     await client.close()
