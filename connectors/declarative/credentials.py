@@ -8,7 +8,7 @@ from functools import partial
 from connectors.declarative.auths import HeaderAuth, OAuthGrant, auth_texts
 from connectors.declarative.checks import PLACEHOLDER, placeholders
 from connectors.declarative.manifest import Manifest
-from connectors.sdk.auth import Authenticator, BasicAuth, Grant, OAuth2, TokenAuth
+from connectors.sdk.auth import Authenticator, BasicAuth, Grant, OAuth2, TokenAuth, kept_by_this_process
 from connectors.sdk.errors import OptionInvalid
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.transport import post_form
@@ -46,12 +46,8 @@ def authenticator(
                 ),
                 refresh_token=filled(auth.refresh_token) if auth.refresh_token else None,
                 post_form=partial(post_form, server=server, settings=settings, surroundings=surroundings),
-                persist=_kept_by_this_process,
+                persist=kept_by_this_process,
             )
         return BasicAuth(filled(auth.user), filled(auth.password))
     ways = [" and ".join(PLACEHOLDER.findall(" ".join(auth_texts(auth)))) for auth in manifest.auth]
     raise OptionInvalid(message=f'server "{server}" has no credential', hint=f"Give {', or '.join(ways)}.")
-
-
-async def _kept_by_this_process(_refresh_token: str) -> None:
-    """Leave a replaced refresh token to the authenticator, which holds it; a mapping is only changed by its owner."""

@@ -9,7 +9,7 @@ from functools import partial
 from yarl import URL
 
 from connectors.sdk.assertions import Claims, JwtBearer, rsa_key
-from connectors.sdk.auth import Authenticator, Grant, OAuth2, PostForm, TokenAnswer, TokenAuth
+from connectors.sdk.auth import Authenticator, Grant, OAuth2, PostForm, TokenAnswer, TokenAuth, kept_by_this_process
 from connectors.sdk.connector import Option
 from connectors.sdk.errors import CredentialsRejected, OptionInvalid
 from connectors.sdk.options import checked_base_url
@@ -112,7 +112,7 @@ def authenticator(
             grant=_grant(values, server),
             refresh_token=values.get("refresh_token"),
             post_form=poster,
-            persist=_kept_by_this_process,
+            persist=kept_by_this_process,
         )
     if "access_token" in values:
         return TokenAuth(values["access_token"])
@@ -166,7 +166,3 @@ def _require_same_origin(instance: str, base_url: str, server: str) -> None:
             message=f'CREDENTIALS_REJECTED: the account of server "{server}" is at another address than its base_url',
             hint=f"ALTER SERVER {server} OPTIONS (SET base_url '{told or '...'}'), then give the credential again.",
         )
-
-
-async def _kept_by_this_process(_refresh_token: str) -> None:
-    """Leave a replaced refresh token to the authenticator, which all connections of the credential share."""

@@ -84,6 +84,10 @@ PostForm = Callable[[str, Mapping[str, str]], Awaitable[TokenAnswer]]
 """Posts a form to a token endpoint: `connectors.sdk.transport.post_form` with its server and settings."""
 
 
+async def kept_by_this_process(_refresh_token: str) -> None:
+    """Leave a replaced refresh token to the authenticator, which holds it; a mapping is only changed by its owner."""
+
+
 class OAuth2:
     """An access token kept fresh by a refresh token or, without one, by the client's own credentials (section 4.4).
 
