@@ -101,17 +101,21 @@ async def authenticate(
     if answer is not None:
         client.write(answer)
     entrance = await log_ins.entrance(database, user)
-    by_certificate = await _shown(log_ins, database, user, channel) if wanted is None else None
-    if by_certificate is not None:
+    by_certificate = None
+    if channel.certificate is not None and (wanted is None or entrance.second_factor):
+        by_certificate = await log_ins.by_certificate(database, user, channel.certificate)
+    if by_certificate is not None and not entrance.second_factor:
+        lockout.succeeded(database, user, channel.address)
         client.write(AUTHENTICATION_OK)
         return by_certificate
+    lacking = entrance.second_factor and by_certificate is None
     asking = _Asking(
         client=client,
         user=user,
         database=database,
         log_ins=log_ins,
         channel=channel,
-        closed=lockout.is_closed(database, user, channel.address),
+        closed=lockout.is_closed(database, user, channel.address) or lacking,
         mock_seed=mock_seed,
     )
     try:
@@ -122,12 +126,6 @@ async def authenticate(
     lockout.succeeded(database, user, channel.address)
     client.write(AUTHENTICATION_OK)
     return log_in
-
-
-async def _shown(log_ins: LogIns, database: str, user: str, channel: Channel) -> LogIn | None:
-    if channel.certificate is None:
-        return None
-    return await log_ins.by_certificate(database, user, channel.certificate)
 
 
 async def _asked(asking: _Asking, entrance: Entrance, ask: Proof) -> LogIn:
@@ -205,7 +203,7 @@ async def _by_token(asking: _Asking, token: str) -> LogIn:
     came_s = loop.time()
     try:
         if asking.closed:
-            raise LogInRefused("too many failures before")
+            raise LogInRefused("too many failures before, or no certificate")
         return await asking.log_ins.by_token(asking.database, asking.user, token)
     except LogInRefused as error:
         _log.warning("token_refused", tenant=asking.database, principal=asking.user, reason=error.reason)

@@ -31,13 +31,15 @@ class Entrance:
     """How a user of a tenant may log in, the same for users that do not exist but for `known`.
 
     `known` is the principal with its SCRAM verifier, None without a password. `discovery` is None where there is no
-    identity provider or strangers are not to know of it. `tenant` is None where there is none.
+    identity provider or strangers are not to know of it. `tenant` is None where there is none. `second_factor` says
+    that nothing counts without a certificate, which then logs in nobody by itself.
     """
 
     known: tuple[Principal, str] | None = None
     ask: Proof = Proof.PASSWORD
     discovery: Discovery | None = None
     tenant: UUID | None = None
+    second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,13 @@ class LogIns(Protocol):
 
         Raises:
             LogInRefused: it opens nothing, whatever the reason.
+            ClusterUnavailable: 57P03.
+        """
+
+    async def authorities(self) -> frozenset[bytes]:
+        """Return who may have issued clients' certificates (DER), of any tenant.
+
+        Raises:
             ClusterUnavailable: 57P03.
         """
 

@@ -27,6 +27,10 @@ class LogInsDouble:
         """Return none: there are no tokens."""
         return frozenset()
 
+    async def authorities(self) -> frozenset[bytes]:
+        """Return none: certificates count for nothing."""
+        return frozenset()
+
     async def by_certificate(self, database: str, user: str, certificate: bytes) -> LogIn | None:
         """Let nobody in."""
         return None
