@@ -134,6 +134,7 @@ def _log_ins(services: Services, tenancy: Tenancy) -> TenantLogIns:
         catch_up=tenancy.catch_up_roles,
         keys=keys,
         settings=settings,
+        write=services.audit.journal.note,
         shared_authorities=_authorities(services.settings),
     )
 

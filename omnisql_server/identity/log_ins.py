@@ -6,11 +6,13 @@ and parsed once for each text.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from uuid import UUID
 
 import structlog
 from cryptography import x509
@@ -20,6 +22,7 @@ from catalog import api_tokens, log_ins
 from catalog.api_tokens import token_digest, token_id
 from catalog.connection import Connection
 from catalog.log_ins import Found, KnownRole
+from omnisql_server.audit.record import VERSION, Record, new_id, new_salt, now
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.identity.bearer import verified_claims
 from omnisql_server.identity.certificates import names_user
@@ -27,10 +30,13 @@ from omnisql_server.identity.claims import Identity, identity_of
 from omnisql_server.identity.key_sets import KeySets
 from omnisql_server.identity.rules import LogInRules, parse_rules
 from omnisql_server.model.principal import Principal
-from omnisql_server.session.entrance import Discovery, Entrance, LogIn, LogInRefused, Proof
+from omnisql_server.observability.metrics import INSTRUMENTS
+from omnisql_server.session.entrance import Attempt, Discovery, Entrance, LogIn, LogInRefused, Proof
 from omnisql_server.settings_log_in import LogInSettings
 
 RULES_KEPT_MAX = 1000
+LOG_IN = "log-in"
+"""The kind of record of a log-in."""
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +44,8 @@ _log = structlog.get_logger(__name__)
 class TenantLogIns:
     """Answers from the control database; `catch_up` mirrors a tenant's roles first if they may have changed.
 
-    `shared_authorities` (DER) have issued the certificates of tenants that name no authorities; it may be replaced.
+    `write` puts a record on a chain. `shared_authorities` (DER) have issued the certificates of tenants that name no
+    authorities; it may be replaced.
     """
 
     def __init__(
@@ -48,12 +55,14 @@ class TenantLogIns:
         catch_up: Callable[[str], Awaitable[None]],
         keys: KeySets,
         settings: Callable[[], LogInSettings],
+        write: Callable[[UUID, Record], Awaitable[None]],
         shared_authorities: tuple[bytes, ...] = (),
     ) -> None:
         self._control_connection = control_connection
         self._catch_up = catch_up
         self._keys = keys
         self._settings = settings
+        self._write = write
         self.shared_authorities = shared_authorities
         self._parsed: OrderedDict[str, LogInRules] = OrderedDict()
 
@@ -133,6 +142,34 @@ class TenantLogIns:
         parsed = [self._parse(text, name) for name, text in documents]
         named = [each for rules in parsed if rules.certificates is not None for each in rules.certificates.authorities]
         return frozenset({*self.shared_authorities, *(each.public_bytes(Encoding.DER) for each in named)})
+
+    def note(self, attempt: Attempt) -> Awaitable[None]:
+        """Count an attempt and put it on its tenant's chain; one at no tenant's is counted and logged alone.
+
+        Raises:
+            AuditUnavailable: 58030, it cannot be put on record, at once or when waited for.
+        """
+        INSTRUMENTS.log_in_finished(attempt.method, attempt.outcome)
+        if attempt.tenant is None:
+            _log.info("log_in_at_no_tenant", method=attempt.method)
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+        record = Record(
+            version=VERSION,
+            id=new_id(),
+            phase="whole",
+            at=now(),
+            kind=LOG_IN,
+            tenant=attempt.database,
+            principal=attempt.user,
+            roles=attempt.roles,
+            client=attempt.address,
+            outcome=attempt.outcome,
+            detail=attempt.method,
+            salt=new_salt(),
+        )
+        return self._write(attempt.tenant, record)
 
     async def counting(self, tokens: frozenset[str]) -> frozenset[str]:
         """Return those of some API tokens that count still.

@@ -11,7 +11,7 @@ import math
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 
 import structlog
@@ -270,13 +270,13 @@ class Listener:
         try:
             if self._clients > self._settings.connections_max:
                 raise TooManyConnections(message="sorry, too many clients already")
-            log_in = await authenticate(
+            log_in, noted = await authenticate(
                 client, startup, self._log_ins, channel=channel, mock_seed=self._mock_seed, lockout=self._lockout
             )
             principal = log_in.principal
             with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
                 async with self._open_tenant(principal) as tenant:
-                    await self._serve_session(client, startup, log_in, tenant, deadline)
+                    await self._serve_session(client, startup, log_in, tenant, deadline, noted)
         except SessionEnd as end:
             if end.error is not None:
                 _tell(client, end.error)
@@ -306,6 +306,7 @@ class Listener:
         log_in: LogIn,
         tenant: TenantAccess,
         deadline: asyncio.Timeout,
+        noted: Awaitable[None],
     ) -> None:
         parameters = backend_parameters(
             startup.parameters,
@@ -327,6 +328,8 @@ class Listener:
         self._bounded.add(session, log_in, time.monotonic())
         task = asyncio.current_task()
         try:
+            # It is written while the backend is opened; without it there is no session.
+            await noted
             deadline.reschedule(None)
             if task is not None:
                 self._starting.discard(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -55,6 +56,22 @@ class LogIn:
     token: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A log-in that came to its end: `method` is what was asked for, or what let somebody in; `outcome` a SQLSTATE.
+
+    `tenant` is None where there is none of that name; `roles` are those that the session runs as.
+    """
+
+    tenant: UUID | None
+    database: str
+    user: str
+    method: str
+    outcome: str
+    address: str
+    roles: tuple[str, ...] = ()
+
+
 class LogInRefused(Exception):
     """What was shown opens nothing; `reason` is for the operator's log and for nobody else."""
 
@@ -93,6 +110,13 @@ class LogIns(Protocol):
 
         Raises:
             ClusterUnavailable: 57P03.
+        """
+
+    def note(self, attempt: Attempt) -> Awaitable[None]:
+        """Count an attempt and put it on record, and return what ends when it is.
+
+        Raises:
+            AuditUnavailable: 58030, it cannot be, at once or when waited for.
         """
 
     async def counting(self, tokens: frozenset[str]) -> frozenset[str]:
