@@ -33,6 +33,7 @@ from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.execute.load import load
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
+from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
@@ -68,7 +69,7 @@ class PipelineBounds:
     fetch: FetchBounds
     key_combinations_max: int
     api_calls_max: int
-    splice_bytes_max: int
+    splice: SpliceLimits
 
 
 class Pipeline:
@@ -359,7 +360,7 @@ class Pipeline:
             completed=completed,
             copy_format=copy_format,
         )
-        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice_bytes_max)
+        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice)
         if (wanted_load := load_of(statement)) is not None:
             return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
         if copy_format is None:

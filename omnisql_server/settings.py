@@ -206,6 +206,12 @@ class EngineSettings:
         minimum=0,
         maximum=256 * 1024 * 1024,
     )
+    splice_table_bytes_max: int = setting(
+        1024 * 1024 * 1024,
+        "Fetched bytes that one statement may hand to PostgreSQL at all: beyond parameters, in temporary tables.",
+        minimum=0,
+        maximum=64 * 1024 * 1024 * 1024,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

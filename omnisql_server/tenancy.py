@@ -25,8 +25,7 @@ from catalog.snapshot import Snapshot, load_snapshot, read_sequence
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
 from omnisql_server.errors import OmniSQLError, TooManyConnections
-from omnisql_server.execute.instances import InstancePool, InstanceSettings
-from omnisql_server.fetch.scheduler import FetchBounds
+from omnisql_server.execute.instances import InstancePool
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.kept_rows import TenantKept
@@ -38,12 +37,13 @@ from omnisql_server.manage.managers import SourceBounds, manage_sources
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
-from omnisql_server.pipeline import Pipeline, PipelineBounds
+from omnisql_server.pipeline import Pipeline
 from omnisql_server.policy.engines import policy_of
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
+from omnisql_server.statement_bounds import instance_settings, pipeline_bounds
 from omnisql_server.statistics import StatisticsKeeper
 from omnisql_server.tenant import Tenant
 
@@ -183,7 +183,7 @@ class Tenancy:
         """Have new statements of all tenants obey the present settings."""
         for held in self._held.values():
             if held.opened is not None:
-                held.opened.pipeline.reconfigure(_bounds(self._services.settings))
+                held.opened.pipeline.reconfigure(pipeline_bounds(self._services.settings))
 
     async def close(self) -> None:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
@@ -282,9 +282,9 @@ class Tenancy:
                 cache_of=cache.of,
             )
             stack.push_async_callback(sources.close)
-            pool = InstancePool(_instance_settings(settings))
+            pool = InstancePool(instance_settings(settings))
             stack.push_async_callback(pool.close)
-            kept = TenantKept(cache, sources, _bounds(settings).fetch)
+            kept = TenantKept(cache, sources, pipeline_bounds(settings).fetch)
             tenant = Tenant(
                 name=record.name,
                 database=record.database,
@@ -300,7 +300,7 @@ class Tenancy:
                 tenant=tenant,
                 policy=self.policy,
                 pool=pool,
-                bounds=_bounds(settings),
+                bounds=pipeline_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),
             )
             stack.push_async_callback(statistics.flush)
@@ -370,30 +370,6 @@ def _touched(held: _Held) -> bool:
     """Say whether a statement that may have changed roles came a short while ago: its transaction may last."""
     opened = held.opened
     return opened is not None and time.monotonic() - opened.tenant.roles_touched_s < ROLES_TOUCHED_FOR_S
-
-
-def _bounds(settings: Settings) -> PipelineBounds:
-    return PipelineBounds(
-        fetch=FetchBounds(
-            concurrency_max=settings.fetch.concurrency_max,
-            scan_rows_max=settings.fetch.scan_rows_max,
-            timeout_s=settings.fetch.scan_timeout_s,
-        ),
-        key_combinations_max=settings.fetch.key_combinations_max,
-        api_calls_max=settings.fetch.api_calls_max,
-        splice_bytes_max=settings.engine.splice_inline_bytes_max,
-    )
-
-
-def _instance_settings(settings: Settings) -> InstanceSettings:
-    spill = settings.data.directory.absolute() / "spill"
-    spill.mkdir(parents=True, exist_ok=True)
-    return InstanceSettings(
-        memory_limit_mb=settings.engine.memory_limit_mb,
-        threads=settings.engine.threads,
-        instances_max=settings.engine.instances_max,
-        temp_directory=spill,
-    )
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -1,0 +1,38 @@
+"""What one statement may take, of the server's settings: bounds of the pipeline and of DuckDB's instances."""
+
+from __future__ import annotations
+
+from omnisql_server.execute.instances import InstanceSettings
+from omnisql_server.execute.splice_tables import SpliceLimits
+from omnisql_server.fetch.scheduler import FetchBounds
+from omnisql_server.pipeline import PipelineBounds
+from omnisql_server.settings import Settings
+
+
+def pipeline_bounds(settings: Settings) -> PipelineBounds:
+    """Take the bounds of statements."""
+    return PipelineBounds(
+        fetch=FetchBounds(
+            concurrency_max=settings.fetch.concurrency_max,
+            scan_rows_max=settings.fetch.scan_rows_max,
+            timeout_s=settings.fetch.scan_timeout_s,
+        ),
+        key_combinations_max=settings.fetch.key_combinations_max,
+        api_calls_max=settings.fetch.api_calls_max,
+        splice=SpliceLimits(
+            inline_bytes_max=settings.engine.splice_inline_bytes_max,
+            table_bytes_max=settings.engine.splice_table_bytes_max,
+        ),
+    )
+
+
+def instance_settings(settings: Settings) -> InstanceSettings:
+    """Take what every DuckDB instance is given, and make the folder that it spills to."""
+    spill = settings.data.directory.absolute() / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    return InstanceSettings(
+        memory_limit_mb=settings.engine.memory_limit_mb,
+        threads=settings.engine.threads,
+        instances_max=settings.engine.instances_max,
+        temp_directory=spill,
+    )
