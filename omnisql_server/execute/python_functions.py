@@ -15,8 +15,9 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from omnisql_server.execute.json_functions import JSON_FUNCTIONS
 from omnisql_server.execute.numeric_functions import FUNCTIONS
+from omnisql_server.execute.text_functions import TEXT_FUNCTIONS
 
-PYTHON_FUNCTIONS = {**FUNCTIONS, **JSON_FUNCTIONS}
+PYTHON_FUNCTIONS = {**FUNCTIONS, **JSON_FUNCTIONS, **TEXT_FUNCTIONS}
 """Each function, and the types of its arguments; all give a text."""
 
 

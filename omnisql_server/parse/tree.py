@@ -100,8 +100,10 @@ def _fold_case(tree: exp.Expr) -> None:
 
 
 def _plain(node: exp.Expr) -> exp.Expr:
-    """Keep sqlglot from writing round(x, n) with a cast of x that is not in the tree."""
+    """Keep sqlglot from writing round(x, n) with a cast of x that is not in the tree, and to_hex by another name."""
     if isinstance(node, exp.Round):
         arguments = [node.this, node.args.get("decimals")]
         return exp.Anonymous(this="ROUND", expressions=[argument for argument in arguments if argument is not None])
+    if isinstance(node, exp.Hex):
+        return exp.Anonymous(this="TO_HEX", expressions=[node.this])
     return node
