@@ -51,10 +51,10 @@ JOINS = (
 )
 
 
-def statements(random: Random, tables: Tables) -> Pushable:
+def statements(random: Random, tables: Tables, joins: Sequence[tuple[str, str, str]] = JOINS) -> Pushable:
     """Write a statement over one table or two."""
     if random.randint(0, 2) == 0:
-        return _joined(random, tables)
+        return _joined(random, tables, joins)
     table = tables[random.choice(sorted(tables))]
     where = f"{_qualified(table.required, 'a')} AND {conditions(random, table, 'a')}"
     shape = random.choice(("rows", "rows", "ordered", "counted", "grouped"))
@@ -79,8 +79,8 @@ def _ordered(random: Random, table: PlainTable, outputs: list[str], source: str)
     return Pushable(text=f"SELECT {columns} {source} ORDER BY {order}", order=len(keys), limit=limit)
 
 
-def _joined(random: Random, tables: Tables) -> Pushable:
-    first, second, on = random.choice(JOINS)
+def _joined(random: Random, tables: Tables, joins: Sequence[tuple[str, str, str]]) -> Pushable:
+    first, second, on = random.choice(joins)
     a, b = tables[first], tables[second]
     where = f"{_qualified(a.required, 'a')} AND {conditions(random, a, 'a')}"
     if a.driving and second != first:
