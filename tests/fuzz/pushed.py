@@ -6,6 +6,7 @@ a random number generator with a seed: as strategies of Hypothesis they would ta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -86,7 +87,8 @@ def _joined(random: Random, tables: Tables, joins: Sequence[tuple[str, str, str]
     if a.driving and second != first:
         where += f" AND a.{a.driving}"
     # Without it, keys have to come from the other table.
-    own = _qualified(b.required, "b") if random.random() < 0.5 or "org_members" in first else "true"
+    lacking = [key for key in re.findall(r"(\w+) (?:=|IN) ", b.required) if f"b.{key} = " not in on]
+    own = _qualified(b.required, "b") if random.random() < 0.5 or lacking else "true"
     inner = f"{own} AND {conditions(random, b, 'b')}"
     outputs = ", ".join([*(f"a.{name}" for name in a.identity), *(f"b.{name}" for name in _some_columns(random, b))])
     form = random.choice(("inner", "left", "exists", "not exists", "in", "counted"))
