@@ -63,7 +63,7 @@ class Resolver:
         """
         if not snapshot.settled or server not in snapshot.servers:
             return await self.source_of(await self.look_up(server, view))
-        key = (server, view.principal.name)
+        key = (server, view.principal.role)
         known = self._kept.get(key)
         if known is None or known[0] != snapshot.sequence:
             # One after the other: a crowd of sessions that finds nothing must not open a connection each.
@@ -82,7 +82,7 @@ class Resolver:
         Raises:
             ServerUnknown: 42704.
         """
-        return await require_server(view.backend, server, view.principal.name)
+        return await require_server(view.backend, server, view.principal.role)
 
     async def source_of(self, facts: ServerFacts) -> Source:
         """Put a source together and unseal its secrets.
@@ -112,7 +112,7 @@ class Resolver:
 
     async def _read(self, server: str, view: SessionView) -> ServerFacts:
         async with self._tenant_connection() as connection:
-            row = await connection.fetchrow(SERVER, server, view.principal.name)
+            row = await connection.fetchrow(SERVER, server, view.principal.role)
         # The snapshot may be older than a DROP SERVER: then the session's backend has the last word.
         return server_facts(_texts(row)) if row is not None else await self.look_up(server, view)
 
