@@ -20,7 +20,7 @@ import structlog
 from catalog import control
 from catalog.clusters import Cluster
 from catalog.connection import Connection, OwnConnection
-from catalog.errors import CatalogError, ClusterUnavailable, PrincipalUnknown, TenantUnknown
+from catalog.errors import CatalogError, ClusterUnavailable
 from catalog.snapshot import Snapshot, load_snapshot, read_sequence
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
@@ -35,7 +35,6 @@ from omnisql_server.manage.analyze import AnalyzeManager
 from omnisql_server.manage.kept import ManageCalls
 from omnisql_server.manage.managed import Manage
 from omnisql_server.manage.managers import SourceBounds, manage_sources
-from omnisql_server.model.principal import Principal
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
 from omnisql_server.pipeline import Pipeline, PipelineBounds
@@ -86,7 +85,7 @@ class _Held:
 
 
 class Tenancy:
-    """Opens tenants and answers who may log in to them.
+    """Opens tenants, closes them, and mirrors their roles.
 
     Raises:
         ConfigurationInvalid: F0000, the way out to sources is not configured well.
@@ -100,25 +99,11 @@ class Tenancy:
         self._shared = shared_cache(services.valkey.client, services.settings.freshness)
         self._held: dict[str, _Held] = {}
 
-    async def principal(self, database: str, user: str) -> tuple[Principal, str] | None:
-        """Look up who logs in, with the SCRAM verifier; None for an unknown database or user.
-
-        The answer comes from the control database: a stranger starts no cluster.
-
-        Raises:
-            ClusterUnavailable: 57P03, the control database cannot be reached.
-        """
-        await self._mirror_if_touched(database)
-        async with self._services.control_connection() as connection:
-            try:
-                record = await control.tenant_named(connection, database)
-                found = await control.principal_named(connection, record.id, user)
-            except (TenantUnknown, PrincipalUnknown):
-                return None
-        if found.verifier is None or not record.ready:
-            return None
-        attributes = {key: _texts(value) for key, value in found.attributes.items()}
-        return Principal(tenant=record.name, name=user, attributes=attributes), found.verifier
+    async def catch_up_roles(self, name: str) -> None:
+        """Mirror the roles of a tenant that is open, if a statement may have changed them a short while ago."""
+        held = self._held.get(name)
+        if held is not None and _touched(held):
+            await self._mirror(name, held)
 
     @asynccontextmanager
     async def session(self, name: str) -> AsyncIterator[OpenTenant]:
@@ -224,11 +209,6 @@ class Tenancy:
             _forget_watch(held)
             if opened is not None:
                 await opened.stack.aclose()
-
-    async def _mirror_if_touched(self, name: str) -> None:
-        held = self._held.get(name)
-        if held is not None and _touched(held):
-            await self._mirror(name, held)
 
     async def _mirror(self, name: str, held: _Held) -> None:
         """Mirror the roles of an open tenant; that it fails is logged, for what was mirrored last stands."""
@@ -394,7 +374,3 @@ def _instance_settings(settings: Settings) -> InstanceSettings:
         instances_max=settings.engine.instances_max,
         temp_directory=spill,
     )
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(str(entry) for entry in value) if isinstance(value, list) else (str(value),)

@@ -29,7 +29,7 @@ class ManageImport:
 
     async def claims(self, statement: Statement, view: SessionView) -> bool:
         """Claim imports from servers of OmniSQL's wrappers, and from those that do not exist."""
-        server = await find_server(view.backend, _definition(statement).server, view.principal.name)
+        server = await find_server(view.backend, _definition(statement).server, view.principal.role)
         return server is None or server.ours
 
     async def run(self, statement: Statement, view: SessionView) -> str:
@@ -40,7 +40,7 @@ class ManageImport:
             refuses to make a table. ConnectorError: the source cannot be asked.
         """
         definition = _definition(statement)
-        server = await require_server(view.backend, definition.server, view.principal.name)
+        server = await require_server(view.backend, definition.server, view.principal.role)
         require_usage(server)
         has_schemas = self._asking.has_schemas(server)
         if not has_schemas:
