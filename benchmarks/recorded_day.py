@@ -10,8 +10,9 @@ import argparse
 import asyncio
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.day import COLUMNS, RELATION, Question, Refresh, User, refreshes
 from benchmarks.day_source import DayConnection, DaySource, answer
@@ -23,7 +24,7 @@ from omnisql_server.fetch.scheduler import FetchBounds, OpenSource, fetch
 from omnisql_server.freshness.cache import Shared, TenantCache
 from omnisql_server.freshness.domains import Request, covers, request_of
 from omnisql_server.freshness.flight import Flights
-from omnisql_server.freshness.store import Store
+from omnisql_server.freshness.store import Looked, Store
 from omnisql_server.freshness.tier import Tier
 from omnisql_server.limits.valkey import Valkey, ValkeyChild
 from omnisql_server.materialize.relations import materialize
@@ -124,13 +125,23 @@ async def _refresh(day: Day, refresh: Refresh, clock: dict[str, int]) -> None:
             group.create_task(day.ask(refresh.at_s, refresh.user, question))
 
 
+class _DayStore(Store):
+    """A store whose time is the day's to the second, as that of its statements: real time runs on beside it."""
+
+    clock: dict[str, int]
+
+    async def look(self, *known: Any) -> Looked:
+        return replace(await super().look(*known), now_us=self.clock["now_us"])
+
+
 def _replica(client: Valkey, clock: dict[str, int]) -> TenantCache:
-    store = Store(
+    store = _DayStore(
         client,
         bytes_max=256 * 1024**2,
         kept_us=3_600_000_000,
         ahead_us=lambda: clock["now_us"] - time.time_ns() // 1000,
     )
+    store.clock = clock
     shared = Shared(store=store, tier=Tier(128 * 1024**2), flights=Flights(store=store), entry_bytes_max=16 * 1024**2)
 
     async def data_key() -> bytes:

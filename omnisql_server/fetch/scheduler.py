@@ -249,10 +249,14 @@ class _Fetching:
         return confirm
 
     def _context(self, asked: _Asked, meter: _ScanMeter, trail: Trail | None = None) -> FetchContext:
-        limiter = asked.source.limiter
+        source = asked.source
+        limiter = source.limiter
         if self.budget is not None:
             limiter = BudgetedLimiter(limiter=limiter, budget=self.budget)
-        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail)
+        bodies = None
+        if source.cache is not None and asked.plan.table.revalidates:
+            bodies = source.cache.bodies(kept=source.staleness.is_used)
+        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail, bodies=bodies)
 
     def _timed_out(self, asked: _Asked) -> SourceTimeout:
         return SourceTimeout(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import pyarrow as pa
 
@@ -17,7 +18,7 @@ from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.freshness.division import Division, conformed, divided, fits, only, only_keys, with_parts
-from omnisql_server.freshness.domains import Request, request_of
+from omnisql_server.freshness.domains import Request, covers, request_of
 from omnisql_server.freshness.entries import Entry
 from omnisql_server.freshness.index import Age
 from omnisql_server.freshness.renewal import Renewal, Upstream, with_primary_key
@@ -29,6 +30,8 @@ WIDER_REQUESTS_MAX = 10
 """Requests that may be spent on reading what was asked for before instead of the part that is asked for now."""
 WIDER_BOUNDS = 2
 """How many bounds ago it must have been asked for at most."""
+RECENT_MAX = 200
+"""Requests, those asked for last, by which that is judged."""
 JOINS_MAX = 3
 
 
@@ -46,7 +49,7 @@ class ShelfReading:
     ) -> Answer:
         """Answer a scan within the bound, by the source where nothing else does, and by older rows where it fails."""
         keyed = with_primary_key(scan, self.table, self.staleness)
-        self.shelf.note_asked(request_of(keyed), self.now_us)
+        self.shelf.asked.note(request_of(keyed), self.now_us)
         answer = await self._within(keyed, Upstream(fetch=fetch, confirm=confirm, calls_left=calls_left))
         if self.staleness.if_error_us and isinstance(answer.error, Retryable | RateLimited):
             instead = await self._kept(keyed, self._age(self.now_us - self.staleness.if_error_us))
@@ -147,7 +150,7 @@ class ShelfReading:
         """Wait for a fetch under way that gives what a scan asks for, or begin one that others can wait for."""
         shelf, request = self.shelf, request_of(scan)
         flights = shelf.shared.flights
-        floor_us = max(oldest_us, int(shelf.generation or 0))
+        floor_us = max(oldest_us, shelf.floor_us)
         # Who allows another time between full readings does not get what was merged for this one.
         group = f"{shelf.name}@{self.staleness.full_read_us}"
         for _ in range(JOINS_MAX):
@@ -191,18 +194,18 @@ class ShelfReading:
         return None if batches is None else replace(answer, batches=only_keys(batches, scan))
 
     def _wider(self, request: Request, upstream: Upstream) -> Entry | None:
-        """Return an entry that is too old and covers a request, if it is soon to be asked for anyway.
+        """Return an entry that is too old and covers a request, if more of it is soon to be asked for anyway.
 
-        Who asks for all of a table again and again and for parts of it in between is better served by reading all.
+        Who asks for all of a table again and again, or for this part of it and others, is better served by reading all.
         """
-        asked_since_us = self.now_us - WIDER_BOUNDS * self.staleness.max_us
+        recent = self.shelf.asked.since(self.now_us - WIDER_BOUNDS * self.staleness.max_us)
+        others = [other for other in islice(recent, RECENT_MAX) if not covers(request, other)]
         # Other scans of the statement have calls to make, too.
         left = upstream.calls_left
         requests_max = WIDER_REQUESTS_MAX if left is None else min(WIDER_REQUESTS_MAX, left // 4)
 
         def is_wanted(entry: Entry) -> bool:
-            asked_us = self.shelf.asked_at(entry.request)
-            return entry.cost <= requests_max and asked_us is not None and asked_us >= asked_since_us
+            return entry.cost <= requests_max and any(covers(entry.request, other) for other in others)
 
         wider = [entry for entry in self.shelf.index.covering(request) if is_wanted(entry)]
         entry = max(wider, key=lambda entry: entry.row_count, default=None)

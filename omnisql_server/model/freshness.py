@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from connectors.sdk.conditional import SharedBodies
 from connectors.sdk.errors import ConnectorError
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
@@ -167,3 +168,6 @@ class ScanCache(Protocol):
 
     async def begin(self, table: Table, staleness: Staleness) -> Reading:
         """Begin to read a table."""
+
+    def bodies(self, *, kept: bool) -> SharedBodies:
+        """Return the source's answers that other processes have had; those of a scan join them if they are `kept`."""

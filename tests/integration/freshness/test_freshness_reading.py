@@ -50,6 +50,21 @@ async def test_another_replica_reads_what_one_has_fetched(world: World) -> None:
     assert kept.report.requests == 0
 
 
+async def test_what_was_begun_before_the_first_that_is_kept_is_kept_too(world: World) -> None:
+    fill(world)
+    of_b = Question(conditions=(on("repo", Operator.EQ, "b"),))
+    world.source.gate = asyncio.Event()
+    slow = asyncio.create_task(world.read(ALL_OF_A, FIVE_MINUTES))
+    await until(lambda: world.source.requests == 1)
+    gate, world.source.gate = world.source.gate, None
+    await world.read(of_b, FIVE_MINUTES, replica=1)
+    gate.set()
+    _, asked = await slow
+    assert asked.report.cache_note is None
+    _, kept = await world.read(ALL_OF_A, FIVE_MINUTES, replica=1)
+    assert kept.report.requests == 0
+
+
 async def test_a_narrower_question_is_answered_and_evaluated_again(world: World) -> None:
     fill(world)
     await world.read(ALL_OF_A, FIVE_MINUTES)
