@@ -361,5 +361,3 @@ def _bounds(settings: Settings) -> PipelineBounds:
         api_calls_max=settings.fetch.api_calls_max,
         splice_bytes_max=settings.engine.splice_inline_bytes_max,
     )
-
-
