@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,9 +19,9 @@ import structlog
 
 from catalog import control
 from catalog.clusters import Cluster
-from catalog.connection import Connection, OwnConnection
+from catalog.connection import Connection
 from catalog.errors import CatalogError, ClusterUnavailable, PrincipalUnknown, TenantUnknown
-from catalog.snapshot import Snapshot, load_snapshot, read_sequence
+from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
 from omnisql_server.errors import OmniSQLError, TooManyConnections
@@ -38,10 +38,13 @@ from omnisql_server.manage.managers import SourceBounds, manage_sources
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
-from omnisql_server.pipeline import Pipeline, PipelineBounds
+from omnisql_server.pipeline import Pipeline
+from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.policy.engines import policy_of
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
+from omnisql_server.repeats.repeats import Repeats
+from omnisql_server.repeats.store import AnswerStore
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
 from omnisql_server.statistics import StatisticsKeeper
@@ -64,6 +67,7 @@ class OpenTenant:
     cluster: Cluster
     tenant: Tenant
     pipeline: Pipeline
+    repeats: Repeats
     stack: AsyncExitStack = field(repr=False)
 
 
@@ -71,8 +75,7 @@ class OpenTenant:
 class _Held:
     """A tenant as this server holds it.
 
-    `closed` says that it takes no sessions until further notice. `watch` is the connection that asks once a second
-    whether the catalog has changed. Times are of the monotonic clock.
+    `closed` says that it takes no sessions until further notice. Times are of the monotonic clock.
     """
 
     opened: OpenTenant | None = None
@@ -82,7 +85,6 @@ class _Held:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     mirroring: asyncio.Lock = field(default_factory=asyncio.Lock)
     mirrored_s: float = -math.inf
-    watch: OwnConnection | None = None
 
 
 class Tenancy:
@@ -98,6 +100,7 @@ class Tenancy:
         self._transport = transport_settings(services.settings)
         self.policy = policy_of(services.settings.policy)
         self._shared = shared_cache(services.valkey.client, services.settings.freshness)
+        self._answers = AnswerStore(services.settings.freshness.answers_bytes_max)
         self._held: dict[str, _Held] = {}
 
     async def principal(self, database: str, user: str) -> tuple[Principal, str] | None:
@@ -209,19 +212,16 @@ class Tenancy:
         opened = held.opened
         if opened is None:
             return
+        version = await opened.repeats.watch.read()
         try:
-            if held.watch is None or held.watch.is_closed():
-                held.watch = await opened.cluster.connect(opened.cluster.superuser, opened.record.database)
-            await opened.tenant.follow(await read_sequence(held.watch))
+            if version is not None:
+                await opened.tenant.follow(version.sequence)
         except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            # The cluster went away; its sessions are told, and the next log-in starts it.
             _log.debug("catalog_not_followed", reason=str(error))
-            _forget_watch(held)
 
     async def _close(self, held: _Held) -> None:
         async with held.changing:
             opened, held.opened = held.opened, None
-            _forget_watch(held)
             if opened is not None:
                 await opened.stack.aclose()
 
@@ -253,12 +253,7 @@ class Tenancy:
             await update_database(cluster, record.database, record.owner)
         async with AsyncExitStack() as stack:
             tenant_connection = partial(self._tenant_connection, record)
-
-            async def load() -> Snapshot:
-                async with tenant_connection() as connection:
-                    return await load_snapshot(connection)
-
-            snapshot = await load()
+            load = partial(_load, tenant_connection)
             statistics = StatisticsKeeper(record.id, self._services.control_connection)
             await statistics.load()
             management = manage_sources(
@@ -284,29 +279,31 @@ class Tenancy:
             stack.push_async_callback(sources.close)
             pool = InstancePool(_instance_settings(settings))
             stack.push_async_callback(pool.close)
-            kept = TenantKept(cache, sources, _bounds(settings).fetch)
             tenant = Tenant(
                 name=record.name,
                 database=record.database,
-                snapshot=snapshot,
+                snapshot=await load(),
                 load=load,
                 sources=sources,
-                kept=kept,
+                kept=TenantKept(cache, sources, _bounds(settings).fetch),
                 statistics=statistics,
                 data_key=data_key,
                 records=partial(self._services.recent_records, record),
             )
+            connect = partial(cluster.connect, cluster.superuser, record.database)
+            repeats = stack.enter_context(closing(Repeats(self._answers, connect, self.policy, cache)))
             pipeline = Pipeline(
                 tenant=tenant,
                 policy=self.policy,
                 pool=pool,
                 bounds=_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),
+                repeats=repeats,
             )
             stack.push_async_callback(statistics.flush)
             for serving in (statistics.serve(), management.sweeper.serve()):
                 stack.push_async_callback(_end, asyncio.create_task(serving))
-            return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
+            return OpenTenant(record, cluster, tenant, pipeline, repeats, stack.pop_all())
 
     @asynccontextmanager
     async def _tenant_connection(self, record: control.Tenant) -> AsyncIterator[Connection]:
@@ -323,6 +320,11 @@ class Tenancy:
         if known is None:
             known = self._connectors[name] = connector_named(name, self._transport)
         return known
+
+
+async def _load(tenant_connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> Snapshot:
+    async with tenant_connection() as connection:
+        return await load_snapshot(connection)
 
 
 def _limiter(services: Services, tenant: str, source: Source) -> SourceLimiter:
@@ -358,12 +360,6 @@ def _source_bounds(settings: Settings) -> SourceBounds:
         sweep_interval_s=settings.credentials.sweep_interval_s,
         sweep_age_s=settings.credentials.sweep_age_s,
     )
-
-
-def _forget_watch(held: _Held) -> None:
-    watch, held.watch = held.watch, None
-    if watch is not None:
-        watch.terminate()
 
 
 def _touched(held: _Held) -> bool:
