@@ -141,6 +141,10 @@ class TenantCache:
         INSTRUMENTS.cache_failed(operation)
         _log.warning("cache_unavailable", tenant=self._tenant, error=type(error).__name__)
 
+    async def may_read(self, shelf: Shelf) -> bool:
+        """Say whether the tenant's key is still that of a shelf, as is asked for each reading."""
+        return await self._data_key() == self._key and shelf.seal is self._seal
+
     async def begin(self, source: Source, table: Table, staleness: Staleness) -> Reading:
         """Begin to read a table; without Valkey everything is fetched."""
         # Nobody who neither takes nor keeps anything needs to be told.
