@@ -28,6 +28,7 @@ from omnisql_server.observability.logs import configure_logs
 from omnisql_server.outbound import transport_settings
 from omnisql_server.parse.redaction import redacted
 from omnisql_server.policy.engines import engine_of
+from omnisql_server.read_only import ReadOnlyRunner
 from omnisql_server.reload import Reload
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
@@ -68,11 +69,12 @@ async def serve_tenants(
     @asynccontextmanager
     async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
         async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
+            runner = AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal))
             yield TenantAccess(
                 address=opened.cluster.address(),
                 role=principal.role,
                 database=opened.record.database,
-                runner=AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal)),
+                runner=ReadOnlyRunner(runner=runner) if principal.read_only else runner,
                 pool=pool,
             )
 
@@ -87,7 +89,12 @@ async def serve_tenants(
         reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
-        administration = TenantAdministration(services=services, tenancy=tenancy, end_sessions=listener.end_tenant)
+        administration = TenantAdministration(
+            services=services,
+            tenancy=tenancy,
+            end_sessions=listener.end_tenant,
+            end_token_sessions=listener.end_token,
+        )
         directory = settings.data.directory.absolute()
         async with asyncio.TaskGroup() as group, serve_admin(directory, administration):
             housekeeping = group.create_task(tenancy.housekeep())

@@ -6,6 +6,7 @@ and parsed once for each text.
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +14,8 @@ from contextlib import AbstractAsyncContextManager
 
 import structlog
 
-from catalog import log_ins
+from catalog import api_tokens, log_ins
+from catalog.api_tokens import token_digest, token_id
 from catalog.connection import Connection
 from catalog.log_ins import Found, KnownRole
 from omnisql_server.errors import ConfigurationInvalid
@@ -74,12 +76,14 @@ class TenantLogIns:
         )
 
     async def by_token(self, database: str, user: str, token: str) -> LogIn:
-        """Let in who shows a token of the tenant's identity provider.
+        """Let in who shows a token of the tenant's identity provider, or an API token of ours.
 
         Raises:
             LogInRefused: it opens nothing, whatever the reason.
             ClusterUnavailable: 57P03, the control database cannot be reached.
         """
+        if token_id(token) is not None:
+            return await self._by_api_token(database, user, token)
         found = await self._find(database, user)
         provider = self._rules(found).provider if found is not None else None
         if found is None or provider is None:
@@ -97,6 +101,37 @@ class TenantLogIns:
         """Let in who has proved to hold the key of a certificate (DER); None where it names somebody else."""
         del database, user, certificate
         return None
+
+    async def counting(self, tokens: frozenset[str]) -> frozenset[str]:
+        """Return those of some API tokens that count still.
+
+        Raises:
+            ClusterUnavailable: 57P03, the control database cannot be reached.
+        """
+        async with self._control_connection() as connection:
+            return await api_tokens.counting(connection, tokens)
+
+    async def _by_api_token(self, database: str, user: str, token: str) -> LogIn:
+        name = token_id(token) or ""
+        async with self._control_connection() as connection:
+            found = await api_tokens.find(connection, database, name)
+            # What is not there is compared all the same.
+            digest = found.digest if found is not None else bytes(32)
+            if not hmac.compare_digest(token_digest(token), digest) or found is None:
+                raise LogInRefused("there is no such token, or it counts no more")
+            if user not in (found.principal, found.role):
+                raise LogInRefused("the token is of another user")
+            await api_tokens.note_use(connection, name)
+        principal = Principal(
+            tenant=database,
+            name=found.principal,
+            attributes=_attributes(found.known, {}),
+            session_role=found.role,
+            sources=frozenset(found.sources) if found.sources is not None else None,
+            read_only=found.read_only,
+        )
+        lasts_s = min(found.lasts_s, self._settings().session_max_s)
+        return LogIn(principal=principal, method="token", lasts_s=lasts_s, token=name)
 
     async def _role(self, database: str, user: str, found: Found, role: str) -> KnownRole:
         known = found.role if role == user else None

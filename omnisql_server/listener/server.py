@@ -15,7 +15,9 @@ from contextlib import closing
 
 import structlog
 
+from catalog.errors import CatalogError
 from omnisql_server.errors import StatementCanceled, TooManyConnections, error_fields
+from omnisql_server.listener.bounded import BoundedSessions
 from omnisql_server.listener.drain import OpenSessions
 from omnisql_server.listener.greeting import greet
 from omnisql_server.listener.proxied import is_balancer, read_client_address
@@ -44,6 +46,8 @@ CONNECTIONS_IN_STARTUP_MAX = 64
 ACCEPT_PAUSE_S = 0.1
 WATCH_INTERVAL_MAX_S = 1.0
 MOCK_SEED_BYTES = 32
+TOKENS_INTERVAL_S = 5.0
+"""How often open sessions of API tokens are looked at: whether those count still."""
 
 _log = structlog.get_logger(__name__)
 
@@ -81,6 +85,8 @@ class Listener:
         self._lockout = Lockout()
         self._registry = CancelRegistry(lambda: self._settings.connections_max)
         self._sessions = OpenSessions()
+        self._bounded = BoundedSessions()
+        self._tokens_checked_s = 0.0
         self._connections = 0
         self._clients = 0
         self._starting: set[asyncio.Task[None]] = set()
@@ -132,6 +138,11 @@ class Listener:
         """End the sessions of one tenant as a drain does, and return when they are gone."""
         await self._sessions.end_tenant(tenant, self._settings.drain_timeout_s)
 
+    async def end_token(self, token: str) -> None:
+        """End the sessions that an API token opened, now."""
+        for session in self._bounded.of_tokens(frozenset({token})):
+            session.stop()
+
     async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -159,6 +170,22 @@ class Listener:
                 if session.is_overdue(now_s):
                     group.create_task(session.cancel_overdue())
                 session.consider_parking(now_s)
+            for session in self._bounded.over(now_s):
+                session.drain()
+            if self._bounded.tokens and now_s - self._tokens_checked_s >= TOKENS_INTERVAL_S:
+                self._tokens_checked_s = now_s
+                group.create_task(self._end_revoked())
+
+    async def _end_revoked(self) -> None:
+        """End the sessions of tokens that count no more: another server, or the command line, may have revoked them."""
+        tokens = self._bounded.tokens
+        try:
+            counting = await self._log_ins.counting(tokens)
+        except CatalogError as error:
+            _log.warning("tokens_not_checked", reason=error.message)
+            return
+        for session in self._bounded.of_tokens(tokens - counting):
+            session.stop()
 
     def _watch_interval_s(self) -> float:
         park_after_s = self._live.current.sessions.park_after_s or WATCH_INTERVAL_MAX_S
@@ -276,7 +303,11 @@ class Listener:
         deadline: asyncio.Timeout,
     ) -> None:
         parameters = backend_parameters(
-            startup.parameters, role=tenant.role, database=tenant.database, settings=tenant.settings
+            startup.parameters,
+            role=tenant.role,
+            database=tenant.database,
+            settings=tenant.settings,
+            read_only=log_in.principal.read_only,
         )
         home = Home(pool=tenant.pool, key=BackendKey(address=tenant.address, parameters=tuple(parameters.items())))
         connection = await home.pool.open(home.key, self._live.current.sessions.backend_timeout_s)
@@ -288,6 +319,7 @@ class Listener:
         )
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
         self._sessions.add(session, principal.tenant)
+        self._bounded.add(session, log_in, time.monotonic())
         task = asyncio.current_task()
         try:
             deadline.reschedule(None)
@@ -300,6 +332,7 @@ class Listener:
         finally:
             _log.info("session_closed", process_id=key.process_id)
             self._sessions.remove(session)
+            self._bounded.remove(session)
             self._registry.remove(key)
 
 

@@ -85,3 +85,10 @@ class LogIns(Protocol):
         Raises:
             ClusterUnavailable: 57P03.
         """
+
+    async def counting(self, tokens: frozenset[str]) -> frozenset[str]:
+        """Return those of some API tokens that count still.
+
+        Raises:
+            ClusterUnavailable: 57P03.
+        """

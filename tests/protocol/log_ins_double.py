@@ -23,6 +23,10 @@ class LogInsDouble:
         """Let nobody in."""
         raise LogInRefused("there are no tokens here")
 
+    async def counting(self, tokens: frozenset[str]) -> frozenset[str]:
+        """Return none: there are no tokens."""
+        return frozenset()
+
     async def by_certificate(self, database: str, user: str, certificate: bytes) -> LogIn | None:
         """Let nobody in."""
         return None
