@@ -16,6 +16,7 @@ from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import HOSTS, NETWORKS, PROXY, SERVER, TextForm
 from omnisql_server.setting import setting
 from omnisql_server.settings_keys import KeySettings
+from omnisql_server.settings_log_in import LogInSettings
 
 VARIABLE_PREFIX = "OMNISQL_"
 PORT_MAX = 65_535
@@ -242,6 +243,7 @@ class Settings:
     """Everything that can be configured; each part of the server gets its own section."""
 
     listener: ListenerSettings = field(default_factory=ListenerSettings)
+    log_in: LogInSettings = field(default_factory=LogInSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     data: DataSettings = field(default_factory=DataSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)

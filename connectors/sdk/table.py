@@ -125,7 +125,8 @@ class Table:
     `rows_expected` is the planner's prior for the rows of one combination of keys when nothing is known yet.
     `size_request` describes the requests that tell how many rows there are (`connectors.sdk.sizes`), empty when none
     does. `revalidates` says that a validator of every answer changes whenever a row in it does, and that a 304 costs
-    less than an answer: its connection is `connectors.sdk.confirm.Confirming`.
+    less than an answer: its connection is `connectors.sdk.confirm.Confirming`. `schema` is the one it is in at a source
+    that has schemas, and `own_name` its name there; `name` is then made of both.
     """
 
     name: str
@@ -136,6 +137,13 @@ class Table:
     rows_expected: int = 1000
     size_request: str = ""
     revalidates: bool = False
+    schema: str | None = None
+    own_name: str | None = None
+
+    @property
+    def local_name(self) -> str:
+        """Return the name that its foreign table gets."""
+        return self.own_name or self.name
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

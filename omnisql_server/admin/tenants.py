@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from catalog import control
+from catalog import control, log_ins
 from catalog.audit import SERVER_CHAIN
 from catalog.errors import TenantExists, TenantUnknown
 from catalog.tenants import rename_database, set_password
@@ -15,6 +15,7 @@ from omnisql_server.admin.making import make_tenant, put_user
 from omnisql_server.audit.acts import act
 from omnisql_server.audit.record import now
 from omnisql_server.errors import OmniSQLError
+from omnisql_server.identity.rules import parse_rules
 from omnisql_server.principals import copy_roles
 from omnisql_server.services import Services
 from omnisql_server.tenancy import Tenancy
@@ -26,7 +27,7 @@ class ConfirmationMissing(OmniSQLError):
     sqlstate = "22023"
 
 
-READING = frozenset({"list", "show"})
+READING = frozenset({"list", "show", "log_in_rules"})
 ACTOR = "operator"
 """Whoever may open the channel, which is the account that runs the server."""
 
@@ -42,7 +43,8 @@ async def no_sessions(_tenant: str) -> None:
 class TenantState:
     """A tenant as an operator sees it.
 
-    `created_at` is a date (UTC), `sessions` are this server's; `users` is empty in a list of tenants.
+    `created_at` is a date (UTC), `sessions` are this server's; `users` is empty in a list of tenants. `log_in` are its
+    rules for log-ins, where they were asked for.
     """
 
     name: str
@@ -54,6 +56,7 @@ class TenantState:
     sessions: int
     created_at: str
     users: tuple[UserState, ...] = ()
+    log_in: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +195,29 @@ class TenantAdministration:
             await set_password(cluster, record.database, user, verifier)
             await copy_roles(self.services, record, cluster)
         return await self.show(name=name)
+
+    async def log_in_rules(self, *, name: str) -> TenantState:
+        """Show a tenant's rules for log-ins.
+
+        Raises:
+            TenantUnknown: 3D000.
+        """
+        async with self.services.control_connection() as connection:
+            record = await control.tenant_named(connection, name)
+            return replace(self._state(record), log_in=await log_ins.rules_of(connection, record.id))
+
+    async def set_log_in_rules(self, *, name: str, rules: Mapping[str, object]) -> TenantState:
+        """Replace a tenant's rules for log-ins; they count for the next one.
+
+        Raises:
+            TenantUnknown: 3D000.
+            ConfigurationInvalid: F0000, they say something unknown or impossible; the former ones stay.
+        """
+        parse_rules(rules)
+        async with self.services.control_connection() as connection:
+            record = await control.tenant_named(connection, name)
+            await log_ins.put_rules(connection, record.id, rules)
+            return replace(self._state(record), log_in=rules)
 
     @asynccontextmanager
     async def on_record(self, operation: str, arguments: Mapping[str, object]) -> AsyncIterator[None]:

@@ -200,6 +200,8 @@ def window(node: exp.Expr) -> str | None:
     """A frame of rows or groups is the same; one of a range is, where it ends at peers."""
     if not node.args.get("over"):
         return None if node.arg_key == "windows" else "a window of another form"
+    if any(output_type(key) is _Type.JSONB for key in node.args.get("partition_by") or ()):
+        return "a window over parts by jsonb"
     function = node.this.this if isinstance(node.this, exp.Filter) else node.this
     return None if isinstance(function, _RANKED) else f"{function.key} over a window"
 

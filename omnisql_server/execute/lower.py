@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from omnisql_server.execute.lower_arrays import ARRAY_RULES
+from omnisql_server.execute.lower_json import JSON_RULES
 from omnisql_server.execute.lower_numeric import NUMERIC_RULES
 from omnisql_server.execute.lower_rows import ROW_RULES
 from omnisql_server.execute.lower_text import TEXT_RULES
@@ -26,6 +27,7 @@ _TABLES: tuple[Mapping[type[exp.Expr], Rule], ...] = (
     TIME_RULES,
     TEXT_RULES,
     ARRAY_RULES,
+    JSON_RULES,
     NUMERIC_RULES,
 )
 

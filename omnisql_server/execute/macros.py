@@ -6,6 +6,7 @@ What PostgreSQL answers with an error ends in `error()` here: the statement is t
 from __future__ import annotations
 
 from omnisql_server.execute.array_macros import ARRAY_MACROS
+from omnisql_server.execute.json_macros import JSON_MACROS
 from omnisql_server.execute.text_macros import TEXT_MACROS
 from omnisql_server.execute.time_macros import TIME_MACROS
 
@@ -51,5 +52,6 @@ MACROS = (
     *TEXT_MACROS,
     *TIME_MACROS,
     *ARRAY_MACROS,
+    *JSON_MACROS,
 )
 """In the order in which they are made."""

@@ -11,11 +11,6 @@ import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 from functools import reduce
-from typing import Any
-
-import duckdb
-import pyarrow as pa
-from duckdb.func import PythonUDFType
 
 from wire.scalar_text import float8_text
 
@@ -46,7 +41,8 @@ def _scale(value: Decimal) -> int:
     return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
 
-def _show(value: Decimal) -> str:
+def show(value: Decimal) -> str:
+    """Write a number as PostgreSQL does."""
     if value.is_nan():
         return "NaN"
     shown = format(value, "f")
@@ -115,7 +111,7 @@ def _sign(value: Decimal) -> Decimal:
 
 def _total(texts: list[str | None]) -> str | None:
     values = [_read(text) for text in texts if text is not None]
-    return _show(reduce(_EXACT.add, values)) if values else None
+    return show(reduce(_EXACT.add, values)) if values else None
 
 
 def key(text: str) -> str:
@@ -145,20 +141,20 @@ def _extreme(texts: list[str | None], sign: int) -> str | None:
 def _from_text(text: str) -> str:
     if _DIGITS.fullmatch(text) is None:
         raise NumericFailure(text)
-    return _show(Decimal(text))
+    return show(Decimal(text))
 
 
 def _from_float(value: float) -> str:
     """Return what the cast of a float8 gives: 15 significant digits."""
-    return _show(Decimal(f"{value:.15g}")) if math.isfinite(value) else float8_text(value)
+    return show(Decimal(f"{value:.15g}")) if math.isfinite(value) else float8_text(value)
 
 
 def _unary(work: Callable[[Decimal], Decimal]) -> Callable[[str], str]:
-    return lambda text: _show(work(_read(text)))
+    return lambda text: show(work(_read(text)))
 
 
 def _binary(work: Callable[[Decimal, Decimal], Decimal]) -> Callable[[str, str], str]:
-    return lambda left, right: _show(work(_read(left), _read(right)))
+    return lambda left, right: show(work(_read(left), _read(right)))
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
@@ -172,9 +168,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
     "omnisql_n_sign": (_unary(_sign), ("VARCHAR",)),
     "omnisql_n_floor": (_unary(lambda a: _at_scale(a, 0, ROUND_FLOOR)), ("VARCHAR",)),
     "omnisql_n_ceil": (_unary(lambda a: _at_scale(a, 0, ROUND_CEILING)), ("VARCHAR",)),
-    "omnisql_n_round": (lambda a, n: _show(_rounded(_read(a), n, ROUND_HALF_UP)), ("VARCHAR", "INTEGER")),
-    "omnisql_n_trunc": (lambda a, n: _show(_rounded(_read(a), n, ROUND_DOWN)), ("VARCHAR", "INTEGER")),
-    "omnisql_n_limited": (lambda a, n, s: _show(_limited(_read(a), n, s)), ("VARCHAR", "INTEGER", "INTEGER")),
+    "omnisql_n_round": (lambda a, n: show(_rounded(_read(a), n, ROUND_HALF_UP)), ("VARCHAR", "INTEGER")),
+    "omnisql_n_trunc": (lambda a, n: show(_rounded(_read(a), n, ROUND_DOWN)), ("VARCHAR", "INTEGER")),
+    "omnisql_n_limited": (lambda a, n, s: show(_limited(_read(a), n, s)), ("VARCHAR", "INTEGER", "INTEGER")),
     "omnisql_n_key": (key, ("VARCHAR",)),
     "omnisql_n_min": (lambda texts: _extreme(texts, -1), ("VARCHAR[]",)),
     "omnisql_n_max": (lambda texts: _extreme(texts, 1), ("VARCHAR[]",)),
@@ -185,40 +181,3 @@ FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
     "omnisql_n_total": (_total, ("VARCHAR[]",)),
 }
 """Each function over values that are not null, and the types of its arguments; all give a text."""
-
-
-def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to a DuckDB instance and all its cursors."""
-    for name, (work, kinds) in FUNCTIONS.items():
-        over_batch: Any = _ARITIES[len(kinds)](work)
-        connection.create_function(name, over_batch, list(kinds), "VARCHAR", type=PythonUDFType.ARROW)
-
-
-def _vectorized(work: Callable[..., str | None], *columns: pa.ChunkedArray) -> pa.Array:
-    rows = zip(*(column.to_pylist() for column in columns), strict=True)
-    return pa.array([None if None in row else work(*row) for row in rows], pa.string())
-
-
-def _of_one(work: Callable[..., str | None]) -> Callable[[pa.ChunkedArray], pa.Array]:
-    def over_batch(a: pa.ChunkedArray) -> pa.Array:
-        return _vectorized(work, a)
-
-    return over_batch
-
-
-def _of_two(work: Callable[..., str | None]) -> Callable[[pa.ChunkedArray, pa.ChunkedArray], pa.Array]:
-    def over_batch(a: pa.ChunkedArray, b: pa.ChunkedArray) -> pa.Array:
-        return _vectorized(work, a, b)
-
-    return over_batch
-
-
-def _of_three(work: Callable[..., str | None]) -> Callable[..., pa.Array]:
-    def over_batch(a: pa.ChunkedArray, b: pa.ChunkedArray, c: pa.ChunkedArray) -> pa.Array:
-        return _vectorized(work, a, b, c)
-
-    return over_batch
-
-
-_ARITIES: dict[int, Callable[..., Callable[..., pa.Array]]] = {1: _of_one, 2: _of_two, 3: _of_three}
-"""DuckDB counts the parameters of what it is given."""

@@ -21,12 +21,12 @@ from omnisql_server.listener.greeting import greet
 from omnisql_server.listener.proxied import is_balancer, read_client_address
 from omnisql_server.listener.tls import TlsIdentity
 from omnisql_server.live_settings import LiveSettings
-from omnisql_server.model.principal import Principal
 from omnisql_server.networks import networks_of
-from omnisql_server.session.authenticate import PrincipalLookup, authenticate
+from omnisql_server.session.authenticate import Channel, authenticate
 from omnisql_server.session.cancel import CancelRegistry
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.ending import SessionEnd, admin_shutdown
+from omnisql_server.session.entrance import LogIn, LogIns
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.lockout import Lockout
 from omnisql_server.session.login import backend_parameters
@@ -58,23 +58,23 @@ def is_loopback(host: str) -> bool:
 class Listener:
     """Serves PostgreSQL clients until it is drained.
 
-    `lookup` knows principals, `open_tenant` their clusters. `tls` may be replaced at any time. `is_trusted` says which
-    addresses may go without TLS. `mock_seed` should be the same in all servers of one address, so that unknown users
-    look the same to everybody.
+    `log_ins` knows who may log in, `open_tenant` their clusters. `tls` may be replaced at any time. `is_trusted` says
+    which addresses may go without TLS. `mock_seed` should be the same in all servers of one address, so that unknown
+    users look the same to everybody.
     """
 
     def __init__(
         self,
         live: LiveSettings,
         *,
-        lookup: PrincipalLookup,
+        log_ins: LogIns,
         open_tenant: TenantOpener,
         tls: TlsIdentity | None = None,
         is_trusted: Callable[[str], bool] = is_loopback,
         mock_seed: bytes | None = None,
     ) -> None:
         self._live = live
-        self._lookup = lookup
+        self._log_ins = log_ins
         self._open_tenant = open_tenant
         self._is_trusted = is_trusted
         self._mock_seed = mock_seed or secrets.token_bytes(MOCK_SEED_BYTES)
@@ -236,10 +236,11 @@ class Listener:
         try:
             if self._clients > self._settings.connections_max:
                 raise TooManyConnections(message="sorry, too many clients already")
-            principal = await self._authenticate(client, startup, identity)
+            log_in = await self._authenticate(client, startup, identity)
+            principal = log_in.principal
             with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
                 async with self._open_tenant(principal) as tenant:
-                    await self._serve_session(client, startup, principal, tenant, deadline)
+                    await self._serve_session(client, startup, log_in, tenant, deadline)
         except SessionEnd as end:
             if end.error is not None:
                 _tell(client, end.error)
@@ -256,23 +257,21 @@ class Listener:
 
     async def _authenticate(
         self, client: ClientConnection, startup: StartupMessage, identity: TlsIdentity | None
-    ) -> Principal:
-        binding = identity.channel_binding if identity is not None else None
-        return await authenticate(
-            client,
-            startup,
-            self._lookup,
-            channel_binding=binding,
-            mock_seed=self._mock_seed,
-            lockout=self._lockout,
+    ) -> LogIn:
+        channel = Channel(
             address=str(structlog.contextvars.get_contextvars().get("client_address", "")),
+            encrypted=identity is not None,
+            binding=identity.channel_binding if identity is not None else None,
+        )
+        return await authenticate(
+            client, startup, self._log_ins, channel=channel, mock_seed=self._mock_seed, lockout=self._lockout
         )
 
     async def _serve_session(
         self,
         client: ClientConnection,
         startup: StartupMessage,
-        principal: Principal,
+        log_in: LogIn,
         tenant: TenantAccess,
         deadline: asyncio.Timeout,
     ) -> None:
@@ -283,6 +282,7 @@ class Listener:
         connection = await home.pool.open(home.key, self._live.current.sessions.backend_timeout_s)
         link = BackendLink(client)
         link.attach(connection)
+        principal = log_in.principal
         session = Session(
             client=client, link=link, home=home, runner=tenant.runner, principal=principal, live=self._live
         )
@@ -295,7 +295,7 @@ class Listener:
                 self._starting.discard(task)
             client.write(backend_key_data(key.process_id, key.secret_key) + READY_IDLE)
             client.allow_long_messages()
-            _log.info("session_opened", process_id=key.process_id)
+            _log.info("session_opened", process_id=key.process_id, method=log_in.method)
             await session.serve()
         finally:
             _log.info("session_closed", process_id=key.process_id)

@@ -44,7 +44,7 @@ class ManageCheck:
         (name,) = _definition(statement).arguments
         if not await may_check(view.backend):
             raise InsufficientPrivilege(message=f"permission denied for procedure {CHECK_SOURCE.name}")
-        server = await require_server(view.backend, name or "", view.principal.name)
+        server = await require_server(view.backend, name or "", view.principal.role)
         if not server.ours:
             raise NotSupported(message=f'server "{server.name}" is not one of OmniSQL\'s')
         require_usage(server)

@@ -53,7 +53,7 @@ class ManageCredential:
         if not isinstance(definition, MappingDefinition):
             raise InternalError(message="a statement is not the user mapping it was taken for")
         backend = view.backend
-        server = await find_server(backend, definition.server, view.principal.name)
+        server = await find_server(backend, definition.server, view.principal.role)
         if server is None:
             # PostgreSQL says it, in its own order of checks; it gets no option.
             await _execute(backend, definition, ())

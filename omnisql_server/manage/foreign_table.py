@@ -78,7 +78,7 @@ class ManageForeignTable:
         if name is None:
             table = await find_table(view.backend, definition.schema, definition.name, new=False)
             name = table.server if table is not None else None
-        return await find_server(view.backend, name, view.principal.name) if name is not None else None
+        return await find_server(view.backend, name, view.principal.role) if name is not None else None
 
     async def _judge(self, definition: ForeignTableDefinition, table: TableFacts, server: ServerFacts) -> None:
         """Compare with what every source of this kind has, else with what this very source has."""

@@ -29,7 +29,7 @@ class ManageImport:
 
     async def claims(self, statement: Statement, view: SessionView) -> bool:
         """Claim imports from servers of OmniSQL's wrappers, and from those that do not exist."""
-        server = await find_server(view.backend, _definition(statement).server, view.principal.name)
+        server = await find_server(view.backend, _definition(statement).server, view.principal.role)
         return server is None or server.ours
 
     async def run(self, statement: Statement, view: SessionView) -> str:
@@ -40,15 +40,16 @@ class ManageImport:
             refuses to make a table. ConnectorError: the source cannot be asked.
         """
         definition = _definition(statement)
-        server = await require_server(view.backend, definition.server, view.principal.name)
+        server = await require_server(view.backend, definition.server, view.principal.role)
         require_usage(server)
-        if definition.remote_schema != server.wrapper:
-            raise RemoteSchemaUnknown(
-                message=f'schema "{definition.remote_schema}" is not present on foreign server "{server.name}"',
-                hint=f"IMPORT FOREIGN SCHEMA {server.wrapper} FROM SERVER {server.name} INTO {definition.local_schema}",
-            )
+        has_schemas = self._asking.has_schemas(server)
+        if not has_schemas:
+            _require_schema(definition, (server.wrapper,))
         refuse_unknown(definition.options, ())
         found = await self._asking.tables(server, prove=True)
+        if has_schemas:
+            _require_schema(definition, sorted({table.schema or "" for table in found}))
+            found = tuple(table for table in found if table.schema == definition.remote_schema)
         _tell_of_absent(definition, found, view)
         wanted = foreign_tables(definition.local_schema, server.name, _chosen(definition, found))
         await execute_all(view.backend, [text for table in wanted for text in create_statements(table)])
@@ -56,15 +57,25 @@ class ManageImport:
         return "IMPORT FOREIGN SCHEMA"
 
 
+def _require_schema(definition: ImportDefinition, known: Sequence[str]) -> None:
+    if definition.remote_schema not in known:
+        schema = known[0] if known else "SCHEMA"
+        raise RemoteSchemaUnknown(
+            message=f'schema "{definition.remote_schema}" is not present on foreign server "{definition.server}"',
+            detail=f"It has {', '.join(known)}." if len(known) > 1 else None,
+            hint=f"IMPORT FOREIGN SCHEMA {schema} FROM SERVER {definition.server} INTO {definition.local_schema}",
+        )
+
+
 def _chosen(definition: ImportDefinition, found: Sequence[Table]) -> list[Table]:
     if definition.rule is ImportRule.ALL:
         return list(found)
     limited = definition.rule is ImportRule.LIMIT_TO
-    return [table for table in found if (table.name in definition.tables) is limited]
+    return [table for table in found if (table.local_name in definition.tables) is limited]
 
 
 def _tell_of_absent(definition: ImportDefinition, found: Sequence[Table], view: SessionView) -> None:
-    names = {table.name for table in found}
+    names = {table.local_name for table in found}
     for name in definition.tables:
         if name not in names:
             message = f'server "{definition.server}" has no table "{name}"'

@@ -6,6 +6,7 @@ transaction with DDL is open somewhere, the session's own backend is asked: it k
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
@@ -52,6 +53,7 @@ class Resolver:
         self._credentials = credentials
         self._connector_of = connector_of
         self._kept: dict[tuple[str, str], tuple[int, Source]] = {}
+        self._reading = asyncio.Lock()
 
     async def resolve(self, server: str, view: SessionView, snapshot: Snapshot) -> Source:
         """Return the source that a session's user has under a server's name.
@@ -61,14 +63,18 @@ class Resolver:
         """
         if not snapshot.settled or server not in snapshot.servers:
             return await self.source_of(await self.look_up(server, view))
-        key = (server, view.principal.name)
-        sequence, known = self._kept.get(key, (-1, None))
-        if known is None or sequence != snapshot.sequence:
-            known = await self.source_of(await self._read(server, view))
-            if len(self._kept) >= KEPT_MAX:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = (snapshot.sequence, known)
-        return known
+        key = (server, view.principal.role)
+        known = self._kept.get(key)
+        if known is None or known[0] != snapshot.sequence:
+            # One after the other: a crowd of sessions that finds nothing must not open a connection each.
+            async with self._reading:
+                known = self._kept.get(key)
+                if known is None or known[0] != snapshot.sequence:
+                    known = (snapshot.sequence, await self.source_of(await self._read(server, view)))
+                    if len(self._kept) >= KEPT_MAX:
+                        self._kept.pop(next(iter(self._kept)))
+                    self._kept[key] = known
+        return known[1]
 
     async def look_up(self, server: str, view: SessionView) -> ServerFacts:
         """Read a server and its user's mapping through the session's backend.
@@ -76,7 +82,7 @@ class Resolver:
         Raises:
             ServerUnknown: 42704.
         """
-        return await require_server(view.backend, server, view.principal.name)
+        return await require_server(view.backend, server, view.principal.role)
 
     async def source_of(self, facts: ServerFacts) -> Source:
         """Put a source together and unseal its secrets.
@@ -106,7 +112,7 @@ class Resolver:
 
     async def _read(self, server: str, view: SessionView) -> ServerFacts:
         async with self._tenant_connection() as connection:
-            row = await connection.fetchrow(SERVER, server, view.principal.name)
+            row = await connection.fetchrow(SERVER, server, view.principal.role)
         # The snapshot may be older than a DROP SERVER: then the session's backend has the last word.
         return server_facts(_texts(row)) if row is not None else await self.look_up(server, view)
 

@@ -31,7 +31,7 @@ class ManageServer:
         definition = _definition(statement)
         if definition.wrapper is not None:
             return await is_ours(view.backend, definition.wrapper) is not False
-        server = await find_server(view.backend, definition.server, view.principal.name)
+        server = await find_server(view.backend, definition.server, view.principal.role)
         return server is None or server.ours
 
     async def run(self, statement: Statement, view: SessionView) -> str:
@@ -45,7 +45,7 @@ class ManageServer:
         if definition.wrapper is not None:
             await self._check_new(definition, definition.wrapper, view)
             return await execute(view.backend, statement.text)
-        server = await find_server(view.backend, definition.server, view.principal.name)
+        server = await find_server(view.backend, definition.server, view.principal.role)
         if server is None:
             raise ServerUnknown(message=f'server "{definition.server}" does not exist')
         connector = self._connector_of(server.wrapper)

@@ -46,7 +46,7 @@ class BackendLink(asyncio.Protocol):
     `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out` says that the next
     cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL ignores everything up to the next
     Sync; `copying_in` that it waits for COPY data; `executed_privately` that the pipeline executed something since the
-    last ReadyForQuery.
+    last ReadyForQuery; `pressed` that the client's writer is full.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -59,7 +59,7 @@ class BackendLink(asyncio.Protocol):
         self._flush_needed = False
         self._settled: asyncio.Future[None] | None = None
         self._cancels = CancelsSent()
-        self._pressed = False
+        self.pressed = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
@@ -92,7 +92,7 @@ class BackendLink(asyncio.Protocol):
     def is_settled(self) -> bool:
         """Say whether the connection can be given away: nothing is on its way in either direction."""
         resting = self._transport is not None and self.status == "I" and not (self.lost or self.is_held)
-        return resting and not (self._pressed or self._replies or self._out or self.skipping or self.copying_in)
+        return resting and not (self.pressed or self._replies or self._out or self.skipping or self.copying_in)
 
     @property
     def busy(self) -> bool:
@@ -195,7 +195,7 @@ class BackendLink(asyncio.Protocol):
             return
         self._transport = connection.transport
         self._transport.set_protocol(self)
-        if self._pressed:
+        if self.pressed:
             self.set_pressure(True)
         self.head_since_s = time.monotonic()
 
@@ -227,11 +227,11 @@ class BackendLink(asyncio.Protocol):
             self._transport.abort()
 
     def set_pressure(self, blocked: bool) -> None:
-        """Stop or go on reading, as the client's writer is full or not."""
-        self._pressed = blocked
+        """Stop or go on reading, as the client's writer is full or not; an answer of ours is read even then."""
+        self.pressed = blocked
         if self._transport is None or self._transport.is_closing():
             return
-        if blocked:
+        if blocked and not (self._replies and self._replies[0].is_private):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

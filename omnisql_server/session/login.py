@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from omnisql_server.errors import SettingInvalid
 from omnisql_server.model.custom_settings import PREFIX, refusal
+from omnisql_server.session.entrance import Proof
 from wire.startup import parse_options
 
-OWN_PARAMETERS = frozenset({"user", "database", "options", "replication"})
+LOG_IN = "omnisql.log_in"
+"""By this parameter a client says how it logs in; it is no setting, and does not outlive the log-in."""
+OWN_PARAMETERS = frozenset({"user", "database", "options", "replication", LOG_IN})
 _SPECIAL = frozenset("\\ \t\n\r\f\v")
 
 
@@ -21,8 +25,9 @@ def backend_parameters(
         SettingUnknown, SettingInvalid: 42704, 22023, it sets one of our custom settings wrongly.
     """
     wanted = parse_options(asked.get("options", ""))
+    wanted.pop(LOG_IN, None)
     for name, value in (*asked.items(), *wanted.items()):
-        error = refusal(name, value) if name.lower().startswith(PREFIX) else None
+        error = refusal(name, value) if name.lower().startswith(PREFIX) and name != LOG_IN else None
         if error is not None:
             raise error
     options = {**settings, **wanted}
@@ -31,6 +36,23 @@ def backend_parameters(
         words = (f"-c {_escaped(f'{name}={value}')}" for name, value in options.items())
         parameters["options"] = " ".join(words)
     return {"user": role, "database": database, **parameters}
+
+
+def wanted_log_in(asked: Mapping[str, str]) -> Proof | None:
+    """Return how a client wants to log in; None where it does not say.
+
+    Raises:
+        SettingInvalid: 22023, in a way that there is not. ProtocolViolation: 42601, its `options` are malformed.
+    """
+    options = asked.get("options", "")
+    value = asked.get(LOG_IN) or (parse_options(options).get(LOG_IN) if LOG_IN in options else None)
+    if value is None:
+        return None
+    if value not in tuple(Proof):
+        raise SettingInvalid(
+            message=f'invalid value for parameter "{LOG_IN}"', hint=f"available values: {', '.join(Proof)}"
+        )
+    return Proof(value)
 
 
 def _escaped(word: str) -> str:

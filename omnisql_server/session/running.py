@@ -26,6 +26,7 @@ from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.interrupts import Interrupts
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.portals import Portal
+from omnisql_server.session.presence import Presence
 from omnisql_server.session.refusals import explained
 from omnisql_server.session.replies import CheckReply
 from wire.backend import (
@@ -78,6 +79,7 @@ class Running:
     runner: StatementRunner
     view: SessionView
     interrupts: Interrupts
+    presence: Presence
     live: LiveSettings
     footprint: Footprint = field(default_factory=Footprint)
     overlay: frozenset[str] = frozenset()
@@ -174,6 +176,7 @@ class Running:
         """End what a stopped statement left running on the backend."""
         try:
             async with asyncio.timeout(self.live.current.sessions.backend_timeout_s):
+                await self.presence.end()
                 if self.link.busy_privately:
                     await self.link.cancel()
                 await self.link.settle()
@@ -211,6 +214,10 @@ class Running:
             raise NoTransactionBlock(message="DECLARE CURSOR can only be used in transaction blocks")
         # If it fails after PostgreSQL has done a part of it, that part must be undone.
         self.relayed = self.relayed or portal.statement.kind in CHANGING_KINDS
+        async with self.presence.of(portal.statement):
+            await self._send(portal, rows_max, describe=describe)
+
+    async def _send(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         await self.start(portal, describe=describe)
         # What it wrote must be undone if a later statement of the same implicit transaction fails.
         self.relayed = self.relayed or portal.own_tag is not None

@@ -21,6 +21,7 @@ from omnisql_server.session.interrupts import Interrupts, statement_timeout, use
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
+from omnisql_server.session.presence import Presence
 from omnisql_server.session.replies import RELAYED_FUNCTION_CALL, QueryReply
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
@@ -50,7 +51,8 @@ class Session:
         self._link = link
         self._live = live
         self._interrupts = Interrupts()
-        self._backend = SessionBackend(link)
+        presence = Presence(link, self._interrupts)
+        self._backend = SessionBackend(link, presence)
         view = SessionView(
             principal=principal,
             backend=self._backend,
@@ -64,6 +66,7 @@ class Session:
             runner=runner,
             view=view,
             interrupts=self._interrupts,
+            presence=presence,
             live=live,
         )
         self._parking = Parking(

@@ -9,7 +9,8 @@ import duckdb
 import psycopg
 import pytest
 
-from omnisql_server.execute.numeric_functions import FUNCTIONS, NumericFailure, add_functions
+from omnisql_server.execute.numeric_functions import FUNCTIONS, NumericFailure
+from omnisql_server.execute.python_functions import add_functions
 
 SEED = 20261126
 EDGES: tuple[str, ...] = (

@@ -63,6 +63,8 @@ SELECT min(b::int), max(n4 * 1.5) FROM t
 SELECT min(labels), max(labels) FROM t
 SELECT min(num), max(num), sum(num), avg(num) FROM t WHERE num <> 'NaN'
 SELECT min(tm), max(tm) FROM m
+SELECT json_agg(n4 ORDER BY id), jsonb_agg(t ORDER BY id) FROM t WHERE id < 6
+SELECT jsonb_object_agg(id, t) FROM t WHERE id < 6
 
 --: postgres
 SELECT avg(n4), avg(f), stddev(id), sum(f) FROM t WHERE f BETWEEN -100 AND 100
@@ -77,8 +79,6 @@ SELECT count(DISTINCT (n4, b)) FROM t
 SELECT string_agg(t, v ORDER BY id) FROM t
 SELECT array_agg(DISTINCT b ORDER BY b) FROM t
 SELECT array_agg(labels ORDER BY id) FROM t WHERE array_length(labels, 1) = 2
-SELECT json_agg(n4 ORDER BY id), jsonb_agg(t ORDER BY id) FROM t WHERE id < 6
-SELECT jsonb_object_agg(id, t) FROM t WHERE id < 6
 SELECT json_arrayagg(id ORDER BY id), json_objectagg(id : t) FROM t WHERE id < 4
 SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY n4), percentile_cont(0.25) WITHIN GROUP (ORDER BY id) FROM t
 SELECT mode() WITHIN GROUP (ORDER BY n4) FROM t WHERE n4 = 42
