@@ -93,6 +93,8 @@ class AccessPath:
     must report truncation. `columns` are those it can fill, None for all that need no hydrate. `counts` says that one
     request tells how many rows there are of each kind (`connectors.sdk.counted`), whatever their number; what it counts
     must be exactly what a listing would give. `delta` says how changes are asked for, None where they cannot be.
+    `resumes` says that a listing that failed may be gone on with at its last cursor, because the source keeps it or it
+    is a row's place in an order that rows keep.
     `request` describes the request for people.
     """
 
@@ -113,6 +115,7 @@ class AccessPath:
     columns: frozenset[str] | None = None
     counts: bool = False
     delta: Delta | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

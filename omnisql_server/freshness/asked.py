@@ -36,7 +36,7 @@ class Asked:
 
     def note(self, request: Request, now_us: int) -> None:
         """Remember that a request was asked for."""
-        name = self._name(request)
+        name = name_of(self.seal, request)
         known = self._known.pop(name, None)
         told_us = 0 if known is None else known.told_us
         if now_us - told_us >= TOLD_AGAIN_AFTER_US:
@@ -85,7 +85,9 @@ class Asked:
         description = self.seal.close(written_request(known.request), self.shelf, name, "asked")
         return Told(name=name, asked_us=known.asked_us, description=description)
 
-    def _name(self, request: Request) -> str:
-        scan = request.scan
-        identity = sorted(map(repr, request.identity))
-        return self.seal.name("asked", scan.access_path, sorted(scan.columns), identity, repr(scan.order), scan.limit)
+
+def name_of(seal: Seal, request: Request) -> str:
+    """Give a request a name that tells nothing of it to whoever lacks the key."""
+    scan = request.scan
+    identity = sorted(map(repr, request.identity))
+    return seal.name("asked", scan.access_path, sorted(scan.columns), identity, repr(scan.order), scan.limit)

@@ -17,6 +17,7 @@ from connectors.sdk.errors import RateLimited, Retryable
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
+from omnisql_server.freshness.checkpoints import Resuming
 from omnisql_server.freshness.division import Division, conformed, divided, fits, only, only_keys, with_parts
 from omnisql_server.freshness.domains import Request, covers, request_of
 from omnisql_server.freshness.entries import Entry
@@ -24,7 +25,7 @@ from omnisql_server.freshness.index import Age
 from omnisql_server.freshness.renewal import Renewal, Upstream, with_primary_key
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Staleness
 
 WIDER_REQUESTS_MAX = 10
 """Requests that may be spent on reading what was asked for before instead of the part that is asked for now."""
@@ -214,12 +215,26 @@ class ShelfReading:
         return entry
 
     async def _fetched(self, scan: Scan, upstream: Upstream, *, keep: bool) -> Answer:
-        fetched = await upstream.fetch(scan)
-        answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+        fetched, began_us = await self._gone_on(scan, upstream) if keep else (await upstream.fetch(scan), self.now_us)
+        answer = Answer(
+            batches=fetched.batches,
+            truncated=fetched.truncated,
+            error=fetched.error,
+            age_us=self.now_us - began_us,
+            resumed_at=fetched.resumed_at,
+        )
         if fetched.error is not None or fetched.truncated is not None:
             return replace(answer, not_kept="it is incomplete" if keep else None)
-        reason = await self.shelf.keep(request_of(scan), self.now_us, fetched) if keep else None
+        reason = await self.shelf.keep(request_of(scan), began_us, fetched) if keep else None
         return replace(answer, not_kept=reason)
+
+    async def _gone_on(self, scan: Scan, upstream: Upstream) -> tuple[Fetched, int]:
+        """Read a scan, from the page where an earlier reading failed, if there is one within the bound."""
+        path = next(path for path in self.table.access_paths if path.name == scan.access_path)
+        if not path.resumes or self.staleness.max_us == 0:
+            return await upstream.fetch(scan), self.now_us
+        oldest_us = self.now_us - self.staleness.max_us
+        return await Resuming(shelf=self.shelf, scan=scan, oldest_us=oldest_us, now_us=self.now_us).read(upstream.fetch)
 
     async def _read_parts(self, scan: Scan, division: Division) -> list[pa.RecordBatch] | None:
         """Read the rows of a division's entries; None where one of them is gone or does not fit any more."""

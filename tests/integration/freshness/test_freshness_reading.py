@@ -6,7 +6,8 @@ import asyncio
 import uuid
 
 import pytest
-from fresh_world import BATCHED, KEYED, Question, World, exhausted, on, row, unavailable, until
+from fresh_source import BATCHED, KEYED
+from fresh_world import Question, World, exhausted, on, row, unavailable, until
 
 from connectors.sdk.errors import CredentialsRejected, Fatal, Retryable
 from connectors.sdk.scan import Operator
