@@ -21,6 +21,7 @@ from connectors.sdk.connector import Connector, Source
 from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
+from omnisql_server.manage.groups import refuse_group
 from omnisql_server.manage.options import audience, secret_options
 from omnisql_server.model.freshness import FRESHNESS_OPTIONS
 from omnisql_server.model.run import SessionView
@@ -93,6 +94,7 @@ class Resolver:
         Raises:
             CredentialMissing: 28000. CatalogError: 28000, a secret was given for another use.
         """
+        refuse_group(facts, "account")
         connector = self._connector_of(facts.wrapper)
         mapping = facts.mapping
         held = await self._held(mapping) if mapping is not None else {}
