@@ -16,6 +16,7 @@ from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import HOSTS, NETWORKS, PROXY, SERVER, TextForm
 from omnisql_server.setting import setting
 from omnisql_server.settings_keys import KeySettings
+from omnisql_server.settings_log_in import LogInSettings
 
 VARIABLE_PREFIX = "OMNISQL_"
 PORT_MAX = 65_535
@@ -172,6 +173,9 @@ class FreshnessSettings:
 
     shared_bytes_max: int = setting(64 * 1024**2, "Sealed rows in Valkey, of all tenants.", minimum=0, maximum=1024**4)
     local_bytes_max: int = setting(64 * 1024**2, "Decoded rows in this process.", minimum=0, maximum=1024**4)
+    answers_bytes_max: int = setting(
+        16 * 1024**2, "Encoded answers in this process, of all tenants; 0: none.", minimum=0, maximum=1024**4
+    )
     entry_bytes_max: int = setting(
         8 * 1024**2, "Largest answer of one request to keep.", minimum=0, maximum=256 * 1024**2
     )
@@ -248,6 +252,7 @@ class Settings:
     """Everything that can be configured; each part of the server gets its own section."""
 
     listener: ListenerSettings = field(default_factory=ListenerSettings)
+    log_in: LogInSettings = field(default_factory=LogInSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     data: DataSettings = field(default_factory=DataSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)

@@ -18,6 +18,7 @@ import pyarrow as pa
 from connectors.sdk.confirm import Confirming
 from connectors.sdk.connector import Connection, FetchContext, Limiter, RequestRecord
 from connectors.sdk.errors import ConnectorError, Fatal, SourceTimeout
+from connectors.sdk.resumption import Mark, Resumption
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.trail import Step, Trail
 from omnisql_server.errors import LimitExceeded
@@ -104,6 +105,8 @@ class _Tally:
         self.full_age_us = max(self.full_age_us, answer.full_age_us)
         if answer.shared:
             self.notes["another statement's fetch was shared"] = None
+        if answer.resumed_at:
+            self.notes[f"resumed at page {answer.resumed_at}"] = None
         if answer.not_kept is not None:
             self.notes[f"not cached: {answer.not_kept}"] = None
 
@@ -197,8 +200,8 @@ class _Fetching:
         """Answer one scan from what is kept or by its source."""
         tally = asked.tally
 
-        async def ask(scan: Scan) -> Fetched:
-            return await self._read(replace(asked, scan=scan))
+        async def ask(scan: Scan, start: Mark | None = None) -> Fetched:
+            return await self._read(replace(asked, scan=scan), start)
 
         try:
             answer = await self._answered(asked, reading, ask)
@@ -249,10 +252,14 @@ class _Fetching:
         return confirm
 
     def _context(self, asked: _Asked, meter: _ScanMeter, trail: Trail | None = None) -> FetchContext:
-        limiter = asked.source.limiter
+        source = asked.source
+        limiter = source.limiter
         if self.budget is not None:
             limiter = BudgetedLimiter(limiter=limiter, budget=self.budget)
-        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail)
+        bodies = None
+        if source.cache is not None and asked.plan.table.revalidates:
+            bodies = source.cache.bodies(kept=source.staleness.is_used)
+        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail, bodies=bodies)
 
     def _timed_out(self, asked: _Asked) -> SourceTimeout:
         return SourceTimeout(
@@ -261,11 +268,12 @@ class _Fetching:
             hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
         )
 
-    async def _read(self, asked: _Asked) -> Fetched:
+    async def _read(self, asked: _Asked, start: Mark | None) -> Fetched:
         """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer."""
         meter = _ScanMeter(tally=asked.tally)
         trail = Trail()
-        context = self._context(asked, meter, trail)
+        resumption = Resumption(start) if asked.plan.path.resumes else None
+        context = replace(self._context(asked, meter, trail), resumption=resumption)
         batches: list[pa.RecordBatch] = []
         rows, truncated = 0, None
         failure: ConnectorError | None = None
@@ -295,6 +303,8 @@ class _Fetching:
             error=failure,
             steps=trail.steps if asked.plan.table.revalidates else (),
             asked_at=trail.asked_at,
+            mark=resumption.mark if resumption is not None and failure is not None else None,
+            resumed_at=resumption.resumed_at if resumption is not None else 0,
         )
 
 

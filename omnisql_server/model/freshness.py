@@ -10,7 +10,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from connectors.sdk.conditional import SharedBodies
 from connectors.sdk.errors import ConnectorError
+from connectors.sdk.resumption import Mark
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from connectors.sdk.trail import Step
@@ -104,7 +106,9 @@ class Fetched:
 
     `truncated` says why the source will not give the rest, `error` what ended the reading early: either way the rows
     are not all there are. `requests` were made for it. `steps` are those that can confirm all of it, none where that
-    cannot be done. `asked_at` is the source's own clock at the first answer, None where it is not told.
+    cannot be done. `asked_at` is the source's own clock at the first answer, None where it is not told. `mark` is where
+    a reading that failed can be gone on with, None where it cannot; `resumed_at` is the page at which this one went on,
+    0 where it began at the first.
     """
 
     batches: tuple[pa.RecordBatch, ...]
@@ -113,10 +117,17 @@ class Fetched:
     error: ConnectorError | None = None
     steps: tuple[Step, ...] = ()
     asked_at: datetime | None = None
+    mark: Mark | None = None
+    resumed_at: int = 0
 
 
-Fetch = Callable[[Scan], Awaitable[Fetched]]
-"""Asks the source for one scan; a failure of the source is in the answer, anything else is raised."""
+class Fetch(Protocol):
+    """Asks the source for one scan; a failure of the source is in the answer, anything else is raised."""
+
+    async def __call__(self, scan: Scan, start: Mark | None = None) -> Fetched:
+        """Read a scan, from `start` on if that is the place of such a reading."""
+
+
 Confirm = Callable[[tuple[Step, ...]], Awaitable[bool]]
 """Asks the source whether what it gave for some steps still stands; raises a ConnectorError when it cannot be asked."""
 
@@ -130,11 +141,13 @@ class Answer:
     statement's fetch was waited for. `confirmed` counts the entries among those used that the source was asked about
     and said to be unchanged, `merged` those of which it told what has changed; `full_age_us` is how long ago the oldest
     of all merged ones was read in full. `stale` says that the source failed and older rows stand in. `not_kept` says
-    why what was fetched is not kept.
+    why what was fetched is not kept. `entries` names what was used of what is kept. `resumed_at` is the page with which
+    an earlier reading that failed was gone on, 0 where none was.
     """
 
     batches: tuple[pa.RecordBatch, ...]
     age_us: int = 0
+    entries: tuple[str, ...] = ()
     hits: int = 0
     saved: int = 0
     confirmed: int = 0
@@ -145,6 +158,7 @@ class Answer:
     truncated: str | None = None
     error: ConnectorError | None = None
     not_kept: str | None = None
+    resumed_at: int = 0
 
 
 class Reading(Protocol):
@@ -167,3 +181,6 @@ class ScanCache(Protocol):
 
     async def begin(self, table: Table, staleness: Staleness) -> Reading:
         """Begin to read a table."""
+
+    def bodies(self, *, kept: bool) -> SharedBodies:
+        """Return the source's answers that other processes have had; those of a scan join them if they are `kept`."""

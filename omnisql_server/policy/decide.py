@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
-from omnisql_server.policy.authorize import authorize
+from omnisql_server.policy.authorize import authorize, check_sources
 from omnisql_server.policy.decision import Decision, read_decision
 from omnisql_server.policy.question import Question, question_of
 
@@ -70,9 +70,16 @@ class Policy:
             PolicyUndecided: there is no decision (42501).
         """
         question = question_of(query, principal)
+        if principal.sources is not None:
+            check_sources(question, principal.sources)
         if not question.resources:
             return AuthorizedQuery(query=query, principal=principal)
         return authorize(query, principal, question, await self.decide(question))
+
+    def kept(self, question: Question) -> Decision | None:
+        """Return the kept decision on a question while it is young enough."""
+        kept = self._kept.get(question)
+        return kept.decision if kept is not None and self._now_s() < kept.until_s else None
 
     async def decide(self, question: Question) -> Decision:
         """Return the decision on a question, a kept one if it is young enough.
@@ -80,13 +87,12 @@ class Policy:
         Raises:
             PolicyUndecided: there is none (42501).
         """
-        now_s = self._now_s()
-        kept = self._kept.get(question)
-        if kept is not None and now_s < kept.until_s:
-            return kept.decision
+        known = self.kept(question)
+        if known is not None:
+            return known
         while self._retired:
             await self._retired.pop().close()
-        engine = self._engine
+        engine, asked_s = self._engine, self._now_s()
         decision = read_decision(await engine.evaluate(question.document), len(question.resources))
         if engine is not self._engine:
             # The rules changed meanwhile; they are asked for the next statement.
@@ -94,7 +100,7 @@ class Policy:
         if decision.revision != self._revision:
             self._kept.clear()
             self._revision = decision.revision
-        self._kept[question] = _Kept(decision, now_s + self._kept_s)
+        self._kept[question] = _Kept(decision, asked_s + self._kept_s)
         self._kept.move_to_end(question)
         while len(self._kept) > DECISIONS_MAX:
             self._kept.popitem(last=False)

@@ -16,7 +16,7 @@ import structlog
 from omnisql_server.errors import NotSupported, OmniSQLError, RelayInstead, error_fields
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.backend import Ask, Rows
-from omnisql_server.model.run import SessionView, StatementRunner
+from omnisql_server.model.run import Repeatable, SessionView, StatementRunner
 from omnisql_server.model.statement import CHANGING_KINDS, Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
@@ -26,11 +26,13 @@ from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.interrupts import Interrupts
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.portals import Portal
+from omnisql_server.session.presence import Presence
 from omnisql_server.session.refusals import explained
 from omnisql_server.session.replies import CheckReply
 from wire.backend import (
     COPY_DONE,
     PORTAL_SUSPENDED,
+    READY_IDLE,
     command_complete,
     copy_out_response,
     error_response,
@@ -78,6 +80,7 @@ class Running:
     runner: StatementRunner
     view: SessionView
     interrupts: Interrupts
+    presence: Presence
     live: LiveSettings
     footprint: Footprint = field(default_factory=Footprint)
     overlay: frozenset[str] = frozenset()
@@ -156,6 +159,31 @@ class Running:
             finally:
                 INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
 
+    async def repeat(self, repeatable: Repeatable) -> bool:
+        """Answer a statement as it was answered before, up to ReadyForQuery; say whether the client has been answered.
+
+        Raises SessionEnd when there is no session left.
+        """
+        started_s, outcome = time.perf_counter(), "error"
+        with structlog.contextvars.bound_contextvars(query_id=uuid.uuid4().hex):
+            try:
+                async with self.interrupts.scope(self.live.current.listener.statement_timeout_max_s):
+                    repeated = await self.runner.repeat(repeatable, self.view)
+                if repeated is None:
+                    return False
+                self.client.write(repeated.messages + READY_IDLE)
+                self.link.head_since_s = time.monotonic()
+                outcome = "ok"
+            except SessionEnd:
+                raise
+            except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
+                outcome = "canceled" if getattr(error, "sqlstate", None) == QUERY_CANCELED else outcome
+                await self.fail(error)
+                self.client.write(READY_IDLE)
+        INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
+        await self.client.drain()
+        return True
+
     async def fail(self, error: Exception, *, shift: int = 0, told: CheckReply | None = None) -> None:
         """Report a failed run statement and bring the backend's transaction to the same state."""
         await self.stop_exchange()
@@ -174,6 +202,7 @@ class Running:
         """End what a stopped statement left running on the backend."""
         try:
             async with asyncio.timeout(self.live.current.sessions.backend_timeout_s):
+                await self.presence.end()
                 if self.link.busy_privately:
                     await self.link.cancel()
                 await self.link.settle()
@@ -211,6 +240,10 @@ class Running:
             raise NoTransactionBlock(message="DECLARE CURSOR can only be used in transaction blocks")
         # If it fails after PostgreSQL has done a part of it, that part must be undone.
         self.relayed = self.relayed or portal.statement.kind in CHANGING_KINDS
+        async with self.presence.of(portal.statement):
+            await self._send(portal, rows_max, describe=describe)
+
+    async def _send(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         await self.start(portal, describe=describe)
         # What it wrote must be undone if a later statement of the same implicit transaction fails.
         self.relayed = self.relayed or portal.own_tag is not None
