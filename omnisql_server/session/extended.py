@@ -15,6 +15,7 @@ from omnisql_server.errors import OmniSQLError, RelayInstead
 from omnisql_server.model.statement import SECRET_KINDS, Part, Statement
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.moving import moved_portal, not_in_extended_protocol
+from omnisql_server.session.placeholders import open_placeholder
 from omnisql_server.session.portals import Portal, Portals
 from omnisql_server.session.refused import Refused, RefusedStatements
 from omnisql_server.session.replies import (
@@ -22,6 +23,7 @@ from omnisql_server.session.replies import (
     CLOSE_ENDS,
     DESCRIBE_ENDS,
     PARSE_ENDS,
+    READY_ENDS,
     RELAYED_BIND,
     CheckReply,
     IgnoredReply,
@@ -36,9 +38,6 @@ from wire.errors import WireError
 from wire.framing import HEADER_BYTES, Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
 
-_PLACEHOLDER = b"omnisql_placeholder"
-_NEVER = b"CLOSE omnisql_nothing"
-"""The placeholder of a portal: a statement that is never executed and gives no rows to FETCH."""
 _NAMING = re.compile(rb"execute|fetch|move", re.IGNORECASE)
 """Key words of statements that name a prepared statement or a portal."""
 _SEVERAL = b"SELECT; SELECT"
@@ -252,6 +251,9 @@ class ExtendedProtocol:
                 await self._drop_portal(message.portal)
             return
         self._journal.spoil()
+        if any(reply.ends == READY_ENDS for reply in self._link.pending):
+            # The ReadyForQuery of an earlier Sync ends earlier portals, not this one.
+            await self._link.settle()
         try:
             self.portals.check_room(message.portal)
             parameters = bound_parameters(statement, message)
@@ -300,17 +302,9 @@ class ExtendedProtocol:
             portal.prepared = await self._twins.renewed(portal.prepared)
 
     async def _open_portal(self, message: Bind, portal: Portal, reply: Reply) -> None:
-        """Ask PostgreSQL whether the statement still stands, and open a placeholder under the portal's name.
-
-        The placeholder takes the same parameters, so that PostgreSQL judges their values.
-        """
-        link, name = self._link, message.portal
-        oids = portal.prepared.description.parameter_oids if portal.prepared is not None else ()
-        link.send(Describe(kind="S", name=message.statement).encode(), CheckReply(DESCRIBE_ENDS))
-        link.send(Close(kind="S", name=_PLACEHOLDER).encode(), IgnoredReply(CLOSE_ENDS))
-        link.send(Parse(statement=_PLACEHOLDER, text=_NEVER, type_oids=oids).encode(), CheckReply(PARSE_ENDS))
-        placeholder = replace(message, statement=_PLACEHOLDER, result_formats=())
-        link.send(placeholder.encode(), reply)
+        """Open a portal, and a placeholder of its name in PostgreSQL."""
+        open_placeholder(self._link, message, portal, reply)
+        name = message.portal
         if name in self.portals:
             if not await self._settled():
                 return
