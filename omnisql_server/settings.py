@@ -44,6 +44,12 @@ class ListenerSettings:
     )
     tls_certificate_file: Path | None = setting(None, "Certificate chain in PEM form; turns TLS on.")
     tls_key_file: Path | None = setting(None, "Private key of the certificate in PEM form.")
+    tls_client_ca_file: Path | None = setting(
+        None, "Authorities in PEM form whose certificates log clients in, where a tenant's rules name none."
+    )
+    tls_client_crl_file: Path | None = setting(
+        None, "Revocation lists in PEM form, one of each authority of clients' certificates."
+    )
     tls_required: bool = setting(False, "Refuse connections without TLS from this machine, too.")
     proxy_protocol_from: str | None = setting(
         None,
