@@ -121,7 +121,7 @@ def _measure(asked: Sequence[Asked], root: Path, size: Size) -> Section:
         rows=rows,
         notes=[
             f"{CLIENTS} clients of pgbench, simple protocol, ten rows, {size.rounds} rounds of {size.round_s} s in "
-            f"turn; servers, clients, PostgreSQL and Valkey on the same cores. The time in which sessions begin, up to the "
+            "turn; servers, clients, PostgreSQL and Valkey on the same cores. The time in which sessions begin, to the "
             f"{BEGIN}th statement of the last of them, is left out of latencies and rates, not of the processor time. "
             f"The aims are a rate with a 95th percentile: {'; '.join(notes)}."
         ],
