@@ -49,7 +49,7 @@ class Account:
     """One statement's; `outcome` is what it ends with if nobody reads it to its end.
 
     `facts` is a place for what is the same for all accounts of the same statement, answered again from bytes; such a
-    statement's `query_id` is made here, any other's is bound to its context.
+    statement's `query_id` is the record's, any other's is bound to its context.
     """
 
     __slots__ = ("_beginning", "_facts", "_id", "_session", "outcome", "query_id", "statement", "trace_id", "trail")
@@ -61,8 +61,8 @@ class Account:
         self.trace_id = ""
         self._session = session
         self._facts = facts
-        self.query_id = "" if facts is None else new_id()
         self._id = new_id()
+        self.query_id = "" if facts is None else self._id
         self._beginning: asyncio.Future[None] | None = None
 
     async def end(self, outcome: str, *, detail: str = "") -> None:
