@@ -134,13 +134,14 @@ class AuditedRunner:
             repeated = await self.runner.repeat(repeatable, view)
         if repeated is None:
             return None
-        account = Account(self.session, repeated.statement)
+        account = Account(self.session, repeated.statement, repeated.facts)
         account.trace_id = trace_id
         trail = account.trail
         trail.bound, trail.rows = repeated.query.query, repeated.rows
         trail.authorized.append(repeated.query)
         trail.reports.extend(repeated.reports)
-        await account.end(SUCCEEDED)
+        # Whoever stops waiting does not stop the record: it is written all the same.
+        await account.end_soon(SUCCEEDED)
         return repeated
 
 

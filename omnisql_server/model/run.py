@@ -59,13 +59,17 @@ class Repeatable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
-    """An answer from bytes, for the simple protocol: `messages` are all but ReadyForQuery."""
+    """An answer from bytes, for the simple protocol: `messages` are all but ReadyForQuery.
+
+    `facts` is a place for what is derived from the others, the same each time.
+    """
 
     messages: bytes
     rows: int
     statement: Statement
     query: AuthorizedQuery
     reports: tuple[SourceReport, ...]
+    facts: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

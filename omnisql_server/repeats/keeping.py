@@ -18,8 +18,7 @@ from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statement import Statement
-from omnisql_server.policy.decision import Decision
-from omnisql_server.policy.question import Question
+from omnisql_server.policy.decide import Standing
 from omnisql_server.repeats.store import Place
 from wire.rows import EncodedRows
 
@@ -37,8 +36,7 @@ class Keeping:
     origin: object
     statement: Statement
     query: AuthorizedQuery
-    question: Question
-    decision: Decision
+    standing: Standing
     version: Version | None
     bytes_max: int
     places: dict[str, Place] = field(default_factory=dict)

@@ -168,22 +168,20 @@ class Running:
 
         Raises SessionEnd when there is no session left.
         """
-        started_s, outcome = time.perf_counter(), "error"
-        with structlog.contextvars.bound_contextvars(query_id=uuid.uuid4().hex):
-            try:
-                async with self.interrupts.scope(self.live.current.listener.statement_timeout_max_s):
-                    repeated = await self.runner.repeat(repeatable, self.view)
-                if repeated is None:
-                    return False
-                self.client.write(repeated.messages + READY_IDLE)
-                self.link.head_since_s = time.monotonic()
-                outcome = "ok"
-            except SessionEnd:
-                raise
-            except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
-                outcome = "canceled" if getattr(error, "sqlstate", None) == QUERY_CANCELED else outcome
-                await self.fail(error)
-                self.client.write(READY_IDLE)
+        started_s, outcome = time.perf_counter(), "ok"
+        try:
+            async with self.interrupts.scope(self.live.current.listener.statement_timeout_max_s):
+                repeated = await self.runner.repeat(repeatable, self.view)
+            if repeated is None:
+                return False
+            self.client.write(repeated.messages + READY_IDLE)
+            self.link.head_since_s = time.monotonic()
+        except SessionEnd:
+            raise
+        except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
+            outcome = "canceled" if getattr(error, "sqlstate", None) == QUERY_CANCELED else "error"
+            await self.fail(error)
+            self.client.write(READY_IDLE)
         INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
         await self.client.drain()
         return True
