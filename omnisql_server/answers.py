@@ -231,3 +231,6 @@ def warn(report: SourceReport, view: SessionView) -> None:
         told.append((message, report.stale))
     for message, detail in told:
         view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": detail})
+    if report.refreshing:
+        message = f"rows of {report.table} are {report.age_ms / 1000:.1f} s old and are being read again"
+        view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message})

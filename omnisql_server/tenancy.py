@@ -24,6 +24,7 @@ from catalog.errors import CatalogError, ClusterUnavailable
 from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
+from omnisql_server.audit.refreshing import refresh_on_record
 from omnisql_server.bounds import instance_settings, source_bounds
 from omnisql_server.errors import OmniSQLError, TooManyConnections
 from omnisql_server.execute.instances import InstancePool
@@ -180,7 +181,7 @@ class Tenancy:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
         for held in self._held.values():
             await self._close(held)
-        await self._shared.flights.close()
+        await self._shared.close()
         await self.policy.close()
         self._held.clear()
 
@@ -241,7 +242,8 @@ class Tenancy:
             statistics = StatisticsKeeper(record.id, self._services.control_connection, data_key=data_key)
             await statistics.load()
             management = self._managed(record, statistics)
-            cache = TenantCache(self._shared, tenant=record.id.hex, data_key=data_key)
+            refresh = partial(refresh_on_record, self._services.audit.journal.write, record.id, record.name)
+            cache = TenantCache(self._shared, tenant=record.id.hex, data_key=data_key, on_record=refresh)
             stack.callback(cache.close)
             sources = Sources(
                 connector_named=self._connector,
