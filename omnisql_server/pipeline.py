@@ -188,7 +188,7 @@ class Pipeline:
                 query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known, may_evaluate)
                 engine = _engine(statement, bound)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                notes = await self._tenant.cache_notes(query_plan, view)
+                notes = await self._tenant.notes(query_plan, view)
                 return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
             budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
             check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
