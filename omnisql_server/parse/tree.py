@@ -54,7 +54,8 @@ def _tree(text: str) -> tuple[exp.Expr | None, str]:
     try:
         tree = _parsed(text)
         _read_arrows(tree)
-        rendered = tree.transform(_plain).sql("postgres", unsupported_level=ErrorLevel.RAISE)
+        # What is written is a copy already.
+        rendered = tree.transform(_plain).sql("postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
         same = canonical(text) == canonical(rendered)
     except (SqlglotError, NotParsed, RecursionError) as error:
         return None, f"the planner's grammar does not cover this text ({type(error).__name__})"

@@ -138,7 +138,7 @@ class _NotedReading:
         self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
     ) -> Answer:
         answer = await self.reading.read(scan, fetch, confirm, calls_left)
-        if answer.entries and not self.keeping.spoiled:
+        if answer.entries and not answer.refreshing and not self.keeping.spoiled:
             self.keeping.note_answered(self.scan_name, answer)
         else:
             self.keeping.spoiled = True
