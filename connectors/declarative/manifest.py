@@ -68,7 +68,9 @@ class Push(Declared, frozen=True, kw_only=True):
     ] = "superset"
     values: Annotated[tuple[str, ...], Meta(description="All values there are; any other matches no row.")] = ()
     accepts: Annotated[tuple[str, ...], Meta(description="The values that may be sent; others are not pushed.")] = ()
-    pattern: Annotated[str | None, Meta(description="A regular expression that a text or whole number must match to be sent.")] = None
+    pattern: Annotated[
+        str | None, Meta(description="A regular expression that a text or whole number must match to be sent.")
+    ] = None
     maximum: Annotated[Positive | None, Meta(description="The longest list that may be sent.")] = None
     format: Annotated[
         Literal["iso_s", "iso_ms", "epoch_s", "epoch_ms"],
