@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from omnisql_server.errors import OmniSQLError
-from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView, StatementRunner
+from omnisql_server.model.run import (
+    BoundParameters,
+    Description,
+    Repeatable,
+    Repeated,
+    RunResult,
+    SessionView,
+    StatementRunner,
+)
 from omnisql_server.model.statement import Part, Statement, StatementKind
 from omnisql_server.parse.read_only import leaves_read_only
 
@@ -72,6 +80,10 @@ class ReadOnlyRunner:
         """
         _check(statement)
         return await self.runner.run(statement, parameters, view, twin=twin)
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Answer a statement of this session again; it has been judged when it was run."""
+        return await self.runner.repeat(repeatable, view)
 
 
 def _check(statement: Statement) -> None:

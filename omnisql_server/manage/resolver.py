@@ -6,6 +6,7 @@ transaction with DDL is open somewhere, the session's own backend is asked: it k
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
@@ -20,6 +21,7 @@ from connectors.sdk.connector import Connector, Source
 from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
+from omnisql_server.manage.groups import refuse_group
 from omnisql_server.manage.options import audience, secret_options
 from omnisql_server.model.freshness import FRESHNESS_OPTIONS
 from omnisql_server.model.run import SessionView
@@ -53,6 +55,7 @@ class Resolver:
         self._credentials = credentials
         self._connector_of = connector_of
         self._kept: dict[tuple[str, str], tuple[int, Source]] = {}
+        self._reading = asyncio.Lock()
 
     async def resolve(self, server: str, view: SessionView, snapshot: Snapshot) -> Source:
         """Return the source that a session's user has under a server's name.
@@ -64,13 +67,17 @@ class Resolver:
         if not snapshot.settled or server not in snapshot.servers:
             return await self.source_of(await self.look_up(server, view))
         key = (server, view.principal.role)
-        sequence, known = self._kept.get(key, (-1, None))
-        if known is None or sequence != snapshot.sequence:
-            known = await self.source_of(await self._read(server, view))
-            if len(self._kept) >= KEPT_MAX:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = (snapshot.sequence, known)
-        return known
+        known = self._kept.get(key)
+        if known is None or known[0] != snapshot.sequence:
+            # One after the other: a crowd of sessions that finds nothing must not open a connection each.
+            async with self._reading:
+                known = self._kept.get(key)
+                if known is None or known[0] != snapshot.sequence:
+                    known = (snapshot.sequence, await self.source_of(await self._read(server, view)))
+                    if len(self._kept) >= KEPT_MAX:
+                        self._kept.pop(next(iter(self._kept)))
+                    self._kept[key] = known
+        return known[1]
 
     async def look_up(self, server: str, view: SessionView) -> ServerFacts:
         """Read a server and its user's mapping through the session's backend.
@@ -87,6 +94,7 @@ class Resolver:
         Raises:
             CredentialMissing: 28000. CatalogError: 28000, a secret was given for another use.
         """
+        refuse_group(facts, "account")
         connector = self._connector_of(facts.wrapper)
         mapping = facts.mapping
         held = await self._held(mapping) if mapping is not None else {}

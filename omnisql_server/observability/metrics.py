@@ -64,6 +64,9 @@ class Instruments:
         self._cache_failures = meter.create_counter(
             "omnisql_cache_failures_total", description="What went wrong with rows that are kept."
         )
+        self._repeated = meter.create_counter(
+            "omnisql_answers_repeated_total", description="Statements answered from bytes that were sent before."
+        )
         self._lost = meter.create_counter(
             "omnisql_statistics_lost_total", description="Statistics that could not be written."
         )
@@ -105,6 +108,10 @@ class Instruments:
     def cache_asked(self, outcome: str) -> None:
         """Count a scan; `outcome` is hit, part, shared, stale or miss."""
         self._cache.add(1, {"outcome": self._bounded("outcome", outcome)})
+
+    def answer_repeated(self) -> None:
+        """Count a statement that neither engine executed, because its answer was kept."""
+        self._repeated.add(1)
 
     def cache_failed(self, what: str) -> None:
         """Count a failure: look and put say that Valkey did not answer, spoiled that an entry did not open."""
@@ -150,7 +157,9 @@ def configure_metrics(otlp_endpoint: str | None) -> MeterProvider:
         exporter = OTLPMetricExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/metrics")
         readers.append(PeriodicExportingMetricReader(exporter))
     provider = MeterProvider(metric_readers=readers, resource=Resource.create({"service.name": "omnisql"}))
-    metrics.set_meter_provider(provider)
+    if readers:
+        # What nobody reads is not counted either: a statement counts a dozen times.
+        metrics.set_meter_provider(provider)
     return provider
 
 
