@@ -31,6 +31,7 @@ from omnisql_server.session.pool import BackendPools
 from omnisql_server.session.tenant import TenantAccess
 from omnisql_server.settings import Settings
 from omnisql_server.tenancy import Tenancy
+from omnisql_server.watching import WatchedRunner
 
 _log = structlog.get_logger(__name__)
 
@@ -68,7 +69,10 @@ async def serve_tenants(
                 address=opened.cluster.address(),
                 role=principal.name,
                 database=opened.record.database,
-                runner=AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal)),
+                runner=AuditedRunner(
+                    runner=WatchedRunner(opened.tenant, opened.pipeline),
+                    session=_audited(services, opened.record.id, principal),
+                ),
                 pool=pool,
             )
 

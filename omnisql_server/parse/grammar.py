@@ -34,6 +34,7 @@ _NAMED_KINDS = {
     "create_foreign_table_stmt": StatementKind.FOREIGN_TABLE,
     "drop_user_mapping_stmt": StatementKind.CREDENTIAL_DROP,
     "call_stmt": StatementKind.CALL,
+    "do_stmt": StatementKind.BLOCK,
 }
 _QUERY_KINDS = frozenset(
     {
@@ -144,9 +145,10 @@ def _kind(node_name: str, node: Any) -> StatementKind:
     if node_name == "copy_stmt":
         if node.is_from:
             return StatementKind.COPY_FROM
-        to_client = node.HasField("query") and not node.filename
-        if not to_client:
+        if node.filename:
             return StatementKind.OTHER
+        if not node.HasField("query"):
+            return StatementKind.COPY_TABLE
         return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.NESTED_WRITE
     if node_name == "create_table_as_stmt" and _makes_view(node):
         return StatementKind.MATERIALIZED_VIEW

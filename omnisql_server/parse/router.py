@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from omnisql_server.model.custom_settings import PREFIX, refusal
 from omnisql_server.model.definition import NotGrammatical
-from omnisql_server.model.statement import MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.statement import DERIVED_KINDS, MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
 _MANAGED_WORDS = frozenset({b"server", b"mapping", b"import", b"foreign", b"call", b"refresh"})
@@ -33,12 +33,17 @@ _parse = lru_cache(maxsize=4096)(parse_statements)
 
 
 def route(
-    text: bytes, may_reach: Callable[[bytes], bool], reaching: frozenset[str], overlay: frozenset[str]
+    text: bytes,
+    may_reach: Callable[[bytes], bool],
+    reaching: frozenset[str],
+    overlay: frozenset[str],
+    derived: frozenset[str] = frozenset(),
 ) -> tuple[Part, ...] | None:
     """Split a message into parts to relay and to run; None when all of it is to be relayed untouched.
 
-    `may_reach` is the byte test over the snapshot's names, `reaching` those names, `overlay` the session's own. A SET
-    of one of our custom settings that has to be refused is a part to run, too.
+    `may_reach` is the byte test over the snapshot's names: `reaching` are API tables, `derived` have rows that were
+    written from some, `overlay` are the session's own. What only reads derived ones is relayed, once that is on record.
+    A SET of one of our custom settings that has to be refused is a part to run, too.
     """
     lowered = text.lower()
     named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
@@ -52,7 +57,7 @@ def route(
     names = reaching | overlay
     parts: list[Part] = []
     for statement in statements:
-        reaches = _reaches(statement, names)
+        reaches = _reaches(statement, names) or _reads(statement, derived)
         parts.append(
             Part(
                 text=statement.text,
@@ -83,6 +88,13 @@ def _reaches(statement: Statement, names: frozenset[str]) -> bool:
         or statement.executes in names
         or _sets_wrongly(statement)
     )
+
+
+def _reads(statement: Statement, derived: frozenset[str]) -> bool:
+    """Say whether a statement may read what was derived from API tables; of a DO block only its text is known."""
+    if statement.kind is StatementKind.BLOCK:
+        return any(name in statement.text for name in derived)
+    return statement.kind in DERIVED_KINDS and any(reference.name in derived for reference in statement.references)
 
 
 def _sets_wrongly(statement: Statement) -> bool:

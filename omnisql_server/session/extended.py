@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
-from omnisql_server.model.statement import SECRET_KINDS, Part, Statement
+from omnisql_server.model.statement import SECRET_KINDS, Statement
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.portals import Portal, Portals
 from omnisql_server.session.refused import Refused, RefusedStatements
@@ -26,7 +26,8 @@ from omnisql_server.session.replies import (
     with_hint,
 )
 from omnisql_server.session.running import Running
-from omnisql_server.session.statements import RunStatement, RunStatements, bound_parameters, is_run
+from omnisql_server.session.statements import RunStatement, RunStatements, bound_parameters, is_run, may_hold_secret
+from omnisql_server.session.watched import WatchedStatements
 from wire.backend import NO_DATA, PARSE_COMPLETE, row_description
 from wire.errors import WireError
 from wire.framing import HEADER_BYTES, Frame
@@ -50,6 +51,7 @@ class ExtendedProtocol:
         self.portals = Portals(running.live)
         self.discarding = False
         self._strays: list[bytes] = []
+        self.watched = WatchedStatements(running)
         self._refused = RefusedStatements(running)
         self._journal, self._replies = self._refused.journal, self._refused.replies
 
@@ -57,6 +59,10 @@ class ExtendedProtocol:
     def holds_open(self) -> bool:
         """Say whether a portal is open, an error is being slept out, or something waits for the next Sync."""
         return self.discarding or bool(self.portals) or bool(self._strays) or bool(self._refused)
+
+    @property
+    def _is_concerned(self) -> bool:
+        return bool(self.statements or self.portals or self.watched)
 
     @property
     def has_refused(self) -> bool:
@@ -76,7 +82,7 @@ class ExtendedProtocol:
         elif frame.kind == b"H":
             self._link.send_raw(FLUSH)
             self._link.flush()
-        elif frame.kind == b"P" or self.statements or self.portals:
+        elif frame.kind == b"P" or self._is_concerned:
             await self._handle_named(frame)
         else:
             self._relay(frame)
@@ -84,7 +90,7 @@ class ExtendedProtocol:
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that cannot concern anything run, and say whether it was one: the common case, made short."""
         reply = self._replies.get(frame.kind)
-        if reply is None or self.discarding or self.statements or self.portals or self._strays:
+        if reply is None or self.discarding or self._is_concerned or self._strays:
             return False
         if frame.kind == b"P" and not self._is_relayed_parse(frame.data):
             return False
@@ -172,7 +178,7 @@ class ExtendedProtocol:
             self._relay(frame)
             return
         parts = await self._running.route(message.text)
-        if parts is not None and len(parts) > 1 and any(_may_hold_secret(part) for part in parts):
+        if parts is not None and len(parts) > 1 and any(may_hold_secret(part) for part in parts):
             # PostgreSQL refuses more than one statement, but not before showing the text in its activity.
             self._relay(Frame(kind=frame.kind, data=replace(message, text=_SEVERAL).encode()))
             return
@@ -180,6 +186,7 @@ class ExtendedProtocol:
             if not message.statement:
                 await self.drop_unnamed()
             self._relay(frame)
+            self.watched.forget(message.statement)
             if message.statement in self.statements and await self._settled():
                 self.statements.forget(message.statement)
             return
@@ -201,8 +208,11 @@ class ExtendedProtocol:
             view = self._running.view
             try:
                 description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)
-            except RelayInstead:
+            except RelayInstead as relayed:
                 self._running.backend.close_statement(twin)
+                self.watched.forget(name)
+                if relayed.watched:
+                    self.watched.put(name, statement)
                 if secret:
                     self._link.send(Close(kind="S", name=name).encode(), IgnoredReply(CLOSE_ENDS))
                     self.statements.forget(name)
@@ -250,6 +260,8 @@ class ExtendedProtocol:
         """Bind a statement; `told` says that the client knows that it is bound."""
         statement = self.statements.get(message.statement)
         if statement is None:
+            if message.statement in self.watched and not await self._let(frame, message.statement):
+                return
             self._relay(frame)
             if message.portal in self.portals and await self._settled():
                 await self._drop_portal(message.portal)
@@ -271,6 +283,13 @@ class ExtendedProtocol:
         )
         if self.statements.keeps(statement.twin) or (await self._ready(frame) and await self._renew(portal)):
             await self._open_portal(message, portal, CheckReply(BIND_ENDS) if told else RELAYED_BIND)
+
+    async def _let(self, frame: Frame, name: bytes) -> bool:
+        self._journal.spoil()
+        if not await self._ready(frame):
+            return False
+        self.discarding = not await self.watched.let(name)
+        return not self.discarding
 
     async def _renew(self, portal: Portal) -> bool:
         """Make sure that a portal's statement has its twin; if it cannot, the client is told."""
@@ -335,6 +354,8 @@ class ExtendedProtocol:
 
     async def _close(self, frame: Frame, message: Close) -> None:
         self._relay(frame)
+        if message.kind == "S":
+            self.watched.forget(message.name)
         known = message.name in (self.statements if message.kind == "S" else self.portals)
         if not known or not await self._settled():
             return
@@ -376,7 +397,3 @@ class ExtendedProtocol:
         portal = self.portals.take(name)
         if portal is not None:
             await self._running.release(portal)
-
-
-def _may_hold_secret(part: Part) -> bool:
-    return part.statement is not None and part.statement.kind in SECRET_KINDS

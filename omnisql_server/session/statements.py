@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from omnisql_server.errors import LimitExceeded, NotSupported
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.run import BoundParameters, Description
-from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.statement import SECRET_KINDS, Part, Statement, StatementKind
 from wire.errors import ProtocolViolation
 from wire.frontend import Bind
 
@@ -132,6 +132,11 @@ def _shape(description: Description) -> tuple[object, ...] | None:
 def is_run(part: Part) -> bool:
     """Say whether a part of a message is run rather than relayed."""
     return part.statement is not None and part.statement.kind not in RELAYED_KINDS
+
+
+def may_hold_secret(part: Part) -> bool:
+    """Say whether the text of a part of a message may hold a secret."""
+    return part.statement is not None and part.statement.kind in SECRET_KINDS
 
 
 def bound_parameters(statement: RunStatement, bind: Bind) -> BoundParameters:
