@@ -67,11 +67,14 @@ DECLARE
     table_owner pg_catalog.oid;
     caller pg_catalog.name := {CALLER};
 BEGIN
+    IF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' THEN
+        RETURN false;
+    END IF;
     IF pg_catalog.jsonb_array_length(facts) OPERATOR(pg_catalog.=) 0 AND NOT EXISTS (
         SELECT FROM pg_catalog.unnest(origins) o CROSS JOIN LATERAL {CATALOG_SCHEMA}.derived_under(o) u
         JOIN {CATALOG_SCHEMA}.derived d ON d.relation::pg_catalog.oid OPERATOR(pg_catalog.=) u.root
     ) THEN
-        RETURN;
+        RETURN true;
     END IF;
     SELECT c.relowner INTO table_owner FROM pg_catalog.pg_class c
     WHERE c.oid OPERATOR(pg_catalog.=) target::pg_catalog.oid
@@ -107,6 +110,7 @@ BEGIN
     ON CONFLICT DO NOTHING;
     {INHERIT}
     PERFORM {CATALOG_SCHEMA}.keep_with_owner(target, '{{}}');
+    RETURN true;
 END
 """
 
@@ -230,7 +234,17 @@ LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
 WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE')
 """
 
+OWNED_SQL = f"""
+SELECT d.relation::pg_catalog.oid, (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(
+        v.connector, v.server, v.api_table, v.api_column))
+    FROM {CATALOG_SCHEMA}.derivation v
+    WHERE v.relation::pg_catalog.oid OPERATOR(pg_catalog.=) d.relation::pg_catalog.oid)
+FROM {CATALOG_SCHEMA}.derived d
+WHERE pg_catalog.pg_has_role(session_user, d.owner::pg_catalog.oid, 'USAGE')
+"""
+
 FUNCTIONS = (
+    ("lineage_owned()", "TABLE (root pg_catalog.oid, facts pg_catalog.json) LANGUAGE sql STABLE", OWNED_SQL),
     ("derived_under(relation pg_catalog.oid)", "TABLE (root pg_catalog.oid) LANGUAGE sql STABLE", UNDER_SQL),
     (
         "lineage_read(relation pg_catalog.oid)",
@@ -252,7 +266,7 @@ FUNCTIONS = (
     ),
     (
         "note_derivation(target pg_catalog.regclass, facts pg_catalog.jsonb, origins pg_catalog.oid[])",
-        "pg_catalog.void LANGUAGE plpgsql",
+        "pg_catalog.bool LANGUAGE plpgsql",
         NOTE_BODY,
     ),
 )

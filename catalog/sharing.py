@@ -8,6 +8,9 @@ was let pass stands in `shared` for as long as the exposure does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from catalog.connection import Connection
 from catalog.validators import CATALOG_SCHEMA
 
 CALLER = """
@@ -165,6 +168,7 @@ SHARING_TAGS = (
     "ALTER MATERIALIZED VIEW",
     "CREATE TABLE",
     "CREATE VIEW",
+    "CREATE MATERIALIZED VIEW",
     "CREATE RULE",
     "CREATE SCHEMA",
     "CREATE FUNCTION",
@@ -174,3 +178,18 @@ SHARING_TAGS = (
     "ALTER ROUTINE",
 )
 """Commands that can expose a relation; PostgreSQL has no event triggers for REASSIGN OWNED and memberships."""
+
+PERMIT_S = 60
+PERMIT_SQL = f"""
+INSERT INTO {_SCHEMA}.share_permit (relation, role, until)
+SELECT u.oid::pg_catalog.regclass, r.oid, pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => {PERMIT_S})
+FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS u(oid) JOIN pg_catalog.pg_roles r ON r.rolname = $1
+ON CONFLICT (relation, role) DO UPDATE SET until = excluded.until
+"""
+FORGET_SQL = f"DELETE FROM {_SCHEMA}.share_permit WHERE until < pg_catalog.clock_timestamp()"
+
+
+async def permit_sharing(connection: Connection, role: str, relations: Sequence[int]) -> None:
+    """Let a role share relations, by OID, for a minute; over the superuser's connection to the tenant's database."""
+    await connection.execute(FORGET_SQL)
+    await connection.execute(PERMIT_SQL, role, list(relations))

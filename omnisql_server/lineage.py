@@ -10,21 +10,20 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from omnisql_server.bind.questions import text_array
+from omnisql_server.bind.questions import rows_of, text_array
 from omnisql_server.introspection.connector import INTROSPECTION
-from omnisql_server.model.backend import Ask, Backend
+from omnisql_server.model.backend import Ask
 from omnisql_server.model.query import AuthorizedQuery, Occurrence
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.run import SessionView
 from omnisql_server.model.statement import Statement, StatementKind, Written
 from omnisql_server.origins import output_origins
 from omnisql_server.parse.written import written_by
+from omnisql_server.sharing import Sharing
 from wire.rows import EncodedRows
 
-NOTE = """
-SELECT omnisql_catalog.note_derivation(c.oid::pg_catalog.regclass, $5::pg_catalog.jsonb, $6::pg_catalog.oid[])
-  FROM pg_catalog.pg_class AS c
- WHERE c.oid OPERATOR(pg_catalog.=) CASE
+NAMED = """
+(SELECT k.oid FROM pg_catalog.pg_class AS k WHERE k.oid OPERATOR(pg_catalog.=) CASE
        WHEN $3::pg_catalog.bool OR $4::pg_catalog.bool OR $1::pg_catalog.text IS NOT NULL THEN
             (SELECT k.oid FROM pg_catalog.pg_class AS k
               WHERE k.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name
@@ -33,17 +32,34 @@ SELECT omnisql_catalog.note_derivation(c.oid::pg_catalog.regclass, $5::pg_catalo
                     THEN pg_catalog.pg_my_temp_schema()
                     ELSE (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname OPERATOR(pg_catalog.=)
                           COALESCE($1::pg_catalog.name, pg_catalog.current_schema())) END)
-       ELSE pg_catalog.to_regclass(pg_catalog.quote_ident($2::pg_catalog.text))::pg_catalog.oid END
+       ELSE pg_catalog.to_regclass(pg_catalog.quote_ident($2::pg_catalog.text))::pg_catalog.oid END)
 """
-"""Note the lineage of the relation of a name, made by the statement or found by the search_path."""
+"""The relation of a name, made by the statement or found by the search_path."""
+
+NOTE = f"""
+SELECT omnisql_catalog.note_derivation(c.oid::pg_catalog.regclass, $5::pg_catalog.jsonb, $6::pg_catalog.oid[])
+  FROM {NAMED} AS c(oid)
+"""
+EXPOSED = f"""
+SELECT c.oid FROM {NAMED} AS c(oid)
+ WHERE EXISTS (SELECT FROM omnisql_catalog.exposures(c.oid::pg_catalog.regclass) AS e
+                WHERE e.root OPERATOR(pg_catalog.=) c.oid)
+"""
+"""The relation if others can read it: then policy is asked."""
 
 
 DERIVES = "lineage.derives"
 """In a session's state: it has written from API tables, perhaps where nobody else can see it."""
+LATE = "lineage.late"
+"""In a session's state: what is still to be noted of its temporary tables."""
 
 
 def noting(
-    statement: Statement, query: AuthorizedQuery, view: SessionView, rows: AsyncGenerator[EncodedRows, None]
+    statement: Statement,
+    query: AuthorizedQuery,
+    view: SessionView,
+    rows: AsyncGenerator[EncodedRows, None],
+    sharing: Sharing,
 ) -> AsyncGenerator[EncodedRows, None]:
     """Have what a statement writes noted: before it runs where the relation exists, after it where it is made."""
     if statement.kind is not StatementKind.WRITE:
@@ -53,7 +69,14 @@ def noting(
         return rows
     view.state[DERIVES] = True
     view.remember(frozenset(each.name for each in written))
-    return _noting(written, query, view.backend, rows)
+    return _noting(written, query, view, rows, sharing)
+
+
+async def note_late(view: SessionView) -> None:
+    """Note what could not be noted yet, because it went into temporary tables in a read-only transaction."""
+    late = view.state.pop(LATE, None)
+    if isinstance(late, list):
+        await _noted(late, view)
 
 
 async def note_relayed(statement: Statement, origins: Sequence[int], view: SessionView) -> None:
@@ -66,30 +89,53 @@ async def note_relayed(statement: Statement, origins: Sequence[int], view: Sessi
     view.state[DERIVES] = True
     view.remember(frozenset(each.name for each in written))
     array = text_array(str(oid) for oid in origins)
-    await view.backend.ask(*(_ask(each, [], array) for each in written))
+    await _noted([_ask(each, [], array) for each in written], view)
 
 
 async def _noting(
-    written: tuple[Written, ...], query: AuthorizedQuery, backend: Backend, rows: AsyncGenerator[EncodedRows, None]
+    written: tuple[Written, ...],
+    query: AuthorizedQuery,
+    view: SessionView,
+    rows: AsyncGenerator[EncodedRows, None],
+    sharing: Sharing,
 ) -> AsyncGenerator[EncodedRows, None]:
     async with aclosing(rows):
         # A portal need not be read to its end: PostgreSQL has written all the same.
-        await _note((each for each in written if not each.made), query, backend)
+        await _note([each for each in written if not each.made], query, view, sharing)
         async for chunk in rows:
             yield chunk
-        await _note((each for each in written if each.made), query, backend)
+        await _note([each for each in written if each.made], query, view, sharing)
 
 
-async def _note(written: Iterable[Written], query: AuthorizedQuery, backend: Backend) -> None:
+async def _note(written: Sequence[Written], query: AuthorizedQuery, view: SessionView, sharing: Sharing) -> None:
+    if not written:
+        return
+    api = {
+        (fact["connector"], fact["server"], fact["api_table"], fact["api_column"])
+        for each in _api(query)
+        for fact in _of_columns(each, each.columns, query)
+    }
+    if api:
+        found = await view.backend.ask(*(Ask(sql=EXPOSED, parameters=_named(each)) for each in written))
+        exposed = [int(row[0] or 0) for answer in found for row in rows_of(answer)]
+        await sharing.let(dict.fromkeys(exposed, sorted(api)), query.principal)
     origins = text_array(str(oid) for oid in _local_oids(query))
-    asked = [_ask(each, _facts(each, query), origins) for each in written]
-    if asked:
-        await backend.ask(*asked)
+    await _noted([_ask(each, _facts(each, query), origins) for each in written], view)
+
+
+async def _noted(asked: list[Ask], view: SessionView) -> None:
+    answers = await view.backend.ask(*asked)
+    late = [each for each, answer in zip(asked, answers, strict=True) if rows_of(answer) == (("f",),)]
+    if late:
+        view.state[LATE] = late
 
 
 def _ask(written: Written, facts: list[dict[str, Any]], origins: str) -> Ask:
-    flags = ("t" if written.made else "f", "t" if written.temporary else "f")
-    return Ask(sql=NOTE, parameters=(written.schema, written.name, *flags, json.dumps(facts), origins))
+    return Ask(sql=NOTE, parameters=(*_named(written), json.dumps(facts), origins))
+
+
+def _named(written: Written) -> tuple[str | None, ...]:
+    return written.schema, written.name, "t" if written.made else "f", "t" if written.temporary else "f"
 
 
 def _facts(written: Written, query: AuthorizedQuery) -> list[dict[str, Any]]:

@@ -62,6 +62,7 @@ from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.decide import Policy
 from omnisql_server.prepared import arguments, look_up, unplaced
+from omnisql_server.sharing import Sharing
 from omnisql_server.tenant import Tenant, remember_reports
 from wire.copy import parse_copy_options
 from wire.rows import EncodedRows
@@ -90,8 +91,10 @@ class Pipeline:
         pool: InstancePool,
         bounds: PipelineBounds,
         managers: Mapping[StatementKind, Manage],
+        sharing: Sharing,
     ) -> None:
         self._tenant = tenant
+        self.sharing = sharing
         self._policy = policy
         self._pool = pool
         self._bounds = bounds
@@ -203,7 +206,7 @@ class Pipeline:
             relations, reports = await self._read(query_plan, budget, view)
         tags: list[str] = []
         rows = self._execute(statement, bound, engine, relations, parameters, view, tags.append)
-        rows = deadline.bounded(noting(statement, authorized, view, rows))
+        rows = deadline.bounded(noting(statement, authorized, view, rows, self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
             async for _ in rows:
                 continue

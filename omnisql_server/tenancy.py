@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,16 +21,16 @@ from catalog import control
 from catalog.clusters import Cluster
 from catalog.connection import Connection, OwnConnection
 from catalog.errors import CatalogError, ClusterUnavailable, PrincipalUnknown, TenantUnknown
+from catalog.sharing import permit_sharing
 from catalog.snapshot import Snapshot, load_snapshot, read_sequence
 from connectors.registry import connector_named
-from connectors.sdk.connector import Connector, Source
+from connectors.sdk.connector import Connector
 from omnisql_server.errors import OmniSQLError, TooManyConnections
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.kept_rows import TenantKept
-from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.manage.analyze import AnalyzeManager
 from omnisql_server.manage.kept import ManageCalls
 from omnisql_server.manage.managed import Manage
@@ -44,6 +44,7 @@ from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
+from omnisql_server.sharing import Sharing
 from omnisql_server.statistics import StatisticsKeeper
 from omnisql_server.tenant import Tenant
 
@@ -258,6 +259,10 @@ class Tenancy:
                 async with tenant_connection() as connection:
                     return await load_snapshot(connection)
 
+            async def permit(role: str, relations: Sequence[int]) -> None:
+                async with tenant_connection() as connection:
+                    await permit_sharing(connection, role, relations)
+
             snapshot = await load()
             statistics = StatisticsKeeper(record.id, self._services.control_connection)
             await statistics.load()
@@ -277,7 +282,7 @@ class Tenancy:
             sources = Sources(
                 connector_named=self._connector,
                 resolve=lambda server, view: management.resolver.resolve(server, view, tenant.snapshot),
-                limiter_for=lambda source: _limiter(self._services, record.name, source),
+                limiter_for=partial(self._services.limiter, record.name),
                 open_max=settings.fetch.open_sources_max,
                 cache_of=cache.of,
             )
@@ -302,6 +307,7 @@ class Tenancy:
                 pool=pool,
                 bounds=_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),
+                sharing=Sharing(self.policy, permit),
             )
             stack.push_async_callback(statistics.flush)
             for serving in (statistics.serve(), management.sweeper.serve()):
@@ -323,18 +329,6 @@ class Tenancy:
         if known is None:
             known = self._connectors[name] = connector_named(name, self._transport)
         return known
-
-
-def _limiter(services: Services, tenant: str, source: Source) -> SourceLimiter:
-    limits = services.settings.limits
-    return SourceLimiter(
-        services.buckets,
-        tenant=tenant,
-        source=source.server,
-        limits={},
-        wait_max_s=limits.wait_max_s,
-        fail_open=limits.fail_open,
-    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from omnisql_server.bind.questions import RESOLVE, rows_of, text_array
 from omnisql_server.errors import InsufficientPrivilege, RelayInstead
-from omnisql_server.lineage import DERIVES, note_relayed
+from omnisql_server.lineage import DERIVES, note_late, note_relayed
 from omnisql_server.model.backend import Ask
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
 from omnisql_server.model.statement import READING_KINDS, Part, Statement, StatementKind
@@ -27,6 +27,10 @@ SELECT DISTINCT ON (l.root) l.root, l.schema, l.name, l.api, l.open, l.facts
  ORDER BY l.root
 """
 """What relations read, by name: derived ones, with where they come from, and API tables."""
+
+
+OWNED = "SELECT o.root, o.facts FROM omnisql_catalog.lineage_owned() AS o"
+"""What the session's principal has written from API tables, and from which columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,9 @@ class WatchedRunner:
         Raises:
             RelayInstead: it reaches no API table. Else as the pipeline does.
         """
+        if statement.kind is StatementKind.RIGHTS:
+            await self._let(view)
+            raise RelayInstead
         reads = await self._reads(statement, view)
         if reads.derived and not reads.api:
             raise RelayInstead(watched=True)
@@ -92,11 +99,22 @@ class WatchedRunner:
         Raises:
             RelayInstead: it reaches no API table. Else as `watch` and the pipeline do.
         """
+        if statement.kind is StatementKind.RIGHTS:
+            await self._let(view)
+            raise RelayInstead
         reads = await self._reads(statement, view)
         await self._note(statement, reads, view)
         if reads.derived and not reads.api:
             raise RelayInstead(watched=True)
         return await self.pipeline.run(statement, parameters, view, twin=twin)
+
+    async def _let(self, view: SessionView) -> None:
+        """Let rights to what the session's principal wrote from API tables be given away, as far as policy does."""
+        if not (self.tenant.snapshot.derived or DERIVES in view.state):
+            return
+        rows = rows_of((await view.backend.ask(Ask(sql=OWNED)))[0])
+        owned = {int(oid or 0): [tuple(fact) for fact in json.loads(facts or "[]")] for oid, facts in rows}
+        await self.pipeline.sharing.let(owned, view.principal)
 
     async def _note(self, statement: Statement, reads: _Reads, view: SessionView) -> None:
         note_derived(reads.derived)
@@ -107,6 +125,7 @@ class WatchedRunner:
         snapshot = self.tenant.snapshot
         if statement.kind not in READING_KINDS or not (snapshot.derived or DERIVES in view.state):
             return _Reads()
+        await note_late(view)
         if statement.kind is StatementKind.BLOCK:
             found = [each for each in snapshot.derived.values() if each.name in statement.text]
             names: set[tuple[str | None, str]] = {(each.schema, each.name) for each in found}
@@ -114,7 +133,7 @@ class WatchedRunner:
             if statement.executes is not None:
                 executed = await look_up(statement, view.backend, relayable=True)
                 statement = executed.statement
-            names = {(each.schema, each.name) for each in statement.references}
+            names = {(each.schema, each.name) for each in statement.references if not each.target or _looks(statement)}
         if all(name in snapshot.api_names - snapshot.derived_names for _, name in names):
             return _Reads()
         asked = sorted(names, key=repr)
@@ -130,6 +149,12 @@ class WatchedRunner:
             )
         derived = tuple(_derived(row) for row in rows if row[3] != "t")
         return _Reads(derived=derived, api=any(row[3] == "t" for row in rows))
+
+
+def _looks(statement: Statement) -> bool:
+    """Say whether a statement may read what it writes to; a plain INSERT does not."""
+    text = statement.text.lower()
+    return not text.startswith("insert") or "returning" in text or "conflict" in text
 
 
 def _derived(row: tuple[str | None, ...]) -> DerivedRead:

@@ -31,6 +31,7 @@ ADMINISTRATIVE = frozenset(
         StatementKind.SERVER,
         StatementKind.FOREIGN_TABLE,
         StatementKind.CREDENTIAL_DROP,
+        StatementKind.RIGHTS,
     }
 )
 """Kinds that are put on record when PostgreSQL carries them out, too."""

@@ -35,6 +35,7 @@ class StatementKind(StrEnum):
     NOT_GRAMMATICAL = "not grammatical, perhaps with a secret"
     CALL = "CALL"
     BLOCK = "DO"
+    RIGHTS = "rights and roles"
     ANALYZE = "ANALYZE or VACUUM ANALYZE"
     OTHER = "other"
 
@@ -85,6 +86,7 @@ NEVER_RUN_KINDS = frozenset(
         StatementKind.COPY_TABLE,
         StatementKind.TRUNCATE,
         StatementKind.BLOCK,
+        StatementKind.RIGHTS,
     }
 )
 """Kinds that PostgreSQL carries out, or refuses by its own words."""

@@ -15,7 +15,7 @@ import postgast
 
 from omnisql_server.model.custom_settings import PREFIX
 from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind
-from omnisql_server.parse.definitions import definition_of, drops_servers, is_foreign_table_change
+from omnisql_server.parse.definitions import changes_rights, definition_of, drops_servers, is_foreign_table_change
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
 
 _CHANGES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
@@ -160,10 +160,12 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.FOREIGN_TABLE
     if node_name == "drop_stmt" and drops_servers(node):
         return StatementKind.CREDENTIAL_DROP
-    if node_name in _DEFINITIONS:
-        return StatementKind.DEFINITION
     if node_name in CARRIERS and custom_settings(node_name, node):
         return StatementKind.SETTING
+    if changes_rights(node_name, node):
+        return StatementKind.RIGHTS
+    if node_name in _DEFINITIONS:
+        return StatementKind.DEFINITION
     if node_name == "vacuum_stmt" and len(node.rels) and _analyzes(node):
         return StatementKind.ANALYZE
     return _NAMED_KINDS.get(node_name, StatementKind.OTHER)

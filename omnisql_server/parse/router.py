@@ -18,10 +18,16 @@ from omnisql_server.parse.grammar import NotParsed, parse_statements
 _MANAGED_WORDS = frozenset({b"server", b"mapping", b"import", b"foreign", b"call", b"refresh"})
 """Key words without which no statement is of a managed kind."""
 
+_RIGHTS_WORDS = frozenset(
+    {b"grant", b"revoke", b"role", b"user", b"group", b"owner", b"owned", b"privileges", b"policy", b"security"}
+) | {b"function", b"procedure", b"routine"}
+"""Key words without which no statement changes rights or roles; most texts that have them are relayed all the same."""
+_RIGHTS_VERBS = frozenset({b"grant", b"revoke", b"create", b"alter", b"drop", b"reassign"})
+
 _MAPPING, _SERVER, _OPTIONS = (
     re.compile(rb"\b" + word + rb"\b", re.IGNORECASE) for word in (b"mapping", b"server", b"options")
 )
-_CANDIDATES = MANAGED_KINDS - NAMING_KINDS | {StatementKind.REFRESH}
+_CANDIDATES = MANAGED_KINDS - NAMING_KINDS | {StatementKind.REFRESH, StatementKind.RIGHTS}
 """Kinds that are run whatever they name: the pipeline decides."""
 
 _ROLE_WORDS = frozenset({b"role", b"user", b"group", b"password", b"owned"})
@@ -47,11 +53,14 @@ def route(
     """
     lowered = text.lower()
     named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
-    if not named and not may_reach(text) and _MANAGED_WORDS.isdisjoint(_words(text)):
+    words = _words(text)
+    rights = not (_RIGHTS_WORDS.isdisjoint(words) or _RIGHTS_VERBS.isdisjoint(words))
+    if not named and not rights and not may_reach(text) and _MANAGED_WORDS.isdisjoint(words):
         return None
     secret = _may_hold_secret(text)
     try:
-        statements = parse_statements(text.decode()) if secret else _parse(text.decode())
+        # A password is not kept.
+        statements = parse_statements(text.decode()) if secret or b"password" in words else _parse(text.decode())
     except (NotParsed, UnicodeDecodeError) as error:
         return (_not_grammatical(text, error),) if secret else None
     names = reaching | overlay

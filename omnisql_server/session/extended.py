@@ -210,12 +210,12 @@ class ExtendedProtocol:
                 description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)
             except RelayInstead as relayed:
                 self._running.backend.close_statement(twin)
+                self.statements.forget(name)
                 self.watched.forget(name)
                 if relayed.watched:
                     self.watched.put(name, statement)
                 if secret:
                     self._link.send(Close(kind="S", name=name).encode(), IgnoredReply(CLOSE_ENDS))
-                    self.statements.forget(name)
                     self._relay(frame)
                 elif await self._settled():
                     # PostgreSQL has the statement under the client's name already.

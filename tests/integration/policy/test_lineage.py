@@ -12,7 +12,8 @@ from guarded import log_in
 
 WEB = "github.issues WHERE owner = 'acme' AND repo = 'web'"
 ALONE = "rows from API tables are for the owner of their table alone"
-PROJECTS = "jira.projects"
+PROJECTS, BOARDS = "jira.projects", "jira.boards"
+"""Of the former ana may share what she writes."""
 
 WRITES = {
     f"INSERT INTO kept SELECT key, name FROM {PROJECTS}": {("a", "projects.key"), ("b", "projects.name")},
@@ -63,7 +64,7 @@ SHARING = {
     " CREATE TABLE again AS SELECT t FROM made": "own.again is granted to eve",
     "ALTER TABLE made OWNER TO taker": "own.made belongs to taker",
     "DO $$ BEGIN ALTER TABLE own.made OWNER TO taker; END $$": "own.made belongs to taker",
-    f"CREATE TABLE open (a text); GRANT SELECT ON open TO eve; INSERT INTO open SELECT key FROM {PROJECTS}": (
+    f"CREATE TABLE open (a text); GRANT SELECT ON open TO eve; INSERT INTO open SELECT name FROM {BOARDS}": (
         "own.open is granted to eve"
     ),
 }
@@ -181,7 +182,7 @@ def test_members_of_the_owner_are_others(guarded: DemoServer, own: psycopg.Conne
     with log_in(guarded, "admin") as admin:
         admin.execute("GRANT ana TO eve")
         try:
-            assert refused(own, f"CREATE TABLE ours AS SELECT key FROM {PROJECTS}") == "eve is a member of ana"
+            assert refused(own, f"CREATE TABLE ours AS SELECT name FROM {BOARDS}") == "eve is a member of ana"
         finally:
             admin.execute("REVOKE ana FROM eve GRANTED BY CURRENT_USER")
 
@@ -202,3 +203,51 @@ def test_lineage_cannot_be_taken_away(own: psycopg.Connection) -> None:
         assert ("u", "issues.title", None) in lineage(own, "another")
         own.execute("DROP TABLE another CASCADE")
         assert not lineage(own, "another")
+
+
+def test_what_policy_lets_be_shared_is_shared(own: psycopg.Connection, eve: psycopg.Connection) -> None:
+    own.execute(f"CREATE TABLE ours AS SELECT key FROM {PROJECTS}; CREATE TABLE open (a text)".encode())
+    try:
+        own.execute("GRANT SELECT ON ours TO eve")
+        assert eve.execute("SELECT count(*) FROM own.ours").fetchone() == (4,)
+        eve.execute("CREATE VIEW own.hers AS SELECT key FROM own.ours")
+        own.execute("GRANT SELECT ON open TO eve")
+        own.execute(f"INSERT INTO open SELECT key FROM {PROJECTS}".encode())
+        own.execute("BEGIN; CREATE TABLE mixed AS SELECT key, t FROM ours, made")
+        assert refused(own, "GRANT SELECT ON mixed TO eve") == "own.mixed is granted to eve"
+        own.execute("ROLLBACK; REVOKE SELECT ON ours FROM eve CASCADE")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            eve.execute("SELECT count(*) FROM own.ours")
+    finally:
+        own.execute("ROLLBACK; DROP TABLE ours, open CASCADE")
+
+
+def test_a_member_of_the_owner_reads_nothing(guarded: DemoServer, own: psycopg.Connection) -> None:
+    with log_in(guarded, "admin") as admin:
+        admin.execute("GRANT ana TO eve")
+        try:
+            with log_in(guarded, "eve") as eve:
+                for role in ("eve", "ana"):
+                    eve.execute(f"SET ROLE {role}".encode())
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+                        eve.execute("SELECT t FROM own.over")
+                    assert "written from API tables" in str(caught.value.diag.message_detail)
+        finally:
+            admin.execute("REVOKE ana FROM eve GRANTED BY CURRENT_USER")
+    assert own.execute("SELECT count(*) FROM over").fetchone() != (0,)
+
+
+def test_a_table_that_wants_a_purpose_is_read_for_one_of_its_purposes(
+    ana: psycopg.Connection, eve: psycopg.Connection
+) -> None:
+    users = "SELECT count(*) FROM jira.users"
+    assert ana.execute(users).fetchone() == (37,)
+    for setting in ("RESET omnisql.purpose", "SET omnisql.purpose = 'curiosity'"):
+        eve.execute(setting.encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+            eve.execute(users)
+        assert caught.value.diag.message_detail == "policy people-need-a-purpose"
+    eve.execute("SET omnisql.purpose = 'Billing'")
+    assert eve.execute(users).fetchone() == (37,)
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        eve.execute("SET omnisql.purpose = 'no purpose'")
