@@ -115,6 +115,7 @@ class Account:
                 dict.fromkeys([*(each for query in trail.authorized for each in _masks(query)), *_kept_masks(trail)])
             ),
             policy_revision=trail.authorized[-1].revision if trail.authorized else "",
+            purpose=bound.settings.purpose if bound is not None else "",
             outcome=outcome,
             rows=trail.rows,
             rows_read=sum(report.rows_returned for report in trail.reports),
