@@ -14,6 +14,7 @@ import structlog
 
 from connectors.sdk.connector import Connector
 from omnisql_server.admin.channel import serve_admin
+from omnisql_server.admin.destroyed import follow_destroyed, tell_destroyed
 from omnisql_server.admin.destroying import destroy_returned
 from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.audit.account import Session
@@ -87,10 +88,13 @@ async def serve_tenants(
         reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
-        administration = TenantAdministration(services=services, tenancy=tenancy, end_sessions=listener.end_tenant)
+        administration = TenantAdministration(
+            services=services, tenancy=tenancy, end_sessions=listener.end_tenant, tell=tell_destroyed
+        )
         directory = settings.data.directory.absolute()
         async with asyncio.TaskGroup() as group, serve_admin(directory, administration):
             housekeeping = group.create_task(tenancy.housekeep())
+            following = group.create_task(follow_destroyed(services, tenancy, listener.end_tenant))
             group.create_task(listener.serve())
             await listener.ready.wait()
             _log.info("listener_ready", host=settings.listener.host, port=listener.port)
@@ -100,6 +104,7 @@ async def serve_tenants(
             _log.info("drain_started")
             await listener.drain()
             housekeeping.cancel()
+            following.cancel()
     finally:
         await tenancy.close()
 

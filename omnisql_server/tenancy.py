@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -179,6 +180,10 @@ class Tenancy:
         """Count the open sessions of a tenant."""
         held = self._held.get(name)
         return held.sessions if held is not None else 0
+
+    def open_tenants(self) -> tuple[tuple[str, UUID], ...]:
+        """List the tenants that are open, by name and id."""
+        return tuple((name, held.opened.record.id) for name, held in self._held.items() if held.opened is not None)
 
     def reconfigure(self) -> None:
         """Have new statements of all tenants obey the present settings."""
