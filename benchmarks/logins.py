@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from psycopg.conninfo import conninfo_to_dict
 from scramp import ScramClient
 
