@@ -35,6 +35,7 @@ from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
 from omnisql_server.live_settings import LiveSettings
+from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
 from omnisql_server.observability.metrics import configure_metrics
 from omnisql_server.observability.traces import configure_traces
@@ -83,9 +84,9 @@ class Services:
         async with self.control_connection() as connection:
             return await self.keys.data_key(connection, tenant)
 
-    async def recent_records(self, tenant: Tenant, principal: str) -> tuple[StoredRecord, ...]:
+    async def recent_records(self, tenant: Tenant, principal: Principal) -> tuple[StoredRecord, ...]:
         """List what is on record of a tenant, the last first: all of it for its owner, else what one did himself."""
-        whose = None if principal == tenant.owner else principal
+        whose = None if principal.role == tenant.owner else principal.name
         async with self.control_connection() as connection:
             return await recent_records(connection, tenant.id, whose, RECORDS_SHOWN_MAX)
 

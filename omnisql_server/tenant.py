@@ -28,6 +28,7 @@ from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.freshness import staleness_of
 from omnisql_server.model.mask import MaskKind
 from omnisql_server.model.plan import QueryPlan, ScanNotes, ScanPlan
+from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
@@ -67,7 +68,7 @@ class Tenant:
         statistics: StatisticsKeeper,
         misses: PushdownMisses,
         data_key: Callable[[], Awaitable[bytes]],
-        records: Callable[[str], Awaitable[Sequence[StoredRecord]]],
+        records: Callable[[Principal], Awaitable[Sequence[StoredRecord]]],
     ) -> None:
         self.name = name
         self.database = database
@@ -196,7 +197,7 @@ class Tenant:
         if relation.api_table == PUSHDOWN_MISSES.name:
             state = replace(state, misses=await self.misses.rows())
         if relation.api_table == AUDIT.name:
-            state = replace(state, records=await self._records(view.principal.name))
+            state = replace(state, records=await self._records(view.principal))
         return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
 
     async def notes(self, plan: QueryPlan, view: SessionView) -> dict[str, ScanNotes]:

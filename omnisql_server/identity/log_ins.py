@@ -126,7 +126,9 @@ class TenantLogIns:
         if found is None or rules is None or found.role is None or not found.role.may_log_in:
             return None
         shared = [x509.load_der_x509_certificate(each) for each in self.shared_authorities]
-        if not names_user(certificate, rules, user, owner=found.owner, shared=shared):
+        # Beside a password, which is the owner's own, a certificate may name him as it names others.
+        owner = None if rules.second_factor else found.owner
+        if not names_user(certificate, rules, user, owner=owner, shared=shared):
             return None
         principal = Principal(tenant=found.name, name=user, attributes=_attributes(found.role, {}))
         return LogIn(principal=principal, method="certificate", lasts_s=self._settings().session_max_s)

@@ -16,7 +16,6 @@ from contextlib import closing
 
 import structlog
 
-from catalog.errors import CatalogError
 from omnisql_server.errors import StatementCanceled, TooManyConnections, error_fields
 from omnisql_server.listener.bounded import BoundedSessions
 from omnisql_server.listener.drain import OpenSessions
@@ -188,8 +187,8 @@ class Listener:
             if self.tls is not None:
                 known = self.tls.context.get_ca_certs(binary_form=True)
                 trust_clients(self.tls.context, (await self._log_ins.authorities()).difference(known))
-        except CatalogError as error:
-            _log.warning("log_ins_not_followed", reason=error.message)
+        except Exception as error:  # noqa: BLE001  it is asked again soon, and must not end the sessions of others
+            _log.warning("log_ins_not_followed", exc_info=error)
             return
         for session in self._bounded.of_tokens(tokens - counting):
             session.stop()

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import psycopg
 import pytest
+from log_ins_double import LogInsDouble
 from raw_client import RawClient, connect, error_of, kinds, rows_of
 from runner_double import RunnerDouble
 from world import PASSWORD, MakeWorld, World
@@ -127,6 +128,25 @@ async def test_tls_binds_the_channel(
     direct = await asyncpg.connect(**world.arguments, ssl=context)
     assert await direct.fetchval("SELECT 1") == 1
     await direct.close()
+
+
+async def test_what_fails_behind_the_scenes_ends_no_session(
+    make_world: MakeWorld, identity: TlsIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def fail(_: LogInsDouble) -> frozenset[bytes]:
+        asked.set()
+        raise RuntimeError
+
+    monkeypatch.setattr(LogInsDouble, "authorities", fail)
+    world = await make_world(tls=identity)
+    client = await world.raw()
+    async with asyncio.timeout(5):
+        await asked.wait()
+    client.send(Query(text=b"SELECT 1"))
+    assert rows_of(await client.ready()) == [(b"1",)]
+    await client.close()
 
 
 async def test_a_new_certificate_is_for_new_connections(

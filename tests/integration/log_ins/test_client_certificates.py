@@ -103,6 +103,7 @@ def test_a_second_factor_is_wanted_beside_the_password(world: LogInWorld, tmp_pa
     assert opens(world, shown, password=PASSWORD) == "ana"
     assert opens(world, {"sslmode": "require"}, password=PASSWORD) == ""
     assert opens(world, OURS.issue(tmp_path, "bob"), password=PASSWORD) == ""
+    assert opens(world, OURS.issue(tmp_path, "admin"), "admin", password=PASSWORD) == "admin"
 
 
 def test_rules_that_cannot_be_are_refused(world: LogInWorld) -> None:
