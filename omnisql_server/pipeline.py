@@ -187,7 +187,7 @@ class Pipeline:
                 engine = _engine(statement, bound)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                notes = await self._tenant.cache_notes(query_plan, view)
+                notes = await self._tenant.notes(query_plan, view)
                 return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
             budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
             check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
@@ -363,7 +363,7 @@ class Pipeline:
             completed=completed,
             copy_format=copy_format,
         )
-        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice_bytes_max)
+        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice)
         if (wanted_load := load_of(statement)) is not None:
             return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
         if copy_format is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.fetch.scheduler import FetchBounds
 
 
@@ -14,4 +15,4 @@ class PipelineBounds:
     fetch: FetchBounds
     key_combinations_max: int
     api_calls_max: int
-    splice_bytes_max: int
+    splice: SpliceLimits

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
-from omnisql_server.policy.authorize import authorize
+from omnisql_server.policy.authorize import authorize, check_sources
 from omnisql_server.policy.decision import Decision, read_decision
 from omnisql_server.policy.question import Question, question_of
 
@@ -74,6 +74,8 @@ class Policy:
             PolicyUndecided: there is no decision (42501).
         """
         question = question_of(query, principal)
+        if principal.sources is not None:
+            check_sources(question, principal.sources)
         if not question.resources:
             return AuthorizedQuery(query=query, principal=principal)
         return authorize(query, principal, question, await self.decide(question))

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from catalog.version import Version
+from connectors.sdk.conditional import SharedBodies
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.freshness.reading import ShelfReading
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Reading, ScanCache, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Later, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.report import SourceReport
@@ -62,8 +63,8 @@ class Keeping:
         self.places[scan_name] = Place(
             scan_name=scan_name,
             shelf=reading.shelf,
-            generation=reading.shelf.generation,
-            number=reading.shelf.number,
+            generation=reading.shelf.known.generation,
+            number=reading.shelf.known.number,
             now_us=reading.now_us,
             fetched_us=reading.now_us,
             max_us=staleness.max_us,
@@ -121,6 +122,9 @@ class _NotedCache:
         self.keeping.note_began(self.scan_name, reading, staleness)
         return _NotedReading(reading=reading, keeping=self.keeping, scan_name=self.scan_name)
 
+    def bodies(self, *, kept: bool) -> SharedBodies:
+        return self.cache.bodies(kept=kept)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NotedReading:
@@ -131,10 +135,15 @@ class _NotedReading:
     scan_name: str
 
     async def read(
-        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+        self,
+        scan: Scan,
+        fetch: Fetch,
+        confirm: Confirm | None = None,
+        calls_left: int | None = None,
+        later: Later | None = None,
     ) -> Answer:
-        answer = await self.reading.read(scan, fetch, confirm, calls_left)
-        if answer.entries and not self.keeping.spoiled:
+        answer = await self.reading.read(scan, fetch, confirm, calls_left, later)
+        if answer.entries and not answer.refreshing and not self.keeping.spoiled:
             self.keeping.note_answered(self.scan_name, answer)
         else:
             self.keeping.spoiled = True

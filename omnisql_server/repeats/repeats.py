@@ -168,7 +168,7 @@ class Repeats:
         self, statement: Statement, query: AuthorizedQuery, parameters: BoundParameters, question: Question
     ) -> Hashable:
         bound = query.query
-        return (self, statement.query, parameters, id(bound.origin), bound.settings, question)
+        return (self, statement.query, parameters, id(bound.origin), bound.settings, query.principal.role, question)
 
     def clear(self) -> None:
         """Forget all answers of the tenant."""

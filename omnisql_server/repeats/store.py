@@ -41,7 +41,7 @@ class Place:
     @property
     def stands(self) -> bool:
         """Say whether the shelf, as this process knows it, is as it was."""
-        return self.shelf.generation == self.generation and self.shelf.number == self.number
+        return (self.shelf.known.generation, self.shelf.known.number) == (self.generation, self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

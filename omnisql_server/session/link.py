@@ -44,10 +44,10 @@ _OPENING_TAGS, _FORGETTING_TAGS = NOTED_TAGS[:2], NOTED_TAGS[2:]
 class BackendLink(asyncio.Protocol):
     """One connection at a time; `status` is the transaction status of the last ReadyForQuery.
 
-    `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out` says that the next
-    cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL ignores everything up to the next
-    Sync; `copying_in` that it waits for COPY data; `executed_privately` that the pipeline executed something since the
-    last ReadyForQuery. As long as `touches` is the same, nothing happened that could have changed its settings.
+    `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out`: the next cancellation
+    is a timeout's; `skipping`: after an error PostgreSQL ignores everything up to the next Sync; `copying_in`: it waits
+    for COPY data; `executed_privately`: the pipeline executed something since the last ReadyForQuery; `pressed`: the
+    client's writer is full. As long as `touches` is the same, nothing could have changed the session's settings.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -60,7 +60,7 @@ class BackendLink(asyncio.Protocol):
         self._flush_needed = False
         self._settled: asyncio.Future[None] | None = None
         self._cancels = CancelsSent()
-        self._pressed = False
+        self.pressed = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
@@ -91,7 +91,7 @@ class BackendLink(asyncio.Protocol):
     def is_settled(self) -> bool:
         """Say whether the connection can be given away: nothing is on its way in either direction."""
         resting = self._transport is not None and self.status == "I" and not (self.lost or self.is_held)
-        return resting and not (self._pressed or self._replies or self._out or self.skipping or self.copying_in)
+        return resting and not (self.pressed or self._replies or self._out or self.skipping or self.copying_in)
 
     @property
     def busy(self) -> bool:
@@ -196,7 +196,7 @@ class BackendLink(asyncio.Protocol):
             return
         self._transport = connection.transport
         self._transport.set_protocol(self)
-        if self._pressed:
+        if self.pressed:
             self.set_pressure(True)
         self.head_since_s = time.monotonic()
 
@@ -228,11 +228,11 @@ class BackendLink(asyncio.Protocol):
             self._transport.abort()
 
     def set_pressure(self, blocked: bool) -> None:
-        """Stop or go on reading, as the client's writer is full or not."""
-        self._pressed = blocked
+        """Stop or go on reading, as the client's writer is full or not; an answer of ours is read even then."""
+        self.pressed = blocked
         if self._transport is None or self._transport.is_closing():
             return
-        if blocked:
+        if blocked and not (self._replies and self._replies[0].is_private):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
