@@ -124,7 +124,7 @@ class ChangingServer:
 
     def stop(self) -> None:
         """Have it end."""
-        if self._stop is not None:
+        if self._stop is not None and self._loop is not None and not self._loop.is_closed():
             self._call(self._stop.set)
 
     async def serve(self) -> None:

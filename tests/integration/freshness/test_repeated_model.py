@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from psycopg.types.string import TextLoader
+from served import served_directory
 
 from omnisql_server.observability.metrics import INSTRUMENTS
 
@@ -202,27 +203,25 @@ class Repeated(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def served(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Serve a source that changes, and count the answers that are repeated."""
-    directory = tmp_path_factory.mktemp("repeated")
-    for parent in (directory, directory.parent, directory.parent.parent):
-        parent.chmod(0o711)
-    for name, text in POLICIES.items():
-        (directory / name).write_text(text, encoding="utf-8")
 
     def count() -> None:
         Repeated.repeats += 1
 
     monkeypatch.setattr(INSTRUMENTS, "answer_repeated", count)
-    with changing_server(directory, monkeypatch) as server:
-        with server.connect("admin") as admin:
-            admin.execute("CREATE ROLE readers")
-            admin.execute("CREATE ROLE guest")
-            admin.execute("GRANT SELECT ON changing.items TO readers")
-            admin.execute("GRANT USAGE ON SCHEMA changing TO guest")
-            admin.execute("GRANT guest TO ana, eve")
-        Repeated.server, Repeated.directory = server, directory
-        yield
+    with served_directory() as directory:
+        for name, text in POLICIES.items():
+            (directory / name).write_text(text, encoding="utf-8")
+        with changing_server(directory, monkeypatch) as server:
+            with server.connect("admin") as admin:
+                admin.execute("CREATE ROLE readers")
+                admin.execute("CREATE ROLE guest")
+                admin.execute("GRANT SELECT ON changing.items TO readers")
+                admin.execute("GRANT USAGE ON SCHEMA changing TO guest")
+                admin.execute("GRANT guest TO ana, eve")
+            Repeated.server, Repeated.directory = server, directory
+            yield
 
 
 @pytest.mark.usefixtures("served")
