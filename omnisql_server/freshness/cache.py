@@ -32,7 +32,7 @@ from omnisql_server.freshness.tier import Tier
 from omnisql_server.limits.valkey import VALKEY_ERRORS, Valkey
 from omnisql_server.model.freshness import Reading, Staleness
 from omnisql_server.observability.metrics import INSTRUMENTS
-from omnisql_server.settings import FreshnessSettings
+from omnisql_server.settings_freshness import FreshnessSettings
 
 GIVEN_UP_FOR_S = 1.0
 """How long Valkey is not asked again after it did not answer."""
