@@ -35,6 +35,7 @@ from omnisql_server.session.tenant import TenantAccess
 from omnisql_server.settings import Settings
 from omnisql_server.settings_log_in import LogInSettings
 from omnisql_server.tenancy import Tenancy
+from omnisql_server.webhook_service import receiving
 
 _log = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ async def serve_tenants(
     try:
         administration = TenantAdministration(services=services, tenancy=tenancy, end_sessions=listener.end_tenant)
         directory = settings.data.directory.absolute()
-        async with asyncio.TaskGroup() as group, serve_admin(directory, administration):
+        async with asyncio.TaskGroup() as group, serve_admin(directory, administration), receiving(services):
             housekeeping = group.create_task(tenancy.housekeep())
             group.create_task(listener.serve())
             await listener.ready.wait()

@@ -17,6 +17,7 @@ from omnisql_server.networks import HOSTS, NETWORKS, PROXY, SERVER, TextForm
 from omnisql_server.setting import setting
 from omnisql_server.settings_keys import KeySettings
 from omnisql_server.settings_log_in import LogInSettings
+from omnisql_server.settings_webhooks import WebhookSettings
 
 VARIABLE_PREFIX = "OMNISQL_"
 PORT_MAX = 65_535
@@ -252,6 +253,7 @@ class Settings:
     keys: KeySettings = field(default_factory=KeySettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
