@@ -28,7 +28,7 @@ from omnisql_server.freshness.entries import Entry, pack, seal_of, unpack
 from omnisql_server.freshness.index import Age, Index
 from omnisql_server.limits.valkey import ValkeyChild
 from omnisql_server.model.freshness import Fetch, Fetched, Staleness
-from omnisql_server.settings import FreshnessSettings
+from omnisql_server.settings_freshness import FreshnessSettings
 
 ENTRIES = 10_000
 ROWS = 100_000

@@ -14,7 +14,7 @@ from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.run import Engine
 from omnisql_server.model.backend import Backend, Command, Done
 from omnisql_server.model.freshness import duration_us
-from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.plan import QueryPlan, ScanNotes
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
@@ -115,7 +115,7 @@ async def explained(
     plan: QueryPlan,
     engine: Engine,
     reports: Mapping[str, SourceReport] | None,
-    notes: Mapping[str, str] | None = None,
+    notes: Mapping[str, ScanNotes] | None = None,
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield EXPLAIN's rows, with what really happened when there are reports, else with what would be answered how."""
     _, as_json = explain_wants(statement)

@@ -15,9 +15,9 @@ from typing import Any, get_args, get_type_hints
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import HOSTS, NETWORKS, PROXY, SERVER, TextForm
 from omnisql_server.setting import setting
+from omnisql_server.settings_freshness import FreshnessSettings, WebhookSettings
 from omnisql_server.settings_keys import KeySettings
 from omnisql_server.settings_log_in import LogInSettings
-from omnisql_server.settings_webhooks import WebhookSettings
 
 VARIABLE_PREFIX = "OMNISQL_"
 PORT_MAX = 65_535
@@ -45,6 +45,12 @@ class ListenerSettings:
     )
     tls_certificate_file: Path | None = setting(None, "Certificate chain in PEM form; turns TLS on.")
     tls_key_file: Path | None = setting(None, "Private key of the certificate in PEM form.")
+    tls_client_ca_file: Path | None = setting(
+        None, "Authorities in PEM form whose certificates log clients in, where a tenant's rules name none."
+    )
+    tls_client_crl_file: Path | None = setting(
+        None, "Revocation lists in PEM form, one of each authority of clients' certificates."
+    )
     tls_required: bool = setting(False, "Refuse connections without TLS from this machine, too.")
     proxy_protocol_from: str | None = setting(
         None,
@@ -169,18 +175,6 @@ class FetchSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreshnessSettings:
-    """Rows kept for later statements, sealed in Valkey and decoded in memory."""
-
-    shared_bytes_max: int = setting(64 * 1024**2, "Sealed rows in Valkey, of all tenants.", minimum=0, maximum=1024**4)
-    local_bytes_max: int = setting(64 * 1024**2, "Decoded rows in this process.", minimum=0, maximum=1024**4)
-    entry_bytes_max: int = setting(
-        8 * 1024**2, "Largest answer of one request to keep.", minimum=0, maximum=256 * 1024**2
-    )
-    kept_s: float = setting(3600.0, "Longest time rows are kept.", minimum=1, maximum=604_800)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
     """The way out to sources, whose addresses tenants choose."""
 
@@ -207,6 +201,12 @@ class EngineSettings:
         "Fetched bytes that one statement may hand to PostgreSQL as parameters.",
         minimum=0,
         maximum=256 * 1024 * 1024,
+    )
+    splice_table_bytes_max: int = setting(
+        1024 * 1024 * 1024,
+        "Fetched bytes that one statement may hand to PostgreSQL at all: beyond parameters, in temporary tables.",
+        minimum=0,
+        maximum=64 * 1024 * 1024 * 1024,
     )
 
 

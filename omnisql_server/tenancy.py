@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,15 +19,16 @@ import structlog
 
 from catalog import control
 from catalog.clusters import Cluster
-from catalog.connection import Connection, OwnConnection
+from catalog.connection import Connection
 from catalog.errors import CatalogError, ClusterUnavailable
-from catalog.snapshot import Snapshot, load_snapshot, read_sequence
+from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
 from omnisql_server.audit.refreshing import refresh_on_record
 from omnisql_server.bounds import instance_settings, source_bounds
 from omnisql_server.errors import OmniSQLError, TooManyConnections
 from omnisql_server.execute.instances import InstancePool
+from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
@@ -40,10 +41,13 @@ from omnisql_server.manage.managers import SourceManagement, manage_sources
 from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
-from omnisql_server.pipeline import Pipeline, PipelineBounds
+from omnisql_server.pipeline import Pipeline
+from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.policy.engines import policy_of
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
+from omnisql_server.repeats.repeats import Repeats
+from omnisql_server.repeats.store import AnswerStore
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
 from omnisql_server.statistics import StatisticsKeeper
@@ -66,6 +70,7 @@ class OpenTenant:
     cluster: Cluster
     tenant: Tenant
     pipeline: Pipeline
+    repeats: Repeats
     stack: AsyncExitStack = field(repr=False)
 
 
@@ -73,8 +78,7 @@ class OpenTenant:
 class _Held:
     """A tenant as this server holds it.
 
-    `closed` says that it takes no sessions until further notice. `watch` is the connection that asks once a second
-    whether the catalog has changed. Times are of the monotonic clock.
+    `closed` says that it takes no sessions until further notice. Times are of the monotonic clock.
     """
 
     opened: OpenTenant | None = None
@@ -84,7 +88,6 @@ class _Held:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     mirroring: asyncio.Lock = field(default_factory=asyncio.Lock)
     mirrored_s: float = -math.inf
-    watch: OwnConnection | None = None
 
 
 class Tenancy:
@@ -100,6 +103,7 @@ class Tenancy:
         self._transport = transport_settings(services.settings)
         self.policy = policy_of(services.settings.policy)
         self._shared = shared_cache(services.valkey.client, services.settings.freshness)
+        self._answers = AnswerStore(services.settings.freshness.answers_bytes_max)
         self._held: dict[str, _Held] = {}
 
     async def catch_up_roles(self, name: str) -> None:
@@ -197,19 +201,16 @@ class Tenancy:
         opened = held.opened
         if opened is None:
             return
+        version = await opened.repeats.watch.read()
         try:
-            if held.watch is None or held.watch.is_closed():
-                held.watch = await opened.cluster.connect(opened.cluster.superuser, opened.record.database)
-            await opened.tenant.follow(await read_sequence(held.watch))
+            if version is not None:
+                await opened.tenant.follow(version.sequence)
         except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            # The cluster went away; its sessions are told, and the next log-in starts it.
             _log.debug("catalog_not_followed", reason=str(error))
-            _forget_watch(held)
 
     async def _close(self, held: _Held) -> None:
         async with held.changing:
             opened, held.opened = held.opened, None
-            _forget_watch(held)
             if opened is not None:
                 await opened.stack.aclose()
 
@@ -235,12 +236,7 @@ class Tenancy:
         if record.owner is not None:
             await update_database(cluster, record.database, record.owner)
         async with AsyncExitStack() as stack:
-
-            async def load() -> Snapshot:
-                async with self._tenant_connection(record) as connection:
-                    return await load_snapshot(connection)
-
-            snapshot = await load()
+            load = partial(_load, partial(self._tenant_connection, record))
             data_key = partial(self._services.data_key, record.id)
             misses = PushdownMisses(record.id, self._services.control_connection)
             statistics = StatisticsKeeper(record.id, self._services.control_connection, data_key=data_key)
@@ -262,7 +258,7 @@ class Tenancy:
             tenant = Tenant(
                 name=record.name,
                 database=record.database,
-                snapshot=snapshot,
+                snapshot=await load(),
                 load=load,
                 sources=sources,
                 kept=TenantKept(cache, sources, _bounds(settings).fetch),
@@ -271,18 +267,21 @@ class Tenancy:
                 data_key=data_key,
                 records=partial(self._services.recent_records, record),
             )
+            connect = partial(cluster.connect, cluster.superuser, record.database)
+            repeats = stack.enter_context(closing(Repeats(self._answers, connect, self.policy, cache)))
             pipeline = Pipeline(
                 tenant=tenant,
                 policy=self.policy,
                 pool=pool,
                 bounds=_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),
+                repeats=repeats,
             )
             stack.push_async_callback(statistics.flush)
             stack.push_async_callback(misses.flush)
             for serving in (statistics.serve(), misses.serve(), management.sweeper.serve()):
                 stack.push_async_callback(_end, asyncio.create_task(serving))
-            return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
+            return OpenTenant(record, cluster, tenant, pipeline, repeats, stack.pop_all())
 
     def _managed(self, record: control.Tenant, statistics: StatisticsKeeper) -> SourceManagement:
         return manage_sources(
@@ -313,6 +312,11 @@ class Tenancy:
         return known
 
 
+async def _load(tenant_connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> Snapshot:
+    async with tenant_connection() as connection:
+        return await load_snapshot(connection)
+
+
 def _limiter(services: Services, tenant: str, source: Source) -> SourceLimiter:
     limits = services.settings.limits
     return SourceLimiter(
@@ -340,12 +344,6 @@ def _managers(
     }
 
 
-def _forget_watch(held: _Held) -> None:
-    watch, held.watch = held.watch, None
-    if watch is not None:
-        watch.terminate()
-
-
 def _touched(held: _Held) -> bool:
     """Say whether a statement that may have changed roles came a short while ago: its transaction may last."""
     opened = held.opened
@@ -361,5 +359,8 @@ def _bounds(settings: Settings) -> PipelineBounds:
         ),
         key_combinations_max=settings.fetch.key_combinations_max,
         api_calls_max=settings.fetch.api_calls_max,
-        splice_bytes_max=settings.engine.splice_inline_bytes_max,
+        splice=SpliceLimits(
+            inline_bytes_max=settings.engine.splice_inline_bytes_max,
+            table_bytes_max=settings.engine.splice_table_bytes_max,
+        ),
     )

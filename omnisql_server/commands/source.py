@@ -16,7 +16,7 @@ from omnisql_server.commands.query import as_table
 from omnisql_server.commands.secret_input import given_options, read_secrets
 from omnisql_server.commands.terminal import output, run
 from omnisql_server.config import client_dsn
-from omnisql_server.manage.options import secret_options
+from omnisql_server.manage.options import MEMBERS, secret_options
 
 EVERYBODY = "public"
 
@@ -82,14 +82,15 @@ def add(
     """
     kind = connector_named(connector)
     options = given_options(option, secret_options(kind))
-    secrets = read_secrets(kind, secret_file)
+    is_group = MEMBERS in options
+    secrets = {} if is_group else read_secrets(kind, secret_file)
     server, into = identifier(name), identifier(schema or name)
     remote = remote_schema or (kind.default_schema if isinstance(kind, WithSchemas) else kind.name)
     whom = "PUBLIC" if role == EVERYBODY else identifier(role)
     limit = f" LIMIT TO ({', '.join(identifier(each.strip()) for each in limit_to.split(','))})" if limit_to else ""
     statements = (
         f"CREATE SERVER {server} FOREIGN DATA WRAPPER {identifier(kind.name)}{option_list(options)}",
-        f"CREATE USER MAPPING FOR {whom} SERVER {server}{option_list(secrets)}",
+        *(() if is_group else (f"CREATE USER MAPPING FOR {whom} SERVER {server}{option_list(secrets)}",)),
         f"CREATE SCHEMA IF NOT EXISTS {into}",
         f"IMPORT FOREIGN SCHEMA {identifier(remote)}{limit} FROM SERVER {server} INTO {into}",
     )

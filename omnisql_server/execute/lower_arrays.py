@@ -99,7 +99,7 @@ def _joined(node: exp.Expr, _zone: str) -> exp.Expr | None:
     """`||` of arrays, or of an array and an element."""
     left, right = node.this, node.expression
     one, other = element_type(left), element_type(right)
-    if one is not None and one is other:
+    if one is not None and (one is other or {one, other} <= set(_TEXTS)):
         return _list("omnisql_a_cat", one, _column(left), _column(right))
     if one is not None and _same(left, right):
         return _list("omnisql_a_append", one, _column(left), right)

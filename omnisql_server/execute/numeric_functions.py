@@ -105,6 +105,60 @@ def _limited(value: Decimal, digits: int, places: int) -> Decimal:
     return found
 
 
+def _root(value: Decimal, scale: int) -> Decimal:
+    """Return a square root with so many digits, rounded to the nearest: `sqrt_var`."""
+    shifted = int(value.scaleb(2 * scale, context=_EXACT))
+    root = math.isqrt(shifted)
+    return Decimal(root + (shifted - root * root > root)).scaleb(-scale, context=_EXACT)
+
+
+def _square_root(value: Decimal) -> Decimal:
+    if value.is_nan():
+        return value
+    if value < 0:
+        raise NumericFailure("square root of a negative number")
+    weight = _leading(value)[0] * _GROUP
+    half = weight // 2 + 1 if weight >= 0 else 1 - (1 - weight) // 2
+    return _root(value, min(max(_SIGNIFICANT_DIGITS_MIN - half, _scale(value)), _SCALE_MAX))
+
+
+def _spread(parts: list[str], sample: int) -> tuple[Decimal, int] | None:
+    """Give the variance of integers by count, sum and sum of squares, and its scale: `numeric_stddev_internal`."""
+    count, total, squares = map(int, parts)
+    if count <= sample:
+        return None
+    top, bottom = Decimal(count * squares - total * total), Decimal(count * (count - 1 if sample else count))
+    if top <= 0:
+        return Decimal(0), 0
+    return _divide(top, bottom), quotient_scale(top, bottom)
+
+
+def _variance(parts: list[str | None], sample: int) -> str | None:
+    found = _spread([part for part in parts if part is not None], sample) if None not in parts else None
+    return show(found[0]) if found is not None else None
+
+
+def _deviation(parts: list[str | None], sample: int) -> str | None:
+    found = _spread([part for part in parts if part is not None], sample) if None not in parts else None
+    return show(_root(*found)) if found is not None else None
+
+
+def _factorial(number: int) -> str:
+    if not 0 <= number <= 1_000:
+        raise NumericFailure("factorial of such a number")
+    return str(math.factorial(number))
+
+
+def _shortest(value: Decimal) -> Decimal:
+    """Leave out zeros at the end of the fraction: `trim_scale`."""
+    return value if value.is_nan() else _at_scale(value, max(_scale(value.normalize(_EXACT)), 0), ROUND_DOWN)
+
+
+def _digits_after(text: str) -> str | None:
+    value = _read(text)
+    return None if value.is_nan() else str(_scale(value))
+
+
 def _sign(value: Decimal) -> Decimal:
     return value if value.is_nan() else Decimal((value > 0) - (value < 0))
 
@@ -178,6 +232,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
     "omnisql_n_read": (_from_text, ("VARCHAR",)),
     "omnisql_f_numeric": (_from_float, ("DOUBLE",)),
     "omnisql_f_text": (float8_text, ("DOUBLE",)),
+    "omnisql_n_sqrt": (_unary(_square_root), ("VARCHAR",)),
+    "omnisql_n_variance": (_variance, ("VARCHAR[]", "INTEGER")),
+    "omnisql_n_deviation": (_deviation, ("VARCHAR[]", "INTEGER")),
+    "omnisql_n_factorial": (_factorial, ("BIGINT",)),
+    "omnisql_n_trim": (_unary(_shortest), ("VARCHAR",)),
+    "omnisql_n_scale": (_digits_after, ("VARCHAR",)),
+    "omnisql_n_min_scale": (lambda text: _digits_after(show(_shortest(_read(text)))), ("VARCHAR",)),
     "omnisql_n_total": (_total, ("VARCHAR[]",)),
 }
 """Each function over values that are not null, and the types of its arguments; all give a text."""

@@ -15,8 +15,9 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from omnisql_server.execute.json_functions import JSON_FUNCTIONS
 from omnisql_server.execute.numeric_functions import FUNCTIONS
+from omnisql_server.execute.text_functions import TEXT_FUNCTIONS
 
-PYTHON_FUNCTIONS = {**FUNCTIONS, **JSON_FUNCTIONS}
+PYTHON_FUNCTIONS = {**FUNCTIONS, **JSON_FUNCTIONS, **TEXT_FUNCTIONS}
 """Each function, and the types of its arguments; all give a text."""
 
 
@@ -24,10 +25,19 @@ _ARROW, _NULLS = PythonUDFType.ARROW, FunctionNullHandling.SPECIAL
 
 
 def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to a DuckDB instance and all its cursors."""
+    """Make the functions known to a DuckDB instance and all its cursors.
+
+    DuckDB 1.5.5 frees the texts that a function over Arrow gives before COALESCE has handed them on, so that those of
+    more than 12 bytes are garbage: what is called is a macro that copies them.
+    """
     for name, (work, kinds) in PYTHON_FUNCTIONS.items():
         over_batch: Any = _ARITIES[len(kinds)](work)
-        connection.create_function(name, over_batch, list(kinds), "VARCHAR", type=_ARROW, null_handling=_NULLS)
+        connection.create_function(f"{name}_of", over_batch, list(kinds), "VARCHAR", type=_ARROW, null_handling=_NULLS)
+        names = ", ".join(_PARAMETERS[: len(kinds)])
+        connection.execute(f"CREATE MACRO {name}({names}) AS {name}_of({names}) || ''")
+
+
+_PARAMETERS = ("x", "y", "z")
 
 
 def _vectorized(work: Callable[..., str | None], *columns: pa.ChunkedArray) -> pa.Array:

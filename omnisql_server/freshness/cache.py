@@ -33,7 +33,7 @@ from omnisql_server.freshness.tier import Tier
 from omnisql_server.limits.valkey import VALKEY_ERRORS, Valkey
 from omnisql_server.model.freshness import Reading, Staleness
 from omnisql_server.observability.metrics import INSTRUMENTS
-from omnisql_server.settings import FreshnessSettings
+from omnisql_server.settings_freshness import FreshnessSettings
 
 GIVEN_UP_FOR_S = 1.0
 """How long Valkey is not asked again after it did not answer."""
@@ -153,6 +153,10 @@ class TenantCache:
         self._given_up_until_s = self._clock() + GIVEN_UP_FOR_S
         INSTRUMENTS.cache_failed(operation)
         _log.warning("cache_unavailable", tenant=self._tenant, error=type(error).__name__)
+
+    async def may_read(self, shelf: Shelf) -> bool:
+        """Say whether the tenant's key is still that of a shelf, as is asked for each reading."""
+        return await self._data_key() == self._key and shelf.seal is self._seal
 
     async def begin(self, source: Source, table: Table, staleness: Staleness) -> Reading:
         """Begin to read a table; without Valkey everything is fetched."""

@@ -289,6 +289,7 @@ class ShelfReading:
         return Answer(
             batches=tuple(batches),
             age_us=self._age_us(entries),
+            entries=tuple(entry.id for entry in entries),
             hits=len(entries),
             saved=sum(entry.cost for entry in entries),
             full_age_us=max((self.now_us - entry.full_us for entry in entries if entry.is_merged), default=0),

@@ -61,6 +61,7 @@ class SourceLimiter:
         self._clock = clock
         self._sleep = sleep
         self._told: dict[str, tuple[int | None, int | None, float]] = {}
+        self._resets_s: dict[str, float] = {}
         self._given_up_until_s = -math.inf
 
     async def acquire(self, bucket: str, cost: float = 1.0) -> None:
@@ -137,10 +138,33 @@ class SourceLimiter:
         except (RedisError, TimeoutError, OSError) as error:
             self._warn("rate_limit_closing_lost", bucket, error)
 
+    async def standing(self) -> tuple[str, ...]:
+        """Say of each bucket that the source has told of what is left, when it is whole again, and the wait for it.
+
+        What is left is counted along for all sessions and replicas; nothing is taken. Nothing while Valkey is away.
+        """
+        if self._has_given_up():
+            return ()
+        found = []
+        for bucket, (limit, _, _) in sorted(self._told.items()):
+            try:
+                taken = await self._store.take(self._key(bucket), self._limit(bucket), 0.0)
+            except (RedisError, TimeoutError, OSError) as error:
+                self._warn("rate_limit_unchecked", bucket, error)
+                return ()
+            whole = f" of {limit}" if limit is not None else ""
+            reset_s = self._resets_s.get(bucket, -math.inf) - self._clock()
+            reset = f", reset in {math.ceil(reset_s)} s" if reset_s > 0 else ""
+            wait = f", the next request waits {math.ceil(taken.wait_ms / 1000)} s" if taken.wait_ms else ", no wait"
+            found.append(f"{bucket}: {max(0, math.floor(taken.left))}{whole} left{reset}{wait}")
+        return tuple(found)
+
     def _is_news(self, quota: QuotaObserved) -> bool:
         """Say whether an observation may change a decision: the bucket counts along, so that most of them do not."""
         told = self._told.get(quota.bucket)
         now_s = self._clock()
+        if quota.reset_s is not None:
+            self._resets_s[quota.bucket] = now_s + quota.reset_s
         if told is not None and told[0] == quota.limit and now_s - told[2] < OBSERVE_INTERVAL_S:
             limit, remaining, before = quota.limit or 0, quota.remaining or 0, told[1] or 0
             if remaining > limit * PLENTY and abs(before - remaining) < limit / 20:

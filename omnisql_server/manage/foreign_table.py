@@ -22,6 +22,7 @@ from omnisql_server.manage.errors import (
 )
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import ServerFacts, TableFacts, find_server, find_table
+from omnisql_server.manage.groups import refuse_group
 from omnisql_server.manage.options import refuse_no_duration, refuse_unknown
 from omnisql_server.manage.wrappers import ConnectorOf
 from omnisql_server.model.definition import ForeignTableDefinition
@@ -58,6 +59,7 @@ class ManageForeignTable:
         server = await self._server(definition, view)
         if server is None:
             raise ServerUnknown(message=f'server "{definition.server}" does not exist')
+        refuse_group(server, "tables")
         refuse_unknown(definition.options, TABLE_OPTIONS)
         refuse_no_duration(definition.options)
         refuse_unknown(definition.column_options, COLUMN_OPTIONS)

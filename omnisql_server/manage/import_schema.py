@@ -13,7 +13,8 @@ from omnisql_server.errors import InternalError
 from omnisql_server.manage.asking import Asking, require_usage
 from omnisql_server.manage.errors import RemoteSchemaUnknown
 from omnisql_server.manage.execution import execute_all
-from omnisql_server.manage.facts import find_server, require_server
+from omnisql_server.manage.facts import ServerFacts, find_server, require_server
+from omnisql_server.manage.groups import GroupTables, group_of, group_tables, is_group
 from omnisql_server.manage.options import refuse_unknown
 from omnisql_server.model.definition import ImportDefinition, ImportRule
 from omnisql_server.model.run import SessionView
@@ -42,19 +43,32 @@ class ManageImport:
         definition = _definition(statement)
         server = await require_server(view.backend, definition.server, view.principal.role)
         require_usage(server)
-        has_schemas = self._asking.has_schemas(server)
-        if not has_schemas:
+        if not self._asking.has_schemas(server):
             _require_schema(definition, (server.wrapper,))
         refuse_unknown(definition.options, ())
+        members = await group_of(server, view)
+        for member in members:
+            require_usage(member)
+        found = [(member.name, await self._tables(member, definition, view)) for member in members]
+        if is_group(server.options):
+            made = group_tables(definition.local_schema, found)
+            _tell_of_left_out(made, view)
+        else:
+            tables = foreign_tables(definition.local_schema, server.name, found[0][1])
+            made = GroupTables(tables=tables, names=frozenset(table.name for table in tables))
+        creates = [text for table in made.tables for text in create_statements(table)]
+        await execute_all(view.backend, [*creates, *made.views])
+        view.remember(made.names)
+        return "IMPORT FOREIGN SCHEMA"
+
+    async def _tables(self, server: ServerFacts, definition: ImportDefinition, view: SessionView) -> list[Table]:
+        """Return the tables of one server that are wanted."""
         found = await self._asking.tables(server, prove=True)
-        if has_schemas:
+        if self._asking.has_schemas(server):
             _require_schema(definition, sorted({table.schema or "" for table in found}))
             found = tuple(table for table in found if table.schema == definition.remote_schema)
-        _tell_of_absent(definition, found, view)
-        wanted = foreign_tables(definition.local_schema, server.name, _chosen(definition, found))
-        await execute_all(view.backend, [text for table in wanted for text in create_statements(table)])
-        view.remember(frozenset(table.name for table in wanted))
-        return "IMPORT FOREIGN SCHEMA"
+        _tell_of_absent(definition, found, server.name, view)
+        return _chosen(definition, found)
 
 
 def _require_schema(definition: ImportDefinition, known: Sequence[str]) -> None:
@@ -74,11 +88,18 @@ def _chosen(definition: ImportDefinition, found: Sequence[Table]) -> list[Table]
     return [table for table in found if (table.local_name in definition.tables) is limited]
 
 
-def _tell_of_absent(definition: ImportDefinition, found: Sequence[Table], view: SessionView) -> None:
+def _tell_of_left_out(made: GroupTables, view: SessionView) -> None:
+    if made.left_out:
+        message = f"{len(made.left_out)} columns are of different types in different members, and left out"
+        detail = f"They are {', '.join(made.left_out)}."
+        view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message, "D": detail})
+
+
+def _tell_of_absent(definition: ImportDefinition, found: Sequence[Table], server: str, view: SessionView) -> None:
     names = {table.local_name for table in found}
     for name in definition.tables:
         if name not in names:
-            message = f'server "{definition.server}" has no table "{name}"'
+            message = f'server "{server}" has no table "{name}"'
             detail = f"It has {', '.join(sorted(names))}."
             view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message, "D": detail})
 

@@ -11,6 +11,9 @@ from omnisql_server.manage.errors import SourceOptionInvalid
 from omnisql_server.model.definition import OptionAction, OptionChange
 from omnisql_server.model.freshness import DURATION_WORDS, FRESHNESS_OPTIONS, duration_us
 
+MEMBERS = "members"
+"""The option that makes a server a group of others, see `omnisql_server.manage.groups`."""
+
 
 def secret_options(connector: Connector) -> tuple[str, ...]:
     """Name the options that are secrets."""
@@ -18,8 +21,8 @@ def secret_options(connector: Connector) -> tuple[str, ...]:
 
 
 def server_options(connector: Connector) -> tuple[str, ...]:
-    """Name the options of a server: the connector's, and how old its rows may be."""
-    return (*(option.name for option in connector.options if not option.secret), *FRESHNESS_OPTIONS)
+    """Name the options of a server: the connector's, how old its rows may be, and what makes it a group."""
+    return (*(option.name for option in connector.options if not option.secret), *FRESHNESS_OPTIONS, MEMBERS)
 
 
 def mapping_options(connector: Connector) -> tuple[str, ...]:

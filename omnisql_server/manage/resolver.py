@@ -18,8 +18,10 @@ from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
 from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot
 from connectors.sdk.connector import Connector, Source
+from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
+from omnisql_server.manage.groups import refuse_group
 from omnisql_server.manage.options import audience, secret_options
 from omnisql_server.model.freshness import FRESHNESS_OPTIONS
 from omnisql_server.model.run import SessionView
@@ -61,6 +63,7 @@ class Resolver:
         Raises:
             ServerUnknown: 42704. CredentialMissing, CatalogError: 28000, there is no credential that may be used.
         """
+        _check_scope(server, view)
         if not snapshot.settled or server not in snapshot.servers:
             return await self.source_of(await self.look_up(server, view))
         key = (server, view.principal.role)
@@ -82,6 +85,7 @@ class Resolver:
         Raises:
             ServerUnknown: 42704.
         """
+        _check_scope(server, view)
         return await require_server(view.backend, server, view.principal.role)
 
     async def source_of(self, facts: ServerFacts) -> Source:
@@ -90,6 +94,7 @@ class Resolver:
         Raises:
             CredentialMissing: 28000. CatalogError: 28000, a secret was given for another use.
         """
+        refuse_group(facts, "account")
         connector = self._connector_of(facts.wrapper)
         mapping = facts.mapping
         held = await self._held(mapping) if mapping is not None else {}
@@ -166,6 +171,15 @@ def _require_secrets(connector: Connector, facts: ServerFacts, unsealed: Mapping
         given = ", ".join(f"ADD {name} '...'" for name in missing)
         hint = f"ALTER USER MAPPING FOR {role} SERVER {facts.name} OPTIONS ({given})"
     raise CredentialMissing(message=f'there is no credential for server "{facts.name}"', hint=hint)
+
+
+def _check_scope(server: str, view: SessionView) -> None:
+    if view.principal.sources is not None and server not in view.principal.sources:
+        raise EntitlementDenied(
+            message="ENTITLEMENT_DENIED: the API token is not for this source",
+            detail=f"source {server}",
+            hint="use a token that is for it",
+        )
 
 
 def _texts(row: asyncpg.Record) -> Sequence[str | None]:

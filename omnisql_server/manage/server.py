@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from omnisql_server.errors import InternalError
-from omnisql_server.manage.errors import ServerUnknown, WrapperUnknown
+from omnisql_server.manage.errors import ServerUnknown, SourceOptionInvalid, WrapperUnknown
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import count_mappings, find_server, is_ours
+from omnisql_server.manage.groups import check_group, is_group, makes_group
 from omnisql_server.manage.options import (
     audience,
     changed,
@@ -52,6 +53,13 @@ class ManageServer:
         refuse_secrets(definition.options, connector, server.name)
         refuse_unknown(definition.options, server_options(connector))
         refuse_no_duration(definition.options)
+        if is_group(server.options) or makes_group(definition.options):
+            if not is_group(server.options):
+                raise SourceOptionInvalid(
+                    message=f'server "{server.name}" cannot become a group', hint="Make another server with the option."
+                )
+            await check_group(server.name, server.wrapper, definition.options, view)
+            return await execute(view.backend, statement.text)
         now_leads_to = audience(connector, server.name, changed(server.options, definition.options))
         tag = await execute(view.backend, statement.text)
         led_to = audience(connector, server.name, server.options)
@@ -66,6 +74,9 @@ class ManageServer:
         refuse_secrets(definition.options, connector, definition.server)
         refuse_unknown(definition.options, server_options(connector))
         refuse_no_duration(definition.options)
+        if makes_group(definition.options):
+            await check_group(definition.server, wrapper, definition.options, view)
+            return
         audience(connector, definition.server, changed({}, definition.options))
 
 

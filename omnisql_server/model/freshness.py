@@ -153,12 +153,14 @@ class Answer:
     statement's fetch was waited for. `confirmed` counts the entries among those used that the source was asked about
     and said to be unchanged, `merged` those of which it told what has changed; `full_age_us` is how long ago the oldest
     of all merged ones was read in full. `stale` says that the source failed and older rows stand in. `not_kept` says
-    why what was fetched is not kept. `resumed_at` is the page with which an earlier reading that failed was gone on, 0
-    where none was. `refreshing` says that older rows answer, which are being read again.
+    why what was fetched is not kept. `entries` names what was used of what is kept. `resumed_at` is the page with which
+    an earlier reading that failed was gone on, 0 where none was. `refreshing` says that older rows answer, which are
+    being read again.
     """
 
     batches: tuple[pa.RecordBatch, ...]
     age_us: int = 0
+    entries: tuple[str, ...] = ()
     hits: int = 0
     saved: int = 0
     confirmed: int = 0

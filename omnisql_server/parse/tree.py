@@ -54,7 +54,8 @@ def _tree(text: str) -> tuple[exp.Expr | None, str]:
     try:
         tree = _parsed(text)
         _read_arrows(tree)
-        rendered = tree.transform(_plain).sql("postgres", unsupported_level=ErrorLevel.RAISE)
+        # What is written is a copy already.
+        rendered = tree.transform(_plain).sql("postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
         same = canonical(text) == canonical(rendered)
     except (SqlglotError, NotParsed, RecursionError) as error:
         return None, f"the planner's grammar does not cover this text ({type(error).__name__})"
@@ -100,8 +101,10 @@ def _fold_case(tree: exp.Expr) -> None:
 
 
 def _plain(node: exp.Expr) -> exp.Expr:
-    """Keep sqlglot from writing round(x, n) with a cast of x that is not in the tree."""
+    """Keep sqlglot from writing round(x, n) with a cast of x that is not in the tree, and to_hex by another name."""
     if isinstance(node, exp.Round):
         arguments = [node.this, node.args.get("decimals")]
         return exp.Anonymous(this="ROUND", expressions=[argument for argument in arguments if argument is not None])
+    if isinstance(node, exp.Hex):
+        return exp.Anonymous(this="TO_HEX", expressions=[node.this])
     return node

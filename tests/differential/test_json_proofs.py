@@ -66,7 +66,7 @@ FOLLOWED = {
     "omnisql_j_has_any": "(a ?| b)::text",
     "omnisql_j_has_all": "(a ?& b)::text",
 }
-PATHS = ([], ["a"], ["a", "b"], ["0"], ["-1", "0"], ["1", "a"], ["5"], ["a", "1", "b"], ["x"])
+PATHS: tuple[list[str], ...] = ([], ["a"], ["a", "b"], ["0"], ["-1", "0"], ["1", "a"], ["5"], ["a", "1", "b"], ["x"])
 
 
 def document(chance: random.Random, depth: int = 0) -> Any:
@@ -193,7 +193,7 @@ def test_an_array_is_taken_apart_and_texts_are_quoted(connection: psycopg.Connec
     ):
         for text in texts:
             asked = f"SELECT array_agg(x::text) FROM {function}(%s::jsonb) x".encode()
-            (truth,) = connection.execute(asked, (text,)).fetchone() or ()
+            (truth,) = connection.execute(asked, (text,)).fetchone() or (None,)
             joined = found(name, text)
             assert joined == "fails" or (joined.split("\x01") if joined is not None else None) == truth, text
     words = ["".join(map(chr, range(1, 200))), "", '"', "\\"]

@@ -167,3 +167,19 @@ async def test_a_cancelled_wait_holds_nothing(store: BucketStore, key: str, virt
     await virtual.sleep(2)
     await source.acquire("core")
     assert virtual.slept_s == [2]
+
+
+async def test_what_is_left_is_told_and_nothing_is_taken(store: BucketStore, key: str, virtual: VirtualTime) -> None:
+    limits = limiter(store, key, virtual)
+    assert await limits.standing() == ()
+    await limits.observe(QuotaObserved(bucket="core", limit=5000, remaining=4812, reset_s=1830.0))
+    left = []
+    for _ in range(2):
+        (told,) = await limits.standing()
+        assert told.endswith(" of 5000 left, reset in 1830 s, no wait")
+        left.append(int(told.removeprefix("core: ").partition(" ")[0]))
+    # It only grows, as the bucket is filled.
+    assert 4812 <= left[0] <= left[1]
+    await limits.block("core", 12.0)
+    (told,) = await limits.standing()
+    assert told.endswith("left, reset in 1830 s, the next request waits 12 s")
