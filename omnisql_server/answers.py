@@ -225,9 +225,8 @@ def warn(report: SourceReport, view: SessionView) -> None:
     if not report.complete:
         message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
         came = f"{report.pages} pages with {report.rows_fetched} rows had come"
-        again = (
-            "" if report.resets_at is None else f"; it may be asked again at {report.resets_at:%Y-%m-%d %H:%M:%S} UTC"
-        )
+        at = report.resets_at
+        again = "" if at is None else f"; it may be asked again at {at:%Y-%m-%d %H:%M:%S} UTC"
         told.append((message, f"{report.incomplete_reason or 'unknown'} ({came}{again})"))
     if report.stale is not None:
         age_s = report.age_ms / 1000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
 
 import pytest
 from fresh_source import BATCHED, KEYED
@@ -392,14 +391,3 @@ async def test_a_tenant_that_is_closed_leaves_this_process(world: World) -> None
     assert tier.used_bytes == 0
     _, kept = await world.read(ALL_OF_A, FIVE_MINUTES)
     assert kept.report.cache_hits == 1
-
-
-async def test_what_is_missing_comes_with_the_time_to_ask_again(world: World) -> None:
-    fill(world)
-    world.source.fault = exhausted()
-    for staleness in (Staleness(), FIVE_MINUTES):
-        _, part = await world.read(ALL_OF_A, staleness, partial=True)
-        report = part.report
-        assert (report.complete, report.incomplete_reason) == (False, "RATE_LIMIT_EXHAUSTED: it is used up")
-        assert report.resets_at is not None
-        assert 50 < (report.resets_at - datetime.now(UTC)).total_seconds() <= 60
