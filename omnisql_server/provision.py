@@ -49,7 +49,7 @@ def foreign_tables(schema: str, server: str, tables: Iterable[Table]) -> tuple[F
     return tuple(
         ForeignTable(
             schema=schema,
-            name=table.name,
+            name=table.local_name,
             server=server,
             comment=table.description,
             options={"table": table.name},

@@ -38,4 +38,4 @@ class Sharing:
         """
         allowed = [oid for oid, columns in relations.items() if await self._policy.may_share(columns, principal)]
         if allowed:
-            await self._permit(principal.name, allowed)
+            await self._permit(principal.role, allowed)

@@ -13,7 +13,7 @@ from omnisql_server.bind.questions import RESOLVE, rows_of, text_array
 from omnisql_server.errors import InsufficientPrivilege, RelayInstead
 from omnisql_server.lineage import DERIVES, note_late, note_relayed
 from omnisql_server.model.backend import Ask
-from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
+from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import READING_KINDS, Part, Statement, StatementKind
 from omnisql_server.model.trail import DerivedRead, Fact, note_derived
 from omnisql_server.pipeline import Pipeline
@@ -107,6 +107,10 @@ class WatchedRunner:
         if reads.derived and not reads.api:
             raise RelayInstead(watched=True)
         return await self.pipeline.run(statement, parameters, view, twin=twin)
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Answer a statement again, which reads API tables alone."""
+        return await self.pipeline.repeat(repeatable, view)
 
     async def _let(self, view: SessionView) -> None:
         """Let rights to what the session's principal wrote from API tables be given away, as far as policy does."""

@@ -30,7 +30,7 @@ _MAPPING, _SERVER, _OPTIONS = (
 _CANDIDATES = MANAGED_KINDS - NAMING_KINDS | {StatementKind.REFRESH, StatementKind.RIGHTS}
 """Kinds that are run whatever they name: the pipeline decides."""
 
-_ROLE_WORDS = frozenset({b"role", b"user", b"group", b"password", b"owned"})
+_ROLE_WORDS = frozenset({b"role", b"user", b"group", b"password", b"owned", b"grant", b"revoke"})
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_"
 _WORDS = bytes(code if code in _LETTERS else ord(" ") for code in bytes(range(256)).lower())
 
@@ -81,7 +81,7 @@ def route(
 
 
 def may_change_roles(text: bytes) -> bool:
-    """Say whether a text names what CREATE, ALTER and DROP ROLE are made of; what a function does stays unseen."""
+    """Say whether a text names what statements about roles are made of; what a function does stays unseen."""
     return not _ROLE_WORDS.isdisjoint(_words(text))
 
 
@@ -95,6 +95,7 @@ def _reaches(statement: Statement, names: frozenset[str]) -> bool:
         statement.kind in _CANDIDATES
         or any(reference.name in names for reference in statement.references)
         or statement.executes in names
+        or (statement.movement is not None and statement.movement.portal in names)
         or _sets_wrongly(statement)
     )
 

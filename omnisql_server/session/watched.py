@@ -45,7 +45,10 @@ class WatchedStatements:
         """Forget all, because the backend has."""
         self._statements.clear()
 
-    async def let(self, name: bytes) -> bool:
-        """Put the Bind of a statement on record; say whether it may go on, else the client has been told."""
-        running = self._running
-        return await running.attempt(running.runner.watch(self._statements[name], running.view))
+    async def note(self, name: bytes) -> None:
+        """Put the Bind of a statement on record.
+
+        Raises:
+            OmniSQLError: it may not go on.
+        """
+        await self._running.runner.watch(self._statements[name], self._running.view)
