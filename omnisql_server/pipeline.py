@@ -35,6 +35,7 @@ from omnisql_server.execute.load import load
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
+from omnisql_server.late_hydration import survivors_of
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation, materialize
 from omnisql_server.matviews import Staging, create, refresh, staging_of
@@ -317,6 +318,7 @@ class Pipeline:
                     self._bounds.fetch,
                     partial_allowed=partial_allowed,
                     budget=budget,
+                    survivors=survivors_of(self._pool, query_plan.authorized.query.settings.time_zone),
                 )
             with stage_span("materialize"):
                 if sum(scan.report.rows_fetched for scan in batch) > ROWS_FOR_A_THREAD:

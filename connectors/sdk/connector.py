@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+import pyarrow as pa
 
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import Table
@@ -92,13 +94,16 @@ class Limiter(Protocol):
 class FetchContext:
     """What a fetch may use: its meter, the source's limiter, and how long it may take in seconds.
 
-    `trail`, if given, is told what the answers came from, so that the source can confirm them later.
+    `trail`, if given, is told what the answers came from, so that the source can confirm them later. `survivors`, if
+    given, is asked before rows are hydrated: for a batch of the scan's other columns it returns the places of the rows,
+    in order, that may be in the answer; the others need no call and may be left out.
     """
 
     meter: Meter
     limiter: Limiter
     timeout_s: float = 300.0
     trail: Trail | None = None
+    survivors: Callable[[pa.RecordBatch], Awaitable[Sequence[int]]] | None = None
 
 
 class Connection(Protocol):

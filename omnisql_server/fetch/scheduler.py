@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 
@@ -27,6 +28,9 @@ from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Read
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.observability.metrics import INSTRUMENTS
+
+Survivors = Callable[[ScanPlan, pa.RecordBatch], Awaitable[Sequence[int]]]
+"""Gives the places of a batch's rows that may be in the answer, before they are hydrated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,7 @@ class _Tally:
     pages: int = 0
     rows: int = 0
     reading: int = 0
+    passed_over: int = 0
     bytes_received: int = 0
     truncated: str | None = None
     cache_hits: int = 0
@@ -132,6 +137,7 @@ async def fetch(
     *,
     partial_allowed: bool,
     budget: CallBudget | None = None,
+    survivors: Survivors | None = None,
 ) -> tuple[FetchedScan, ...]:
     """Read all scans.
 
@@ -145,6 +151,7 @@ async def fetch(
         slots=asyncio.Semaphore(bounds.concurrency_max),
         partial_allowed=partial_allowed,
         budget=budget,
+        survivors=survivors,
     )
     try:
         async with asyncio.TaskGroup() as group:
@@ -169,6 +176,7 @@ class _Fetching:
     slots: asyncio.Semaphore
     partial_allowed: bool
     budget: CallBudget | None
+    survivors: Survivors | None = None
 
     async def scan(self, plan: ScanPlan) -> FetchedScan:
         tally = _Tally(connector=plan.relation.wrapper)
@@ -176,11 +184,13 @@ class _Fetching:
         if plan.scans:
             source = await self.open_source(plan)
             reading = None
-            if source.cache is not None and (source.staleness.is_used or plan.table.revalidates):
+            # Of rows that are passed over nothing can be kept; an answer that may be older is better than calls.
+            late = plan.hydrates_late and self.survivors is not None and not source.staleness.is_used
+            if source.cache is not None and not late and (source.staleness.is_used or plan.table.revalidates):
                 reading = await source.cache.begin(plan.table, source.staleness)
             async with asyncio.TaskGroup() as group:
                 for scan in plan.scans:
-                    asked = _Asked(plan=plan, scan=scan, source=source, tally=tally)
+                    asked = _Asked(plan=plan, scan=scan, source=source, tally=tally, late=late)
                     tasks.append(group.create_task(self._answer(asked, reading)))
         if tally.truncated is not None and not self.partial_allowed:
             raise Fatal(
@@ -252,7 +262,10 @@ class _Fetching:
         limiter = asked.source.limiter
         if self.budget is not None:
             limiter = BudgetedLimiter(limiter=limiter, budget=self.budget)
-        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail)
+        survivors = partial(self.survivors, asked.plan) if asked.late and self.survivors is not None else None
+        return FetchContext(
+            meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail, survivors=survivors
+        )
 
     def _timed_out(self, asked: _Asked) -> SourceTimeout:
         return SourceTimeout(
@@ -275,6 +288,7 @@ class _Fetching:
                 async for page in closing:
                     batches.append(page.rows)
                     rows += page.rows.num_rows
+                    asked.tally.passed_over += page.passed_over
                     asked.tally.reading += page.rows.num_rows
                     truncated = page.truncated or truncated
                     _check_rows(asked.plan, asked.tally.rows + asked.tally.reading, self.bounds)
@@ -306,6 +320,7 @@ class _Asked:
     scan: Scan
     source: OpenSource
     tally: _Tally
+    late: bool = False
 
 
 def _outcome(answer: Answer) -> str:
@@ -359,7 +374,7 @@ def _report(plan: ScanPlan, tally: _Tally) -> SourceReport:
         requests=tally.requests,
         pages=tally.pages,
         revalidated=tally.revalidated,
-        rows_fetched=tally.rows,
+        rows_fetched=tally.rows + tally.passed_over,
         rows_returned=tally.rows,
         bytes_received=tally.bytes_received,
         pushed=tuple(
