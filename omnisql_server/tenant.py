@@ -237,13 +237,17 @@ def _named(connector: Connector, name: str) -> Table:
     return next(table for table in connector.tables if table.name == name)
 
 
-def remember_reports(view: SessionView, reports: tuple[SourceReport, ...]) -> None:
-    """Keep what a statement got from its sources, unless all it read was this server's own state."""
-    if any(report.connector != INTROSPECTION.name for report in reports):
+def remember_reports(
+    view: SessionView, reports: tuple[SourceReport, ...] | Callable[[], tuple[SourceReport, ...]]
+) -> None:
+    """Keep what a statement got from its sources, or what tells it, unless all it read was this server's own state."""
+    if callable(reports) or any(report.connector != INTROSPECTION.name for report in reports):
         view.state[_REPORTS] = reports
 
 
 def last_reports(view: SessionView) -> tuple[SourceReport, ...]:
     """Return what the session's last statement over API tables got from its sources."""
     reports = view.state.get(_REPORTS, ())
+    if callable(reports):
+        reports = reports()
     return reports if isinstance(reports, tuple) else ()

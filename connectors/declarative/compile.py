@@ -32,7 +32,7 @@ from connectors.declarative.manifest import (
     TableDeclared,
     Window,
 )
-from connectors.declarative.pages import LinkPages, OffsetPages, Pagination
+from connectors.declarative.pages import CursorPages, LinkPages, OffsetPages, Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, pushdowns_of, sents_of
 from connectors.sdk import scan as sdk
 from connectors.sdk.decode import RowDecoder
@@ -305,6 +305,8 @@ class _Compiler:
             parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
             rows_max=found.rows_max,
             columns=frozenset(self._columns) if self._declared.hydrate else None,
+            # Whether a listing is cut off is told by its rows, counted from the first page on.
+            resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
         )
 
     def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None, *, as_json: bool) -> Sents:

@@ -57,6 +57,26 @@ async def test_it_is_a_limiter_for_connectors(store: BucketStore, key: str, virt
     assert virtual.slept_s == []
 
 
+async def test_what_nobody_waits_for_leaves_a_quarter_and_is_not_waited_for(store: BucketStore, key: str) -> None:
+    limits = {"core": BucketLimit(capacity=8, refill_per_s=0.001)}
+    source = SourceLimiter(store, tenant="acme", source=key, limits=limits, wait_max_s=3600)
+    sparing: Limiter = source.sparing()
+    for _ in range(6):
+        await sparing.acquire("core")
+    with pytest.raises(RateLimited):
+        await sparing.acquire("core")
+    await source.acquire("core", 2)
+
+
+async def test_what_nobody_waits_for_leaves_a_quarter_of_what_the_source_tells(store: BucketStore, key: str) -> None:
+    limits = {"core": BucketLimit(capacity=400, refill_per_s=0.001)}
+    source = SourceLimiter(store, tenant="acme", source=key, limits=limits, wait_max_s=1)
+    await source.observe(QuotaObserved(bucket="core", limit=8, remaining=3, reset_s=600.0))
+    await source.sparing().acquire("core")
+    with pytest.raises(RateLimited):
+        await source.sparing().acquire("core")
+
+
 async def test_a_short_wait_is_waited(store: BucketStore, key: str, virtual: VirtualTime) -> None:
     source = limiter(store, key, virtual)
     for _ in range(3):
