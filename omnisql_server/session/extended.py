@@ -325,11 +325,13 @@ class ExtendedProtocol:
 
     async def _execute(self, message: Execute) -> None:
         self._journal.spoil()
-        self._link.send(Describe(kind="P", name=message.portal).encode(), CheckReply(DESCRIBE_ENDS))
-        self._running.backend.rest()
         portal = self.portals.get(message.portal)
-        if not await self._settled() or portal is None:
-            return
+        if portal is None or not self._is_at_hand(portal, message.rows_max):
+            self._link.send(Describe(kind="P", name=message.portal).encode(), CheckReply(DESCRIBE_ENDS))
+            self._running.backend.rest()
+            if not await self._settled() or portal is None:
+                return
+            self.portals.doubtful = False
         portal.among_others = self._running.executed
         self._running.executed = True
         rows_max = max(message.rows_max, 0)
@@ -337,6 +339,11 @@ class ExtendedProtocol:
         self.discarding = not succeeded
         if portal.complete or not succeeded:
             await self._running.release(portal)
+
+    def _is_at_hand(self, portal: Portal, rows_max: int) -> bool:
+        """Say whether the wanted rows of a portal that PostgreSQL certainly has can be sent without asking it."""
+        open_block = self._link.status == "T" and not self._link.pending
+        return open_block and not self.portals.doubtful and portal.holds(rows_max)
 
     async def _deliver(self, portal: Portal, rows_max: int) -> None:
         # Dropped since its Bind: by many others, or by a statement of the same name.
@@ -366,7 +373,7 @@ class ExtendedProtocol:
 
     def _relay(self, frame: Frame) -> None:
         self._link.send(frame.data, self._replies[frame.kind])
-        self._running.relayed = True
+        self._running.relayed = self.portals.doubtful = True
         self._running.executed = self._running.executed or frame.kind == b"E"
 
     async def _settled(self) -> bool:
