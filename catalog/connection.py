@@ -30,14 +30,21 @@ CONTROL_SETTINGS: Mapping[str, str] = {
 COMMAND_TIMEOUT_S = 60.0
 
 
-# What a server that is absent, starting, stopping or speaking something else is met with.
-UNREACHABLE = (OSError, TimeoutError, tls.SSLError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError)
+# What a server that is absent, starting, stopping, full or speaking something else is met with.
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    tls.SSLError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+)
 
 
 async def connect_control(*, timeout_s: float, **where: Any) -> OwnConnection:
     """Open a control connection; `where` are asyncpg's own arguments for host, port, user, database, dsn or password.
 
-    Raises: ClusterUnavailable (57P03) when nothing answers in time or the server is starting or stopping.
+    Raises: ClusterUnavailable (57P03) when nothing answers in time or the server is starting, stopping or full.
     """
     try:
         return await asyncpg.connect(

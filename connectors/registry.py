@@ -10,6 +10,7 @@ from connectors.declarative.connector import DeclarativeConnector
 from connectors.declarative.load import SUFFIX, Loaded, load_file
 from connectors.github.connector import GitHubConnector
 from connectors.jira.connector import JiraConnector
+from connectors.postgres.connector import PostgresConnector
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.sdk.connector import Connector
 from connectors.sdk.errors import ManifestInvalid, OptionInvalid
@@ -20,6 +21,7 @@ MANIFESTS = Path(__file__).parent / "manifests"
 _BY_NAME: dict[str, Callable[[TransportSettings | None], Connector]] = {
     GitHubConnector.name: GitHubConnector,
     JiraConnector.name: JiraConnector,
+    PostgresConnector.name: PostgresConnector,
     SalesforceConnector.name: SalesforceConnector,
 }
 

@@ -8,12 +8,13 @@ from connectors.capabilities import keys_required, path_cells
 from connectors.declarative.auths import auth_texts
 from connectors.declarative.checks import placeholders
 from connectors.declarative.load import Loaded
-from connectors.sdk.connector import Connector, Option
+from connectors.sdk.connector import Connector, Option, WithSchemas
 from connectors.sdk.table import Column, Table
 
 _BY_HAND = {
     "github": ("GitHub", {"token"}),
     "jira": ("Jira Cloud", {"api_token"}),
+    "postgres": ("PostgreSQL", {"dbname", "user"}),
     "salesforce": ("Salesforce", {"client_id", "refresh_token"}),
 }
 """Title of the connectors that are no manifests, and what one way to prove oneself to them needs."""
@@ -29,10 +30,19 @@ def source_page(connector: Connector, loaded: Loaded | None) -> str:
         "## Options",
         _options(connector),
         *([_limits(loaded)] if loaded else []),
-        "## Tables",
-        *(part for table in connector.tables for part in _table(table, loaded)),
+        *_tables(connector, loaded),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _tables(connector: Connector, loaded: Loaded | None) -> list[str]:
+    if isinstance(connector, WithSchemas):
+        return ["Its tables, their keys and what is pushed down are what the source itself says."]
+    return ["## Tables", *(part for table in connector.tables for part in _table(table, loaded))]
+
+
+def _schema(connector: Connector) -> str:
+    return connector.default_schema if isinstance(connector, WithSchemas) else connector.name
 
 
 def _introduction(connector: Connector, loaded: Loaded | None) -> str:
@@ -56,7 +66,7 @@ def _adding(connector: Connector, loaded: Loaded | None) -> str:
             f"CREATE SERVER {name} FOREIGN DATA WRAPPER {name}{given};",
             f"CREATE USER MAPPING FOR PUBLIC SERVER {name} OPTIONS ({_blank(secrets)});",
             f"CREATE SCHEMA {name};",
-            f"IMPORT FOREIGN SCHEMA {name} FROM SERVER {name} INTO {name};",
+            f"IMPORT FOREIGN SCHEMA {_schema(connector)} FROM SERVER {name} INTO {name};",
             "```",
         )
     )

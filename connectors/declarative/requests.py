@@ -196,7 +196,11 @@ def _key_predicates(path: ReadablePath, scan: Scan) -> list[Predicate]:
         if value is None:
             raise EmptyResult(message=f"no row has {name} without a value")
         operator = Operator.IN if isinstance(value, tuple) else Operator.EQ
-        if not any(sent.takes(value) for sent in path.sents[name].get(operator, ())):
+        sents = path.sents[name].get(operator, ())
+        if isinstance(value, tuple):
+            # Of many values of a batch, those that no row can have leave the others.
+            value = tuple(each for each in value if any(sent.takes((each,)) for sent in sents))
+        if value == () or not any(sent.takes(value) for sent in sents):
             raise EmptyResult(message=f"no {name} can have that value")
         found.append(Predicate(column=name, operator=operator, value=value))
     return found

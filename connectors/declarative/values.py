@@ -78,12 +78,12 @@ def _text(value: object) -> str:
 
 
 def _is_plain(push: Push, value: Value, as_json: bool) -> bool:
-    if push.accepts and _text(value) not in push.accepts:
+    if value is None or isinstance(value, tuple) or (push.accepts and _text(value) not in push.accepts):
+        return False
+    if push.pattern is not None and isinstance(value, str | int) and re.fullmatch(push.pattern, _text(value)) is None:
         return False
     if not isinstance(value, str):
-        return value is not None and not isinstance(value, tuple)
-    if push.pattern is not None and re.fullmatch(push.pattern, value) is None:
-        return False
+        return True
     # APIs ignore an empty parameter, trim others and split lists at commas.
     is_itself = as_json or value.strip() == value != ""
     return is_itself and (push.join is None or push.join not in value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from connectors.sdk.conditional import SharedBodies
+from connectors.sdk.resumption import Resumption
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import Table
 from connectors.sdk.trail import Trail
@@ -16,6 +18,8 @@ class Option:
     """One option of a source.
 
     `secret` options belong to a user mapping and never reach PostgreSQL; `audience` options decide where secrets go.
+    `leads_to` gives what of such an option's value decides it, for a server of a name, or raises `OptionInvalid`;
+    without it the value is a URL, whose scheme, host and port do.
     """
 
     name: str
@@ -24,6 +28,7 @@ class Option:
     secret: bool = False
     audience: bool = False
     default: str | None = None
+    leads_to: Callable[[str, str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +97,17 @@ class Limiter(Protocol):
 class FetchContext:
     """What a fetch may use: its meter, the source's limiter, and how long it may take in seconds.
 
-    `trail`, if given, is told what the answers came from, so that the source can confirm them later.
+    `trail`, if given, is told what the answers came from, so that the source can confirm them later. `bodies`, if
+    given, are those of other processes, which the source may confirm as well. `resumption`, if given, says where to go
+    on with a listing that failed before, and is told how far it comes.
     """
 
     meter: Meter
     limiter: Limiter
     timeout_s: float = 300.0
     trail: Trail | None = None
+    bodies: SharedBodies | None = None
+    resumption: Resumption | None = None
 
 
 class Connection(Protocol):
@@ -146,3 +155,12 @@ class Connector(Protocol):
 
     async def discover(self, connection: Connection) -> tuple[Table, ...]:
         """Return the tables of this very source, custom fields included."""
+
+
+@runtime_checkable
+class WithSchemas(Protocol):
+    """A connector whose sources have schemas, to be imported one by one; others have one of the connector's name."""
+
+    @property
+    def default_schema(self) -> str:
+        """Return the schema that is meant where none is named."""

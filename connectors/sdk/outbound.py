@@ -150,6 +150,6 @@ def _refusal(to: Destination, addresses: tuple[str, ...]) -> DestinationRefused:
     _log.warning("destination_refused", server=to.server, host=to.host, addresses=addresses)
     return DestinationRefused(
         message=f'server "{to.server}" has no address that may be connected to',
-        hint="Correct its base_url. Names and addresses of private networks are refused, unless an operator allows them"
+        hint="Correct its address. Names and addresses of private networks are refused, unless an operator allows them"
         " by the setting network.allowed_networks.",
     )

@@ -92,7 +92,10 @@ class AccessPath:
     the first can be read at once. `rows_max` is the API's own cap on a result, None when it has none: a path with one
     must report truncation. `columns` are those it can fill, None for all that need no hydrate. `counts` says that one
     request tells how many rows there are of each kind (`connectors.sdk.counted`), whatever their number; what it counts
-    must be exactly what a listing would give. `delta` says how changes are asked for, None where they cannot be.
+    must be exactly what a listing would give; it takes `count_requests`, and with `count_may_list` the rows are listed
+    after all where the source does not tell. `delta` says how changes are asked for, None where they cannot be.
+    `resumes` says that a listing that failed may be gone on with at its last cursor, because the source keeps it or it
+    is a row's place in an order that rows keep.
     `request` describes the request for people.
     """
 
@@ -112,7 +115,10 @@ class AccessPath:
     rows_max: int | None = None
     columns: frozenset[str] | None = None
     counts: bool = False
+    count_requests: int = 1
+    count_may_list: bool = False
     delta: Delta | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +128,8 @@ class Table:
     `rows_expected` is the planner's prior for the rows of one combination of keys when nothing is known yet.
     `size_request` describes the requests that tell how many rows there are (`connectors.sdk.sizes`), empty when none
     does. `revalidates` says that a validator of every answer changes whenever a row in it does, and that a 304 costs
-    less than an answer: its connection is `connectors.sdk.confirm.Confirming`.
+    less than an answer: its connection is `connectors.sdk.confirm.Confirming`. `schema` is the one it is in at a source
+    that has schemas, and `own_name` its name there; `name` is then made of both.
     """
 
     name: str
@@ -133,6 +140,13 @@ class Table:
     rows_expected: int = 1000
     size_request: str = ""
     revalidates: bool = False
+    schema: str | None = None
+    own_name: str | None = None
+
+    @property
+    def local_name(self) -> str:
+        """Return the name that its foreign table gets."""
+        return self.own_name or self.name
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from catalog.quoting import identifier, literal, option_list, options_from_array
 from connectors.registry import connector_named
+from connectors.sdk.connector import WithSchemas
 from omnisql_server.commands.client import ClientConnection, as_client
 from omnisql_server.commands.query import as_table
 from omnisql_server.commands.secret_input import given_options, read_secrets
 from omnisql_server.commands.terminal import output, run
 from omnisql_server.config import client_dsn
-from omnisql_server.manage.options import secret_options
+from omnisql_server.manage.options import MEMBERS, secret_options
 
 EVERYBODY = "public"
 
@@ -50,6 +51,7 @@ def add(
     secret_file: _Repeated = (),
     role: str = EVERYBODY,
     schema: str | None = None,
+    remote_schema: str | None = None,
     limit_to: str | None = None,
     dsn: str | None = None,
 ) -> int:
@@ -71,6 +73,8 @@ def add(
         Whose credential it is: a role, or public for everybody's.
     schema
         Schema of the tables, made if there is none; the server's name without it.
+    remote_schema
+        Schema of the source to import, where it has several, as PostgreSQL does; public without it.
     limit_to
         Names of tables, with commas between them; all tables without it.
     dsn
@@ -78,15 +82,17 @@ def add(
     """
     kind = connector_named(connector)
     options = given_options(option, secret_options(kind))
-    secrets = read_secrets(kind, secret_file)
+    is_group = MEMBERS in options
+    secrets = {} if is_group else read_secrets(kind, secret_file)
     server, into = identifier(name), identifier(schema or name)
+    remote = remote_schema or (kind.default_schema if isinstance(kind, WithSchemas) else kind.name)
     whom = "PUBLIC" if role == EVERYBODY else identifier(role)
     limit = f" LIMIT TO ({', '.join(identifier(each.strip()) for each in limit_to.split(','))})" if limit_to else ""
     statements = (
         f"CREATE SERVER {server} FOREIGN DATA WRAPPER {identifier(kind.name)}{option_list(options)}",
-        f"CREATE USER MAPPING FOR {whom} SERVER {server}{option_list(secrets)}",
+        *(() if is_group else (f"CREATE USER MAPPING FOR {whom} SERVER {server}{option_list(secrets)}",)),
         f"CREATE SCHEMA IF NOT EXISTS {into}",
-        f"IMPORT FOREIGN SCHEMA {identifier(kind.name)}{limit} FROM SERVER {server} INTO {into}",
+        f"IMPORT FOREIGN SCHEMA {identifier(remote)}{limit} FROM SERVER {server} INTO {into}",
     )
 
     async def work(connection: ClientConnection) -> None:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from connectors.sdk.connector import Connection, Connector
+from connectors.sdk.connector import Connection, Connector, WithSchemas
 from connectors.sdk.errors import SourceTimeout
 from connectors.sdk.table import Table
 from omnisql_server.errors import InsufficientPrivilege
@@ -25,6 +25,10 @@ class Asking:
         self._resolver = resolver
         self._connector_of = connector_of
         self._timeout_s = timeout_s
+
+    def has_schemas(self, server: ServerFacts) -> bool:
+        """Say whether sources of the server's kind have schemas of their own."""
+        return isinstance(self._connector_of(server.wrapper), WithSchemas)
 
     async def account(self, server: ServerFacts) -> str:
         """Prove the user's credential and return whose it is.

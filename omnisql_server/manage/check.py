@@ -6,6 +6,7 @@ from catalog.procedures import CHECK_SOURCE, PROCEDURES_SCHEMA
 from omnisql_server.errors import InsufficientPrivilege, InternalError, NotSupported
 from omnisql_server.manage.asking import Asking, require_usage
 from omnisql_server.manage.facts import may_check, require_server
+from omnisql_server.manage.groups import group_of
 from omnisql_server.model.definition import CallDefinition
 from omnisql_server.model.run import SessionView
 from omnisql_server.model.statement import Statement
@@ -44,13 +45,14 @@ class ManageCheck:
         (name,) = _definition(statement).arguments
         if not await may_check(view.backend):
             raise InsufficientPrivilege(message=f"permission denied for procedure {CHECK_SOURCE.name}")
-        server = await require_server(view.backend, name or "", view.principal.name)
+        server = await require_server(view.backend, name or "", view.principal.role)
         if not server.ours:
             raise NotSupported(message=f'server "{server.name}" is not one of OmniSQL\'s')
-        require_usage(server)
-        account = await self._asking.account(server)
-        message = f'server "{server.name}" accepts the credential of {account}'
-        view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message})
+        for each in await group_of(server, view):
+            require_usage(each)
+            account = await self._asking.account(each)
+            message = f'server "{each.name}" accepts the credential of {account}'
+            view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message})
         return "CALL"
 
 

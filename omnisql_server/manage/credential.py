@@ -16,6 +16,7 @@ from omnisql_server.errors import InternalError, LimitExceeded, NotSupported
 from omnisql_server.manage.errors import ServerUnknown, SourceOptionInvalid
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import TargetFacts, find_server, find_target
+from omnisql_server.manage.groups import refuse_group
 from omnisql_server.manage.options import audience, mapping_options, refuse_unknown, secret_options
 from omnisql_server.manage.resolver import Connect, is_handle
 from omnisql_server.manage.wrappers import ConnectorOf
@@ -53,7 +54,7 @@ class ManageCredential:
         if not isinstance(definition, MappingDefinition):
             raise InternalError(message="a statement is not the user mapping it was taken for")
         backend = view.backend
-        server = await find_server(backend, definition.server, view.principal.name)
+        server = await find_server(backend, definition.server, view.principal.role)
         if server is None:
             # PostgreSQL says it, in its own order of checks; it gets no option.
             await _execute(backend, definition, ())
@@ -62,6 +63,7 @@ class ManageCredential:
         _refuse_other_strings(definition, target)
         if not server.ours:
             return await _execute(backend, definition, definition.options)
+        refuse_group(server, "credential")
         connector = self._connector_of(server.wrapper)
         refuse_unknown(definition.options, mapping_options(connector))
         secrets = _checked_secrets(definition.options, connector)

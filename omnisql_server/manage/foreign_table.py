@@ -22,6 +22,7 @@ from omnisql_server.manage.errors import (
 )
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import ServerFacts, TableFacts, find_server, find_table
+from omnisql_server.manage.groups import refuse_group
 from omnisql_server.manage.options import refuse_no_duration, refuse_unknown
 from omnisql_server.manage.wrappers import ConnectorOf
 from omnisql_server.model.definition import ForeignTableDefinition
@@ -58,6 +59,7 @@ class ManageForeignTable:
         server = await self._server(definition, view)
         if server is None:
             raise ServerUnknown(message=f'server "{definition.server}" does not exist')
+        refuse_group(server, "tables")
         refuse_unknown(definition.options, TABLE_OPTIONS)
         refuse_no_duration(definition.options)
         refuse_unknown(definition.column_options, COLUMN_OPTIONS)
@@ -78,7 +80,7 @@ class ManageForeignTable:
         if name is None:
             table = await find_table(view.backend, definition.schema, definition.name, new=False)
             name = table.server if table is not None else None
-        return await find_server(view.backend, name, view.principal.name) if name is not None else None
+        return await find_server(view.backend, name, view.principal.role) if name is not None else None
 
     async def _judge(self, definition: ForeignTableDefinition, table: TableFacts, server: ServerFacts) -> None:
         """Compare with what every source of this kind has, else with what this very source has."""

@@ -11,6 +11,9 @@ from omnisql_server.manage.errors import SourceOptionInvalid
 from omnisql_server.model.definition import OptionAction, OptionChange
 from omnisql_server.model.freshness import DURATION_WORDS, FRESHNESS_OPTIONS, duration_us
 
+MEMBERS = "members"
+"""The option that makes a server a group of others, see `omnisql_server.manage.groups`."""
+
 
 def secret_options(connector: Connector) -> tuple[str, ...]:
     """Name the options that are secrets."""
@@ -18,8 +21,8 @@ def secret_options(connector: Connector) -> tuple[str, ...]:
 
 
 def server_options(connector: Connector) -> tuple[str, ...]:
-    """Name the options of a server: the connector's, and how old its rows may be."""
-    return (*(option.name for option in connector.options if not option.secret), *FRESHNESS_OPTIONS)
+    """Name the options of a server: the connector's, how old its rows may be, and what makes it a group."""
+    return (*(option.name for option in connector.options if not option.secret), *FRESHNESS_OPTIONS, MEMBERS)
 
 
 def mapping_options(connector: Connector) -> tuple[str, ...]:
@@ -81,7 +84,7 @@ def changed(options: Mapping[str, str], changes: Iterable[OptionChange]) -> dict
 
 
 def audience(connector: Connector, server: str, options: Mapping[str, str]) -> str:
-    """Return where a server's secrets go: scheme, host and port of its address, the connector's own by default.
+    """Return where a server's secrets go: scheme, host and port of its address, or what its connector says instead.
 
     Raises:
         SourceOptionInvalid, OptionInvalid: HV00D, there is no valid address.
@@ -91,11 +94,19 @@ def audience(connector: Connector, server: str, options: Mapping[str, str]) -> s
         if not option.audience:
             continue
         value = options.get(option.name, option.default)
+        if not value and not option.required and option.leads_to is not None:
+            found.append("-")
+            continue
         if not value:
             raise SourceOptionInvalid(
                 message=f'server "{server}" lacks option {option.name}',
                 detail=option.description,
                 hint=f"Give it among the server's options: OPTIONS ({option.name} '...').",
             )
-        found.append(audience_of(checked_base_url(value, server)))
+        leads_to = option.leads_to or _origin
+        found.append(leads_to(value, server))
     return " ".join(found)
+
+
+def _origin(value: str, server: str) -> str:
+    return audience_of(checked_base_url(value, server))

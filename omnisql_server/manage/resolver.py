@@ -6,6 +6,7 @@ transaction with DDL is open somewhere, the session's own backend is asked: it k
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
@@ -17,8 +18,10 @@ from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
 from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot
 from connectors.sdk.connector import Connector, Source
+from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
+from omnisql_server.manage.groups import refuse_group
 from omnisql_server.manage.options import audience, secret_options
 from omnisql_server.model.freshness import FRESHNESS_OPTIONS
 from omnisql_server.model.run import SessionView
@@ -52,6 +55,7 @@ class Resolver:
         self._credentials = credentials
         self._connector_of = connector_of
         self._kept: dict[tuple[str, str], tuple[int, Source]] = {}
+        self._reading = asyncio.Lock()
 
     async def resolve(self, server: str, view: SessionView, snapshot: Snapshot) -> Source:
         """Return the source that a session's user has under a server's name.
@@ -59,16 +63,21 @@ class Resolver:
         Raises:
             ServerUnknown: 42704. CredentialMissing, CatalogError: 28000, there is no credential that may be used.
         """
+        _check_scope(server, view)
         if not snapshot.settled or server not in snapshot.servers:
             return await self.source_of(await self.look_up(server, view))
-        key = (server, view.principal.name)
-        sequence, known = self._kept.get(key, (-1, None))
-        if known is None or sequence != snapshot.sequence:
-            known = await self.source_of(await self._read(server, view))
-            if len(self._kept) >= KEPT_MAX:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = (snapshot.sequence, known)
-        return known
+        key = (server, view.principal.role)
+        known = self._kept.get(key)
+        if known is None or known[0] != snapshot.sequence:
+            # One after the other: a crowd of sessions that finds nothing must not open a connection each.
+            async with self._reading:
+                known = self._kept.get(key)
+                if known is None or known[0] != snapshot.sequence:
+                    known = (snapshot.sequence, await self.source_of(await self._read(server, view)))
+                    if len(self._kept) >= KEPT_MAX:
+                        self._kept.pop(next(iter(self._kept)))
+                    self._kept[key] = known
+        return known[1]
 
     async def look_up(self, server: str, view: SessionView) -> ServerFacts:
         """Read a server and its user's mapping through the session's backend.
@@ -76,7 +85,8 @@ class Resolver:
         Raises:
             ServerUnknown: 42704.
         """
-        return await require_server(view.backend, server, view.principal.name)
+        _check_scope(server, view)
+        return await require_server(view.backend, server, view.principal.role)
 
     async def source_of(self, facts: ServerFacts) -> Source:
         """Put a source together and unseal its secrets.
@@ -84,6 +94,7 @@ class Resolver:
         Raises:
             CredentialMissing: 28000. CatalogError: 28000, a secret was given for another use.
         """
+        refuse_group(facts, "account")
         connector = self._connector_of(facts.wrapper)
         mapping = facts.mapping
         held = await self._held(mapping) if mapping is not None else {}
@@ -106,7 +117,7 @@ class Resolver:
 
     async def _read(self, server: str, view: SessionView) -> ServerFacts:
         async with self._tenant_connection() as connection:
-            row = await connection.fetchrow(SERVER, server, view.principal.name)
+            row = await connection.fetchrow(SERVER, server, view.principal.role)
         # The snapshot may be older than a DROP SERVER: then the session's backend has the last word.
         return server_facts(_texts(row)) if row is not None else await self.look_up(server, view)
 
@@ -160,6 +171,15 @@ def _require_secrets(connector: Connector, facts: ServerFacts, unsealed: Mapping
         given = ", ".join(f"ADD {name} '...'" for name in missing)
         hint = f"ALTER USER MAPPING FOR {role} SERVER {facts.name} OPTIONS ({given})"
     raise CredentialMissing(message=f'there is no credential for server "{facts.name}"', hint=hint)
+
+
+def _check_scope(server: str, view: SessionView) -> None:
+    if view.principal.sources is not None and server not in view.principal.sources:
+        raise EntitlementDenied(
+            message="ENTITLEMENT_DENIED: the API token is not for this source",
+            detail=f"source {server}",
+            hint="use a token that is for it",
+        )
 
 
 def _texts(row: asyncpg.Record) -> Sequence[str | None]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from omnisql_server.errors import InternalError
-from omnisql_server.manage.errors import ServerUnknown, WrapperUnknown
+from omnisql_server.manage.errors import ServerUnknown, SourceOptionInvalid, WrapperUnknown
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import count_mappings, find_server, is_ours
+from omnisql_server.manage.groups import check_group, is_group, makes_group
 from omnisql_server.manage.options import (
     audience,
     changed,
@@ -31,7 +32,7 @@ class ManageServer:
         definition = _definition(statement)
         if definition.wrapper is not None:
             return await is_ours(view.backend, definition.wrapper) is not False
-        server = await find_server(view.backend, definition.server, view.principal.name)
+        server = await find_server(view.backend, definition.server, view.principal.role)
         return server is None or server.ours
 
     async def run(self, statement: Statement, view: SessionView) -> str:
@@ -45,13 +46,20 @@ class ManageServer:
         if definition.wrapper is not None:
             await self._check_new(definition, definition.wrapper, view)
             return await execute(view.backend, statement.text)
-        server = await find_server(view.backend, definition.server, view.principal.name)
+        server = await find_server(view.backend, definition.server, view.principal.role)
         if server is None:
             raise ServerUnknown(message=f'server "{definition.server}" does not exist')
         connector = self._connector_of(server.wrapper)
         refuse_secrets(definition.options, connector, server.name)
         refuse_unknown(definition.options, server_options(connector))
         refuse_no_duration(definition.options)
+        if is_group(server.options) or makes_group(definition.options):
+            if not is_group(server.options):
+                raise SourceOptionInvalid(
+                    message=f'server "{server.name}" cannot become a group', hint="Make another server with the option."
+                )
+            await check_group(server.name, server.wrapper, definition.options, view)
+            return await execute(view.backend, statement.text)
         now_leads_to = audience(connector, server.name, changed(server.options, definition.options))
         tag = await execute(view.backend, statement.text)
         led_to = audience(connector, server.name, server.options)
@@ -66,6 +74,9 @@ class ManageServer:
         refuse_secrets(definition.options, connector, definition.server)
         refuse_unknown(definition.options, server_options(connector))
         refuse_no_duration(definition.options)
+        if makes_group(definition.options):
+            await check_group(definition.server, wrapper, definition.options, view)
+            return
         audience(connector, definition.server, changed({}, definition.options))
 
 

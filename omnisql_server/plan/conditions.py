@@ -14,10 +14,12 @@ from sqlglot.optimizer.scope import Scope, ScopeType, build_scope
 
 from connectors.sdk.scan import Operator
 from omnisql_server.model.query import Occurrence
+from omnisql_server.plan.branches import TEXT_OID, constant_text, verdict_on_constant
 from omnisql_server.plan.limit import is_cut
 from omnisql_server.plan.monotone import implied
 from omnisql_server.plan.recognize import Condition, recognize
 from omnisql_server.plan.rewrites import Advice, advise
+from omnisql_server.plan.texts import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ class Equality:
 class ScanConditions:
     """What was found for one scan: conditions, and conjuncts that mention it and were not recognized.
 
-    `advice` is by the SQL of what might be written in another way.
+    `advice` is by the SQL of what might be written in another way, `ruled_out` the one that none of the rows can meet.
     Those `beyond` hold for what a LIMIT of the scan's own query has left: they do not stand in its way.
     """
 
@@ -41,6 +43,7 @@ class ScanConditions:
     residuals: list[tuple[str, str]] = field(default_factory=list)
     advice: dict[str, Advice] = field(default_factory=dict)
     beyond: list[tuple[str, str]] = field(default_factory=list)
+    ruled_out: str | None = None
 
 
 class ConditionCollector:
@@ -69,6 +72,11 @@ class ConditionCollector:
             return
         conditions = self._own_conditions(scope)
         for condition in inherited:
+            verdict = verdict_on_constant(projection(scope, condition.column), condition)
+            if verdict is not None:
+                if not verdict:
+                    self._rule_out(scope, condition.sql)
+                continue
             mapped = _through_projection(scope, condition)
             if mapped is not None and self._comparable(scope, mapped):
                 conditions.append(mapped)
@@ -137,9 +145,9 @@ class ConditionCollector:
         for alias in named or scope.selected_sources:
             source = scope.sources.get(alias)
             if isinstance(source, exp.Table):
-                self._scan(source).residuals.append((conjunct.sql("postgres"), reason))
+                self._scan(source).residuals.append((text_of(conjunct), reason))
             elif isinstance(source, Scope):
-                self._note(source, conjunct.sql("postgres"), reason)
+                self._note(source, text_of(conjunct), reason)
 
     def _note(self, scope: Scope, sql: str, reason: str) -> None:
         """Record for every scan below a scope that a condition has to be evaluated after the fetch."""
@@ -152,6 +160,16 @@ class ConditionCollector:
                 self._scan(source).beyond.append((sql, reason))
             else:
                 self._scan(source).residuals.append((sql, reason))
+
+    def _rule_out(self, scope: Scope, sql: str) -> None:
+        """Record for every scan below a scope that none of its rows gets out."""
+        for branch in scope.set_operation_scopes:
+            self._rule_out(branch, sql)
+        for _, source in scope.selected_sources.values():
+            if isinstance(source, exp.Table):
+                self._scan(source).ruled_out = sql
+            elif _read_once(scope, source):
+                self._rule_out(source, sql)
 
     def _comparable(self, scope: Scope, condition: Condition) -> bool:
         """Say whether a column has values of the condition's type, so that the constant means the same for it."""
@@ -191,6 +209,7 @@ class ConditionCollector:
             inner = projection(source, column.name)
             if isinstance(inner, exp.Column):
                 return self._type_oid(source, inner)
+            return TEXT_OID if constant_text(inner) is not None else None
         return None
 
 

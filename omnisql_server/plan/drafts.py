@@ -106,6 +106,8 @@ def draft_scan(
         empty = next((f"policy {rule.policy} shows no row" for rule in filters if rule.shows_nothing), None)
     except NoRowCanMatch as proof:
         reduced, empty = (), str(proof)
+    if empty is None and found.ruled_out is not None:
+        reduced, empty = (), f"none of its rows meets {found.ruled_out}"
     candidates: tuple[ChosenPath, ...] = ()
     if empty is None:
         known = known_to(source, filters)

@@ -37,16 +37,17 @@ SYNC = b"S\0\0\0\x04"
 BATCH_BYTES = 65_536
 BACKEND_MESSAGE_BYTES_MAX = 1 << 30
 _ASYNCHRONOUS = b"NSA"
+_ABORTED = BackendError({"S": "ERROR", "V": "ERROR", "C": "25P02", "M": "current transaction is aborted"})
 _OPENING_TAGS, _FORGETTING_TAGS = NOTED_TAGS[:2], NOTED_TAGS[2:]
 
 
 class BackendLink(asyncio.Protocol):
     """One connection at a time; `status` is the transaction status of the last ReadyForQuery.
 
-    `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out` says that the next
-    cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL ignores everything up to the next
-    Sync; `copying_in` that it waits for COPY data; `executed_privately` that the pipeline executed something since the
-    last ReadyForQuery; `pressed` that the client's writer is full.
+    `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out`: the next cancellation
+    is a timeout's; `skipping`: after an error PostgreSQL ignores everything up to the next Sync; `copying_in`: it waits
+    for COPY data; `executed_privately`: the pipeline executed something since the last ReadyForQuery; `pressed`: the
+    client's writer is full. As long as `touches` is the same, nothing could have changed the session's settings.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -64,9 +65,7 @@ class BackendLink(asyncio.Protocol):
         self._writable.set()
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
-        self._skip_error: OmniSQLError = BackendError(
-            {"S": "ERROR", "V": "ERROR", "C": "25P02", "M": "current transaction is aborted"}
-        )
+        self._skip_error: OmniSQLError = _ABORTED
         self._ready_is_private = False
         self._block_opened = False
         self.events: LinkEvents | None = None
@@ -74,7 +73,7 @@ class BackendLink(asyncio.Protocol):
         self.skipping = self.copying_in = False
         self.fatal_shown = self.timed_out = self.executed_privately = False
         self.head_since_s = 0.0
-        self.process_id = 0
+        self.process_id = self.touches = 0
         self.secret_key = b""
         self.parameters: dict[bytes, bytes] = {}
 
@@ -129,6 +128,7 @@ class BackendLink(asyncio.Protocol):
         if not self._replies:
             self.head_since_s = time.monotonic()
         self._replies.append(reply)
+        self.touches += reply.touches
         self._flush_needed = reply.ends != b"Z"
         self.send_raw(data)
 
@@ -185,6 +185,7 @@ class BackendLink(asyncio.Protocol):
     def attach(self, connection: BackendConnection) -> None:
         """Take a connection that has logged in, and tell the client which parameters are different on it."""
         self._address = connection.address
+        self.touches += 1
         self.process_id, self.secret_key = connection.process_id, connection.secret_key
         news = [message for name, message in connection.parameters.items() if self.parameters.get(name) != message]
         self.parameters = connection.parameters
@@ -249,7 +250,7 @@ class BackendLink(asyncio.Protocol):
         except WireError as error:
             self._break(error.message)
         if out:
-            self._client.write(out[0] if len(out) == 1 else b"".join(out))
+            self._client.write(b"".join(out))
         self._notice_settled()
 
     def _pass_on(self, data: bytes, count: int) -> None:
@@ -285,6 +286,7 @@ class BackendLink(asyncio.Protocol):
         if kind in _ASYNCHRONOUS:
             if kind == b"S":
                 self.parameters[frame.payload.partition(b"\0")[0]] = frame.data
+                self.touches += 1
             if kind != b"N" or head is None or not head.is_private:
                 out.append(frame.data)
         elif kind == b"E":

@@ -132,6 +132,10 @@ class Portals:
         """Return the portal of a name, None if it is relayed or unknown."""
         return self._portals.get(name)
 
+    def have_at_hand(self, portal: Portal, rows_max: int) -> bool:
+        """Say whether the wanted rows of a portal that PostgreSQL has can be sent without asking it."""
+        return not self.doubtful and portal.holds(rows_max)
+
     def check_room(self, name: bytes) -> None:
         """Make sure that one more portal may be opened.
 

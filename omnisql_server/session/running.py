@@ -16,7 +16,7 @@ import structlog
 from omnisql_server.errors import NotSupported, OmniSQLError, RelayInstead, error_fields
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.backend import Ask, Rows
-from omnisql_server.model.run import SessionView, StatementRunner
+from omnisql_server.model.run import Repeatable, SessionView, StatementRunner
 from omnisql_server.model.statement import CHANGING_KINDS, Movement, Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
@@ -33,6 +33,7 @@ from omnisql_server.session.replies import CheckReply
 from wire.backend import (
     COPY_DONE,
     PORTAL_SUSPENDED,
+    READY_IDLE,
     command_complete,
     copy_out_response,
     error_response,
@@ -117,7 +118,8 @@ class Running:
         return parts
 
     def remember(self, names: frozenset[str]) -> None:
-        """Learn that relations of these names reach API tables by this session's doing."""
+        """Learn that relations of these names reach API tables, or hold rows of some, by this session's doing."""
+        self._defines = self._defines or not names <= self.overlay
         self.overlay |= names
 
     def is_relayed(self, text: bytes) -> bool:
@@ -161,6 +163,29 @@ class Running:
                 return True
             finally:
                 INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
+
+    async def repeat(self, repeatable: Repeatable) -> bool:
+        """Answer a statement as it was answered before, up to ReadyForQuery; say whether the client has been answered.
+
+        Raises SessionEnd when there is no session left.
+        """
+        started_s, outcome = time.perf_counter(), "ok"
+        try:
+            async with self.interrupts.scope(self.live.current.listener.statement_timeout_max_s):
+                repeated = await self.runner.repeat(repeatable, self.view)
+            if repeated is None:
+                return False
+            self.client.write(repeated.messages + READY_IDLE)
+            self.link.head_since_s = time.monotonic()
+        except SessionEnd:
+            raise
+        except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
+            outcome = "canceled" if getattr(error, "sqlstate", None) == QUERY_CANCELED else "error"
+            await self.fail(error)
+            self.client.write(READY_IDLE)
+        INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
+        await self.client.drain()
+        return True
 
     async def fail(self, error: Exception, *, shift: int = 0, told: CheckReply | None = None) -> None:
         """Report a failed run statement and bring the backend's transaction to the same state."""

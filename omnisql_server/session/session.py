@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from omnisql_server.errors import BackendError, error_fields
+from omnisql_server.errors import BackendError, NotSupported, error_fields
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.run import SessionView, StatementRunner
@@ -19,16 +19,18 @@ from omnisql_server.session.ending import SessionEnd, admin_shutdown, lost_sessi
 from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.interrupts import Interrupts, statement_timeout, user_request
 from omnisql_server.session.link import BackendLink
+from omnisql_server.session.login import READ_ONLY
 from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
 from omnisql_server.session.replies import QUERY_SYNC, RELAYED_FUNCTION_CALL, CopyEnd, QueryReply
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
-from wire.backend import error_response, notice_response
+from wire.backend import error_response, notice_response, parameter_status
 from wire.framing import Frame
 
 FRAMES_PER_TURN = 256
+_IS_READ_ONLY = parameter_status(READ_ONLY, "on")
 
 
 class Session:
@@ -154,6 +156,9 @@ class Session:
             self._discarded = False
             if not self._link.busy and not self._handling:
                 self._running.footprint.clear()
+        if self._running.view.principal.read_only and self._link.parameters.get(READ_ONLY.encode()) != _IS_READ_ONLY:
+            # A function of the user's own did what no statement may.
+            self.stop()
         if status == "I":
             self._running.on_transaction_ended()
         if status != "T":
@@ -167,6 +172,7 @@ class Session:
             return
         self._backend.forget()
         self._extended.statements.clear()
+        self._extended.watched.clear()
         self._discarded = everything
 
     def on_refusal(self) -> None:
@@ -295,6 +301,9 @@ class Session:
         elif kind == b"Q":
             await self._extended.drop_unnamed()
             await self._simple.query(frame)
+        elif kind == b"F" and self._running.view.principal.read_only:
+            # A function by its number may be any, one that ends the read-only mode as well.
+            raise SessionEnd(NotSupported(message="function calls are not supported in a session for reading only"))
         elif kind == b"F":
             self._running.footprint.stateful = True
             self._link.send(frame.data, RELAYED_FUNCTION_CALL)

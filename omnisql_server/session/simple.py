@@ -16,6 +16,7 @@ from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.moving import moved_portal
 from omnisql_server.session.portals import Portal
+from omnisql_server.session.proven import Proven
 from omnisql_server.session.replies import (
     BIND_ENDS,
     CLOSE_ENDS,
@@ -43,6 +44,7 @@ class SimpleProtocol:
 
     def __init__(self, running: Running, extended: ExtendedProtocol) -> None:
         self._running = running
+        self._proven = Proven(running.link)
         self._extended = extended
         self._last: Frame | None = None
         self._may_leave_portal = False
@@ -70,6 +72,8 @@ class SimpleProtocol:
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a query that nothing has to be done for before, and say whether it was one: the common case."""
         running, text = self._running, frame.data[5:-1]
+        if text in self._proven:
+            return False
         ended = running.executed or not running.link.executed_privately
         if not (ended and running.speaks_utf8 and running.is_relayed(text)):
             return False
@@ -80,6 +84,8 @@ class SimpleProtocol:
     async def query(self, frame: Frame) -> None:
         """Handle one Query message."""
         text = frame.data[5:-1]
+        if await self._repeated(text):
+            return
         self._running.footprint.query(text)
         if not self._running.speaks_utf8:
             # What is under way may change the encoding.
@@ -93,6 +99,14 @@ class SimpleProtocol:
         if self._running.link.executed_privately and not self._running.executed:
             await self._end_ours()
         self._relay(frame)
+
+    async def _repeated(self, text: bytes) -> bool:
+        """Answer a text as it was answered before, and say whether that could be done."""
+        running, link = self._running, self._running.link
+        if link.busy or link.in_block or link.skipping or running.relayed or running.executed:
+            return False
+        repeatable = self._proven.find(text) if running.footprint.unnamed is None else None
+        return repeatable is not None and await running.repeat(repeatable)
 
     def _is_ours(self, part: Part) -> bool:
         return is_run(part) or moved_portal(part, self._extended.portals) is not None
@@ -144,8 +158,10 @@ class SimpleProtocol:
         # A message of any kind stops PostgreSQL's timer for idle transactions while the statement works.
         link.send_raw(FLUSH)
         link.flush()
+        alone = len(parts) == 1 and not (link.in_block or self._running.relayed or self._running.executed)
+        text = frame.data[5:-1] if alone else None
         for part in parts if self._running.speaks_utf8 else self._only_run(parts):
-            if not await self._part(part, among_others=len(parts) > 1):
+            if not await self._part(part, among_others=len(parts) > 1, text=text):
                 break
         link.send(SYNC, QUERY_SYNC)
         self._running.relayed = self._running.executed = False
@@ -154,11 +170,11 @@ class SimpleProtocol:
         """Leave the first part to be run, and so to be refused: the others' texts are not in the client's encoding."""
         return [part for part in parts if is_run(part)][:1]
 
-    async def _part(self, part: Part, *, among_others: bool) -> bool:
+    async def _part(self, part: Part, *, among_others: bool, text: bytes | None) -> bool:
         if part.parameter is not None:
             return await self._running.attempt(self._refuse_parameter(part.text, *part.parameter), shift=part.offset)
         if is_run(part):
-            return await self._run_part(part, among_others=among_others)
+            return await self._run_part(part, among_others=among_others, text=text)
         portal = moved_portal(part, self._extended.portals)
         if portal is not None and part.statement is not None and part.statement.movement is not None:
             return await self._running.attempt(self._move(portal, part.statement.movement))
@@ -174,12 +190,17 @@ class SimpleProtocol:
         characters = len(text.encode()[:position].decode())
         raise UndefinedParameter(message=f"there is no parameter ${number}", position=characters + 1)
 
-    async def _run_part(self, part: Part, *, among_others: bool) -> bool:
+    async def _run_part(self, part: Part, *, among_others: bool, text: bytes | None) -> bool:
+        """Run a statement; `text` is that of its message if it is run alone, for the next time."""
         if part.statement is None:
             return True
+        touches = self._running.link.touches
         portal = Portal(statement=part.statement, among_others=among_others)
         try:
-            return await self._running.attempt(self._running.deliver(portal, 0, describe=True), shift=part.offset)
+            done = await self._running.attempt(self._running.deliver(portal, 0, describe=True), shift=part.offset)
+            if done and text is not None and portal.result is not None and portal.result.repeatable is not None:
+                self._proven.learn(text, portal.result.repeatable(), touches)
+            return done
         except RelayInstead:
             return await self._relay_part(part)
         finally:

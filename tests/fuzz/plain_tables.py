@@ -20,6 +20,7 @@ TYPES = {
     "int4": "number",
     "int8": "number",
     "float8": "number",
+    "numeric": "number",
     "timestamptz": "instant",
     "date": "day",
     "_text": "texts",
@@ -54,10 +55,25 @@ class PlainTable:
     driving: str
     columns: Mapping[str, PlainColumn]
 
+    @property
+    def copy(self) -> str:
+        """Name the copy."""
+        return _copy_of(self.name)
 
-def plainly(statement: str) -> str:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """What of a table is copied, what makes its rows unique (if it is told), and columns that stay out."""
+
+    required: str = "true"
+    identity: tuple[str, ...] = ()
+    driving: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+def plainly(statement: str, prefix: str = "plain") -> str:
     """Have a statement read PostgreSQL's own tables in the place of API tables."""
-    return re.sub(r"\b(FROM|JOIN) (github|jira)\.(\w+)", r"\1 public.plain_\2_\3", statement)
+    return re.sub(r"\b(FROM|JOIN) (?!public\.)(\w+)\.(\w+)", rf"\1 public.{prefix}_\2_\3", statement)
 
 
 def _copy_of(name: str) -> str:
@@ -68,9 +84,16 @@ def _copy_of(name: str) -> str:
 def plain_tables(session: psycopg.Connection) -> Iterator[dict[str, PlainTable]]:
     """Read every API table into a table of its own, and drop them at the end."""
     requirements = _requirements()
+    create_copies(session, {name: HYDRATED.get(name.partition(".")[2], ()) for name in requirements})
     found = {}
-    for name, requirement in requirements.items():
-        found[name] = _copied(session, name, *requirement)
+    for name, (required, identity, *driving) in requirements.items():
+        requirement = Requirement(
+            required=required,
+            identity=identity,
+            driving="".join(driving),
+            left_out=HYDRATED.get(name.partition(".")[2], ()),
+        )
+        found[name] = copied(session, name, requirement)
     yield found
     for name in requirements:
         session.execute(f"DROP TABLE {_copy_of(name)}".encode())
@@ -106,26 +129,44 @@ def _requirements() -> dict[str, tuple[str, tuple[str, ...]] | tuple[str, tuple[
     }
 
 
-def _copied(
-    session: psycopg.Connection, name: str, required: str, identity: tuple[str, ...], driving: str = ""
-) -> PlainTable:
+def create_copies(session: psycopg.Connection, left_out: Mapping[str, tuple[str, ...]]) -> None:
+    """Make an empty table of PostgreSQL for every API table that is named, without the columns that stay out."""
+    made = []
+    for name, hidden in left_out.items():
+        listed = ", ".join(f'"{column}" {kind}' for column, kind in _described(session, name) if column not in hidden)
+        made.append(f"CREATE TABLE {_copy_of(name)} ({listed})")
+    session.execute(";".join(made).encode())
+
+
+def _described(session: psycopg.Connection, name: str) -> list[tuple[str, str]]:
     schema, _, table = name.partition(".")
-    described = session.execute(
-        "SELECT column_name, udt_name FROM information_schema.columns"
-        " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
-        (schema, table),
-    ).fetchall()
-    kinds = {column: TYPES[kind] for column, kind in described if kind in TYPES}
-    for hydrated in HYDRATED.get(table, ()):
-        kinds.pop(hydrated, None)
-    listed = ", ".join(kinds)
-    copy = _copy_of(name)
-    session.execute(f"CREATE TABLE {copy} AS SELECT {listed} FROM {name} WHERE {required}".encode())
-    rows = session.execute(f"SELECT {listed} FROM {copy}".encode()).fetchall()
+    return [
+        (column, kind)
+        for column, kind in session.execute(
+            "SELECT column_name, udt_name FROM information_schema.columns"
+            " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
+            (schema, table),
+        )
+        if kind in TYPES
+    ]
+
+
+def copied(session: psycopg.Connection, name: str, requirement: Requirement) -> PlainTable:
+    """Read an API table in full into the empty table that was made for it."""
+    kinds = {c: TYPES[kind] for c, kind in _described(session, name) if c not in requirement.left_out}
+    listed = ", ".join(f'"{column}"' for column in kinds)
+    rows = session.execute(f"SELECT {listed} FROM {name} WHERE {requirement.required}".encode()).fetchall()
     assert rows, name
-    assert len({tuple(row[list(kinds).index(column)] for column in identity) for row in rows}) == len(rows), name
+    with session.cursor() as cursor, cursor.copy(f"COPY {_copy_of(name)} ({listed}) FROM STDIN".encode()) as copy:
+        for row in rows:
+            copy.write_row(row)
+    identity = requirement.identity or tuple(kinds)[:1]
+    if requirement.identity:
+        assert len({tuple(row[list(kinds).index(column)] for column in identity) for row in rows}) == len(rows), name
     columns = {column: _column(kind, [row[at] for row in rows]) for at, (column, kind) in enumerate(kinds.items())}
-    return PlainTable(name=name, required=required, identity=identity, driving=driving, columns=columns)
+    return PlainTable(
+        name=name, required=requirement.required, identity=identity, driving=requirement.driving, columns=columns
+    )
 
 
 def _column(kind: str, values: Sequence[Any]) -> PlainColumn:

@@ -6,6 +6,7 @@ a random number generator with a seed: as strategies of Hypothesis they would ta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -51,10 +52,10 @@ JOINS = (
 )
 
 
-def statements(random: Random, tables: Tables) -> Pushable:
+def statements(random: Random, tables: Tables, joins: Sequence[tuple[str, str, str]] = JOINS) -> Pushable:
     """Write a statement over one table or two."""
     if random.randint(0, 2) == 0:
-        return _joined(random, tables)
+        return _joined(random, tables, joins)
     table = tables[random.choice(sorted(tables))]
     where = f"{_qualified(table.required, 'a')} AND {conditions(random, table, 'a')}"
     shape = random.choice(("rows", "rows", "ordered", "counted", "grouped"))
@@ -79,14 +80,15 @@ def _ordered(random: Random, table: PlainTable, outputs: list[str], source: str)
     return Pushable(text=f"SELECT {columns} {source} ORDER BY {order}", order=len(keys), limit=limit)
 
 
-def _joined(random: Random, tables: Tables) -> Pushable:
-    first, second, on = random.choice(JOINS)
+def _joined(random: Random, tables: Tables, joins: Sequence[tuple[str, str, str]]) -> Pushable:
+    first, second, on = random.choice(joins)
     a, b = tables[first], tables[second]
     where = f"{_qualified(a.required, 'a')} AND {conditions(random, a, 'a')}"
     if a.driving and second != first:
         where += f" AND a.{a.driving}"
     # Without it, keys have to come from the other table.
-    own = _qualified(b.required, "b") if random.random() < 0.5 or "org_members" in first else "true"
+    lacking = [key for key in re.findall(r"(\w+) (?:=|IN) ", b.required) if f"b.{key} = " not in on]
+    own = _qualified(b.required, "b") if random.random() < 0.5 or lacking else "true"
     inner = f"{own} AND {conditions(random, b, 'b')}"
     outputs = ", ".join([*(f"a.{name}" for name in a.identity), *(f"b.{name}" for name in _some_columns(random, b))])
     form = random.choice(("inner", "left", "exists", "not exists", "in", "counted"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from log_ins_double import LogInsDouble
 from runner_double import RunnerDouble
 from world import PASSWORD, MakeWorld, World
 
@@ -74,9 +75,7 @@ async def make_world(cluster: EmbeddedCluster, runner: RunnerDouble) -> AsyncIte
     verifier = make_verifier(PASSWORD)
     serving: list[tuple[World, asyncio.Task[None]]] = []
 
-    async def lookup(database: str, user: str) -> tuple[Principal, str] | None:
-        known = database == "acme" and user == "ana"
-        return (Principal(tenant="acme", name=user), verifier) if known else None
+    log_ins = LogInsDouble((Principal(tenant="acme", name="ana"), verifier))
 
     async def make(**overrides: Any) -> World:
         listener_options = {name: overrides.pop(name) for name in ("tls", "is_trusted") if name in overrides}
@@ -102,7 +101,7 @@ async def make_world(cluster: EmbeddedCluster, runner: RunnerDouble) -> AsyncIte
             finally:
                 leases.pop()
 
-        listener = Listener(live, lookup=lookup, open_tenant=open_tenant, **listener_options)
+        listener = Listener(live, log_ins=log_ins, open_tenant=open_tenant, **listener_options)
         task = asyncio.create_task(listener.serve())
         await listener.ready.wait()
         world = World(listener=listener, runner=runner, cluster=cluster, leases=leases, live=live)

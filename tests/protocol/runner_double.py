@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.model.backend import Ask, DescribePrepared, Prepare, Prepared, Rows
-from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
+from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import Part, Statement, StatementKind
 from wire.columns import RowFormat
 from wire.copy import CopyFormat
@@ -73,6 +73,9 @@ class RunnerDouble:
             kind = StatementKind.EXPLAIN
         return Statement(text=body, kind=kind, references=(), creates=creates)
 
+    async def watch(self, statement: Statement, view: SessionView) -> None:
+        """Let it pass: it has no derived table."""
+
     async def refresh_snapshot(self) -> None:
         """Learn about the late table."""
         self.refreshes += 1
@@ -115,6 +118,10 @@ class RunnerDouble:
         if "api_noisy" in statement.text:
             view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": "partial"})
         return await self._result(statement, parameters, view, prepared)
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Keep no answer."""
+        raise AssertionError(repeatable, view)
 
     async def _wait(self) -> None:
         self.started.set()

@@ -27,7 +27,20 @@ VOCABULARY = {
     "AUDIT_UNAVAILABLE",
 }
 # Words that are written this way wherever they stand.
-PROPER_WORDS = {"PostgreSQL", "DuckDB", "Valkey", "API", "DECLARE", "EXPLAIN", "COPY", "CSV", "ONLY", "SCRAM", "SASL"}
+PROPER_WORDS = {
+    "PostgreSQL",
+    "DuckDB",
+    "Valkey",
+    "API",
+    "DECLARE",
+    "EXPLAIN",
+    "COPY",
+    "CSV",
+    "ONLY",
+    "SCRAM",
+    "SASL",
+    "OAUTHBEARER",
+}
 ROOTS = (OmniSQLError, CatalogError, ConnectorError, WireError)
 SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 

@@ -24,7 +24,9 @@ def literals(column: str, operator: Operator, occurring: Sequence[Any]) -> list[
     else:
         found = [near for value in spread(values) for near in _near(value)]
         if operator in {Operator.IN, Operator.NOT_IN}:
-            found = [*((value,) for value in found), tuple(spread(values)), (found[0], unknown(found[0]))]
+            absent = unknown(found[0])
+            pair = (found[0],) if absent is None else (found[0], absent)
+            found = [*((value,) for value in found), tuple(spread(values)), pair]
         elif operator in {Operator.LIKE, Operator.ILIKE}:
             found = [pattern for value in spread(values) for pattern in _patterns(str(value))]
         else:
@@ -60,12 +62,17 @@ def _near(value: Any) -> list[Any]:
 
 
 def _element_sets(values: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    elements = sorted({element for value in values for element in value})
+    elements = sorted({element for value in values for element in value if element is not None})
     if not elements:
         return []
     longest = max(values, key=len)
     found = [(element,) for element in spread(elements)]
-    return [*found, tuple(longest), (elements[0].swapcase(),), (UNKNOWN_TEXT,)]
+    return [
+        *found,
+        tuple(element for element in longest if element is not None),
+        (elements[0].swapcase(),),
+        (UNKNOWN_TEXT,),
+    ]
 
 
 def _patterns(text: str) -> list[str]:

@@ -57,13 +57,14 @@ def test_texts_of_one_shape_are_told_apart_where_digits_are_names() -> None:
 
 def test_a_text_with_a_password_is_not_remembered() -> None:
     text = b"ALTER ROLE ana PASSWORD 'hidden'"
-    assert route(text, lambda _text: False, frozenset(), frozenset()) is None
+    assert route(text, lambda _text: False, frozenset(), frozenset()) is not None
     assert router.may_change_roles(text)
-    assert (text, frozenset()) not in router._plain
+    under = (frozenset[str](), frozenset[str]())
+    assert (text, under) not in router._plain
     assert text not in router._without_roles
     assert (b"SELECT 00", frozenset()) not in router._plain
     assert route(b"SELECT 42", lambda _text: False, frozenset(), frozenset()) is None
-    assert (b"SELECT 00", frozenset()) in router._plain
+    assert (b"SELECT 00", under) in router._plain
 
 
 def test_what_cannot_be_read_is_relayed() -> None:

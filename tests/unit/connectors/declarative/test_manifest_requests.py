@@ -43,7 +43,7 @@ tables:
       tags: {contains: {send: labels, join: ","}}
       rank: {">=": {send: min, grade: exact}, "<=": {send: max, grade: exact}}
       made: {">=": {send: since}, ">": {send: since}, "<": {send: until, exclusive: true, format: epoch_s}}
-      id: {in: {send: "ids[]"}, "=": {send: "ids[]"}}
+      id: {in: {send: "ids[]", pattern: "[1-9][0-9]*"}, "=": {send: "ids[]", pattern: "[1-9][0-9]*"}}
     order:
       made: {desc: {sort: made, direction: down}}
     access_paths:
@@ -75,6 +75,13 @@ def test_keys_enter_paths_inputs_and_batches(loaded: Loaded) -> None:
     assert request.path == "/places/a%2Fb/things"
     assert request.parameters == (("ids[]", "1"), ("ids[]", "2"), ("per_page", "7"))
     assert sent(loaded) == [("where", "a b"), ("all", "true"), ("per_page", "50")]
+
+
+def test_a_key_of_a_batch_that_no_row_can_have_leaves_the_others(loaded: Loaded) -> None:
+    assert sent(loaded, id=(0, 1, -2, 3)) == [("ids[]", "1"), ("ids[]", "3"), ("per_page", "50")]
+    for none in ((0, -2), 0):
+        with pytest.raises(EmptyResult):
+            sent(loaded, id=none)
 
 
 @pytest.mark.parametrize("place", ["", " a"])
