@@ -71,7 +71,13 @@ def _update(tree: exp.Update) -> exp.Expr | None:
 def _returned(tree: exp.Expr) -> list[exp.Expr]:
     returning = tree.args.get("returning")
     expressions = returning.expressions if returning is not None else []
-    return [each.copy() for each in expressions if not isinstance(each, exp.Star)]
+    return [each.copy() for each in expressions if not isinstance(each, exp.Star) and not _of_target(each)]
+
+
+def _of_target(node: exp.Expr) -> bool:
+    """Say whether an output is of the target's row before or after the change, and of nothing that is read."""
+    columns = {column.table for column in node.find_all(exp.Column)}
+    return bool(columns & {"old", "new"}) and node.find(exp.Query) is None
 
 
 def _select(tree: exp.Expr, sources: list[exp.Expr], outputs: list[exp.Expr], *, filtered: bool = True) -> exp.Select:

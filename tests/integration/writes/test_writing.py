@@ -39,7 +39,8 @@ def test_rows_written_are_counted(ana: psycopg.Connection, statement: str, expec
         (f"DELETE FROM copied WHERE number IN (SELECT number FROM {WEB} AND number < 4)", 3),
         (
             f"MERGE INTO copied USING (SELECT number, title FROM {WEB} AND number < 9) AS i "
-            "ON i.number = copied.number WHEN MATCHED THEN UPDATE SET title = i.title WHEN NOT MATCHED THEN INSERT VALUES (i.number, i.title)",
+            "ON i.number = copied.number WHEN MATCHED THEN UPDATE SET title = i.title "
+            "WHEN NOT MATCHED THEN INSERT VALUES (i.number, i.title)",
             8,
         ),
         (

@@ -20,6 +20,9 @@ READINGS = {
         f'SELECT (SELECT MAX("x") FROM "api" WHERE "y" = 1) AS c0 FROM (SELECT {UNKNOWN} AS "b", {UNKNOWN} AS "a", '
         f'{UNKNOWN} AS "x", {UNKNOWN} AS "y") AS "t" WHERE "a" = 2'
     ),
+    "UPDATE t SET a = 1 FROM api AS i WHERE i.x = t.a RETURNING old.a, new.a, i.y": (
+        f'SELECT 1 AS c0, "i"."y" AS c1 FROM "api" AS "i" CROSS JOIN {TARGET} WHERE "i"."x" = "t"."a"'
+    ),
     "DELETE FROM t USING api AS i, u WHERE i.number = t.a AND u.x = i.x": (
         f'SELECT 1 AS c0 FROM "api" AS "i", "u" CROSS JOIN {TARGET} WHERE "i"."number" = "t"."a" AND "u"."x" = "i"."x"'
     ),
