@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from catalog.types import BY_OID
-from omnisql_server.errors import BackendError, InternalError, NotSupported
+from omnisql_server.errors import BackendError, InternalError, NotSupported, RelayInstead
 from omnisql_server.execute.run import Engine
 from omnisql_server.model.backend import Backend, Command, Done
 from omnisql_server.model.freshness import duration_us
-from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.plan import QueryPlan, ScanNotes
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
@@ -115,7 +115,7 @@ async def explained(
     plan: QueryPlan,
     engine: Engine,
     reports: Mapping[str, SourceReport] | None,
-    notes: Mapping[str, str] | None = None,
+    notes: Mapping[str, ScanNotes] | None = None,
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield EXPLAIN's rows, with what really happened when there are reports, else with what would be answered how."""
     _, as_json = explain_wants(statement)
@@ -181,6 +181,19 @@ def no_locking() -> NotSupported:
     )
 
 
+def require_api(statement: Statement, bound: BoundQuery) -> None:
+    """Leave a statement that only looked like one over API tables to PostgreSQL; refuse to lock rows of an API.
+
+    Raises:
+        RelayInstead: it reads no API table.
+        NotSupported: 0A000, it locks rows.
+    """
+    if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
+        raise RelayInstead
+    if statement.locking or any(view.locking for view in bound.views.values()):
+        raise no_locking()
+
+
 def read_only(target: Relation, api: Relation) -> NotSupported:
     """Say which API table a statement tries to write to, by its own name or through a view."""
     through = f" through view {target.qualified_name}" if target.kind is RelationKind.VIEW else ""
@@ -231,3 +244,6 @@ def warn(report: SourceReport, view: SessionView) -> None:
         told.append((message, report.stale))
     for message, detail in told:
         view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": detail})
+    if report.refreshing:
+        message = f"rows of {report.table} are {report.age_ms / 1000:.1f} s old and are being read again"
+        view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message})

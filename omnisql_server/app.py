@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +15,7 @@ import structlog
 
 from connectors.sdk.connector import Connector
 from omnisql_server.admin.channel import serve_admin
+from omnisql_server.admin.destroyed import follow_destroyed, tell_destroyed
 from omnisql_server.admin.destroying import destroy_returned
 from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.audit.account import Session
@@ -22,7 +24,13 @@ from omnisql_server.audit.record import now
 from omnisql_server.identity.key_sets import KeySets
 from omnisql_server.identity.log_ins import TenantLogIns
 from omnisql_server.listener.server import Listener, is_loopback
-from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
+from omnisql_server.listener.tls import (
+    TlsIdentity,
+    load_identity,
+    make_self_signed,
+    read_authorities,
+    trust_clients,
+)
 from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
 from omnisql_server.outbound import transport_settings
@@ -36,6 +44,7 @@ from omnisql_server.session.tenant import TenantAccess
 from omnisql_server.settings import Settings
 from omnisql_server.settings_log_in import LogInSettings
 from omnisql_server.tenancy import Tenancy
+from omnisql_server.watching import WatchedRunner
 
 _log = structlog.get_logger(__name__)
 
@@ -65,28 +74,16 @@ async def serve_tenants(
     tenancy = Tenancy(services, connectors)
     pools = BackendPools(live)
     stopping = stop or _signalled()
-
-    @asynccontextmanager
-    async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
-        async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
-            runner = AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal))
-            yield TenantAccess(
-                address=opened.cluster.address(),
-                role=principal.role,
-                database=opened.record.database,
-                runner=ReadOnlyRunner(runner=runner) if principal.read_only else runner,
-                pool=pool,
-            )
-
+    log_ins = _log_ins(services, tenancy)
     listener = Listener(
         live,
-        log_ins=_log_ins(services, tenancy),
-        open_tenant=open_tenant,
+        log_ins=log_ins,
+        open_tenant=partial(_access, services, tenancy, pools),
         tls=_identity(settings),
         is_trusted=lambda host: is_loopback(host) and not live.current.listener.tls_required,
     )
     if read is not None:
-        reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener))
+        reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener, log_ins))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
         administration = TenantAdministration(
@@ -94,10 +91,12 @@ async def serve_tenants(
             tenancy=tenancy,
             end_sessions=listener.end_tenant,
             end_token_sessions=listener.end_token,
+            tell=tell_destroyed,
         )
         directory = settings.data.directory.absolute()
         async with asyncio.TaskGroup() as group, serve_admin(directory, administration):
             housekeeping = group.create_task(tenancy.housekeep())
+            following = group.create_task(follow_destroyed(services, tenancy, listener.end_tenant))
             group.create_task(listener.serve())
             await listener.ready.wait()
             _log.info("listener_ready", host=settings.listener.host, port=listener.port)
@@ -107,8 +106,28 @@ async def serve_tenants(
             _log.info("drain_started")
             await listener.drain()
             housekeeping.cancel()
+            following.cancel()
     finally:
         await tenancy.close()
+
+
+@asynccontextmanager
+async def _access(
+    services: Services, tenancy: Tenancy, pools: BackendPools, principal: Principal
+) -> AsyncIterator[TenantAccess]:
+    """Give a principal's session its tenant."""
+    async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
+        runner = AuditedRunner(
+            runner=WatchedRunner(opened.tenant, opened.pipeline),
+            session=_audited(services, opened.record.id, principal),
+        )
+        yield TenantAccess(
+            address=opened.cluster.address(),
+            role=principal.role,
+            database=opened.record.database,
+            runner=ReadOnlyRunner(runner=runner) if principal.read_only else runner,
+            pool=pool,
+        )
 
 
 def _audited(services: Services, tenant: UUID, principal: Principal) -> Session:
@@ -122,10 +141,22 @@ def _log_ins(services: Services, tenancy: Tenancy) -> TenantLogIns:
         return services.live.current.log_in
 
     keys = KeySets(settings, transport_settings(services.settings))
-    return TenantLogIns(services.control_connection, catch_up=tenancy.catch_up_roles, keys=keys, settings=settings)
+    return TenantLogIns(
+        services.control_connection,
+        catch_up=tenancy.catch_up_roles,
+        keys=keys,
+        settings=settings,
+        write=services.audit.journal.note,
+        shared_authorities=_authorities(services.settings),
+    )
 
 
-def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable[[], None]:
+def _authorities(settings: Settings) -> tuple[bytes, ...]:
+    path = settings.listener.tls_client_ca_file
+    return read_authorities(path) if path is not None else ()
+
+
+def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener, log_ins: TenantLogIns) -> Callable[[], None]:
     """Load what new settings name, and return what puts it in place.
 
     Raises:
@@ -134,10 +165,11 @@ def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable
     engine = engine_of(wanted.policy)
     # One that was made for trying things out stays: clients may have pinned it.
     identity = listener.tls if wanted.listener.tls_certificate_file is None else _identity(wanted)
+    authorities = _authorities(wanted)
 
     def put_in_place() -> None:
         configure_logs(level=wanted.telemetry.log_level, form=wanted.telemetry.log_format)
-        listener.tls = identity
+        listener.tls, log_ins.shared_authorities = identity, authorities
         tenancy.policy.replace(engine, kept_s=wanted.policy.decisions_kept_s)
         tenancy.reconfigure()
 
@@ -153,6 +185,13 @@ def _signalled() -> asyncio.Event:
 
 
 def _identity(settings: Settings) -> TlsIdentity:
+    """Load the configured certificate, or a self-signed one; clients may show theirs."""
+    identity = _own_identity(settings)
+    trust_clients(identity.context, _authorities(settings), settings.listener.tls_client_crl_file)
+    return identity
+
+
+def _own_identity(settings: Settings) -> TlsIdentity:
     """Load the configured certificate, or make a self-signed one that is kept with the data."""
     given = settings.listener
     if given.tls_certificate_file is not None and given.tls_key_file is not None:

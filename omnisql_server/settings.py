@@ -44,6 +44,12 @@ class ListenerSettings:
     )
     tls_certificate_file: Path | None = setting(None, "Certificate chain in PEM form; turns TLS on.")
     tls_key_file: Path | None = setting(None, "Private key of the certificate in PEM form.")
+    tls_client_ca_file: Path | None = setting(
+        None, "Authorities in PEM form whose certificates log clients in, where a tenant's rules name none."
+    )
+    tls_client_crl_file: Path | None = setting(
+        None, "Revocation lists in PEM form, one of each authority of clients' certificates."
+    )
     tls_required: bool = setting(False, "Refuse connections without TLS from this machine, too.")
     proxy_protocol_from: str | None = setting(
         None,
@@ -57,10 +63,7 @@ class SessionSettings:
     """Bounds of one session, and what becomes of its PostgreSQL connection while it is idle."""
 
     park_after_s: float = setting(
-        30.0,
-        "Idle time after which a session gives its backend away; 0: never.",
-        minimum=0,
-        maximum=86_400,
+        30.0, "Idle time after which a session gives its backend away; 0: never.", minimum=0, maximum=86_400
     )
     parked_max: int = setting(
         10, "Backends of one tenant kept for sessions that wake up; more are closed.", minimum=0, maximum=10_000

@@ -16,7 +16,7 @@ from connectors.registry import connector_names
 from connectors.sdk.connector import Connector
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.table import Table
-from omnisql_server.fetch.peek import calls_answered, peek
+from omnisql_server.fetch.peek import calls_answered, peek, quota
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
@@ -27,7 +27,7 @@ from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.freshness import staleness_of
 from omnisql_server.model.mask import MaskKind
-from omnisql_server.model.plan import QueryPlan, ScanPlan
+from omnisql_server.model.plan import QueryPlan, ScanNotes, ScanPlan
 from omnisql_server.model.query import Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
@@ -199,14 +199,12 @@ class Tenant:
             state = replace(state, records=await self._records(view.principal.name))
         return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
 
-    async def cache_notes(self, plan: QueryPlan, view: SessionView) -> dict[str, str]:
-        """Say by scan name what earlier fetches would answer of a plan."""
+    async def notes(self, plan: QueryPlan, view: SessionView) -> dict[str, ScanNotes]:
+        """Say by scan name what earlier fetches would answer of a plan, and what is left of its source's limits."""
         notes = {}
         for scan in plan.scans:
             source = await self.open(scan, view, plan.authorized.query.settings)
-            note = await peek(scan, source)
-            if note is not None:
-                notes[scan.scan_name] = note
+            notes[scan.scan_name] = ScanNotes(cache=await peek(scan, source), quota=await quota(source))
         return notes
 
     async def calls_answered(self, plan: QueryPlan, view: SessionView, enough: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.statement import Statement, StatementKind
-from omnisql_server.model.trail import Trail
+from omnisql_server.model.trail import DerivedRead, Trail
 
 __all__ = ["SUCCEEDED", "Account", "Session"]
 
@@ -46,17 +46,23 @@ class Session:
 
 
 class Account:
-    """One statement's; `outcome` is what it ends with if nobody reads it to its end."""
+    """One statement's; `outcome` is what it ends with if nobody reads it to its end.
 
-    __slots__ = ("_beginning", "_id", "_session", "outcome", "statement", "trace_id", "trail")
+    `facts` is a place for what is the same for all accounts of the same statement, answered again from bytes; such a
+    statement's `query_id` is the record's, any other's is bound to its context.
+    """
 
-    def __init__(self, session: Session, statement: Statement) -> None:
+    __slots__ = ("_beginning", "_facts", "_id", "_session", "outcome", "query_id", "statement", "trace_id", "trail")
+
+    def __init__(self, session: Session, statement: Statement, facts: dict[str, object] | None = None) -> None:
         self.statement = statement
         self.trail = Trail(begin=self._begin)
         self.outcome = SUCCEEDED
         self.trace_id = ""
         self._session = session
+        self._facts = facts
         self._id = new_id()
+        self.query_id = "" if facts is None else self._id
         self._beginning: asyncio.Future[None] | None = None
 
     async def end(self, outcome: str, *, detail: str = "") -> None:
@@ -87,32 +93,28 @@ class Account:
             await asyncio.shield(self._beginning)
 
     def _record(self, phase: str, outcome: str, detail: str) -> Record:
-        trail, session, statement = self.trail, self._session, self.statement
-        fingerprint, text = (
-            session.redact(statement.text) if statement.kind is not StatementKind.NOT_GRAMMATICAL else ("", "")
-        )
-        bound = trail.bound
-        tables = _tables(trail, statement)
-        user = session.principal.name
+        trail, session = self.trail, self._session
+        about = self._about()
         return Record(
             version=VERSION,
             id=self._id,
             phase=phase,
             at=now(),
-            kind=statement.kind.value,
+            kind=self.statement.kind.value,
             tenant=session.principal.tenant,
-            principal=user,
-            roles=(user,) if bound is None else tuple(dict.fromkeys((user, bound.settings.current_user))),
+            principal=session.principal.name,
+            roles=about.roles,
             client=session.client,
-            query_id=str(structlog.contextvars.get_contextvars().get("query_id", "")),
+            query_id=self.query_id or str(structlog.contextvars.get_contextvars().get("query_id", "")),
             trace_id=self.trace_id,
-            fingerprint=fingerprint,
-            text=text,
-            sources=tuple(dict.fromkeys(table.server for table in tables if table.server)),
-            tables=tables,
-            filters=tuple(dict.fromkeys(each for query in trail.authorized for each in _filters(query))),
-            masks=tuple(dict.fromkeys(each for query in trail.authorized for each in _masks(query))),
+            fingerprint=about.fingerprint,
+            text=about.text,
+            sources=about.sources,
+            tables=about.tables,
+            filters=about.filters,
+            masks=about.masks,
             policy_revision=trail.authorized[-1].revision if trail.authorized else "",
+            purpose=trail.bound.settings.purpose if trail.bound is not None else "",
             outcome=outcome,
             rows=trail.rows,
             rows_read=sum(report.rows_returned for report in trail.reports),
@@ -121,16 +123,79 @@ class Account:
             salt=new_salt(),
         )
 
+    def _about(self) -> _About:
+        known = self._facts.get(_FACT) if self._facts is not None else None
+        if isinstance(known, _About):
+            return known
+        about = _about(self.trail, self._session, self.statement)
+        if self._facts is not None:
+            self._facts[_FACT] = about
+        return about
+
+
+_FACT = "audit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    """What a record says of a statement's text and of what it reads."""
+
+    fingerprint: str
+    text: str
+    roles: tuple[str, ...]
+    tables: tuple[TableRead, ...]
+    sources: tuple[str, ...]
+    filters: tuple[FilterApplied, ...]
+    masks: tuple[MaskApplied, ...]
+
+
+def _about(trail: Trail, session: Session, statement: Statement) -> _About:
+    fingerprint, text = (
+        session.redact(statement.text) if statement.kind is not StatementKind.NOT_GRAMMATICAL else ("", "")
+    )
+    bound, user = trail.bound, session.principal.name
+    tables = _tables(trail, statement)
+    return _About(
+        fingerprint=fingerprint,
+        text=text,
+        roles=(user,) if bound is None else tuple(dict.fromkeys((user, bound.settings.current_user))),
+        tables=tables,
+        sources=tuple(dict.fromkeys(table.server for table in tables if table.server)),
+        filters=tuple(dict.fromkeys(each for query in trail.authorized for each in _filters(query))),
+        masks=tuple(
+            dict.fromkeys([*(each for query in trail.authorized for each in _masks(query)), *_kept_masks(trail)])
+        ),
+    )
+
 
 def _tables(trail: Trail, statement: Statement) -> tuple[TableRead, ...]:
     """Return what the statement reads: as PostgreSQL resolved it, else as the text names it."""
     bounds = [query.query for query in trail.authorized] or ([trail.bound] if trail.bound is not None else [])
+    if trail.derived:
+        read = [table for bound in bounds for table in _read(bound)]
+        return tuple(dict.fromkeys([*read, *(table for each in trail.derived for table in _derived(each))]))
     if not bounds:
         named = (f"{each.schema}.{each.name}" if each.schema else each.name for each in statement.references)
         return tuple(TableRead(server="", table="", relation=name) for name in dict.fromkeys(named))
     if len(bounds) == 1:
         return _read(bounds[0])
     return tuple(dict.fromkeys(table for bound in bounds for table in _read(bound)))
+
+
+def _derived(read: DerivedRead) -> Iterator[TableRead]:
+    """Say what a derived relation was written from, as if that were read by its name."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for fact in read.facts:
+        columns.setdefault((fact.server, f"{fact.connector}.{fact.table}"), []).append(fact.column)
+    for (server, table), names in columns.items():
+        known = tuple(sorted({name for name in names if name}))
+        yield TableRead(server=server, table=table, relation=f"{read.schema}.{read.name}", columns=known)
+
+
+def _kept_masks(trail: Trail) -> Iterator[MaskApplied]:
+    for fact in (fact for read in trail.derived for fact in read.facts if fact.mask):
+        table = f"{fact.connector}.{fact.table}"
+        yield MaskApplied(table=table, column=fact.column, policy=fact.policy, kind=fact.mask)
 
 
 def _read(bound: BoundQuery) -> tuple[TableRead, ...]:

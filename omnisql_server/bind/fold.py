@@ -61,14 +61,16 @@ class FoldedTree:
 
 
 def extract_constants(tree: exp.Expr) -> FoldedTree:
-    """Take every largest constant expression that is not a plain literal out of a qualified, annotated tree."""
-    tree = tree.copy()
+    """Take every largest constant expression that is not a plain literal out of a qualified, annotated tree.
+
+    The tree is given away: it is the one that is returned, changed.
+    """
     _type_literals(tree)
     constants: list[exp.Expr] = []
     for node in list(_largest_constants(tree)):
         placeholder = exp.Placeholder(this=f"{_FOLD}{len(constants)}")
-        constants.append(node.copy())
         node.replace(placeholder)
+        constants.append(node)
     return FoldedTree(tree=tree, constants=tuple(constants))
 
 

@@ -1,4 +1,4 @@
-"""`omnisql connector lint | test | new | list`: connectors that are manifests, for those who write them."""
+"""`omnisql connector lint | test | new | import | list`: connectors that are manifests, for those who write them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from connectors.registry import all_connectors, connector_names, manifest_named,
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import ManifestInvalid
 from connectors.starter import start
+from omnisql_server.commands.connector_import import importing
 from omnisql_server.commands.query import as_table
 from omnisql_server.commands.secret_input import given_options, read_secrets
 from omnisql_server.commands.terminal import ExitCode, output, run
@@ -24,7 +25,8 @@ from omnisql_server.manage.options import secret_options
 _Repeated = Annotated[tuple[str, ...], Parameter(negative="")]
 FAILURES_SHOWN_MAX = 50
 
-connector = App(name="connector", help="Check, prove, begin and list connectors that are manifests.")
+connector = App(name="connector", help="Check, prove, begin, import and list connectors that are manifests.")
+connector.command(importing)
 
 
 @connector.command

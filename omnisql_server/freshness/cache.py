@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from omnisql_server.freshness.entries import Entry, Seal, Spoiled, described, se
 from omnisql_server.freshness.flight import Flights
 from omnisql_server.freshness.index import Index
 from omnisql_server.freshness.reading import ShelfReading, Unkept
+from omnisql_server.freshness.refreshes import OnRecord, Refreshes
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.freshness.store import Store
 from omnisql_server.freshness.tier import Tier
@@ -48,6 +50,12 @@ class Shared:
     tier: Tier
     flights: Flights
     entry_bytes_max: int
+    refreshes: Refreshes = field(default_factory=Refreshes)
+
+    async def close(self) -> None:
+        """Stop reading, for whomever it was."""
+        await self.refreshes.close()
+        await self.flights.close()
 
 
 def shared_cache(client: Valkey, settings: FreshnessSettings) -> Shared:
@@ -80,7 +88,7 @@ class Kept:
 
 
 class TenantCache:
-    """What is kept for one tenant; `data_key` gives its key."""
+    """What is kept for one tenant; `data_key` gives its key, `on_record` puts what it reads by itself on record."""
 
     def __init__(
         self,
@@ -88,11 +96,13 @@ class TenantCache:
         *,
         tenant: str,
         data_key: Callable[[], Awaitable[bytes]],
+        on_record: OnRecord = lambda _: nullcontext(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.shared = shared
         self._tenant = tenant
         self._data_key = data_key
+        self._on_record = on_record
         self._clock = clock
         self._key = b""
         self._seal: Seal | None = None
@@ -117,6 +127,7 @@ class TenantCache:
                 seal=seal,
                 index=Index(),
                 asked=Asked(shelf=name, seal=seal),
+                on_record=self._on_record,
                 shared=self.shared,
             )
         return shelf

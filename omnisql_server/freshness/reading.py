@@ -17,6 +17,7 @@ from connectors.sdk.errors import RateLimited, Retryable
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
+from omnisql_server.freshness.asked import name_of
 from omnisql_server.freshness.checkpoints import Resuming
 from omnisql_server.freshness.division import Division, conformed, divided, fits, only, only_keys, with_parts
 from omnisql_server.freshness.domains import Request, covers, request_of
@@ -25,7 +26,7 @@ from omnisql_server.freshness.index import Age
 from omnisql_server.freshness.renewal import Renewal, Upstream, with_primary_key
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Later, Staleness
 
 WIDER_REQUESTS_MAX = 10
 """Requests that may be spent on reading what was asked for before instead of the part that is asked for now."""
@@ -46,12 +47,19 @@ class ShelfReading:
     now_us: int
 
     async def read(
-        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+        self,
+        scan: Scan,
+        fetch: Fetch,
+        confirm: Confirm | None = None,
+        calls_left: int | None = None,
+        later: Later | None = None,
     ) -> Answer:
         """Answer a scan within the bound, by the source where nothing else does, and by older rows where it fails."""
         keyed = with_primary_key(scan, self.table, self.staleness)
         self.shelf.asked.note(request_of(keyed), self.now_us)
-        answer = await self._within(keyed, Upstream(fetch=fetch, confirm=confirm, calls_left=calls_left))
+        answer = None if later is None else await self._meanwhile(keyed, later)
+        if answer is None:
+            answer = await self._within(keyed, Upstream(fetch=fetch, confirm=confirm, calls_left=calls_left))
         if self.staleness.if_error_us and isinstance(answer.error, Retryable | RateLimited):
             instead = await self._kept(keyed, self._age(self.now_us - self.staleness.if_error_us))
             answer = answer if instead is None else replace(instead, stale=True, error=answer.error)
@@ -69,6 +77,19 @@ class ShelfReading:
         entries = [part.entry for part in division.parts]
         left = None if division.left is None else f"{len(division.missing)} values are to be fetched"
         return Answer(batches=(), age_us=self._age_us(entries), hits=len(entries), not_kept=left)
+
+    async def _meanwhile(self, scan: Scan, later: Later) -> Answer | None:
+        """Answer by rows that are too old, but not by much, and have them read again; None where there are none."""
+        bound_us, allowed_us = self.staleness.max_us, self.staleness.revalidate_us
+        if not 0 < bound_us < allowed_us or self._divided(scan, self.now_us - bound_us).left is None:
+            return None
+        instead = await self._kept(scan, self._age(self.now_us - allowed_us))
+        if instead is None:
+            return None
+        upstream = Upstream(fetch=later.fetch, confirm=later.confirm, calls_left=later.calls_left, sparing=True)
+        name = f"{self.shelf.name}/{name_of(self.shelf.seal, request_of(scan))}"
+        self.shelf.refresh(name, later.what, lambda: self._within(scan, upstream))
+        return replace(instead, refreshing=True)
 
     async def _within(self, scan: Scan, upstream: Upstream) -> Answer:
         if self.staleness.max_us == 0:
@@ -163,6 +184,8 @@ class ShelfReading:
             except OmniSQLError:
                 # A bound of the other statement, not of this one.
                 continue
+            if shared.error is not None and flight.sparing:
+                break
             narrowed = self._narrowed(shared, flight.request.scan, scan)
             age_us = shared.age_us + max(0, self.now_us - flight.started_us)
             if narrowed is None or age_us > self.staleness.max_us:
@@ -180,7 +203,9 @@ class ShelfReading:
 
         facts = (sorted(map(repr, led.identity)), led.scan.access_path, led.scan.columns, repr(led.scan.order))
         name = f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}"
-        answer = await flights.lead(group, led, self.now_us, lambda: flights.alone(name, run, look))
+        answer = await flights.lead(
+            group, led, self.now_us, lambda: flights.alone(name, run, look), sparing=upstream.sparing
+        )
         narrowed = self._narrowed(answer, led.scan, scan)
         if narrowed is None or (wider is not None and answer.truncated is not None):
             # The whole of it does not come any more: what is asked for may.
@@ -282,6 +307,7 @@ class Unkept:
         fetch: Fetch,
         confirm: Confirm | None = None,  # noqa: ARG002 - the protocol's signature
         calls_left: int | None = None,  # noqa: ARG002
+        later: Later | None = None,  # noqa: ARG002
     ) -> Answer:
         """Fetch everything."""
         fetched = await fetch(scan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -27,9 +27,10 @@ from omnisql_server.freshness.entries import (
     written_steps,
 )
 from omnisql_server.freshness.index import Index
+from omnisql_server.freshness.refreshes import OnRecord
 from omnisql_server.freshness.store import Known, Sealed
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Fetched
+from omnisql_server.model.freshness import Answer, Fetched
 from omnisql_server.observability.metrics import INSTRUMENTS
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Shelf:
     index: Index
     shared: Shared = field(repr=False)
     asked: Asked
+    on_record: OnRecord
     known: Known = field(default_factory=Known)
     floor_us: int = 0
     hits: dict[str, int] = field(default_factory=dict)
@@ -178,6 +180,10 @@ class Shelf:
             self.shared.tier.drop((self.name, entry_id))
         self.shared.tier.put((self.name, entry.id), batches, entry.cost)
         return None
+
+    def refresh(self, name: str, what: str, read: Callable[[], Awaitable[Answer]]) -> None:
+        """Read something in the background, on record."""
+        self.shared.refreshes.begin(name, read, self.on_record(what))
 
     def count_hit(self, entry: Entry) -> None:
         """Count a use of an entry; the next look tells Valkey."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 
 import structlog
@@ -19,9 +20,9 @@ from catalog.errors import CatalogError
 from omnisql_server.errors import StatementCanceled, TooManyConnections, error_fields
 from omnisql_server.listener.bounded import BoundedSessions
 from omnisql_server.listener.drain import OpenSessions
-from omnisql_server.listener.greeting import greet
+from omnisql_server.listener.greeting import Greeting, greet
 from omnisql_server.listener.proxied import is_balancer, read_client_address
-from omnisql_server.listener.tls import TlsIdentity
+from omnisql_server.listener.tls import TlsIdentity, trust_clients
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.networks import networks_of
 from omnisql_server.session.authenticate import Channel, authenticate
@@ -46,8 +47,8 @@ CONNECTIONS_IN_STARTUP_MAX = 64
 ACCEPT_PAUSE_S = 0.1
 WATCH_INTERVAL_MAX_S = 1.0
 MOCK_SEED_BYTES = 32
-TOKENS_INTERVAL_S = 5.0
-"""How often open sessions of API tokens are looked at: whether those count still."""
+FOLLOW_INTERVAL_S = 5.0
+"""How often it is asked which API tokens of open sessions count still, and whose certificates."""
 
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +87,7 @@ class Listener:
         self._registry = CancelRegistry(lambda: self._settings.connections_max)
         self._sessions = OpenSessions()
         self._bounded = BoundedSessions()
-        self._tokens_checked_s = 0.0
+        self._followed_s = -math.inf
         self._connections = 0
         self._clients = 0
         self._starting: set[asyncio.Task[None]] = set()
@@ -172,17 +173,23 @@ class Listener:
                 session.consider_parking(now_s)
             for session in self._bounded.over(now_s):
                 session.drain()
-            if self._bounded.tokens and now_s - self._tokens_checked_s >= TOKENS_INTERVAL_S:
-                self._tokens_checked_s = now_s
-                group.create_task(self._end_revoked())
+            if now_s - self._followed_s >= FOLLOW_INTERVAL_S:
+                self._followed_s = now_s
+                group.create_task(self._follow_log_ins())
 
-    async def _end_revoked(self) -> None:
-        """End the sessions of tokens that count no more: another server, or the command line, may have revoked them."""
+    async def _follow_log_ins(self) -> None:
+        """End the sessions of tokens that count no more, and trust new authorities of clients' certificates.
+
+        Another server, or the command line, may have revoked or named them.
+        """
         tokens = self._bounded.tokens
         try:
-            counting = await self._log_ins.counting(tokens)
+            counting = await self._log_ins.counting(tokens) if tokens else tokens
+            if self.tls is not None:
+                known = self.tls.context.get_ca_certs(binary_form=True)
+                trust_clients(self.tls.context, (await self._log_ins.authorities()).difference(known))
         except CatalogError as error:
-            _log.warning("tokens_not_checked", reason=error.message)
+            _log.warning("log_ins_not_followed", reason=error.message)
             return
         for session in self._bounded.of_tokens(tokens - counting):
             session.stop()
@@ -244,7 +251,7 @@ class Listener:
             self._clients += 1
             try:
                 identity = tls if greeting.encrypted else None
-                await self._open(greeting.client, greeting.request, deadline, identity)
+                await self._open(greeting.client, greeting.request, deadline, self._channel(greeting, identity))
             finally:
                 self._clients -= 1
 
@@ -257,17 +264,19 @@ class Listener:
             await client.close(self._live.current.sessions.close_timeout_s)
 
     async def _open(
-        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, identity: TlsIdentity | None
+        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, channel: Channel
     ) -> None:
         """Serve one client; every failure before its session begins is told to it as FATAL."""
         try:
             if self._clients > self._settings.connections_max:
                 raise TooManyConnections(message="sorry, too many clients already")
-            log_in = await self._authenticate(client, startup, identity)
+            log_in, noted = await authenticate(
+                client, startup, self._log_ins, channel=channel, mock_seed=self._mock_seed, lockout=self._lockout
+            )
             principal = log_in.principal
             with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
                 async with self._open_tenant(principal) as tenant:
-                    await self._serve_session(client, startup, log_in, tenant, deadline)
+                    await self._serve_session(client, startup, log_in, tenant, deadline, noted)
         except SessionEnd as end:
             if end.error is not None:
                 _tell(client, end.error)
@@ -282,16 +291,12 @@ class Listener:
         finally:
             await client.close(self._live.current.sessions.close_timeout_s)
 
-    async def _authenticate(
-        self, client: ClientConnection, startup: StartupMessage, identity: TlsIdentity | None
-    ) -> LogIn:
-        channel = Channel(
+    def _channel(self, greeting: Greeting, identity: TlsIdentity | None) -> Channel:
+        return Channel(
             address=str(structlog.contextvars.get_contextvars().get("client_address", "")),
             encrypted=identity is not None,
             binding=identity.channel_binding if identity is not None else None,
-        )
-        return await authenticate(
-            client, startup, self._log_ins, channel=channel, mock_seed=self._mock_seed, lockout=self._lockout
+            certificate=greeting.certificate,
         )
 
     async def _serve_session(
@@ -301,6 +306,7 @@ class Listener:
         log_in: LogIn,
         tenant: TenantAccess,
         deadline: asyncio.Timeout,
+        noted: Awaitable[None],
     ) -> None:
         parameters = backend_parameters(
             startup.parameters,
@@ -322,6 +328,8 @@ class Listener:
         self._bounded.add(session, log_in, time.monotonic())
         task = asyncio.current_task()
         try:
+            # It is written while the backend is opened; without it there is no session.
+            await noted
             deadline.reschedule(None)
             if task is not None:
                 self._starting.discard(task)

@@ -24,7 +24,9 @@ MAX_STALENESS = "max_staleness"
 """The option of servers and foreign tables, the end of the setting's name, and the word of the hint."""
 FULL_READ = "full_read"
 """The option that lets changes be merged, and says after how long everything is read again."""
-FRESHNESS_OPTIONS = (MAX_STALENESS, FULL_READ)
+STALE_WHILE_REVALIDATE = "stale_while_revalidate"
+"""The option that lets older rows answer at once, while they are read again, and says how old these may be."""
+FRESHNESS_OPTIONS = (MAX_STALENESS, FULL_READ, STALE_WHILE_REVALIDATE)
 _UNITS_US = {
     "us": 1,
     "ms": 1000,
@@ -59,13 +61,15 @@ class Staleness:
 
     Within `max_us` rows of earlier fetches answer, within `if_error_us` they answer when the source fails. `kept` says
     that what is fetched is kept for others, although this statement takes nothing. `full_read_us` is how long changes
-    may be merged into rows before all are read again, 0 where they are not.
+    may be merged into rows before all are read again, 0 where they are not. Within `revalidate_us`, if it is more than
+    `max_us`, rows answer while they are read again in the background.
     """
 
     max_us: int = 0
     if_error_us: int = 0
     kept: bool = False
     full_read_us: int = 0
+    revalidate_us: int = 0
 
     @property
     def is_used(self) -> bool:
@@ -84,7 +88,15 @@ def staleness_of(
     declared_us = _declared_us(MAX_STALENESS, table, server)
     max_us = declared_us if wanted_us is None else wanted_us
     full_read_us = _declared_us(FULL_READ, table, server)
-    return Staleness(max_us=max_us, if_error_us=if_error_us, kept=declared_us > 0, full_read_us=full_read_us)
+    # Who names a bound for a statement, 0 above all, is not shown older rows because a table would allow it.
+    revalidate_us = _declared_us(STALE_WHILE_REVALIDATE, table, server) if wanted_us is None and max_us > 0 else 0
+    return Staleness(
+        max_us=max_us,
+        if_error_us=if_error_us,
+        kept=declared_us > 0,
+        full_read_us=full_read_us,
+        revalidate_us=revalidate_us,
+    )
 
 
 def _declared_us(name: str, table: Mapping[str, str], server: Mapping[str, str]) -> int:
@@ -142,7 +154,8 @@ class Answer:
     and said to be unchanged, `merged` those of which it told what has changed; `full_age_us` is how long ago the oldest
     of all merged ones was read in full. `stale` says that the source failed and older rows stand in. `not_kept` says
     why what was fetched is not kept. `entries` names what was used of what is kept. `resumed_at` is the page with which
-    an earlier reading that failed was gone on, 0 where none was.
+    an earlier reading that failed was gone on, 0 where none was. `refreshing` says that older rows answer, which are
+    being read again.
     """
 
     batches: tuple[pa.RecordBatch, ...]
@@ -159,17 +172,37 @@ class Answer:
     error: ConnectorError | None = None
     not_kept: str | None = None
     resumed_at: int = 0
+    refreshing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """How a source is asked when no statement waits for it: on its own account, and with what its limits can spare.
+
+    `what` says in a few words what is read.
+    """
+
+    fetch: Fetch
+    confirm: Confirm | None
+    calls_left: int | None
+    what: str
 
 
 class Reading(Protocol):
     """One statement's reading of one API table, at one moment."""
 
     async def read(
-        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+        self,
+        scan: Scan,
+        fetch: Fetch,
+        confirm: Confirm | None = None,
+        calls_left: int | None = None,
+        later: Later | None = None,
     ) -> Answer:
         """Answer a scan from what is kept, from a fetch under way, by what is kept and confirmed, or by `fetch`.
 
-        `calls_left` is how many calls the statement may still make, None for any number.
+        `calls_left` is how many calls the statement may still make, None for any number. `later` reads in the
+        background, if older rows may answer meanwhile.
         """
 
     def peek(self, scan: Scan) -> Answer | None:

@@ -59,13 +59,17 @@ class Repeatable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
-    """An answer from bytes, for the simple protocol: `messages` are all but ReadyForQuery."""
+    """An answer from bytes, for the simple protocol: `messages` are all but ReadyForQuery.
+
+    `facts` is a place for what is derived from the others, the same each time.
+    """
 
     messages: bytes
     rows: int
     statement: Statement
     query: AuthorizedQuery
     reports: tuple[SourceReport, ...]
+    facts: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +131,9 @@ class StatementRunner(Protocol):
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
     ) -> Description:
         """Parse and describe a statement without running it; the private statement `twin` stays on the backend."""
+
+    async def watch(self, statement: Statement, view: SessionView) -> None:
+        """Look at what a relayed statement, which is about to be bound, reads that was derived from API tables."""
 
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None

@@ -15,6 +15,7 @@ class StatementKind(StrEnum):
     EXPLAIN = "EXPLAIN"
     COPY_TO = "COPY TO"
     COPY_FROM = "COPY FROM"
+    COPY_TABLE = "COPY of a table"
     WRITE = "write"
     NESTED_WRITE = "write inside EXPLAIN or COPY"
     MATERIALIZED_VIEW = "CREATE MATERIALIZED VIEW"
@@ -22,6 +23,7 @@ class StatementKind(StrEnum):
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
     EXECUTE = "EXECUTE"
+    MOVEMENT = "FETCH or MOVE"
     SETTING = "SET of a custom setting"
     LOCK = "LOCK TABLE"
     TRUNCATE = "TRUNCATE"
@@ -33,6 +35,8 @@ class StatementKind(StrEnum):
     CREDENTIAL_DROP = "DROP USER MAPPING or SERVER"
     NOT_GRAMMATICAL = "not grammatical, perhaps with a secret"
     CALL = "CALL"
+    BLOCK = "DO"
+    RIGHTS = "rights and roles"
     ANALYZE = "ANALYZE or VACUUM ANALYZE"
     OTHER = "other"
 
@@ -56,6 +60,37 @@ NAMING_KINDS = frozenset({StatementKind.ANALYZE})
 
 CHANGING_KINDS = MANAGED_KINDS | {StatementKind.MATERIALIZED_VIEW, StatementKind.REFRESH}
 """Kinds of which PostgreSQL may have done a part when they fail, which must then be undone."""
+
+READING_KINDS = frozenset(
+    {
+        StatementKind.SELECT,
+        StatementKind.EXPLAIN,
+        StatementKind.COPY_TO,
+        StatementKind.COPY_TABLE,
+        StatementKind.WRITE,
+        StatementKind.NESTED_WRITE,
+        StatementKind.MATERIALIZED_VIEW,
+        StatementKind.CURSOR,
+        StatementKind.EXECUTE,
+        StatementKind.BLOCK,
+    }
+)
+"""Kinds whose reads of what was derived from API tables are put on record."""
+
+DERIVED_KINDS = READING_KINDS | {StatementKind.PREPARE, StatementKind.DEFINITION}
+"""The same, and kinds that give such reads another name."""
+
+NEVER_RUN_KINDS = frozenset(
+    {
+        StatementKind.PREPARE,
+        StatementKind.COPY_FROM,
+        StatementKind.COPY_TABLE,
+        StatementKind.TRUNCATE,
+        StatementKind.BLOCK,
+        StatementKind.RIGHTS,
+    }
+)
+"""Kinds that PostgreSQL carries out, or refuses by its own words."""
 
 SECRET_KINDS = frozenset(
     {
@@ -100,6 +135,22 @@ class NewRelation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A relation that a statement writes rows into, or makes and fills.
+
+    `columns` are those it names (none: the relation's first ones); `by_place` says that the outputs of its query go
+    into them in their order.
+    """
+
+    schema: str | None
+    name: str
+    made: bool = False
+    temporary: bool = False
+    columns: tuple[str, ...] = ()
+    by_place: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """How the rows of a statement that writes may be loaded by COPY.
 
@@ -117,6 +168,25 @@ class Load:
     columns: tuple[str, ...] = ()
 
 
+class Direction(StrEnum):
+    """Where FETCH and MOVE go."""
+
+    FORWARD = "FORWARD"
+    BACKWARD = "BACKWARD"
+    ABSOLUTE = "ABSOLUTE"
+    RELATIVE = "RELATIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """What FETCH or MOVE asks of a portal: `count` rows (None: all), which it `shows` if it is FETCH."""
+
+    portal: str
+    direction: Direction
+    count: int | None
+    shows: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """One statement that may reach an API table.
@@ -128,7 +198,7 @@ class Statement:
     managed statement asks for. `parameter` is the first parameter of a query: its byte offset and its number.
     `makes` is the relation that CREATE .. AS makes, `executes` the name of the prepared statement that is executed.
     `needs_block` says that PostgreSQL refuses it outside a transaction block, `with_data` that REFRESH is to fill.
-    `hints` are the custom settings that its comments `/*+ .. */` set for it alone.
+    `hints` are the custom settings that its comments `/*+ .. */` set for it alone, `movement` what FETCH or MOVE does.
     """
 
     text: str
@@ -149,6 +219,7 @@ class Statement:
     executes: str | None = None
     needs_block: bool = False
     hints: tuple[tuple[str, str], ...] = ()
+    movement: Movement | None = None
     with_data: bool = True
 
 

@@ -71,6 +71,7 @@ class Instruments:
             "omnisql_statistics_lost_total", description="Statistics that could not be written."
         )
         self._audited = meter.create_counter("omnisql_audit_records_total", description="Audit records by outcome.")
+        self._log_ins = meter.create_counter("omnisql_log_ins_total", description="Log-ins by method and outcome.")
         self._errors = meter.create_counter("omnisql_errors_total", description="Errors sent to clients by SQLSTATE.")
 
     def statement_finished(self, *, way: str, outcome: str, duration_s: float) -> None:
@@ -124,6 +125,10 @@ class Instruments:
         """Count audit records that could not be written."""
         self._audited.add(count, {"outcome": "lost"})
 
+    def log_in_finished(self, method: str, outcome: str) -> None:
+        """Count a log-in; `outcome` is a SQLSTATE."""
+        self._log_ins.add(1, {"method": self._bounded("method", method), "outcome": self._bounded("outcome", outcome)})
+
     def error_sent(self, sqlstate: str) -> None:
         """Count an error that a client got."""
         known = sqlstate if _SQLSTATE.fullmatch(sqlstate) else OTHER
@@ -152,7 +157,9 @@ def configure_metrics(otlp_endpoint: str | None) -> MeterProvider:
         exporter = OTLPMetricExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/metrics")
         readers.append(PeriodicExportingMetricReader(exporter))
     provider = MeterProvider(metric_readers=readers, resource=Resource.create({"service.name": "omnisql"}))
-    metrics.set_meter_provider(provider)
+    if readers:
+        # What nobody reads is not counted either: a statement counts a dozen times.
+        metrics.set_meter_provider(provider)
     return provider
 
 

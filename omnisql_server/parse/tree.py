@@ -17,9 +17,9 @@ from omnisql_server.model.query import ParsedQuery
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.parse.canonical import canonical
 from omnisql_server.parse.grammar import NotParsed, parse_statements, tokens_of
+from omnisql_server.parse.reading import reading_query
 from omnisql_server.parse.scopes import read_scopes
 from omnisql_server.parse.within import query_within
-from omnisql_server.parse.written import reading_query
 
 _INSEPARABLE = "its query cannot be told apart from what it writes"
 _PARAMETER = re.compile(rb"\$\d+")
@@ -64,7 +64,8 @@ def _tree(text: str) -> tuple[exp.Expr | None, str]:
     try:
         tree = _parsed(text)
         _read_arrows(tree)
-        rendered = tree.transform(_plain).sql("postgres", unsupported_level=ErrorLevel.RAISE)
+        # What is written is a copy already.
+        rendered = tree.transform(_plain).sql("postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
         same = canonical(text) == canonical(rendered)
     except (SqlglotError, NotParsed, RecursionError) as error:
         return None, f"the planner's grammar does not cover this text ({type(error).__name__})"

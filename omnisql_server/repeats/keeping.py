@@ -13,13 +13,12 @@ from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.freshness.reading import ShelfReading
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Reading, ScanCache, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Later, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statement import Statement
-from omnisql_server.policy.decision import Decision
-from omnisql_server.policy.question import Question
+from omnisql_server.policy.decide import Standing
 from omnisql_server.repeats.store import Place
 from wire.rows import EncodedRows
 
@@ -37,8 +36,7 @@ class Keeping:
     origin: object
     statement: Statement
     query: AuthorizedQuery
-    question: Question
-    decision: Decision
+    standing: Standing
     version: Version | None
     bytes_max: int
     places: dict[str, Place] = field(default_factory=dict)
@@ -137,10 +135,15 @@ class _NotedReading:
     scan_name: str
 
     async def read(
-        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+        self,
+        scan: Scan,
+        fetch: Fetch,
+        confirm: Confirm | None = None,
+        calls_left: int | None = None,
+        later: Later | None = None,
     ) -> Answer:
-        answer = await self.reading.read(scan, fetch, confirm, calls_left)
-        if answer.entries and not self.keeping.spoiled:
+        answer = await self.reading.read(scan, fetch, confirm, calls_left, later)
+        if answer.entries and not answer.refreshing and not self.keeping.spoiled:
             self.keeping.note_answered(self.scan_name, answer)
         else:
             self.keeping.spoiled = True

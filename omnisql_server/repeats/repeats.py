@@ -73,16 +73,15 @@ class Repeats:
         if statement.kind is not StatementKind.SELECT or not _repeats(bound, parameters):
             return None
         question = question_of(bound, query.principal)
-        decision = self._policy.kept(question)
-        if decision is None:
+        standing = self._policy.standing(question)
+        if standing is None:
             return None
         return Keeping(
             key=self._key(statement, query, parameters, question),
             origin=bound.origin,
             statement=statement,
             query=query,
-            question=question,
-            decision=decision,
+            standing=standing,
             version=version,
             bytes_max=self._store.answer_bytes_max,
         )
@@ -150,14 +149,13 @@ class Repeats:
         known = keeping.version is not None and keeping.version.sequence == keeping.query.query.catalog_sequence
         if not (stands and known and version is not None and all(place.stands for place in places)):
             return None
-        if self._policy.kept(keeping.question) is not keeping.decision:
+        if not self._policy.stands(keeping.standing):
             return None
         messages, rows = written(keeping.query.query.fields, keeping.joined())
         kept = Kept(
             statement=keeping.statement,
             query=keeping.query,
-            question=keeping.question,
-            decision=keeping.decision,
+            standing=keeping.standing,
             version=version,
             places=places,
             reports=reports,
@@ -210,7 +208,7 @@ class Repeats:
         stands = stands and await self._may_read(kept.places)
         # What may have changed while the last of them was waited for.
         stands = stands and all(place.stands for place in kept.places)
-        return ages_us if stands and self._policy.kept(kept.question) is kept.decision else None
+        return ages_us if stands and self._policy.stands(kept.standing) else None
 
     async def _may_read(self, places: Sequence[Place]) -> bool:
         for place in places:

@@ -12,8 +12,7 @@ from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import Repeated
 from omnisql_server.model.statement import Statement
-from omnisql_server.policy.decision import Decision
-from omnisql_server.policy.question import Question
+from omnisql_server.policy.decide import Standing
 from wire.backend import Field, command_complete, row_description
 from wire.rows import EncodedRows
 
@@ -51,13 +50,13 @@ class Kept:
 
     statement: Statement
     query: AuthorizedQuery
-    question: Question
-    decision: Decision
+    standing: Standing
     version: Version
     places: tuple[Place, ...]
     reports: tuple[SourceReport, ...]
     rows: EncodedRows
     messages: bytes
+    facts: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def size_bytes(self) -> int:
@@ -87,7 +86,9 @@ class AnswerStore:
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._slots: OrderedDict[Hashable, Slot] = OrderedDict()
+        self._slots: dict[Hashable, Slot] = {}
+        # By slot: hashing a key takes as long as all the rest.
+        self._order: OrderedDict[Slot, None] = OrderedDict()
         self.used_bytes = 0
 
     @property
@@ -97,15 +98,12 @@ class AnswerStore:
 
     def find(self, key: Hashable) -> Slot | None:
         """Return what is kept under a key."""
-        slot = self._slots.get(key)
-        if slot is not None:
-            self._slots.move_to_end(key)
-        return slot
+        return self._slots.get(key)
 
     def touch(self, slot: Slot) -> None:
         """Remember that an answer was asked for."""
-        if slot.key in self._slots:
-            self._slots.move_to_end(slot.key)
+        if slot in self._order:
+            self._order.move_to_end(slot)
 
     def put(self, key: Hashable, origin: object, kept: Kept) -> Slot:
         """Keep an answer in the place of an earlier one; it is no larger than `answer_bytes_max`."""
@@ -113,9 +111,10 @@ class AnswerStore:
         self.drop(slot)
         slot.kept = kept
         self._slots[key] = slot
+        self._order[slot] = None
         self.used_bytes += kept.size_bytes
         while self.used_bytes > self._bytes_max:
-            self.drop(next(iter(self._slots.values())))
+            self.drop(next(iter(self._order)))
         return slot
 
     def drop(self, slot: Slot) -> None:
@@ -123,11 +122,11 @@ class AnswerStore:
         kept, slot.kept = slot.kept, None
         if kept is not None:
             self.used_bytes -= kept.size_bytes
-            del self._slots[slot.key]
+            del self._slots[slot.key], self._order[slot]
 
     def drop_all(self, owner: object) -> None:
         """Forget the answers of one owner: what keys begin with."""
-        for slot in [slot for slot in self._slots.values() if isinstance(slot.key, tuple) and slot.key[0] is owner]:
+        for slot in [slot for slot in self._order if isinstance(slot.key, tuple) and slot.key[0] is owner]:
             self.drop(slot)
 
 
@@ -146,4 +145,5 @@ def repeated(kept: Kept) -> Repeated:
         statement=kept.statement,
         query=kept.query,
         reports=kept.reports,
+        facts=kept.facts,
     )

@@ -346,6 +346,8 @@ RELAYED_EXECUTE = Reply(EXECUTE_ENDS)
 RELAYED_CLOSE = Reply(CLOSE_ENDS)
 RELAYED_FUNCTION_CALL = Reply(READY_ENDS)
 RELAYED_SYNC = SyncReply()
+QUERY_SYNC = SyncReply()
+"""Ends a simple query that was run."""
 COPY_END = CopyEnd()
 
 

@@ -23,7 +23,7 @@ from omnisql_server.session.login import READ_ONLY
 from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
-from omnisql_server.session.replies import RELAYED_FUNCTION_CALL, QueryReply
+from omnisql_server.session.replies import QUERY_SYNC, RELAYED_FUNCTION_CALL, CopyEnd, QueryReply
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
 from wire.backend import error_response, notice_response, parameter_status
@@ -75,8 +75,9 @@ class Session:
             link=link, backend=self._backend, footprint=self._running.footprint, home=home, live=live
         )
         self._park_wanted = False
-        self._simple = SimpleProtocol(self._running)
         self._extended = ExtendedProtocol(self._running)
+        self._simple = SimpleProtocol(self._running, self._extended)
+        self._running.own_names = self._extended.own_names
         self._doomed: list[Portal] = []
         self._discarded = False
         self._handling = False
@@ -171,6 +172,7 @@ class Session:
             return
         self._backend.forget()
         self._extended.statements.clear()
+        self._extended.watched.clear()
         self._discarded = everything
 
     def on_refusal(self) -> None:
@@ -207,7 +209,7 @@ class Session:
                 await self._link.drain()
             if self._extended.has_refused:
                 await self._do_chores()
-            if self._link.pending and isinstance(self._link.pending[0], QueryReply) and frame.kind not in b"dcfHX":
+            if frame.kind not in b"dcfHX" and self._awaits_query():
                 # The next message may be run, or the query may have to be tried again: one after the other.
                 await self._link.settle()
                 await self._do_chores()
@@ -235,13 +237,21 @@ class Session:
 
     def _relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that nothing has to be done or waited for before, and say whether it was one."""
-        pending = self._link.pending
-        if self._link.copying_in or (pending and isinstance(pending[0], QueryReply)):
+        if self._link.copying_in or self._awaits_query():
             return False
         if frame.kind != b"Q":
+            self._simple.drop_failed_portal()
             return self._extended.relay_at_once(frame)
         ignored = self._extended.discarding or b"" in self._extended.statements
         return not ignored and self._simple.relay_at_once(frame)
+
+    def _awaits_query(self) -> bool:
+        """Say whether the answer to a simple query is outstanding; what is ours may be before it."""
+        pending = self._link.pending
+        if not pending:
+            return False
+        last = pending[-1]
+        return isinstance(pending[0], QueryReply) or last is QUERY_SYNC or isinstance(last, QueryReply | CopyEnd)
 
     async def _next_frame(self) -> Frame | None:
         if not self._client.has_frames:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omnisql_server.errors import RelayInstead, UndefinedParameter
-from omnisql_server.model.statement import Part
+from omnisql_server.model.statement import Movement, Part
 from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.link import FLUSH, SYNC
+from omnisql_server.session.moving import moved_portal
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.proven import Proven
 from omnisql_server.session.replies import (
@@ -21,7 +23,7 @@ from omnisql_server.session.replies import (
     DESCRIBE_ENDS,
     EXECUTE_ENDS,
     PARSE_ENDS,
-    RELAYED_SYNC,
+    QUERY_SYNC,
     IgnoredReply,
     PartReply,
     QueryReply,
@@ -40,10 +42,12 @@ _SHOWN_OF_EXECUTE = b"DCIGHdc"
 class SimpleProtocol:
     """Handles Query messages."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, extended: ExtendedProtocol) -> None:
         self._running = running
         self._proven = Proven(running.link)
+        self._extended = extended
         self._last: Frame | None = None
+        self._may_leave_portal = False
         self._refused: tuple[Frame, Frame] | None = None
 
     @property
@@ -54,6 +58,16 @@ class SimpleProtocol:
     def forget_last(self) -> None:
         """Let go of the last query's text, which is kept to be tried again; the session is idle."""
         self._last = None
+
+    def drop_failed_portal(self) -> None:
+        """Close the unnamed portal that a query has left which failed in a transaction block.
+
+        PostgreSQL 18 forgets its statement before the portal, so that an Execute of it ends the cluster's backends.
+        """
+        if self._may_leave_portal:
+            self._may_leave_portal = False
+            if self._running.link.status == "E":
+                self._running.link.send(Close(kind="P", name=b"").encode(), IgnoredReply(CLOSE_ENDS))
 
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a query that nothing has to be done for before, and say whether it was one: the common case."""
@@ -79,7 +93,7 @@ class SimpleProtocol:
         parts = await self._running.route(text)
         # A statement with a parameter fails before PostgreSQL plans it, and by its own words.
         hopeless = parts is not None and len(parts) == 1 and parts[0].parameter is not None
-        if parts is not None and any(is_run(part) for part in parts) and not hopeless:
+        if parts is not None and any(self._is_ours(part) for part in parts) and not hopeless:
             await self._run(frame, parts)
             return
         if self._running.link.executed_privately and not self._running.executed:
@@ -94,8 +108,12 @@ class SimpleProtocol:
         repeatable = self._proven.find(text) if running.footprint.unnamed is None else None
         return repeatable is not None and await running.repeat(repeatable)
 
+    def _is_ours(self, part: Part) -> bool:
+        return is_run(part) or moved_portal(part, self._extended.portals) is not None
+
     def _relay(self, frame: Frame) -> None:
         self._last = frame
+        self._may_leave_portal = True
         # Trying again would hide that the refusal undid what the client sent before in the same implicit transaction.
         reply = QueryReply(self._refuse, retryable=not self._running.relayed)
         self._running.link.send(frame.data, reply)
@@ -144,7 +162,7 @@ class SimpleProtocol:
         for part in parts if self._running.speaks_utf8 else self._only_run(parts):
             if not await self._part(part, among_others=len(parts) > 1, text=text):
                 break
-        link.send(SYNC, RELAYED_SYNC)
+        link.send(SYNC, QUERY_SYNC)
         self._running.relayed = self._running.executed = False
 
     def _only_run(self, parts: Sequence[Part]) -> Sequence[Part]:
@@ -156,7 +174,14 @@ class SimpleProtocol:
             return await self._running.attempt(self._refuse_parameter(part.text, *part.parameter), shift=part.offset)
         if is_run(part):
             return await self._run_part(part, among_others=among_others, text=text)
+        portal = moved_portal(part, self._extended.portals)
+        if portal is not None and part.statement is not None and part.statement.movement is not None:
+            return await self._running.attempt(self._move(portal, part.statement.movement))
         return await self._relay_part(part)
+
+    async def _move(self, portal: Portal, movement: Movement) -> None:
+        await self._extended.renew(portal)
+        await self._running.move(portal, movement)
 
     async def _refuse_parameter(self, text: str, position: int, number: int) -> None:
         """Refuse a parameter, as PostgreSQL does: a Query message brings no values."""

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from omnisql_server.errors import LimitExceeded, NotSupported
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.run import BoundParameters, Description
-from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.statement import SECRET_KINDS, Part, Statement, StatementKind
 from wire.errors import ProtocolViolation
+from wire.framing import HEADER_BYTES
 from wire.frontend import Bind
 
-RELAYED_KINDS = frozenset({StatementKind.DEFINITION, StatementKind.OTHER})
+RELAYED_KINDS = frozenset({StatementKind.DEFINITION, StatementKind.MOVEMENT, StatementKind.OTHER})
 """Kinds that are relayed even when they name an API table."""
 
 
@@ -54,6 +55,11 @@ class RunStatements:
         """Return how many there are."""
         return len(self._statements)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of all but the unnamed one."""
+        return frozenset(name.decode(errors="replace") for name in self._statements if name)
+
     def get(self, name: bytes) -> RunStatement | None:
         """Return the statement of a name, None if it is relayed or unknown."""
         return self._statements.get(name)
@@ -76,6 +82,10 @@ class RunStatements:
         """Remember a statement whose twin is on the backend; one of the same name is replaced."""
         self.forget(statement.name)
         self._statements[statement.name] = statement
+        self._keep(statement.twin)
+
+    def lend(self, statement: RunStatement) -> None:
+        """Learn of the twin of a statement that is not kept, because SQL has prepared it and may forget it unseen."""
         self._keep(statement.twin)
 
     def renew(self, statement: RunStatement, description: Description, twin: str) -> RunStatement:
@@ -132,6 +142,18 @@ def _shape(description: Description) -> tuple[object, ...] | None:
 def is_run(part: Part) -> bool:
     """Say whether a part of a message is run rather than relayed."""
     return part.statement is not None and part.statement.kind not in RELAYED_KINDS
+
+
+def may_hold_secret(part: Part) -> bool:
+    """Say whether the text of a part of a message may hold a secret."""
+    return part.statement is not None and part.statement.kind in SECRET_KINDS
+
+
+def named_text(data: bytes) -> tuple[bytes, bytes] | None:
+    """Find the name and the text in a Parse message without decoding it; None where it is malformed."""
+    start = data.find(b"\0", HEADER_BYTES) + 1
+    end = data.find(b"\0", start)
+    return None if start <= 0 or end < 0 else (data[HEADER_BYTES : start - 1], data[start:end])
 
 
 def bound_parameters(statement: RunStatement, bind: Bind) -> BoundParameters:

@@ -68,6 +68,7 @@ _HOW = st.fixed_dictionaries(
         "max_us": BOUNDS,
         "kept": st.booleans(),
         "full_read_us": st.sampled_from([0, 15 * MINUTE_US, 60 * MINUTE_US]),
+        "revalidate_us": st.sampled_from([0, 0, 20 * MINUTE_US]),
         "if_error_us": st.sampled_from([0, 5 * MINUTE_US, 20 * MINUTE_US]),
         "replica": st.integers(0, 1),
         "partial": st.booleans(),
@@ -81,9 +82,9 @@ class Freshness(RuleBasedStateMachine):
 
     client: Valkey
     run: Callable[[Any], Any]
-    hits, confirmed, changed, merged, resumed = 0, 0, 0, 0, 0
+    hits, confirmed, changed, merged, resumed, refreshed = 0, 0, 0, 0, 0, 0
     """Earlier answers used, pages confirmed and found changed, answers with changes merged into them, and those that
-    a reading that failed was gone on for, in all."""
+    a reading that failed was gone on for, and those that were too old while they were read again, in all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -208,7 +209,11 @@ class Freshness(RuleBasedStateMachine):
         limit = None if table.access_paths == BATCHED.access_paths else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)
         staleness = Staleness(
-            max_us=how["max_us"], if_error_us=how["if_error_us"], kept=how["kept"], full_read_us=how["full_read_us"]
+            max_us=how["max_us"],
+            if_error_us=how["if_error_us"],
+            kept=how["kept"],
+            full_read_us=how["full_read_us"],
+            revalidate_us=how["revalidate_us"],
         )
         reading = self.world.read(
             question,
@@ -222,13 +227,21 @@ class Freshness(RuleBasedStateMachine):
         except ConnectorError:
             return
         finally:
+            for shared in self.world.shared:
+                self.run(shared.refreshes.settled())
             self.world.source.fault = self.world.source.truncated = None
         report = fetched.report
         Freshness.hits += report.cache_hits
         Freshness.confirmed += self.world.source.confirmed
         Freshness.changed += self.world.source.changed
         self.world.source.confirmed = self.world.source.changed = 0
-        bound_us = max(how["max_us"], how["if_error_us"] if report.stale is not None else 0)
+        Freshness.refreshed += report.refreshing
+        assert not report.refreshing or how["max_us"] > 0
+        bound_us = max(
+            how["max_us"],
+            how["if_error_us"] if report.stale is not None else 0,
+            how["revalidate_us"] if report.refreshing else 0,
+        )
         assert report.age_ms * 1000 <= bound_us
         seen = self._seen(credential, bound_us)
         if "merged" in (report.cache_note or ""):
@@ -365,3 +378,4 @@ def test_no_answer_is_older_or_shows_more_than_it_may() -> None:
     assert Freshness.changed > 3
     assert Freshness.merged > 3
     assert Freshness.resumed > 0
+    assert Freshness.refreshed > 0
