@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import asyncpg
@@ -9,13 +10,13 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from catalog.quoting import identifier, literal, option_list, options_from_array
-from connectors.registry import connector_named
-from connectors.sdk.connector import WithSchemas
+from connectors.registry import add_folder, connector_named, connector_names
+from connectors.sdk.connector import Connector, WithSchemas
 from omnisql_server.commands.client import ClientConnection, as_client
 from omnisql_server.commands.query import as_table
 from omnisql_server.commands.secret_input import given_options, read_secrets
 from omnisql_server.commands.terminal import output, run
-from omnisql_server.config import client_dsn
+from omnisql_server.config import client_dsn, load_settings
 from omnisql_server.manage.options import MEMBERS, secret_options
 
 EVERYBODY = "public"
@@ -53,6 +54,7 @@ def add(
     schema: str | None = None,
     remote_schema: str | None = None,
     limit_to: str | None = None,
+    folder: Path | None = None,
     dsn: str | None = None,
 ) -> int:
     """Make a source: its server, a credential, and its tables in a schema; all of it or nothing.
@@ -77,10 +79,12 @@ def add(
         Schema of the source to import, where it has several, as PostgreSQL does; public without it.
     limit_to
         Names of tables, with commas between them; all tables without it.
+    folder
+        Folder of your own manifests; without it that of the setting connectors.folder, if it is set.
     dsn
         Where to connect; see omnisql query.
     """
-    kind = connector_named(connector)
+    kind = _connector_named(connector, folder)
     options = given_options(option, secret_options(kind))
     is_group = MEMBERS in options
     secrets = {} if is_group else read_secrets(kind, secret_file)
@@ -168,6 +172,13 @@ def remove(name: str, /, *, cascade: bool = False, dsn: str | None = None) -> in
         _say(f"source {name} is removed")
 
     return run(as_client(dsn or client_dsn(), work))
+
+
+def _connector_named(name: str, folder: Path | None) -> Connector:
+    """Return a connector of OmniSQL, or of a folder of one's own."""
+    if name not in connector_names() and (chosen := folder or load_settings(None).connectors.folder) is not None:
+        add_folder(chosen)
+    return connector_named(name)
 
 
 async def _in_one_transaction(connection: ClientConnection, statements: tuple[str, ...]) -> None:
