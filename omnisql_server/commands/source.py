@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -88,24 +89,16 @@ def add(
     options = given_options(option, secret_options(kind))
     is_group = MEMBERS in options
     secrets = {} if is_group else read_secrets(kind, secret_file)
-    server, into = identifier(name), identifier(schema or name)
-    remote = remote_schema or (kind.default_schema if isinstance(kind, WithSchemas) else kind.name)
     whom = "PUBLIC" if role == EVERYBODY else identifier(role)
-    limit = f" LIMIT TO ({', '.join(identifier(each.strip()) for each in limit_to.split(','))})" if limit_to else ""
+    mapping = f"CREATE USER MAPPING FOR {whom} SERVER {identifier(name)}{option_list(secrets)}"
     statements = (
-        f"CREATE SERVER {server} FOREIGN DATA WRAPPER {identifier(kind.name)}{option_list(options)}",
-        *(() if is_group else (f"CREATE USER MAPPING FOR {whom} SERVER {server}{option_list(secrets)}",)),
-        f"CREATE SCHEMA IF NOT EXISTS {into}",
-        f"IMPORT FOREIGN SCHEMA {identifier(remote)}{limit} FROM SERVER {server} INTO {into}",
+        f"CREATE SERVER {identifier(name)} FOREIGN DATA WRAPPER {identifier(kind.name)}{option_list(options)}",
+        *(() if is_group else (mapping,)),
+        f"CREATE SCHEMA IF NOT EXISTS {identifier(schema or name)}",
+        _import_statement(kind, name, schema or name, remote_schema, limit_to),
     )
 
-    async def work(connection: ClientConnection) -> None:
-        await _in_one_transaction(connection, statements)
-        rows = await connection.fetch(SOURCES_SQL)
-        tables = next((row["tables"] or [] for row in rows if row["srvname"] == name), [])
-        _say(f"source {name} is ready: {len(tables)} tables in schema {schema or name}")
-
-    return run(as_client(dsn or client_dsn(), work))
+    return run(as_client(dsn or client_dsn(), _making(name, schema or name, statements)))
 
 
 @source.command
@@ -172,6 +165,26 @@ def remove(name: str, /, *, cascade: bool = False, dsn: str | None = None) -> in
         _say(f"source {name} is removed")
 
     return run(as_client(dsn or client_dsn(), work))
+
+
+def _making(name: str, schema: str, statements: tuple[str, ...]) -> Callable[[ClientConnection], Awaitable[None]]:
+    async def work(connection: ClientConnection) -> None:
+        await _in_one_transaction(connection, statements)
+        rows = await connection.fetch(SOURCES_SQL)
+        tables = next((row["tables"] or [] for row in rows if row["srvname"] == name), [])
+        _say(f"source {name} is ready: {len(tables)} tables in schema {schema}")
+
+    return work
+
+
+def _import_statement(
+    kind: Connector, server: str, schema: str, remote_schema: str | None, limit_to: str | None
+) -> str:
+    remote = remote_schema or (kind.default_schema if isinstance(kind, WithSchemas) else kind.name)
+    limit = f" LIMIT TO ({', '.join(identifier(each.strip()) for each in limit_to.split(','))})" if limit_to else ""
+    return (
+        f"IMPORT FOREIGN SCHEMA {identifier(remote)}{limit} FROM SERVER {identifier(server)} INTO {identifier(schema)}"
+    )
 
 
 def _connector_named(name: str, folder: Path | None) -> Connector:
