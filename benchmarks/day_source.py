@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -14,8 +15,10 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from yarl import URL
 
 from benchmarks.day import ASSIGNEES, REPOSITORIES, STATES, TABLE, TEAMS, Question
+from benchmarks.day_causes import Asked
 from connectors.sdk.addresses import Fence
 from connectors.sdk.auth import TokenAuth
 from connectors.sdk.confirm import confirm
@@ -33,6 +36,7 @@ from connectors.sdk.verdicts import judge_by_status
 
 PAGE_ROWS = 100
 CHANGED_PER_HOUR = 0.02
+_OF_PAGES = ("page", "per_page")
 Row = dict[str, Any]
 
 
@@ -44,13 +48,19 @@ class DaySource:
     at_s: int = 0
     has_tags: bool = True
     statuses: dict[int, int] = field(default_factory=lambda: {200: 0, 304: 0})
-    readings: int = 0
-    confirmed: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    """Readings and successful confirmations."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    """What the 200 answers were."""
+    scans: dict[tuple[tuple[str, str], ...], Scan] = field(default_factory=dict)
+    """Scans by what they send."""
     base_url: str = ""
     times: dict[str, list[int]] = field(default_factory=dict)
     versions: dict[str, list[list[Row]]] = field(default_factory=dict)
     _chance: random.Random = field(init=False)
     _next_id: int = 0
+    _had: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """Who had which tag, by credential and URL."""
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
@@ -95,12 +105,25 @@ class DaySource:
         headers = {"ETag": f'"{blake2b(body, digest_size=12).hexdigest()}"'} if self.has_tags else {}
         status = 304 if headers and request.headers.get("If-None-Match") == headers["ETag"] else 200
         self.statuses[status] += 1
+        if status == 200 and headers:
+            self._note(request, headers["ETag"])
         pages = -(-len(rows) // PAGE_ROWS)
         if page < pages:
             url = request.url.with_host("127.0.0.1")
             following, last = url.update_query(page=str(page + 1)), url.update_query(page=str(pages))
             headers["Link"] = f'<{following}>; rel="next", <{last}>; rel="last"'
         return web.Response(status=status, body=body if status == 200 else None, headers=headers)
+
+    def _note(self, request: web.Request, tag: str) -> None:
+        replica, _, credential = request.headers["Authorization"].removeprefix("Bearer ").partition(":")
+        had = self._had.setdefault(f"{credential} {request.path_qs}", set())
+        if (replica, tag) in had:
+            self.kinds["unchanged since this replica had it"] += 1
+        elif any(tag == known for _, known in had):
+            self.kinds["unchanged since another replica had it"] += 1
+        else:
+            self.kinds["changed" if had else "asked for the first time"] += 1
+        had.add((replica, tag))
 
     def _found(self, asked: Any) -> list[Row]:
         rows = self.versions[asked["repo"]][-1]
@@ -136,29 +159,39 @@ class DaySource:
 class DayConnection:
     """A connection to it."""
 
-    def __init__(self, source: DaySource) -> None:
+    def __init__(self, source: DaySource, replica: int, credential: str) -> None:
         self._source = source
+        self._credential = credential
         fence = Fence(allowed_networks=(ip_network("127.0.0.0/8"),))
         self._transport = Transport(
             connector="own",
             server="hub",
             base_url=source.base_url,
-            authenticator=TokenAuth("t"),
+            authenticator=TokenAuth(f"{replica}:{credential}"),
             judge=judge_by_status,
             settings=TransportSettings(outbound=Outbound(fence=fence)),
         )
 
     def fetch(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
         """Read a scan page by page."""
-        self._source.readings += 1
+        self._asked(scan)
         decoder = RowDecoder(TABLE, scan.columns)
         return pages_of(self._rows(scan, context), scan=scan, decoder=decoder, context=context)
 
     async def confirm(self, steps: Sequence[Step], context: FetchContext) -> bool:
         """Say whether an earlier reading still stands."""
         stands = await confirm(self._transport, steps, context)
-        self._source.confirmed += stands
+        if stands:
+            self._asked(self._scan_of(steps[0]))
         return stands
+
+    def _asked(self, scan: Scan) -> None:
+        self._source.asked.append(Asked(at_s=self._source.at_s, credential=self._credential, scan=scan))
+        self._source.scans[_named(_parameters(scan))] = scan
+
+    def _scan_of(self, step: Step) -> Scan:
+        query = URL(step.url).query
+        return self._source.scans[_named({name: query[name] for name in query if name not in _OF_PAGES})]
 
     async def check(self) -> str:
         """Return who it is."""
@@ -190,6 +223,10 @@ def answer(question: Question, policy: tuple[str, ...] | None, rows: Sequence[Ro
     found = [row for row in found if all(holds(row, condition) for condition in question.conditions)]
     found.sort(key=lambda row: -row["id"])
     return found[: question.limit]
+
+
+def _named(parameters: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(parameters.items()))
 
 
 def _parameters(scan: Scan) -> dict[str, str]:

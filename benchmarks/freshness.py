@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from benchmarks.report import Section, median, percentile, publish
 from connectors.sdk.connector import Source
+from connectors.sdk.resumption import Mark
 from connectors.sdk.scan import Operator, Predicate, Scan
 from connectors.sdk.table import AccessPath, Column, Table
 from omnisql_server.freshness.cache import TenantCache, shared_cache
@@ -67,7 +68,7 @@ async def scans(rounds: int) -> tuple[list[float], list[float], list[float], int
     """Return the seconds of scans from Valkey, from memory, of unsealing alone, and the sealed bytes."""
     batches = _batches()
 
-    async def fetch(_: Scan) -> Fetched:
+    async def fetch(scan: Scan, start: Mark | None = None) -> Fetched:  # noqa: ARG001 - the protocol's signature
         return Fetched(batches=batches, requests=1000)
 
     from_valkey, from_memory = [], []

@@ -56,7 +56,7 @@ from omnisql_server.policy.rules import Rules
 ISSUES = 300
 CALLS_MAX = 400
 COMBINATIONS_MAX = 10_000
-_SETTINGS = Settings(
+SETTINGS = Settings(
     time_zone="UTC",
     date_style="ISO, MDY",
     interval_style="postgres",
@@ -90,7 +90,7 @@ class World:
     def relations(self) -> dict[tuple[str | None, str], Relation]:
         """Make a foreign table of every API table."""
         return {
-            (server, name): _relation(oid, server, table)
+            (server, name): relation_of(oid, server, table)
             for oid, ((server, name), table) in enumerate(self.tables.items(), 1)
         }
 
@@ -113,7 +113,7 @@ class World:
             views={},
             parameter_oids=(),
             fields=(),
-            settings=_SETTINGS,
+            settings=SETTINGS,
             catalog_sequence=1,
         )
 
@@ -181,7 +181,8 @@ def _shown(scan: ScanPlan) -> str:
     return f"{scan.relation.name} {scan.path.name}" + (f" by {drivers}" if drivers else "")
 
 
-def _relation(oid: int, server: str, table: Table) -> Relation:
+def relation_of(oid: int, server: str, table: Table) -> Relation:
+    """Describe the foreign table of an API table."""
     attributes = (
         Attribute(
             number=number,

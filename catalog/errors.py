@@ -74,6 +74,12 @@ class RoleRefused(CatalogError):
     sqlstate = "42939"
 
 
+class TokenUnknown(CatalogError):
+    """The tenant has no API token of this id."""
+
+    sqlstate = "42704"
+
+
 class RoleUnknown(CatalogError):
     """No user of the tenant has this name."""
 

@@ -28,6 +28,7 @@ PUT_RULES_SQL = """
 INSERT INTO control.log_in_rules (tenant, rules) VALUES ($1, $2::jsonb)
 ON CONFLICT (tenant) DO UPDATE SET rules = EXCLUDED.rules
 """
+ALL_RULES_SQL = "SELECT t.name, r.rules FROM control.log_in_rules r JOIN control.tenants t ON t.id = r.tenant"
 DROP_RULES_SQL = "DELETE FROM control.log_in_rules WHERE tenant = $1"
 
 
@@ -76,6 +77,11 @@ async def rules_of(connection: Connection, tenant: UUID) -> Mapping[str, object]
     text = await connection.fetchval(RULES_SQL, tenant)
     rules: Mapping[str, object] = json.loads(text) if text is not None else {}
     return rules
+
+
+async def all_rules(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """Return every tenant's name and rules, as JSON, where it has some."""
+    return tuple((row["name"], row["rules"]) for row in await connection.fetch(ALL_RULES_SQL))
 
 
 async def put_rules(connection: Connection, tenant: UUID, rules: Mapping[str, object]) -> None:

@@ -69,7 +69,7 @@ class WrapperShape:
     name: str
     server_options: tuple[str, ...] = ()
     mapping_options: tuple[str, ...] = ()
-    table_options: tuple[str, ...] = ("table", "max_staleness", "full_read")
+    table_options: tuple[str, ...] = ("table", "max_staleness", "full_read", "stale_while_revalidate")
     column_options: tuple[str, ...] = ("column",)
     secret_options: tuple[str, ...] = ()
 

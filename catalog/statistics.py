@@ -14,19 +14,20 @@ from uuid import UUID
 from catalog.connection import Connection
 
 LOAD_SQL = """
-SELECT server_oid, api_table, shape, rows, pages, calls, latency_ms, sightings, seen_at, origin, stale
-FROM control.statistics WHERE tenant = $1 ORDER BY seen_at DESC LIMIT $2
+SELECT server_oid, api_table, shape, rows, pages, calls, latency_ms, sightings, seen_at, origin, stale, literal
+FROM control.statistics WHERE tenant = $1 AND literal = $2 AND ($4::timestamptz IS NULL OR seen_at > $4)
+ORDER BY seen_at DESC LIMIT $3
 """
 PUT_SQL = """
 INSERT INTO control.statistics
-    (tenant, server_oid, api_table, shape, rows, pages, calls, latency_ms, sightings, seen_at, origin, stale)
+    (tenant, server_oid, api_table, shape, rows, pages, calls, latency_ms, sightings, seen_at, origin, stale, literal)
 SELECT t.id, u.server_oid, u.api_table, u.shape::pg_catalog.jsonb, u.rows, u.pages, u.calls, u.latency_ms, u.sightings,
-    u.seen_at, u.origin, u.stale
+    u.seen_at, u.origin, u.stale, u.literal
 FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[]),
     pg_catalog.unnest($5::float8[]), pg_catalog.unnest($6::float8[]), pg_catalog.unnest($7::float8[]),
     pg_catalog.unnest($8::float8[]), pg_catalog.unnest($9::integer[]), pg_catalog.unnest($10::timestamptz[]),
-    pg_catalog.unnest($11::text[]), pg_catalog.unnest($12::boolean[]))
-    AS u(server_oid, api_table, shape, rows, pages, calls, latency_ms, sightings, seen_at, origin, stale)
+    pg_catalog.unnest($11::text[]), pg_catalog.unnest($12::boolean[]), pg_catalog.unnest($13::boolean[]))
+    AS u(server_oid, api_table, shape, rows, pages, calls, latency_ms, sightings, seen_at, origin, stale, literal)
 JOIN control.tenants AS t ON t.id = $1
 ON CONFLICT (tenant, server_oid, api_table, shape) DO UPDATE
 SET rows = EXCLUDED.rows, pages = EXCLUDED.pages, calls = EXCLUDED.calls, latency_ms = EXCLUDED.latency_ms,
@@ -40,8 +41,8 @@ WHERE s.tenant = $1 AND s.server_oid = gone.server_oid AND s.api_table = gone.ap
 """
 SURPLUS_SQL = """
 DELETE FROM control.statistics WHERE (tenant, server_oid, api_table, shape) IN (
-    SELECT tenant, server_oid, api_table, shape FROM control.statistics WHERE tenant = $1
-    ORDER BY seen_at DESC OFFSET $2)
+    SELECT tenant, server_oid, api_table, shape FROM control.statistics WHERE tenant = $1 AND literal = $2
+    ORDER BY seen_at DESC OFFSET $3)
 """
 
 ShapeRow = tuple[tuple[str, str, str], ...]
@@ -49,7 +50,7 @@ ShapeRow = tuple[tuple[str, str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticRecord:
-    """One row of `control.statistics`, without its tenant."""
+    """One row of `control.statistics`, without its tenant; `literal` says that its shape has digests of literals."""
 
     server_oid: int
     api_table: str
@@ -62,18 +63,21 @@ class StatisticRecord:
     seen_at: datetime
     origin: str
     stale: bool
+    literal: bool = False
 
 
-async def load_statistics(connection: Connection, tenant: UUID, count_max: int) -> tuple[StatisticRecord, ...]:
-    """Read a tenant's statistics, those seen last first, `count_max` at most."""
-    rows = await connection.fetch(LOAD_SQL, tenant, count_max)
+async def load_statistics(
+    connection: Connection, tenant: UUID, count_max: int, *, literal: bool = False, after: datetime | None = None
+) -> tuple[StatisticRecord, ...]:
+    """Read a tenant's statistics of one kind, seen later than `after`, the last first, `count_max` at most."""
+    rows = await connection.fetch(LOAD_SQL, tenant, literal, count_max, after)
     return tuple(StatisticRecord(**{**dict(row), "shape": _read_shape(row["shape"])}) for row in rows)
 
 
 async def put_statistics(
-    connection: Connection, tenant: UUID, records: Sequence[StatisticRecord], count_max: int
+    connection: Connection, tenant: UUID, records: Sequence[StatisticRecord], count_max: int, literal_max: int = 0
 ) -> None:
-    """Keep statistics, in place of those of the same shape, and of all the `count_max` seen last.
+    """Keep statistics, in place of those of the same shape, and of each kind so many seen last.
 
     Nothing is kept for a tenant that is gone.
     """
@@ -89,9 +93,11 @@ async def put_statistics(
         [record.seen_at for record in records],
         [record.origin for record in records],
         [record.stale for record in records],
+        [record.literal for record in records],
     )
     await connection.execute(PUT_SQL, tenant, *columns)
-    await connection.execute(SURPLUS_SQL, tenant, count_max)
+    for literal, most in ((False, count_max), (True, literal_max)):
+        await connection.execute(SURPLUS_SQL, tenant, literal, most)
 
 
 async def tables_with_statistics(connection: Connection, tenant: UUID) -> frozenset[tuple[int, str]]:

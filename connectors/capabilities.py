@@ -30,6 +30,8 @@ def paged(path: AccessPath) -> str:
     """Return how many rows a page and a listing of a path have."""
     if path.single:
         return "one row for each key" if path.batch else "one row"
+    if path.counts:
+        return "counted in one request" if path.count_requests == 1 else f"counted in {path.count_requests} requests"
     cap = f", {path.rows_max} in all" if path.rows_max else ""
     return f"{path.page_rows_max} a page{cap}"
 

@@ -14,7 +14,7 @@ from omnisql_server.errors import BackendError, InternalError, NotSupported
 from omnisql_server.execute.run import Engine
 from omnisql_server.model.backend import Backend, Command, Done
 from omnisql_server.model.freshness import duration_us
-from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.plan import QueryPlan, ScanNotes
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
@@ -115,7 +115,7 @@ async def explained(
     plan: QueryPlan,
     engine: Engine,
     reports: Mapping[str, SourceReport] | None,
-    notes: Mapping[str, str] | None = None,
+    notes: Mapping[str, ScanNotes] | None = None,
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield EXPLAIN's rows, with what really happened when there are reports, else with what would be answered how."""
     _, as_json = explain_wants(statement)
@@ -231,3 +231,6 @@ def warn(report: SourceReport, view: SessionView) -> None:
         told.append((message, report.stale))
     for message, detail in told:
         view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": detail})
+    if report.refreshing:
+        message = f"rows of {report.table} are {report.age_ms / 1000:.1f} s old and are being read again"
+        view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message})

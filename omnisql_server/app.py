@@ -22,12 +22,19 @@ from omnisql_server.audit.record import now
 from omnisql_server.identity.key_sets import KeySets
 from omnisql_server.identity.log_ins import TenantLogIns
 from omnisql_server.listener.server import Listener, is_loopback
-from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
+from omnisql_server.listener.tls import (
+    TlsIdentity,
+    load_identity,
+    make_self_signed,
+    read_authorities,
+    trust_clients,
+)
 from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
 from omnisql_server.outbound import transport_settings
 from omnisql_server.parse.redaction import redacted
 from omnisql_server.policy.engines import engine_of
+from omnisql_server.read_only import ReadOnlyRunner
 from omnisql_server.reload import Reload
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
@@ -68,26 +75,33 @@ async def serve_tenants(
     @asynccontextmanager
     async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
         async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
+            runner = AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal))
             yield TenantAccess(
                 address=opened.cluster.address(),
                 role=principal.role,
                 database=opened.record.database,
-                runner=AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal)),
+                runner=ReadOnlyRunner(runner=runner) if principal.read_only else runner,
                 pool=pool,
             )
 
+    log_ins = _log_ins(services, tenancy)
     listener = Listener(
         live,
-        log_ins=_log_ins(services, tenancy),
+        log_ins=log_ins,
         open_tenant=open_tenant,
         tls=_identity(settings),
         is_trusted=lambda host: is_loopback(host) and not live.current.listener.tls_required,
     )
     if read is not None:
-        reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener))
+        reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener, log_ins))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
-        administration = TenantAdministration(services=services, tenancy=tenancy, end_sessions=listener.end_tenant)
+        administration = TenantAdministration(
+            services=services,
+            tenancy=tenancy,
+            end_sessions=listener.end_tenant,
+            end_token_sessions=listener.end_token,
+        )
         directory = settings.data.directory.absolute()
         async with asyncio.TaskGroup() as group, serve_admin(directory, administration):
             housekeeping = group.create_task(tenancy.housekeep())
@@ -115,10 +129,22 @@ def _log_ins(services: Services, tenancy: Tenancy) -> TenantLogIns:
         return services.live.current.log_in
 
     keys = KeySets(settings, transport_settings(services.settings))
-    return TenantLogIns(services.control_connection, catch_up=tenancy.catch_up_roles, keys=keys, settings=settings)
+    return TenantLogIns(
+        services.control_connection,
+        catch_up=tenancy.catch_up_roles,
+        keys=keys,
+        settings=settings,
+        write=services.audit.journal.note,
+        shared_authorities=_authorities(services.settings),
+    )
 
 
-def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable[[], None]:
+def _authorities(settings: Settings) -> tuple[bytes, ...]:
+    path = settings.listener.tls_client_ca_file
+    return read_authorities(path) if path is not None else ()
+
+
+def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener, log_ins: TenantLogIns) -> Callable[[], None]:
     """Load what new settings name, and return what puts it in place.
 
     Raises:
@@ -127,10 +153,11 @@ def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener) -> Callable
     engine = engine_of(wanted.policy)
     # One that was made for trying things out stays: clients may have pinned it.
     identity = listener.tls if wanted.listener.tls_certificate_file is None else _identity(wanted)
+    authorities = _authorities(wanted)
 
     def put_in_place() -> None:
         configure_logs(level=wanted.telemetry.log_level, form=wanted.telemetry.log_format)
-        listener.tls = identity
+        listener.tls, log_ins.shared_authorities = identity, authorities
         tenancy.policy.replace(engine, kept_s=wanted.policy.decisions_kept_s)
         tenancy.reconfigure()
 
@@ -146,6 +173,13 @@ def _signalled() -> asyncio.Event:
 
 
 def _identity(settings: Settings) -> TlsIdentity:
+    """Load the configured certificate, or a self-signed one; clients may show theirs."""
+    identity = _own_identity(settings)
+    trust_clients(identity.context, _authorities(settings), settings.listener.tls_client_crl_file)
+    return identity
+
+
+def _own_identity(settings: Settings) -> TlsIdentity:
     """Load the configured certificate, or make a self-signed one that is kept with the data."""
     given = settings.listener
     if given.tls_certificate_file is not None and given.tls_key_file is not None:

@@ -24,11 +24,13 @@ from omnisql_server.commands.serve import serve
 from omnisql_server.commands.source import source
 from omnisql_server.commands.tenant import tenant
 from omnisql_server.commands.terminal import KNOWN_ERRORS, ExitCode, report, show
+from omnisql_server.commands.token import token
 
 app = App(name="omnisql", help="A PostgreSQL whose foreign tables are SaaS APIs.", result_action="return_value")
 for command in (serve, demo, query, source, connector, tenant, policy, audit, keys, doctor):
     app.command(command)
 tenant.command(log_in)
+tenant.command(token)
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ The stages never call each other; this module hands the frozen values from one t
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from omnisql_server.answers import (
     copy_stream,
@@ -32,43 +32,35 @@ from omnisql_server.errors import BackendError, NotSupported, RelayInstead
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.execute.load import load
-from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
+from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.budget import CallBudget
-from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, fetch
+from omnisql_server.fetch.scheduler import FetchedScan, fetch
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
-from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.materialize.relations import LocalRelation
+from omnisql_server.materialized import materialized
 from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
-from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
+from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import CHANGING_KINDS, MANAGED_KINDS, Part, Statement, StatementKind
 from omnisql_server.model.trail import note_authorized, note_bound, note_reports
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.parse.within import load_of
+from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.decide import Policy
 from omnisql_server.prepared import arguments, look_up, unplaced
+from omnisql_server.repeats.keeping import Keeping
+from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.tenant import Tenant, remember_reports
 from wire.copy import parse_copy_options
 from wire.rows import EncodedRows
-
-ROWS_FOR_A_THREAD = 5_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineBounds:
-    """Bounds of one statement."""
-
-    fetch: FetchBounds
-    key_combinations_max: int
-    api_calls_max: int
-    splice_bytes_max: int
 
 
 class Pipeline:
@@ -82,12 +74,14 @@ class Pipeline:
         pool: InstancePool,
         bounds: PipelineBounds,
         managers: Mapping[StatementKind, Manage],
+        repeats: Repeats,
     ) -> None:
         self._tenant = tenant
         self._policy = policy
         self._pool = pool
         self._bounds = bounds
         self._managers = managers
+        self._repeats = repeats
         self._binder = Binder(
             parse_query=parse_query,
             api_wrappers=lambda: tenant.wrappers,
@@ -97,6 +91,7 @@ class Pipeline:
     def reconfigure(self, bounds: PipelineBounds) -> None:
         """Have new statements obey other bounds."""
         self._bounds = bounds
+        self._repeats.clear()
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
         """Split a message into parts to relay and to run; None when all of it is relayed untouched."""
@@ -169,7 +164,7 @@ class Pipeline:
         await self._refuse(statement, view)
         if statement.makes is not None and not parameters.values and await self._has_been_made(statement, view):
             return await done_alone(statement.text, view.backend)
-        deadline = Deadline()
+        deadline, version = Deadline(), self._repeats.version
         with stage_span("bind"), own_position(statement):
             bound = await self._bind(statement, parameters, view, twin)
         if twin is None:
@@ -182,17 +177,21 @@ class Pipeline:
                 note_bound(bound)
                 authorized = await self._policy.authorize(bound, view.principal)
                 await note_authorized(authorized, writes=statement.kind is StatementKind.WRITE)
+            keeping = self._repeats.keeping(statement, authorized, parameters, version)
+            if keeping is not None and (repeated := await self._repeats.find(keeping, view)) is not None:
+                return repeated
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
                 query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known, may_evaluate)
                 engine = _engine(statement, bound)
+            engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                notes = await self._tenant.cache_notes(query_plan, view)
+                notes = await self._tenant.notes(query_plan, view)
                 return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
             budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
             check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
-            relations, reports = await self._read(query_plan, budget, view)
+            relations, reports = await self._read(query_plan, budget, view, keeping)
         tags: list[str] = []
         rows = deadline.bounded(self._execute(statement, bound, engine, relations, parameters, view, tags.append))
         if statement.kind is StatementKind.EXPLAIN:
@@ -200,7 +199,13 @@ class Pipeline:
                 continue
             rows = explained(statement, query_plan, engine, {report.scan_name: report for report in reports})
         result = result_of(statement, bound, rows)
+        if keeping is not None and engine.name == DUCKDB:
+            return self._repeats.kept(keeping, reports, result, tags)
         return replace(result, tag=lambda: tags[-1]) if statement.kind in _BY_POSTGRES else result
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Answer a statement again as it was answered before; None where it must be run."""
+        return await self._repeats.repeat(repeatable, view)
 
     async def _matview(self, statement: Statement, view: SessionView) -> Staging | None:
         """Find the staging table of a REFRESH; a view that reads no API table is PostgreSQL's alone."""
@@ -297,11 +302,13 @@ class Pipeline:
         return await self._binder.bind(request, view.backend)
 
     async def _read(
-        self, query_plan: QueryPlan, budget: CallBudget, view: SessionView
+        self, query_plan: QueryPlan, budget: CallBudget, view: SessionView, keeping: Keeping | None
     ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
         """Fetch and materialize all scans, those first whose rows give the keys of others."""
-        partial_allowed = query_plan.authorized.query.settings.on_source_error == "partial"
+        settings = query_plan.authorized.query.settings
+        partial_allowed = settings.on_source_error == "partial"
         salt = await self._tenant.hash_salt(query_plan)
+        opening = partial(self._tenant.open, view=view, settings=settings)
         waiting = list(query_plan.scans)
         fetched: list[FetchedScan] = []
         relations: list[LocalRelation] = []
@@ -313,16 +320,13 @@ class Pipeline:
             with stage_span("fetch"):
                 batch = await fetch(
                     bound,
-                    lambda scan: self._tenant.open(scan, view, query_plan.authorized.query.settings),
+                    opening if keeping is None else keeping.noted(opening),
                     self._bounds.fetch,
                     partial_allowed=partial_allowed,
                     budget=budget,
                 )
             with stage_span("materialize"):
-                if sum(scan.report.rows_fetched for scan in batch) > ROWS_FOR_A_THREAD:
-                    relations += await asyncio.to_thread(_materialize, query_plan, batch, salt)
-                else:
-                    relations += _materialize(query_plan, batch, salt)
+                relations += await materialized(query_plan, batch, salt)
             fetched += batch
             for scan in batch:
                 self._tenant.observe(scan.plan, scan.report)
@@ -359,7 +363,7 @@ class Pipeline:
             completed=completed,
             copy_format=copy_format,
         )
-        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice_bytes_max)
+        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice)
         if (wanted_load := load_of(statement)) is not None:
             return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
         if copy_format is None:
@@ -389,8 +393,3 @@ def _require_api(statement: Statement, bound: BoundQuery) -> None:
         raise RelayInstead
     if statement.locking or any(view.locking for view in bound.views.values()):
         raise no_locking()
-
-
-def _materialize(query_plan: QueryPlan, fetched: tuple[FetchedScan, ...], salt: bytes) -> tuple[LocalRelation, ...]:
-    occurrences = {occurrence.scan_name: occurrence for occurrence in query_plan.authorized.query.occurrences}
-    return tuple(materialize(scan.plan, occurrences[scan.plan.scan_name], scan.batches, salt) for scan in fetched)

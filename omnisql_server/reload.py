@@ -38,6 +38,7 @@ RELOADABLE = frozenset(
         "fetch.key_combinations_max",
         "fetch.api_calls_max",
         "engine.splice_inline_bytes_max",
+        "engine.splice_table_bytes_max",
         "telemetry.log_level",
         "telemetry.log_format",
         "policy.file",

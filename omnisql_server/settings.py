@@ -44,6 +44,12 @@ class ListenerSettings:
     )
     tls_certificate_file: Path | None = setting(None, "Certificate chain in PEM form; turns TLS on.")
     tls_key_file: Path | None = setting(None, "Private key of the certificate in PEM form.")
+    tls_client_ca_file: Path | None = setting(
+        None, "Authorities in PEM form whose certificates log clients in, where a tenant's rules name none."
+    )
+    tls_client_crl_file: Path | None = setting(
+        None, "Revocation lists in PEM form, one of each authority of clients' certificates."
+    )
     tls_required: bool = setting(False, "Refuse connections without TLS from this machine, too.")
     proxy_protocol_from: str | None = setting(
         None,
@@ -173,6 +179,9 @@ class FreshnessSettings:
 
     shared_bytes_max: int = setting(64 * 1024**2, "Sealed rows in Valkey, of all tenants.", minimum=0, maximum=1024**4)
     local_bytes_max: int = setting(64 * 1024**2, "Decoded rows in this process.", minimum=0, maximum=1024**4)
+    answers_bytes_max: int = setting(
+        16 * 1024**2, "Encoded answers in this process, of all tenants; 0: none.", minimum=0, maximum=1024**4
+    )
     entry_bytes_max: int = setting(
         8 * 1024**2, "Largest answer of one request to keep.", minimum=0, maximum=256 * 1024**2
     )
@@ -206,6 +215,12 @@ class EngineSettings:
         "Fetched bytes that one statement may hand to PostgreSQL as parameters.",
         minimum=0,
         maximum=256 * 1024 * 1024,
+    )
+    splice_table_bytes_max: int = setting(
+        1024 * 1024 * 1024,
+        "Fetched bytes that one statement may hand to PostgreSQL at all: beyond parameters, in temporary tables.",
+        minimum=0,
+        maximum=64 * 1024 * 1024 * 1024,
     )
 
 

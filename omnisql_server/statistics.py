@@ -1,15 +1,18 @@
 """A tenant's statistics while it is served: loaded once, kept in bounded memory, written in batches behind the answers.
 
-The control database may be away: then statistics are lost, and nothing else. Two servers of one tenant each write what
-they hold; the last one wins, which costs calls and never an answer.
+The control database may be away: then statistics are lost, and nothing else. Servers of one tenant share them: each
+reads what others have seen when it writes; of two that saw the same shape meanwhile the last one wins, which costs
+calls and never an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
 from secrets import token_bytes
 from uuid import UUID
 
@@ -41,7 +44,13 @@ STATISTICS_MAX = 5_000
 """Statistics of one tenant, some 300 bytes each; beyond it the ones seen longest ago are forgotten."""
 
 LITERALS_MAX = 2_000
-"""Literals of one tenant that are told apart, in memory alone: what they are is known to nobody but this process."""
+"""Literals of one tenant that are told apart, as digests under its data key: with that gone, nobody can tell them."""
+
+LITERALS = b"omnisql literals"
+"""What the data key is used for here: the personalization of the digest that the salt is."""
+
+OVERLAP = timedelta(seconds=60)
+"""What was seen so long before the last writing is read again: another server may have been slower to write it."""
 
 _Key = tuple[int, str, Shape]
 _log = structlog.get_logger(__name__)
@@ -59,7 +68,8 @@ class StatisticsBounds:
 class StatisticsKeeper:
     """The statistics of one tenant. `control_connection` opens a connection to the control database for a moment.
 
-    What planners see changes only when a plan may change with it, so that plans can be kept.
+    What planners see changes only when a plan may change with it, so that plans can be kept. Literals are kept beyond
+    the process only under `data_key`.
     """
 
     def __init__(
@@ -67,7 +77,10 @@ class StatisticsKeeper:
         tenant_id: UUID,
         control_connection: Callable[[], AbstractAsyncContextManager[Connection]],
         bounds: StatisticsBounds | None = None,
+        data_key: Callable[[], Awaitable[bytes]] | None = None,
     ) -> None:
+        self._data_key = data_key
+        self._keeps_literals = False
         self._tenant_id = tenant_id
         self._control_connection = control_connection
         self._bounds = bounds or StatisticsBounds()
@@ -76,20 +89,51 @@ class StatisticsKeeper:
         self._salt = token_bytes(16)
         self._shown: dict[tuple[int, str], TableStatistics] = {}
         self._unwritten: dict[_Key, None] = {}
+        self._unwritten_literals: dict[_Key, None] = {}
+        self._read_to: datetime | None = None
         self._woken = asyncio.Event()
 
     async def load(self) -> None:
         """Read what was kept; without the control database there is nothing, which is logged."""
         try:
             async with asyncio.timeout(self._bounds.write_timeout_s), self._control_connection() as connection:
-                records = await load_statistics(connection, self._tenant_id, self._bounds.count_max)
+                await self._read(connection)
         except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.warning("statistics_not_loaded", tenant=str(self._tenant_id), reason=str(error))
+
+    async def load_literals(self) -> None:
+        """Read what was kept of literals; without the data key they are known to this process alone, which is logged.
+
+        What was seen before is forgotten: its digests are of another key.
+        """
+        if self._data_key is None:
             return
-        for record in reversed(records):
+        try:
+            async with asyncio.timeout(self._bounds.write_timeout_s):
+                key = await self._data_key()
+                self._salt = blake2b(key=key, person=LITERALS, digest_size=16).digest()
+                before = {known[:2] for known in self._literals}
+                self._forget_literals(before)
+                self._show(before)
+                async with self._control_connection() as connection:
+                    await self._read(connection, literal=True)
+                self._keeps_literals = True
+        except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            _log.warning("literals_not_loaded", tenant=str(self._tenant_id), reason=str(error))
+
+    async def _read(self, connection: Connection, *, literal: bool = False) -> None:
+        """Take over what other servers have seen since the last time, or what was kept."""
+        most, known = (LITERALS_MAX, self._literals) if literal else (self._bounds.count_max, self._known)
+        found = await load_statistics(connection, self._tenant_id, most, literal=literal, after=self._read_to)
+        changed = set()
+        for record in reversed(found):
             shape = tuple(ShapePart(column=name, operator=sign, values=count) for name, sign, count in record.shape)
-            self._known[record.server_oid, record.api_table, shape] = _statistic(record)
-        self._show(key[:2] for key in self._known)
+            key = (record.server_oid, record.api_table, shape)
+            ours = known.get(key)
+            if ours is None or ours.seen_at < record.seen_at:
+                known[key] = _statistic(record)
+                changed.add(key[:2])
+        self._show(changed)
 
     def of_table(self, server_oid: int | None, api_table: str) -> TableStatistics:
         """Return what planners may know of an API table; the same object until a plan may change with it."""
@@ -118,7 +162,7 @@ class StatisticsKeeper:
             self._show([key[:2]])
 
     def record_literals(self, server_oid: int, plan: ScanPlan, seen: Observation) -> None:
-        """Take in what a scan's own literals gave, which may be unlike the mean; it is not written."""
+        """Take in what a scan's own literals gave, which may be unlike the mean."""
         scan = plan.scans[0]
         given = scan.keys if len(plan.scans) == 1 and _combinations(scan.keys.get(plan.path.batch or "")) == 1 else None
         found = literal_shapes(self._salt, plan.path.keys, given, scan.predicates)
@@ -129,9 +173,12 @@ class StatisticsKeeper:
         for shape in found:
             before = self._literals.pop((*table, shape), None)
             now = self._literals[*table, shape] = smoothed(before, seen)
+            self._write_later((*table, shape), literal=True)
             changed = changed or now.differs_from(self.of_table(*table).literals.get(shape))
         while len(self._literals) > LITERALS_MAX:
-            del self._literals[next(iter(self._literals))]
+            oldest = next(iter(self._literals))
+            del self._literals[oldest]
+            self._unwritten_literals.pop(oldest, None)
         if changed:
             self._show([table])
 
@@ -141,7 +188,9 @@ class StatisticsKeeper:
         for key in keys:
             self._known[key] = replace(self._known[key], stale=True)
             self._write_later(key)
-        self._forget_literals({(server_oid, api_table)})
+        for key in [key for key in self._literals if key[:2] == (server_oid, api_table)]:
+            self._literals[key] = replace(self._literals[key], stale=True)
+            self._write_later(key, literal=True)
         self._show([(server_oid, api_table)])
         return len(keys)
 
@@ -157,9 +206,11 @@ class StatisticsKeeper:
     def _forget_literals(self, tables: Collection[tuple[int, str]]) -> None:
         for key in [key for key in self._literals if key[:2] in tables]:
             del self._literals[key]
+            self._unwritten_literals.pop(key, None)
 
     async def serve(self) -> None:
-        """Write what is new from time to time, until canceled."""
+        """Read what was kept of literals, and write what is new from time to time, until canceled."""
+        await self.load_literals()
         while True:
             await self._woken.wait()
             await asyncio.sleep(self._bounds.write_interval_s)
@@ -169,21 +220,29 @@ class StatisticsKeeper:
         """Write what is new now; what cannot be written is lost, with a line in the log and in a counter."""
         self._woken.clear()
         keys, self._unwritten = list(self._unwritten), {}
+        literals, self._unwritten_literals = list(self._unwritten_literals), {}
         records = [_record(key, self._known[key]) for key in keys if key in self._known]
+        if self._keeps_literals:
+            records += [_record(key, self._literals[key], literal=True) for key in literals if key in self._literals]
         if not records:
             return
+        bounds = self._bounds
         try:
-            async with asyncio.timeout(self._bounds.write_timeout_s), self._control_connection() as connection:
-                await put_statistics(connection, self._tenant_id, records, self._bounds.count_max)
+            async with asyncio.timeout(bounds.write_timeout_s), self._control_connection() as connection:
+                await put_statistics(connection, self._tenant_id, records, bounds.count_max, LITERALS_MAX)
+                for literal in (False, True) if self._keeps_literals else (False,):
+                    await self._read(connection, literal=literal)
+            self._read_to = max(record.seen_at for record in records) - OVERLAP
         except asyncio.CancelledError:
             self._unwritten = {**dict.fromkeys(keys), **self._unwritten}
+            self._unwritten_literals = {**dict.fromkeys(literals), **self._unwritten_literals}
             raise
         except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             INSTRUMENTS.statistics_lost(len(records))
             _log.warning("statistics_not_written", tenant=str(self._tenant_id), count=len(records), reason=str(error))
 
-    def _write_later(self, key: _Key) -> None:
-        self._unwritten[key] = None
+    def _write_later(self, key: _Key, *, literal: bool = False) -> None:
+        (self._unwritten_literals if literal else self._unwritten)[key] = None
         self._woken.set()
 
     def _show(self, tables: Iterable[tuple[int, str]]) -> None:
@@ -194,7 +253,7 @@ class StatisticsKeeper:
                 found[oid, table][shape] = statistic
         literals: dict[tuple[int, str], dict[Shape, Statistic]] = {table: {} for table in wanted}
         for (oid, table, shape), statistic in self._literals.items():
-            if (oid, table) in wanted:
+            if (oid, table) in wanted and not statistic.stale:
                 literals[oid, table][shape] = statistic
         for key, shapes in found.items():
             if shapes or literals[key]:
@@ -240,7 +299,7 @@ def _statistic(record: StatisticRecord) -> Statistic:
     )
 
 
-def _record(key: _Key, statistic: Statistic) -> StatisticRecord:
+def _record(key: _Key, statistic: Statistic, *, literal: bool = False) -> StatisticRecord:
     server_oid, api_table, shape = key
     return StatisticRecord(
         server_oid=server_oid,
@@ -254,4 +313,5 @@ def _record(key: _Key, statistic: Statistic) -> StatisticRecord:
         seen_at=statistic.seen_at,
         origin=statistic.origin.value,
         stale=statistic.stale,
+        literal=literal,
     )

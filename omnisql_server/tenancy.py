@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,13 +19,16 @@ import structlog
 
 from catalog import control
 from catalog.clusters import Cluster
-from catalog.connection import Connection, OwnConnection
+from catalog.connection import Connection
 from catalog.errors import CatalogError, ClusterUnavailable
-from catalog.snapshot import Snapshot, load_snapshot, read_sequence
+from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector, Source
+from omnisql_server.audit.refreshing import refresh_on_record
+from omnisql_server.bounds import instance_settings, source_bounds
 from omnisql_server.errors import OmniSQLError, TooManyConnections
-from omnisql_server.execute.instances import InstancePool, InstanceSettings
+from omnisql_server.execute.instances import InstancePool
+from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
@@ -34,13 +37,17 @@ from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.manage.analyze import AnalyzeManager
 from omnisql_server.manage.kept import ManageCalls
 from omnisql_server.manage.managed import Manage
-from omnisql_server.manage.managers import SourceBounds, manage_sources
+from omnisql_server.manage.managers import SourceManagement, manage_sources
+from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
-from omnisql_server.pipeline import Pipeline, PipelineBounds
+from omnisql_server.pipeline import Pipeline
+from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.policy.engines import policy_of
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
+from omnisql_server.repeats.repeats import Repeats
+from omnisql_server.repeats.store import AnswerStore
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
 from omnisql_server.statistics import StatisticsKeeper
@@ -63,6 +70,7 @@ class OpenTenant:
     cluster: Cluster
     tenant: Tenant
     pipeline: Pipeline
+    repeats: Repeats
     stack: AsyncExitStack = field(repr=False)
 
 
@@ -70,8 +78,7 @@ class OpenTenant:
 class _Held:
     """A tenant as this server holds it.
 
-    `closed` says that it takes no sessions until further notice. `watch` is the connection that asks once a second
-    whether the catalog has changed. Times are of the monotonic clock.
+    `closed` says that it takes no sessions until further notice. Times are of the monotonic clock.
     """
 
     opened: OpenTenant | None = None
@@ -81,7 +88,6 @@ class _Held:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     mirroring: asyncio.Lock = field(default_factory=asyncio.Lock)
     mirrored_s: float = -math.inf
-    watch: OwnConnection | None = None
 
 
 class Tenancy:
@@ -97,6 +103,7 @@ class Tenancy:
         self._transport = transport_settings(services.settings)
         self.policy = policy_of(services.settings.policy)
         self._shared = shared_cache(services.valkey.client, services.settings.freshness)
+        self._answers = AnswerStore(services.settings.freshness.answers_bytes_max)
         self._held: dict[str, _Held] = {}
 
     async def catch_up_roles(self, name: str) -> None:
@@ -174,7 +181,7 @@ class Tenancy:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
         for held in self._held.values():
             await self._close(held)
-        await self._shared.flights.close()
+        await self._shared.close()
         await self.policy.close()
         self._held.clear()
 
@@ -194,19 +201,16 @@ class Tenancy:
         opened = held.opened
         if opened is None:
             return
+        version = await opened.repeats.watch.read()
         try:
-            if held.watch is None or held.watch.is_closed():
-                held.watch = await opened.cluster.connect(opened.cluster.superuser, opened.record.database)
-            await opened.tenant.follow(await read_sequence(held.watch))
+            if version is not None:
+                await opened.tenant.follow(version.sequence)
         except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            # The cluster went away; its sessions are told, and the next log-in starts it.
             _log.debug("catalog_not_followed", reason=str(error))
-            _forget_watch(held)
 
     async def _close(self, held: _Held) -> None:
         async with held.changing:
             opened, held.opened = held.opened, None
-            _forget_watch(held)
             if opened is not None:
                 await opened.stack.aclose()
 
@@ -232,27 +236,14 @@ class Tenancy:
         if record.owner is not None:
             await update_database(cluster, record.database, record.owner)
         async with AsyncExitStack() as stack:
-            tenant_connection = partial(self._tenant_connection, record)
-
-            async def load() -> Snapshot:
-                async with tenant_connection() as connection:
-                    return await load_snapshot(connection)
-
-            snapshot = await load()
-            statistics = StatisticsKeeper(record.id, self._services.control_connection)
-            await statistics.load()
-            management = manage_sources(
-                tenant=record.name,
-                tenant_id=record.id,
-                tenant_connection=tenant_connection,
-                control_connection=self._services.control_connection,
-                credentials=self._services.credentials,
-                connector_named=self._connector,
-                bounds=_source_bounds(settings),
-                forget_statistics=statistics.forget,
-            )
+            load = partial(_load, partial(self._tenant_connection, record))
             data_key = partial(self._services.data_key, record.id)
-            cache = TenantCache(self._shared, tenant=record.id.hex, data_key=data_key)
+            misses = PushdownMisses(record.id, self._services.control_connection)
+            statistics = StatisticsKeeper(record.id, self._services.control_connection, data_key=data_key)
+            await statistics.load()
+            management = self._managed(record, statistics)
+            refresh = partial(refresh_on_record, self._services.audit.journal.write, record.id, record.name)
+            cache = TenantCache(self._shared, tenant=record.id.hex, data_key=data_key, on_record=refresh)
             stack.callback(cache.close)
             sources = Sources(
                 connector_named=self._connector,
@@ -261,32 +252,48 @@ class Tenancy:
                 open_max=settings.fetch.open_sources_max,
                 cache_of=cache.of,
             )
-            stack.push_async_callback(sources.close)
-            pool = InstancePool(_instance_settings(settings))
-            stack.push_async_callback(pool.close)
-            kept = TenantKept(cache, sources, _bounds(settings).fetch)
+            pool = InstancePool(instance_settings(settings))
+            for part in (sources, pool):
+                stack.push_async_callback(part.close)
             tenant = Tenant(
                 name=record.name,
                 database=record.database,
-                snapshot=snapshot,
+                snapshot=await load(),
                 load=load,
                 sources=sources,
-                kept=kept,
+                kept=TenantKept(cache, sources, _bounds(settings).fetch),
                 statistics=statistics,
+                misses=misses,
                 data_key=data_key,
                 records=partial(self._services.recent_records, record),
             )
+            connect = partial(cluster.connect, cluster.superuser, record.database)
+            repeats = stack.enter_context(closing(Repeats(self._answers, connect, self.policy, cache)))
             pipeline = Pipeline(
                 tenant=tenant,
                 policy=self.policy,
                 pool=pool,
                 bounds=_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),
+                repeats=repeats,
             )
             stack.push_async_callback(statistics.flush)
-            for serving in (statistics.serve(), management.sweeper.serve()):
+            stack.push_async_callback(misses.flush)
+            for serving in (statistics.serve(), misses.serve(), management.sweeper.serve()):
                 stack.push_async_callback(_end, asyncio.create_task(serving))
-            return OpenTenant(record=record, cluster=cluster, tenant=tenant, pipeline=pipeline, stack=stack.pop_all())
+            return OpenTenant(record, cluster, tenant, pipeline, repeats, stack.pop_all())
+
+    def _managed(self, record: control.Tenant, statistics: StatisticsKeeper) -> SourceManagement:
+        return manage_sources(
+            tenant=record.name,
+            tenant_id=record.id,
+            tenant_connection=partial(self._tenant_connection, record),
+            control_connection=self._services.control_connection,
+            credentials=self._services.credentials,
+            connector_named=self._connector,
+            bounds=source_bounds(self._services.settings),
+            forget_statistics=statistics.forget,
+        )
 
     @asynccontextmanager
     async def _tenant_connection(self, record: control.Tenant) -> AsyncIterator[Connection]:
@@ -303,6 +310,11 @@ class Tenancy:
         if known is None:
             known = self._connectors[name] = connector_named(name, self._transport)
         return known
+
+
+async def _load(tenant_connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> Snapshot:
+    async with tenant_connection() as connection:
+        return await load_snapshot(connection)
 
 
 def _limiter(services: Services, tenant: str, source: Source) -> SourceLimiter:
@@ -332,20 +344,6 @@ def _managers(
     }
 
 
-def _source_bounds(settings: Settings) -> SourceBounds:
-    return SourceBounds(
-        ask_timeout_s=settings.fetch.scan_timeout_s,
-        sweep_interval_s=settings.credentials.sweep_interval_s,
-        sweep_age_s=settings.credentials.sweep_age_s,
-    )
-
-
-def _forget_watch(held: _Held) -> None:
-    watch, held.watch = held.watch, None
-    if watch is not None:
-        watch.terminate()
-
-
 def _touched(held: _Held) -> bool:
     """Say whether a statement that may have changed roles came a short while ago: its transaction may last."""
     opened = held.opened
@@ -361,16 +359,8 @@ def _bounds(settings: Settings) -> PipelineBounds:
         ),
         key_combinations_max=settings.fetch.key_combinations_max,
         api_calls_max=settings.fetch.api_calls_max,
-        splice_bytes_max=settings.engine.splice_inline_bytes_max,
-    )
-
-
-def _instance_settings(settings: Settings) -> InstanceSettings:
-    spill = settings.data.directory.absolute() / "spill"
-    spill.mkdir(parents=True, exist_ok=True)
-    return InstanceSettings(
-        memory_limit_mb=settings.engine.memory_limit_mb,
-        threads=settings.engine.threads,
-        instances_max=settings.engine.instances_max,
-        temp_directory=spill,
+        splice=SpliceLimits(
+            inline_bytes_max=settings.engine.splice_inline_bytes_max,
+            table_bytes_max=settings.engine.splice_table_bytes_max,
+        ),
     )

@@ -16,18 +16,18 @@ from connectors.registry import connector_names
 from connectors.sdk.connector import Connector
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.table import Table
-from omnisql_server.fetch.peek import calls_answered, peek
+from omnisql_server.fetch.peek import calls_answered, peek, quota
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
 from omnisql_server.introspection.connector import INTROSPECTION
-from omnisql_server.introspection.tables import AUDIT, CACHE
+from omnisql_server.introspection.tables import AUDIT, CACHE, PUSHDOWN_MISSES
 from omnisql_server.kept_rows import TenantKept
 from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.freshness import staleness_of
 from omnisql_server.model.mask import MaskKind
-from omnisql_server.model.plan import QueryPlan, ScanPlan
+from omnisql_server.model.plan import QueryPlan, ScanNotes, ScanPlan
 from omnisql_server.model.query import Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
@@ -65,6 +65,7 @@ class Tenant:
         sources: Sources,
         kept: TenantKept,
         statistics: StatisticsKeeper,
+        misses: PushdownMisses,
         data_key: Callable[[], Awaitable[bytes]],
         records: Callable[[str], Awaitable[Sequence[StoredRecord]]],
     ) -> None:
@@ -75,7 +76,7 @@ class Tenant:
         self.kept = kept
         self.statistics = statistics
         self._records = records
-        self.misses = PushdownMisses()
+        self.misses = misses
         self._load = load
         self._data_key = data_key
         self._loading = asyncio.Lock()
@@ -192,18 +193,18 @@ class Tenant:
         state = await self._introspection(view)
         if relation.api_table == CACHE.name:
             state = replace(state, kept=await self.kept.list(state.relations, view))
+        if relation.api_table == PUSHDOWN_MISSES.name:
+            state = replace(state, misses=await self.misses.rows())
         if relation.api_table == AUDIT.name:
             state = replace(state, records=await self._records(view.principal.name))
         return OpenSource(connection=IntrospectionConnection(state), limiter=QUIET_CONTEXT.limiter)
 
-    async def cache_notes(self, plan: QueryPlan, view: SessionView) -> dict[str, str]:
-        """Say by scan name what earlier fetches would answer of a plan."""
+    async def notes(self, plan: QueryPlan, view: SessionView) -> dict[str, ScanNotes]:
+        """Say by scan name what earlier fetches would answer of a plan, and what is left of its source's limits."""
         notes = {}
         for scan in plan.scans:
             source = await self.open(scan, view, plan.authorized.query.settings)
-            note = await peek(scan, source)
-            if note is not None:
-                notes[scan.scan_name] = note
+            notes[scan.scan_name] = ScanNotes(cache=await peek(scan, source), quota=await quota(source))
         return notes
 
     async def calls_answered(self, plan: QueryPlan, view: SessionView, enough: int) -> int:
@@ -226,7 +227,6 @@ class Tenant:
             servers=servers,
             reports=last_reports(view),
             statistics=self.statistics.rows(),
-            misses=self.misses.rows(),
         )
 
     def _declared(self, table: ApiTable) -> Table | None:
@@ -237,13 +237,17 @@ def _named(connector: Connector, name: str) -> Table:
     return next(table for table in connector.tables if table.name == name)
 
 
-def remember_reports(view: SessionView, reports: tuple[SourceReport, ...]) -> None:
-    """Keep what a statement got from its sources, unless all it read was this server's own state."""
-    if any(report.connector != INTROSPECTION.name for report in reports):
+def remember_reports(
+    view: SessionView, reports: tuple[SourceReport, ...] | Callable[[], tuple[SourceReport, ...]]
+) -> None:
+    """Keep what a statement got from its sources, or what tells it, unless all it read was this server's own state."""
+    if callable(reports) or any(report.connector != INTROSPECTION.name for report in reports):
         view.state[_REPORTS] = reports
 
 
 def last_reports(view: SessionView) -> tuple[SourceReport, ...]:
     """Return what the session's last statement over API tables got from its sources."""
     reports = view.state.get(_REPORTS, ())
+    if callable(reports):
+        reports = reports()
     return reports if isinstance(reports, tuple) else ()

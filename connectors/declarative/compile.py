@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,8 +18,10 @@ from connectors.declarative.checks import (
     placeholders,
 )
 from connectors.declarative.columns import ColumnFound, column_found, echoed
+from connectors.declarative.counting import Counted, check_count, counted_of
 from connectors.declarative.document import Path
 from connectors.declarative.manifest import (
+    CountDeclared,
     Direction,
     Filter,
     HydrateDeclared,
@@ -30,7 +32,7 @@ from connectors.declarative.manifest import (
     TableDeclared,
     Window,
 )
-from connectors.declarative.pages import LinkPages, OffsetPages, Pagination
+from connectors.declarative.pages import CursorPages, LinkPages, OffsetPages, Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, pushdowns_of, sents_of
 from connectors.sdk import scan as sdk
 from connectors.sdk.decode import RowDecoder
@@ -77,6 +79,8 @@ class ReadablePath:
     window: Window | None
     filter: Filter | None
     projection: Projection | None
+    count: CountDeclared | None = None
+    counted: Counted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,29 @@ class ReadableTable:
         echo = self.paths[access_path].echo
         extractors = {name: echoed(name) if name in echo else found.extract for name, found in self.columns.items()}
         return RowDecoder(self.table, names, extractors)
+
+
+def counted_paths(listing: ReadablePath) -> list[ReadablePath]:
+    """Return the paths that count a listing, where its API tells how many rows there are."""
+    if listing.count is None:
+        return []
+    inputs = {**listing.inputs, **listing.count.inputs}
+    counted = counted_of(listing.name, listing.count, listing.sents)
+    return [replace(listing, name=name, inputs=inputs, counted=one) for name, one in counted.items()]
+
+
+def counted_access_path(found: ReadablePath, counted: Counted) -> AccessPath:
+    """Return a path that counts as the planner knows it."""
+    told = f"header {found.count.header}" if found.count is not None and found.count.header else "total"
+    return AccessPath(
+        name=found.name,
+        request=f"{found.method} {found.template}, {told}",
+        keys=found.keys,
+        columns=frozenset({*found.keys, *([counted.by] if counted.by is not None else [])}),
+        counts=True,
+        count_requests=counted.requests,
+        count_may_list=True,
+    )
 
 
 def compiled(manifest: Manifest, refuse: Refuse) -> dict[str, ReadableTable]:
@@ -126,7 +153,10 @@ class _Compiler:
             column_type = self._columns[name].column.type_name
             if column_type not in _ORDERED_TYPES:
                 raise self._at(("order", name), f"an order of {column_type} is not one that APIs share with PostgreSQL")
-        paths = {name: self._path(name, each) for name, each in declared.access_paths.items()}
+        paths: dict[str, ReadablePath] = {}
+        for name, each in declared.access_paths.items():
+            found = self._path(name, each)
+            paths |= {counted.name: counted for counted in counted_paths(found)} | {name: found}
         table = Table(
             name=self._name,
             description=declared.description,
@@ -229,7 +259,15 @@ class _Compiler:
             window=self._told((*at, "window"), partial(checked_window, posted=as_json), declared.window, sents),
             filter=declared.filter,
             projection=declared.projection,
+            count=self._count(at, declared, sents),
         )
+
+    def _count(self, at: Path, declared: PathDeclared, sents: Sents) -> CountDeclared | None:
+        if declared.count is None:
+            return None
+        kinds = {key: self._columns[key].column.type_name for key in declared.keys if key not in declared.echo}
+        self._told((*at, "count"), check_count, declared, sents, kinds)
+        return declared.count
 
     def _query(self, at: Path, declared: PathDeclared) -> Query | None:
         given = [
@@ -247,6 +285,8 @@ class _Compiler:
         return Query(field=field, arguments=arguments, selects=selects, filter=filter_argument)
 
     def _access_path(self, found: ReadablePath) -> AccessPath:
+        if found.counted is not None:
+            return counted_access_path(found, found.counted)
         batch = self._declared.access_paths[found.name].batch
         what = f"{found.method} {found.template}" if found.graphql is None else f"query {found.graphql.field}"
         page = found.pagination
@@ -265,6 +305,8 @@ class _Compiler:
             parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
             rows_max=found.rows_max,
             columns=frozenset(self._columns) if self._declared.hydrate else None,
+            # Whether a listing is cut off is told by its rows, counted from the first page on.
+            resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
         )
 
     def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None, *, as_json: bool) -> Sents:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 
 from connectors.declarative.columns import note_keys
 from connectors.declarative.compile import ReadablePath, ReadableTable
+from connectors.declarative.counting import total_told
 from connectors.declarative.credentials import authenticator
 from connectors.declarative.judge import judge_of, quota_of
 from connectors.declarative.load import Loaded
@@ -23,16 +25,18 @@ from connectors.declarative.requests import (
 )
 from connectors.declarative.windows import windowed
 from connectors.sdk.connector import Connection, FetchContext, Option, Source
+from connectors.sdk.counted import CountedRows, counted_pages
 from connectors.sdk.decode import Row
-from connectors.sdk.errors import Fatal
+from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.extract import path
 from connectors.sdk.hydrate import hydrate_rows
 from connectors.sdk.options import checked_base_url, checked_options
+from connectors.sdk.ordered import in_order
 from connectors.sdk.pagination import Reader, link_pages, numbered_pages, offset_pages, single_page, token_pages
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.reading import Hydrate, RowList, pages_of
 from connectors.sdk.request import Request, Response
-from connectors.sdk.scan import Direction, Page, Scan
+from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.table import Table
 from connectors.sdk.transport import Transport
@@ -106,6 +110,8 @@ class DeclarativeConnection:
             concurrency=self.transport.settings.concurrency_max,
             pages_wanted_max=None if scan.limit is None else -(-scan.limit // rows_wanted),
         )
+        if table.paths[scan.access_path].counted is not None:
+            return self._counted(table, scan, reader)
         return pages_of(
             self._rows(table, scan, reader),
             scan=scan,
@@ -113,6 +119,40 @@ class DeclarativeConnection:
             context=context,
             hydrate=self._hydrate(table, scan, reader),
         )
+
+    async def _counted(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[Page, None]:
+        """Count rows where the API tells how many there are, else list them."""
+        access = table.paths[scan.access_path]
+        counted, count = access.counted, access.count
+        if counted is None or count is None:
+            raise Fatal(message=f"{access.name} counts nothing")
+
+        async def total(values: tuple[str, ...]) -> int | None:
+            predicates = tuple(Predicate(column=str(counted.by), operator=Operator.EQ, value=value) for value in values)
+            one = replace(scan, columns=(), predicates=predicates, limit=1)
+            try:
+                request = first_request(self._loaded.manifest, table, one, self._options)
+                return total_told(count, await reader.send(request))
+            except EmptyResult:
+                return 0
+
+        kinds = ((), *((value,) for value in counted.values))
+        async with aclosing(in_order(total, iter(kinds), reader.concurrency)) as totals:
+            whole, *found = [one async for one in totals]
+        parts = [one for one in found if one is not None]
+        if whole is None or len(parts) < len(counted.values) or (counted.values and sum(parts) != whole):
+            # It is not told, there is a value that was not asked for, or rows came and went meanwhile.
+            async with aclosing(self.fetch(replace(scan, access_path=counted.listing), reader.context)) as pages:
+                async for page in pages:
+                    yield page
+            return
+        groups = [CountedRows(values=scan.keys, count=whole)]
+        if counted.by is not None:
+            by = zip(counted.values, parts, strict=True)
+            groups = [CountedRows(values={**scan.keys, counted.by: value}, count=part) for value, part in by]
+        for page in counted_pages(table.table, scan, groups):
+            reader.context.meter.page(page.rows.num_rows)
+            yield page
 
     def _hydrate(self, table: ReadableTable, scan: Scan, reader: Reader) -> Hydrate | None:
         needed = {called for name in scan.columns if (called := table.columns[name].column.hydrate) is not None}

@@ -181,6 +181,20 @@ class HydrateDeclared(Declared, frozen=True, kw_only=True):
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean null.")] = ()
 
 
+class CountDeclared(Declared, frozen=True, kw_only=True):
+    """The total of a listing that the API tells with a page of it, exact at that moment; else the rows are listed."""
+
+    header: Annotated[str | None, Meta(description="The header that tells it.")] = None
+    at: Annotated[str | None, Meta(description="Path of it in the body.")] = None
+    inputs: Annotated[dict[str, Any], Meta(description="What is sent besides, to be told.")] = defaulting(
+        default_factory=dict
+    )
+    by: Annotated[
+        str | None,
+        Meta(description="A column whose values are counted one by one: its = is exact and accepts all there are."),
+    ] = None
+
+
 class PathDeclared(Declared, frozen=True, kw_only=True):
     """One way to read a table; what it leaves out is the table's."""
 
@@ -213,6 +227,7 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
     window: Window | None = None
     filter: Filter | None = None
     projection: Projection | None = None
+    count: Annotated[CountDeclared | None, Meta(description="Where the API tells how many rows there are.")] = None
 
 
 class TableDeclared(Declared, frozen=True, kw_only=True):

@@ -24,6 +24,10 @@ class CursorPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="cu
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="The rows that the API gives of one listing at most; more is reported."),
     ] = None
+    resumes: Annotated[
+        bool,
+        Meta(description="A cursor is kept, or is a row's place in an order that rows keep: go on after a failure."),
+    ] = False
 
 
 class OffsetPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="offset"):

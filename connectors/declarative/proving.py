@@ -114,7 +114,8 @@ def whole(table: ReadableTable, path: AccessPath, keys: Mapping[str, Value] | No
 async def _baseline(
     loaded: Loaded, connection: DeclarativeConnection, table: ReadableTable, context: FetchContext
 ) -> Scan | None:
-    paths = sorted(table.table.access_paths, key=lambda path: (bool(path.keys), path.single, path.rows_max or 0))
+    listings = (path for path in table.table.access_paths if not path.counts)
+    paths = sorted(listings, key=lambda path: (bool(path.keys), path.single, path.rows_max or 0))
     for path in paths:
         if not path.keys:
             return whole(table, path)

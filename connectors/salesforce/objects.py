@@ -188,6 +188,8 @@ def _table(
                 },
                 order_keys_max=_ORDER_KEYS_MAX,
                 page_rows_max=PAGE_ROWS_MAX,
+                # A result stays on the server, with a locator, for two days.
+                resumes=True,
             ),
             AccessPath(
                 name=COUNT,
@@ -216,6 +218,7 @@ def _by_key(
         batch=column,
         batch_keys_max=KEYS_MAX if field.kind is Kind.ID else NAMES_MAX,
         page_rows_max=PAGE_ROWS_MAX,
+        resumes=True,
     )
 
 

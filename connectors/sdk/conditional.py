@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 Key = tuple[str, str, str]
 """Method, URL and Accept header: what an answer may vary by, besides the credential."""
@@ -20,6 +21,16 @@ class KeptBody:
     etag: str
     content: bytes = field(repr=False)
     headers: Mapping[str, str]
+
+
+class SharedBodies(Protocol):
+    """Bodies that other processes have had under the same credential, beside those of this connection."""
+
+    async def newer(self, key: Key, etag: str) -> KeptBody | None:
+        """Return the body kept under a key, unless it has this very tag."""
+
+    async def put(self, key: Key, kept: KeptBody) -> None:
+        """Keep a body for others."""
 
 
 class BodyStore:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from connectors.sdk.conditional import SharedBodies
+from connectors.sdk.resumption import Resumption
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import Table
 from connectors.sdk.trail import Trail
@@ -95,13 +97,17 @@ class Limiter(Protocol):
 class FetchContext:
     """What a fetch may use: its meter, the source's limiter, and how long it may take in seconds.
 
-    `trail`, if given, is told what the answers came from, so that the source can confirm them later.
+    `trail`, if given, is told what the answers came from, so that the source can confirm them later. `bodies`, if
+    given, are those of other processes, which the source may confirm as well. `resumption`, if given, says where to go
+    on with a listing that failed before, and is told how far it comes.
     """
 
     meter: Meter
     limiter: Limiter
     timeout_s: float = 300.0
     trail: Trail | None = None
+    bodies: SharedBodies | None = None
+    resumption: Resumption | None = None
 
 
 class Connection(Protocol):

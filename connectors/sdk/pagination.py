@@ -173,7 +173,9 @@ async def token_pages(
 ) -> AsyncGenerator[Response, None]:
     """Follow a cursor: `token` finds the next one in a body, None at the end; `advance` puts it into a request."""
     guard = _Guard(reader)
-    following = request
+    resumption = reader.context.resumption
+    cursor = None if resumption is None else resumption.begin(request)
+    following = request if cursor is None else advance(request, cursor)
     while True:
         response = await reader.send(following)
         guard.page(response)
@@ -183,6 +185,9 @@ async def token_pages(
         yield response
         if found is None or found == "":
             return
+        # Whoever asks for the next page has given the rows of this one.
+        if resumption is not None:
+            resumption.reach(request, str(found))
         following = advance(request, str(found))
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.decode import Row, RowDecoder
 from connectors.sdk.errors import EmptyResult, Fatal
+from connectors.sdk.resumption import key_digest
 from connectors.sdk.scan import Page, Scan
 
 Hydrate = Callable[[list[Row]], Awaitable[None]]
@@ -42,13 +44,17 @@ async def pages_of(
     Raises:
         ConnectorError: what the source raised.
     """
-    seen: set[Hashable] = set()
+    seen: dict[Hashable, None] = {}
     started = False
+    resumption = context.resumption
     async with aclosing(source) as lists:
         try:
             async for found in lists:
+                if resumption is not None and not started:
+                    seen = resumption.known()
                 started = True
-                rows = _unseen(found.rows, decoder, seen)
+                key = decoder.key if resumption is None else partial(_digest, decoder)
+                rows = _unseen(found.rows, key, seen)
                 if scan.limit is not None:
                     rows = rows[: max(0, scan.limit - (len(seen) - len(rows)))]
                 if hydrate is not None and rows:
@@ -59,7 +65,7 @@ async def pages_of(
                 if scan.limit is not None and len(seen) >= scan.limit:
                     return
         except EmptyResult as gone:
-            if started:
+            if started or (resumption is not None and resumption.resumed_at):
                 raise Fatal(
                     message=f"a part of {scan.table} vanished while it was read",
                     detail=gone.message,
@@ -67,12 +73,16 @@ async def pages_of(
                 ) from None
 
 
-def _unseen(rows: list[Row], decoder: RowDecoder, seen: set[Hashable]) -> list[Row]:
+def _unseen(rows: list[Row], key: Callable[[Row], Hashable], seen: dict[Hashable, None]) -> list[Row]:
     # Pages are not a snapshot: a row that moves while they are read comes twice.
     fresh = []
     for row in rows:
-        key = decoder.key(row)
-        if key not in seen:
-            seen.add(key)
+        found = key(row)
+        if found not in seen:
+            seen[found] = None
             fresh.append(row)
     return fresh
+
+
+def _digest(decoder: RowDecoder, row: Row) -> bytes:
+    return key_digest(decoder.key(row))

@@ -92,7 +92,10 @@ class AccessPath:
     the first can be read at once. `rows_max` is the API's own cap on a result, None when it has none: a path with one
     must report truncation. `columns` are those it can fill, None for all that need no hydrate. `counts` says that one
     request tells how many rows there are of each kind (`connectors.sdk.counted`), whatever their number; what it counts
-    must be exactly what a listing would give. `delta` says how changes are asked for, None where they cannot be.
+    must be exactly what a listing would give; it takes `count_requests`, and with `count_may_list` the rows are listed
+    after all where the source does not tell. `delta` says how changes are asked for, None where they cannot be.
+    `resumes` says that a listing that failed may be gone on with at its last cursor, because the source keeps it or it
+    is a row's place in an order that rows keep.
     `request` describes the request for people.
     """
 
@@ -112,7 +115,10 @@ class AccessPath:
     rows_max: int | None = None
     columns: frozenset[str] | None = None
     counts: bool = False
+    count_requests: int = 1
+    count_may_list: bool = False
     delta: Delta | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

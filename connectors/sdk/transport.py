@@ -151,7 +151,7 @@ class Transport:
         self, request: Request, url: URL, context: FetchContext, attempt: int, authorization: Mapping[str, str]
     ) -> Response:
         key = (request.method, str(url), request.accept)
-        kept = self._kept.get(key) if request.conditional and not request.confirms else None
+        kept = await self._kept_for(request, key, context)
         headers = {**self._headers, **authorization, "Accept": request.accept}
         # An entity tag says more than a time, which is not sent beside it (RFC 9110, section 13.1.3).
         if kept is not None or request.etag:
@@ -190,7 +190,29 @@ class Transport:
                     revalidated=received.status == 304 and (kept is not None or request.confirms),
                 )
             )
-        return self._understood(request, key, kept, received)
+        response = self._understood(request, key, kept, received)
+        if response.status == 200 and not response.revalidated:
+            await self._keep(request, key, received, context)
+        return response
+
+    async def _kept_for(self, request: Request, key: Key, context: FetchContext) -> KeptBody | None:
+        if not request.conditional or request.confirms:
+            return None
+        kept = self._kept.get(key)
+        if context.bodies is not None and request.method == "GET":
+            newer = await context.bodies.newer(key, "" if kept is None else kept.etag)
+            if newer is not None:
+                self._kept.put(key, newer)
+                return newer
+        return kept
+
+    async def _keep(self, request: Request, key: Key, received: _Received, context: FetchContext) -> None:
+        etag = received.headers.get("etag")
+        if etag and request.conditional and request.method == "GET":
+            kept = KeptBody(etag=etag, content=received.content, headers=received.headers)
+            self._kept.put(key, kept)
+            if context.bodies is not None:
+                await context.bodies.put(key, kept)
 
     async def _receive(self, request: Request, url: URL, headers: Mapping[str, str]) -> _Received:
         self.open_request_count += 1
@@ -229,9 +251,6 @@ class Transport:
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 if status < 300:
                     raise unavailable(request, self._setting(), "its answer is not complete JSON") from None
-        etag = headers.get("etag")
-        if status == 200 and etag and not is_confirmed and request.conditional and request.method == "GET":
-            self._kept.put(key, KeptBody(etag=etag, content=content, headers=headers))
         return Response(
             status=status, headers=headers, body=body, url=key[1], content=content, revalidated=is_confirmed
         )

@@ -29,7 +29,7 @@ REQUEST_TIMEOUT_S = 10.0
 OPERATIONS = frozenset(
     {
         *("create", "list", "show", "stop", "rename", "add_user", "set_password", "destroy", "rotate_keys"),
-        *("log_in_rules", "set_log_in_rules"),
+        *("log_in_rules", "set_log_in_rules", "tokens", "create_token", "revoke_token"),
     }
 )
 

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from catalog import control, log_ins
+from catalog import api_tokens, control, log_ins
 from catalog.audit import SERVER_CHAIN
 from catalog.errors import TenantExists, TenantUnknown
 from catalog.tenants import rename_database, set_password
 from omnisql_server.admin.destroying import destroy_tenant
 from omnisql_server.admin.making import make_tenant, put_user
+from omnisql_server.admin.tokens import TokenState, create_token, tokens_of
 from omnisql_server.audit.acts import act
 from omnisql_server.audit.record import now
 from omnisql_server.errors import OmniSQLError
@@ -27,7 +28,7 @@ class ConfirmationMissing(OmniSQLError):
     sqlstate = "22023"
 
 
-READING = frozenset({"list", "show", "log_in_rules"})
+READING = frozenset({"list", "show", "log_in_rules", "tokens"})
 ACTOR = "operator"
 """Whoever may open the channel, which is the account that runs the server."""
 
@@ -44,7 +45,7 @@ class TenantState:
     """A tenant as an operator sees it.
 
     `created_at` is a date (UTC), `sessions` are this server's; `users` is empty in a list of tenants. `log_in` are its
-    rules for log-ins, where they were asked for.
+    rules for log-ins and `tokens` its API tokens, where they were asked for.
     """
 
     name: str
@@ -57,6 +58,7 @@ class TenantState:
     created_at: str
     users: tuple[UserState, ...] = ()
     log_in: Mapping[str, object] = field(default_factory=dict)
+    tokens: tuple[TokenState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,7 @@ class TenantAdministration:
     services: Services
     tenancy: Tenancy
     end_sessions: EndSessions = no_sessions
+    end_token_sessions: EndSessions = no_sessions
 
     async def create(self, *, name: str, owner: str, verifier: str, dsn: str | None = None) -> TenantState:
         """Make a tenant with its owner, or complete one that was not made to its end.
@@ -219,6 +222,62 @@ class TenantAdministration:
             await log_ins.put_rules(connection, record.id, rules)
             return replace(self._state(record), log_in=rules)
 
+    async def tokens(self, *, name: str) -> TenantState:
+        """List a tenant's API tokens.
+
+        Raises:
+            TenantUnknown: 3D000.
+        """
+        record = await self._record(name)
+        return replace(self._state(record), tokens=await tokens_of(self.services, record))
+
+    async def create_token(
+        self,
+        *,
+        name: str,
+        user: str,
+        token: str,
+        digest: str,
+        description: str,
+        days: int,
+        role: str | None = None,
+        sources: Sequence[str] | None = None,
+        read_only: bool = False,
+    ) -> TenantState:
+        """Put an API token of a user on record: `token` is its id, `digest` what is kept of it.
+
+        Raises:
+            TenantUnknown: 3D000.
+            TokenInvalid: 22023, its life is out of bounds.
+            RoleUnknown: 42704, the user may not log in, or is no member of the role.
+        """
+        await create_token(
+            self.services,
+            await self._record(name),
+            user=user,
+            token=token,
+            digest=digest,
+            description=description,
+            days=days,
+            role=role,
+            sources=sources,
+            read_only=read_only,
+        )
+        return await self.tokens(name=name)
+
+    async def revoke_token(self, *, name: str, token: str) -> TenantState:
+        """Have an API token count no more, and end the sessions it opened; other servers end theirs in seconds.
+
+        Raises:
+            TenantUnknown: 3D000.
+            TokenUnknown: 42704.
+        """
+        record = await self._record(name)
+        async with self.services.control_connection() as connection:
+            await api_tokens.revoke(connection, record.id, token)
+        await self.end_token_sessions(token)
+        return await self.tokens(name=name)
+
     @asynccontextmanager
     async def on_record(self, operation: str, arguments: Mapping[str, object]) -> AsyncIterator[None]:
         """Put an operation on record before and after the block that carries it out, unless it changes nothing.
@@ -234,7 +293,7 @@ class TenantAdministration:
             chain = (await self._record(name)).id
         except TenantUnknown:
             chain = SERVER_CHAIN
-        shown = {key: str(arguments[key]) for key in ("user", "owner", "new_name") if key in arguments}
+        shown = {key: str(arguments[key]) for key in ("user", "owner", "new_name", "token", "role") if key in arguments}
         detail = " ".join(f"{key}={value}" for key, value in shown.items())
         write, kind = self.services.audit.journal.write, f"tenant {operation}"
         async with act(write, chain, kind=kind, tenant=name, actor=ACTOR, detail=detail):

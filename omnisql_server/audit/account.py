@@ -46,17 +46,23 @@ class Session:
 
 
 class Account:
-    """One statement's; `outcome` is what it ends with if nobody reads it to its end."""
+    """One statement's; `outcome` is what it ends with if nobody reads it to its end.
 
-    __slots__ = ("_beginning", "_id", "_session", "outcome", "statement", "trace_id", "trail")
+    `facts` is a place for what is the same for all accounts of the same statement, answered again from bytes; such a
+    statement's `query_id` is the record's, any other's is bound to its context.
+    """
 
-    def __init__(self, session: Session, statement: Statement) -> None:
+    __slots__ = ("_beginning", "_facts", "_id", "_session", "outcome", "query_id", "statement", "trace_id", "trail")
+
+    def __init__(self, session: Session, statement: Statement, facts: dict[str, object] | None = None) -> None:
         self.statement = statement
         self.trail = Trail(begin=self._begin)
         self.outcome = SUCCEEDED
         self.trace_id = ""
         self._session = session
+        self._facts = facts
         self._id = new_id()
+        self.query_id = "" if facts is None else self._id
         self._beginning: asyncio.Future[None] | None = None
 
     async def end(self, outcome: str, *, detail: str = "") -> None:
@@ -87,31 +93,26 @@ class Account:
             await asyncio.shield(self._beginning)
 
     def _record(self, phase: str, outcome: str, detail: str) -> Record:
-        trail, session, statement = self.trail, self._session, self.statement
-        fingerprint, text = (
-            session.redact(statement.text) if statement.kind is not StatementKind.NOT_GRAMMATICAL else ("", "")
-        )
-        bound = trail.bound
-        tables = _tables(trail, statement)
-        user = session.principal.name
+        trail, session = self.trail, self._session
+        about = self._about()
         return Record(
             version=VERSION,
             id=self._id,
             phase=phase,
             at=now(),
-            kind=statement.kind.value,
+            kind=self.statement.kind.value,
             tenant=session.principal.tenant,
-            principal=user,
-            roles=(user,) if bound is None else tuple(dict.fromkeys((user, bound.settings.current_user))),
+            principal=session.principal.name,
+            roles=about.roles,
             client=session.client,
-            query_id=str(structlog.contextvars.get_contextvars().get("query_id", "")),
+            query_id=self.query_id or str(structlog.contextvars.get_contextvars().get("query_id", "")),
             trace_id=self.trace_id,
-            fingerprint=fingerprint,
-            text=text,
-            sources=tuple(dict.fromkeys(table.server for table in tables if table.server)),
-            tables=tables,
-            filters=tuple(dict.fromkeys(each for query in trail.authorized for each in _filters(query))),
-            masks=tuple(dict.fromkeys(each for query in trail.authorized for each in _masks(query))),
+            fingerprint=about.fingerprint,
+            text=about.text,
+            sources=about.sources,
+            tables=about.tables,
+            filters=about.filters,
+            masks=about.masks,
             policy_revision=trail.authorized[-1].revision if trail.authorized else "",
             outcome=outcome,
             rows=trail.rows,
@@ -120,6 +121,48 @@ class Account:
             detail=detail,
             salt=new_salt(),
         )
+
+    def _about(self) -> _About:
+        known = self._facts.get(_FACT) if self._facts is not None else None
+        if isinstance(known, _About):
+            return known
+        about = _about(self.trail, self._session, self.statement)
+        if self._facts is not None:
+            self._facts[_FACT] = about
+        return about
+
+
+_FACT = "audit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    """What a record says of a statement's text and of what it reads."""
+
+    fingerprint: str
+    text: str
+    roles: tuple[str, ...]
+    tables: tuple[TableRead, ...]
+    sources: tuple[str, ...]
+    filters: tuple[FilterApplied, ...]
+    masks: tuple[MaskApplied, ...]
+
+
+def _about(trail: Trail, session: Session, statement: Statement) -> _About:
+    fingerprint, text = (
+        session.redact(statement.text) if statement.kind is not StatementKind.NOT_GRAMMATICAL else ("", "")
+    )
+    bound, user = trail.bound, session.principal.name
+    tables = _tables(trail, statement)
+    return _About(
+        fingerprint=fingerprint,
+        text=text,
+        roles=(user,) if bound is None else tuple(dict.fromkeys((user, bound.settings.current_user))),
+        tables=tables,
+        sources=tuple(dict.fromkeys(table.server for table in tables if table.server)),
+        filters=tuple(dict.fromkeys(each for query in trail.authorized for each in _filters(query))),
+        masks=tuple(dict.fromkeys(each for query in trail.authorized for each in _masks(query))),
+    )
 
 
 def _tables(trail: Trail, statement: Statement) -> tuple[TableRead, ...]:

@@ -17,7 +17,15 @@ from omnisql_server.audit.account import SUCCEEDED, Account, Session
 from omnisql_server.audit.errors import AuditUnavailable
 from omnisql_server.audit.record import RELAYED
 from omnisql_server.errors import RelayInstead
-from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView, StatementRunner
+from omnisql_server.model.run import (
+    BoundParameters,
+    Description,
+    Repeatable,
+    Repeated,
+    RunResult,
+    SessionView,
+    StatementRunner,
+)
 from omnisql_server.model.statement import Part, Statement, StatementKind
 from omnisql_server.model.trail import TRAIL
 from omnisql_server.observability.traces import statement_span
@@ -115,6 +123,26 @@ class AuditedRunner:
                     await account.end(account.outcome, detail="closed before its end")
 
         return replace(result, rows=rows, close=close)
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Answer a statement again as it was answered before, once that is on record; None where it must be run.
+
+        Raises:
+            AuditUnavailable: 58030, the record cannot be written.
+        """
+        with statement_span() as trace_id:
+            repeated = await self.runner.repeat(repeatable, view)
+        if repeated is None:
+            return None
+        account = Account(self.session, repeated.statement, repeated.facts)
+        account.trace_id = trace_id
+        trail = account.trail
+        trail.bound, trail.rows = repeated.query.query, repeated.rows
+        trail.authorized.append(repeated.query)
+        trail.reports.extend(repeated.reports)
+        # Whoever stops waiting does not stop the record: it is written all the same.
+        await account.end_soon(SUCCEEDED)
+        return repeated
 
 
 async def _recorded(account: Account, result: RunResult) -> AsyncGenerator[EncodedRows, None]:

@@ -7,7 +7,6 @@ about its content, so that the chain stays verifiable without it.
 from __future__ import annotations
 
 import secrets
-import uuid
 from datetime import UTC, datetime
 
 import msgspec
@@ -98,7 +97,7 @@ def decoded(text: str) -> Record:
 
 def new_id() -> str:
     """Make the id of a statement or act."""
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def new_salt() -> str:

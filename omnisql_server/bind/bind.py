@@ -44,7 +44,10 @@ class BindRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Template:
-    """What a text means as long as names, the catalog's sequence and the role are the same."""
+    """What a text means as long as names, the catalog's sequence and the role are the same.
+
+    `lasts` says that the same parameters and settings give the same tree at every moment.
+    """
 
     key: tuple[object, ...]
     closure: Closure
@@ -53,6 +56,7 @@ class _Template:
     occurrences: tuple[Occurrence, ...]
     checks: tuple[Check, ...]
     has_parameters: bool
+    lasts: bool = False
     filtered: Check | None = None
     derived: dict[str, object] = field(default_factory=dict)
 
@@ -209,6 +213,7 @@ class Binder:
             occurrences=qualified.occurrences,
             checks=checks,
             filtered=filtered,
+            lasts=not folded.moves,
             has_parameters=any(tree.find(exp.Parameter) for tree in (folded.tree, *folded.constants)),
         )
 
@@ -236,6 +241,7 @@ class Binder:
             settings=moment.settings,
             catalog_sequence=moment.sequence,
             returns_rows=moment.prepared.fields is not None,
+            origin=template.derived if tree is not None and template.lasts else None,
             derived=template.derived if template.folded is None or tree is template.folded.tree else {},
         )
 

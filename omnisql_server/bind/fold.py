@@ -6,6 +6,7 @@ transaction, so that the planner, DuckDB and PostgreSQL use one value. Volatile 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ _FOLDED_NODES = (
     exp.DataTypeParam,
     exp.IntervalSpan,
 )
+_MOVING_NODES = (exp.CurrentTimestamp, exp.CurrentDate)
+_MOVING_WORDS = re.compile("now|today|tomorrow|yesterday", re.IGNORECASE)
+"""What PostgreSQL reads as a time of the moment inside a string."""
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _FOLD = "fold_"
 
@@ -50,16 +54,23 @@ class FoldedTree:
     tree: exp.Expr
     constants: tuple[exp.Expr, ...]
 
+    @property
+    def moves(self) -> bool:
+        """Say whether a constant may be another one at another moment, with the same settings and parameters."""
+        return any(_moves(node) for constant in self.constants for node in constant.walk())
+
 
 def extract_constants(tree: exp.Expr) -> FoldedTree:
-    """Take every largest constant expression that is not a plain literal out of a qualified, annotated tree."""
-    tree = tree.copy()
+    """Take every largest constant expression that is not a plain literal out of a qualified, annotated tree.
+
+    The tree is given away: it is the one that is returned, changed.
+    """
     _type_literals(tree)
     constants: list[exp.Expr] = []
     for node in list(_largest_constants(tree)):
         placeholder = exp.Placeholder(this=f"{_FOLD}{len(constants)}")
-        constants.append(node.copy())
         node.replace(placeholder)
+        constants.append(node)
     return FoldedTree(tree=tree, constants=tuple(constants))
 
 
@@ -112,6 +123,14 @@ def _is_constant(node: exp.Expr) -> bool:
     if isinstance(node, exp.Div) and not _is_number(node.expression):
         return False
     return isinstance(node, _FOLDED_NODES) and all(_is_constant(child) for child in node.iter_expressions())
+
+
+def _moves(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Anonymous):
+        return node.name.upper() == "AGE"
+    if isinstance(node, exp.Literal):
+        return node.is_string and _MOVING_WORDS.search(node.name) is not None
+    return isinstance(node, _MOVING_NODES)
 
 
 def _is_number(node: exp.Expr) -> bool:

@@ -136,8 +136,26 @@ def _series(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
 
 
 def _named_function(annotator: TypeAnnotator, node: exp.Anonymous) -> exp.Anonymous:
-    annotator._set_type(node, _Type.BIGINT if node.name == NUMBERS else _Type.UNKNOWN)
+    known = _Type.BIGINT if node.name == NUMBERS else _NAMED.get(node.name.upper(), _Type.UNKNOWN)
+    annotator._set_type(node, known)
     return node
+
+
+_NAMED = {
+    **dict.fromkeys(("JSONB_ARRAY_ELEMENTS", "JSONB_STRIP_NULLS", "JSONB_SET", "JSONB_INSERT"), _Type.JSONB),
+    **dict.fromkeys(("JSONB_BUILD_OBJECT", "JSONB_BUILD_ARRAY", "JSONB_AGG", "TO_JSONB"), _Type.JSONB),
+    **dict.fromkeys(("JSONB_ARRAY_ELEMENTS_TEXT", "JSONB_OBJECT_KEYS", "JSONB_TYPEOF", "JSONB_PRETTY"), _Type.TEXT),
+    "JSONB_ARRAY_LENGTH": _Type.INT,
+}
+"""What functions that sqlglot does not know give, whatever their arguments are."""
+
+
+def _constant_type(kind: exp.DType) -> Any:
+    def annotate(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
+        annotator._set_type(node, kind)
+        return node
+
+    return annotate
 
 
 POSTGRES_TYPES: dict[Any, Any] = {
@@ -150,7 +168,9 @@ POSTGRES_TYPES: dict[Any, Any] = {
     exp.AtTimeZone: {"annotator": _at_zone},
     exp.TimestampTrunc: {"annotator": _truncated},
     **{kind: {"annotator": _rounded} for kind in (exp.Round, exp.Trunc, exp.Ceil, exp.Floor)},
-    exp.Collate: {"annotator": _same},
+    **{kind: {"annotator": _same} for kind in (exp.Collate, exp.JSONExtract, exp.JSONBExtract, exp.JSONBDeleteAtPath)},
+    **{kind: {"annotator": _constant_type(_Type.TEXT)} for kind in (exp.JSONExtractScalar, exp.JSONBExtractScalar)},
+    exp.JSONBObjectAgg: {"annotator": _constant_type(_Type.JSONB)},
     exp.Explode: {"annotator": _element},
     exp.ExplodingGenerateSeries: {"annotator": _series},
     exp.Anonymous: {"annotator": _named_function},

@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+_OF_JSON = {
+    "JSONB_ARRAY_ELEMENTS": "value",
+    "JSONB_ARRAY_ELEMENTS_TEXT": "value",
+    "JSONB_OBJECT_KEYS": "",
+}
+"""Functions of a jsonb that give rows, and the name of their column where it is not the relation's."""
+
 NUMBERS = "omnisql_ordinality"
 """What gives the numbers of an array's elements, beside `unnest` of it; no function of a user's."""
 
@@ -27,7 +34,8 @@ def expand_row_sources(tree: exp.Expr) -> None:
             columns += [offset.name] if isinstance(offset, exp.Identifier) else []
         if len(columns) > (2 if ordinality else 1) or (ordinality and len(columns) != 2):
             continue
-        outputs = [_named(function.copy(), columns[0] if columns else table)]
+        plain = _OF_JSON.get(function.name.upper(), "") if isinstance(function, exp.Anonymous) else ""
+        outputs = [_named(function.copy(), columns[0] if columns else plain or table)]
         if ordinality:
             numbers = exp.Anonymous(this=NUMBERS, expressions=[function.this.copy()])
             outputs.append(_named(numbers, columns[1]))
@@ -36,6 +44,9 @@ def expand_row_sources(tree: exp.Expr) -> None:
 
 def _function_of(node: exp.Expr) -> tuple[exp.Expr, str, bool] | None:
     """Return a function among the outputs that stands for a relation, its name, and whether its rows are numbered."""
+    if isinstance(node, exp.Lateral | exp.Table) and isinstance(node.this, exp.Anonymous):
+        known = node.this.name.upper() in _OF_JSON and not node.args.get("ordinality")
+        return (node.this, node.this.name.lower(), False) if known and len(node.this.expressions) == 1 else None
     if isinstance(node, exp.Lateral):
         return _unnest(node.this) if isinstance(node.this, exp.Unnest) else None
     if isinstance(node, exp.Unnest):

@@ -36,7 +36,7 @@ TYPES = frozenset(
 )
 """Column types that DuckDB holds, compares and shows without change."""
 
-SHOWN = frozenset({"uuid", "time", "interval", "float4", "json", "_int4", "_int8"})
+SHOWN = frozenset({"uuid", "time", "interval", "float4", "json", "_int4", "_int8", "_varchar", "_bool", "jsonb"})
 """Column types that it holds and shows, and does no more with."""
 
 NODES: tuple[type[exp.Expr], ...] = (

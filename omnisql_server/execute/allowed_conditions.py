@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from omnisql_server.execute.allowed_functions import FUNCTION_CONDITIONS, integer_literal, is_text, moved
+from omnisql_server.execute.lower_json import looks_alike
 from omnisql_server.execute.lowered import is_proved
 from omnisql_server.execute.output_types import COMPARED, INTEGERS, alike, output_type, sort_key
 
@@ -83,6 +84,10 @@ def _set_operation(node: exp.Expr) -> str | None:
         return "a set operation by name"
     if not (isinstance(left, exp.Query) and isinstance(right, exp.Query)):
         return "a set operation of another form"
+    sides = [output_type(output.unalias()) for output in (*left.selects, *right.selects)]
+    if _Type.DOUBLE in sides and isinstance(node, exp.Except | exp.Intersect) and not node.args.get("distinct"):
+        # DuckDB counts rows by a window over them, and gives back a zero without its sign.
+        return f"{node.key} all over float8"
     pairs = zip(left.selects, right.selects, strict=True)
     return next((reason for pair in pairs if (reason := alike(side.unalias() for side in pair))), None)
 
@@ -123,7 +128,7 @@ def _distinct(node: exp.Expr) -> str | None:
     select = node.parent
     if chosen is None:
         values = select.selects if isinstance(select, exp.Select) else node.expressions
-        if any(output_type(value.unalias()) in _UNGROUPED for value in values):
+        if any(map(_is_ungrouped, (value.unalias() for value in values))):
             return "distinct values of a type that DuckDB compares differently"
         return "DISTINCT of a row" if len(node.expressions) > 1 else None
     ordered = isinstance(select, exp.Select) and select.args.get("order") is not None
@@ -133,6 +138,11 @@ def _distinct(node: exp.Expr) -> str | None:
 
 _UNGROUPED = (_Type.DECIMAL, _Type.FLOAT, _Type.INTERVAL, _Type.JSON)
 """Types of whose values equal ones may look different, or that are only shown."""
+
+
+def _is_ungrouped(node: exp.Expr) -> bool:
+    kind = output_type(node)
+    return kind in _UNGROUPED or (kind is _Type.JSONB and not looks_alike(node))
 
 
 def _single_keys(node: exp.Expr) -> list[exp.Expr]:
@@ -148,12 +158,17 @@ def _group(node: exp.Expr) -> str | None:
         *(one for key in ("cube", "rollup", "grouping_sets") for one in node.args.get(key) or ()),
     ]
     sets = [key for key in keys if isinstance(key, exp.Rollup | exp.Cube | exp.GroupingSets)]
-    if node.args.get("totals") or node.args.get("all") is not None or (sets and len(keys) > 1):
+    if node.args.get("totals") or node.args.get("all") is not None or len(sets) > 1:
         return "a mixture of grouping sets"
     query = node.find_ancestor(exp.Query)
-    if any(output_type(sort_key(key, query) or key) in _UNGROUPED for part in keys for key in _single_keys(part)):
+    if any(_is_ungrouped(sort_key(key, query) or key) for part in keys for key in _single_keys(part)):
         return "a group by a type that DuckDB compares differently"
     return None
+
+
+def _beside_constant(node: exp.Expr) -> bool:
+    sides = (node.this, node.expression) if isinstance(node, exp.EQ | exp.LT | exp.LTE | exp.GT | exp.GTE) else ()
+    return [type(side) for side in sides] == [exp.Column, exp.Literal]
 
 
 def _join(node: exp.Expr) -> str | None:
@@ -166,10 +181,12 @@ def _join(node: exp.Expr) -> str | None:
         return None
     conjuncts = condition.flatten() if isinstance(condition, exp.And) else (condition,)
     columns = [part.unnest() for part in conjuncts if part is not None]
-    joinable = columns and all(
-        isinstance(part, exp.EQ) and isinstance(part.this, exp.Column) and isinstance(part.expression, exp.Column)
+    equal = [
+        part
         for part in columns
-    )
+        if isinstance(part, exp.EQ) and isinstance(part.this, exp.Column) and isinstance(part.expression, exp.Column)
+    ]
+    joinable = equal and all(part in equal or _beside_constant(part) for part in columns)
     return None if joinable else "a FULL JOIN over more than equal columns"
 
 
@@ -246,7 +263,7 @@ def _ordered(node: exp.Expr) -> str | None:
 def _column(node: exp.Expr) -> str | None:
     """Values of some types are only shown, counted and tested for null."""
     kind = output_type(node)
-    if kind in _UNGROUPED:
+    if kind in (*_UNGROUPED, _Type.JSONB):
         shown = isinstance(node.parent, exp.Alias | exp.Select | exp.Is | exp.Count | exp.Ordered | exp.Coalesce)
         known = shown or (isinstance(node.parent, exp.Expr) and is_proved(node.parent))
         return None if known else "a value of this type in an expression"

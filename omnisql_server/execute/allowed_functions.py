@@ -58,6 +58,8 @@ _RANKED = (
     exp.Ntile,
     exp.PercentRank,
     exp.CumeDist,
+    exp.GroupConcat,
+    exp.ArrayAgg,
 )
 
 
@@ -187,19 +189,29 @@ def _grouped_texts(node: exp.Expr) -> str | None:
     """Without an order, or with one that is not total, the texts may come in any order: so they may in PostgreSQL."""
     value = node.this.this if isinstance(node.this, exp.Order) else node.this
     known = is_text(value) and isinstance(node.args.get("separator"), exp.Literal)
-    return None if known and node.find(exp.Order) else "string_agg of another type, or without an order"
+    return (
+        None
+        if known and (node.find(exp.Order) or isinstance(node.parent, exp.Window))
+        else "string_agg of another type, or without an order"
+    )
 
 
 def _collected(node: exp.Expr) -> str | None:
     value = node.this.this if isinstance(node.this, exp.Order) else node.this
-    known = output_type(value) in (*TEXTS, _Type.INT, _Type.BIGINT) and isinstance(node.this, exp.Order)
-    return None if known and not isinstance(value, exp.Distinct) else "array_agg of another type, or without an order"
+    ordered = isinstance(node.this, exp.Order) or isinstance(node.parent, exp.Window)
+    if isinstance(value, exp.Distinct) and len(value.expressions) == 1 and isinstance(node.this, exp.Order):
+        (value,), keys = value.expressions, node.this.expressions
+        ordered = [key.this for key in keys] == [value]
+    known = output_type(value) in (*TEXTS, _Type.INT, _Type.BIGINT, _Type.BOOLEAN)
+    return None if known and ordered else "array_agg of another type, or without an order"
 
 
 def window(node: exp.Expr) -> str | None:
     """A frame of rows or groups is the same; one of a range is, where it ends at peers."""
     if not node.args.get("over"):
         return None if node.arg_key == "windows" else "a window of another form"
+    if any(output_type(key) is _Type.JSONB for key in node.args.get("partition_by") or ()):
+        return "a window over parts by jsonb"
     function = node.this.this if isinstance(node.this, exp.Filter) else node.this
     return None if isinstance(function, _RANKED) else f"{function.key} over a window"
 
@@ -208,7 +220,11 @@ def _frame(node: exp.Expr) -> str | None:
     ends = [node.args.get("start"), node.args.get("end")]
     plain = all(end in ("UNBOUNDED", "CURRENT ROW", None) for end in ends)
     counted = all(end is None or isinstance(end, str) or integer_literal(end) for end in ends)
-    return None if plain or (counted and node.text("kind") != "RANGE") else "a window frame of another form"
+    if counted and node.text("kind") == "RANGE":
+        order = node.parent.args.get("order") if isinstance(node.parent, exp.Window) else None
+        keys = [output_type(key.this) for key in order.expressions] if order is not None else []
+        counted = len(keys) == 1 and keys[0] in INTEGERS
+    return None if plain or counted else "a window frame of another form"
 
 
 def _shifted(node: exp.Expr) -> str | None:

@@ -40,6 +40,14 @@ CREATE MACRO omnisql_a_overlaps(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN N
     ELSE list_has_any(list_filter(a, lambda e : e IS NOT NULL), list_filter(b, lambda e : e IS NOT NULL)) END
 """
 
+_ANY = """
+CREATE MACRO omnisql_a_{name}(a, x) AS CASE
+    WHEN a IS NULL THEN NULL WHEN len(a) = 0 THEN false WHEN x IS NULL THEN NULL
+    WHEN len(list_filter(a, lambda e : {fits})) > 0 THEN true
+    WHEN len(list_filter(a, lambda e : e IS NULL)) > 0 THEN NULL ELSE false END
+"""
+"""Whether some element fits a value; with a null that none does is not known."""
+
 ARRAY_MACROS = (
     "CREATE MACRO omnisql_a_cardinality(a) AS len(a)::INTEGER",
     "CREATE MACRO omnisql_a_length(a) AS nullif(len(a), 0)::INTEGER",
@@ -60,5 +68,15 @@ ARRAY_MACROS = (
     "list_transform(omnisql_a_split(x, sign), lambda e : nullif(e, nothing))",
     _CONTAINS,
     _OVERLAPS,
+    _ANY.format(name="any", fits="e = x"),
+    _ANY.format(name="like", fits=r"x LIKE e ESCAPE '\'"),
+    _ANY.format(name="unlike", fits=r"NOT x LIKE e ESCAPE '\'"),
+    "CREATE MACRO omnisql_a_slice(a, first, last) AS CASE WHEN a IS NOT NULL THEN "
+    "list_filter(a, lambda e, i : i BETWEEN first AND last) END",
+    "CREATE MACRO omnisql_a_sorted(a) AS list_sort(a, 'ASC', 'NULLS LAST')",
+    "CREATE MACRO omnisql_a_dims(a) AS CASE WHEN len(a) > 0 THEN '[1:' || len(a)::VARCHAR || ']' END",
+    "CREATE MACRO omnisql_a_filled(x, size) AS list_transform(range(size), lambda i : x)",
+    "CREATE MACRO omnisql_a_trimmed(a, n) AS CASE WHEN n BETWEEN 0 AND len(a) THEN omnisql_a_slice(a, 1, len(a) - n) "
+    "WHEN a IS NOT NULL AND n IS NOT NULL THEN error('number of elements to trim') END",
 )
 """In the order in which they are made."""

@@ -1,4 +1,4 @@
-"""Arrow columns as PostgreSQL array parameters in text form. Pure, vectorised."""
+"""Arrow columns as PostgreSQL array parameters in text form, and as lines of COPY's text format. Pure, vectorised."""
 
 from __future__ import annotations
 
@@ -40,16 +40,43 @@ def array_parameter(column: pa.ChunkedArray, type_oid: int) -> ArrayParameter:
     )
 
 
+def copy_lines(batch: pa.RecordBatch) -> bytes:
+    r"""Write rows as lines of COPY's text format: tabs between values, \N for null, a backslash before other signs."""
+    columns = [
+        _escaped(_list_texts(column) if pa.types.is_list(column.type) else _plain(column)) for column in batch.columns
+    ]
+    lines = pc.binary_join_element_wise(*columns, "\t")
+    whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+    text: bytes = pc.binary_join(whole, "\n")[0].as_buffer().to_pybytes()
+    return text + b"\n"
+
+
+def _escaped(texts: pa.Array) -> pa.Array:
+    for sign, written in (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        texts = pc.replace_substring(texts, sign, written)
+    return pc.fill_null(texts, "\\N")
+
+
 def _texts(column: pa.ChunkedArray) -> pa.Array:
     """Give the text form of each element, quoted for an array literal, NULL for a null."""
+    plain = _plain(column)
+    return pc.fill_null(
+        _quoted(plain) if pa.types.is_string(column.type) or _is_written(column.type) else plain, "NULL"
+    )
+
+
+def _is_written(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_interval(kind))
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    """Give the text form of each element that PostgreSQL reads; null stays null."""
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_binary(flat.type):
         flat = pa.array([None if v is None else "\\x" + v.hex() for v in flat.to_pylist()], pa.string())
     if pa.types.is_interval(flat.type):
         flat = pa.array([None if v is None else _interval(v) for v in flat.to_pylist()], pa.string())
-    if not pa.types.is_string(flat.type):
-        return pc.fill_null(pc.cast(flat, pa.string()), "NULL")
-    return pc.fill_null(_quoted(flat), "NULL")
+    return flat if pa.types.is_string(flat.type) else pc.cast(flat, pa.string())
 
 
 def _interval(value: pa.MonthDayNano) -> str:

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from omnisql_server.execute.inline_values import inline_small, is_small
 from omnisql_server.execute.macros import MACROS
-from omnisql_server.execute.numeric_functions import add_functions
+from omnisql_server.execute.python_functions import add_functions
 
 BATCH_ROWS_MAX = 32_768
 BATCH_BYTES_MAX = 16 * 1024 * 1024

@@ -10,7 +10,11 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+from omnisql_server.execute.lower_aggregates import AGGREGATE_RULES
+from omnisql_server.execute.lower_array_forms import ARRAY_FORM_RULES
 from omnisql_server.execute.lower_arrays import ARRAY_RULES
+from omnisql_server.execute.lower_integers import INTEGER_RULES
+from omnisql_server.execute.lower_json import JSON_RULES
 from omnisql_server.execute.lower_numeric import NUMERIC_RULES
 from omnisql_server.execute.lower_rows import ROW_RULES
 from omnisql_server.execute.lower_text import TEXT_RULES
@@ -26,7 +30,11 @@ _TABLES: tuple[Mapping[type[exp.Expr], Rule], ...] = (
     TIME_RULES,
     TEXT_RULES,
     ARRAY_RULES,
+    ARRAY_FORM_RULES,
+    JSON_RULES,
     NUMERIC_RULES,
+    INTEGER_RULES,
+    AGGREGATE_RULES,
 )
 
 

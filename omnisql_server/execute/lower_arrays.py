@@ -99,7 +99,7 @@ def _joined(node: exp.Expr, _zone: str) -> exp.Expr | None:
     """`||` of arrays, or of an array and an element."""
     left, right = node.this, node.expression
     one, other = element_type(left), element_type(right)
-    if one is not None and one is other:
+    if one is not None and (one is other or {one, other} <= set(_TEXTS)):
         return _list("omnisql_a_cat", one, _column(left), _column(right))
     if one is not None and _same(left, right):
         return _list("omnisql_a_append", one, _column(left), right)
@@ -202,7 +202,7 @@ def _named(node: exp.Expr, _zone: str) -> exp.Expr | None:
 def _exploded(node: exp.Expr, _zone: str) -> exp.Expr | None:
     """`unnest` among the outputs gives a row for each element, and none for an array that is null or empty."""
     element = element_type(node.this)
-    return native("unnest", element, _column(node.this)) if element is not None and _is_output(node) else None
+    return native("unnest", element, _column(node.this)) if element is not None and is_output(node) else None
 
 
 def _series(node: exp.Expr, _zone: str) -> exp.Expr | None:
@@ -212,13 +212,13 @@ def _series(node: exp.Expr, _zone: str) -> exp.Expr | None:
     bounds = [end for end in ends if end is not None and output_type(end) in (_Type.SMALLINT, _Type.INT)]
     number = step.this if isinstance(step, exp.Neg) else step
     stepped = number is None or (isinstance(number, exp.Literal) and number.name.isdigit() and int(number.name) > 0)
-    if len(bounds) != 2 or not stepped or not _is_output(node):
+    if len(bounds) != 2 or not stepped or not is_output(node):
         return None
     series = native("generate_series", _Type.ARRAY, *bounds, *([step] if step is not None else []))
     return cast(native("unnest", _Type.INT, series), "INTEGER", _Type.INT)
 
 
-def _is_output(node: exp.Expr) -> bool:
+def is_output(node: exp.Expr) -> bool:
     """Say whether a node is among the outputs of a query that neither groups nor aggregates its rows."""
     select = node.find_ancestor(exp.Select)
     output = node.parent if isinstance(node.parent, exp.Alias) else node

@@ -258,7 +258,7 @@ def _whole_call(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _outermost(inner: exp.Expr, make: Callable[[Callable[[exp.Expr], exp.Expr]], exp.Expr]) -> exp.Expr | None:
+def outermost(inner: exp.Expr, make: Callable[[Callable[[exp.Expr], exp.Expr]], exp.Expr]) -> exp.Expr | None:
     """Build an expression of several aggregates that all have the FILTER and OVER that a node holds."""
     found = inner.this if isinstance(inner, exp.Filter | exp.Window) else inner
     while isinstance(found, exp.Filter | exp.Window):
@@ -289,49 +289,50 @@ def _aggregate(node: exp.Expr, _zone: str) -> exp.Expr | None:
     value = found.this
     kind = output_type(value)
     if isinstance(found, exp.Avg) and kind in INTEGERS:
-        return _outermost(node, lambda like: _mean(_whole_sum(value, like), value, like))
+        return outermost(node, lambda like: _mean(_whole_sum(value, like), value, like))
     if isinstance(found, exp.Min | exp.Max):
         if kind is not _Type.DECIMAL or is_literal(value) or node.find(exp.Window):
             return None
         name = f"omnisql_n_{found.key}"
-        return _outermost(node, lambda like: call(name, kind, _answered(like(native("list", _Type.ARRAY, value)))))
+        return outermost(node, lambda like: call(name, kind, answered(like(native("list", _Type.ARRAY, value)))))
     if kind is _Type.DOUBLE and not node.find(exp.Window):
-        return _outermost(node, lambda like: _float_aggregate(value, like, mean=isinstance(found, exp.Avg)))
+        return outermost(node, lambda like: _float_aggregate(value, like, mean=isinstance(found, exp.Avg)))
     if kind is not _Type.DECIMAL or is_literal(value) or node.find(exp.Window):
         return None
-    return _outermost(node, lambda like: _numeric_aggregate(value, like, mean=isinstance(found, exp.Avg)))
+    return outermost(node, lambda like: _numeric_aggregate(value, like, mean=isinstance(found, exp.Avg)))
 
 
-def _answered(node: exp.Expr) -> exp.Expr:
+def answered(node: exp.Expr) -> exp.Expr:
+    """Mark an aggregate as right, with its type."""
     return proved(node, output_type(node) or _Type.INT128)
 
 
 def _whole_sum(value: exp.Expr, like: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
     total = like(proved(exp.Sum(this=cast(value, "HUGEINT", _Type.INT128)), _Type.INT128))
-    return cast(_answered(total), "VARCHAR", _Type.DECIMAL)
+    return cast(answered(total), "VARCHAR", _Type.DECIMAL)
 
 
 def _mean(total: exp.Expr, value: exp.Expr, like: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    count = _answered(like(typed(exp.Count(this=value.copy()), _Type.BIGINT)))
+    count = answered(like(typed(exp.Count(this=value.copy()), _Type.BIGINT)))
     some = call("nullif", _Type.BIGINT, count, typed(exp.Literal.number(0), _Type.INT))
     return call("omnisql_n_div", _Type.DECIMAL, total, cast(some, "VARCHAR", _Type.DECIMAL))
 
 
 def _numeric_aggregate(value: exp.Expr, like: Callable[[exp.Expr], exp.Expr], *, mean: bool) -> exp.Expr:
-    whole = call("omnisql_n_total", _Type.DECIMAL, _answered(like(native("list", _Type.ARRAY, value))))
+    whole = call("omnisql_n_total", _Type.DECIMAL, answered(like(native("list", _Type.ARRAY, value))))
     return _mean(whole, value, like) if mean else whole
 
 
 def _float_aggregate(value: exp.Expr, like: Callable[[exp.Expr], exp.Expr], *, mean: bool) -> exp.Expr:
     """Sum float8 as PostgreSQL does, which reports an overflow and starts from the first value, be it minus zero."""
     double = _Type.DOUBLE
-    total = _answered(like(proved(exp.Sum(this=cast(value, "DOUBLE", double)), double)))
-    count = _answered(like(typed(exp.Count(this=value.copy()), _Type.BIGINT)))
-    largest = _answered(like(proved(exp.Max(this=call("omnisql_f_size", double, value)), double)))
+    total = answered(like(proved(exp.Sum(this=cast(value, "DOUBLE", double)), double)))
+    count = answered(like(typed(exp.Count(this=value.copy()), _Type.BIGINT)))
+    largest = answered(like(proved(exp.Max(this=call("omnisql_f_size", double, value)), double)))
     if mean:
         return call("omnisql_f_mean", double, total, count, largest)
     negative = like(proved(exp.LogicalAnd(this=call("omnisql_f_minus_zero", _Type.BOOLEAN, value)), _Type.BOOLEAN))
-    return call("omnisql_f_sum", double, total, count, largest, _answered(negative))
+    return call("omnisql_f_sum", double, total, count, largest, answered(negative))
 
 
 def _signed(node: exp.Expr, _zone: str) -> exp.Expr | None:

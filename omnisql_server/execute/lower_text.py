@@ -196,6 +196,14 @@ def _formatted(node: exp.Expr, _zone: str) -> exp.Expr | None:
     return native("concat", _Type.TEXT, *parts)
 
 
+def _nothing(node: exp.Expr, _zone: str) -> exp.Expr | None:
+    """`||` with null is null."""
+    sides = (node.this, node.expression)
+    if not any(isinstance(side, exp.Null) for side in sides) or not any(_is_text(side) for side in sides):
+        return None
+    return cast(exp.Null(), "VARCHAR", _Type.TEXT)
+
+
 def _named(node: exp.Expr, _zone: str) -> exp.Expr | None:
     rule = _NAMED.get(node.name.upper()) if not is_proved(node) else None
     return rule(node, _zone) if rule is not None else None
@@ -227,6 +235,7 @@ TEXT_RULES: Mapping[type[exp.Expr], Rule] = {
     exp.RegexpReplace: _replaced,
     exp.Cast: _cast,
     exp.Format: _formatted,
+    exp.DPipe: _nothing,
     exp.Anonymous: _named,
 }
 """The rule of each kind of node."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from sqlglot import exp
 
@@ -103,8 +103,41 @@ def _named(node: exp.Expr, _zone: str) -> exp.Expr | None:
 
 
 def _endless(node: exp.Expr, _zone: str) -> exp.Expr | None:
-    """LIMIT ALL is no limit."""
-    return exp.Limit(expression=exp.Null()) if isinstance(node.expression, exp.Var) else None
+    """LIMIT ALL is no limit; a fraction is rounded, and a subquery of a constant is the constant."""
+    count = node.expression
+    inner = count.unnest() if isinstance(count, exp.Subquery) else count
+    if isinstance(inner, exp.Select) and len(inner.selects) == 1 and set(map(type, inner.walk())) <= _CONSTANT_SELECT:
+        return type(node)(expression=inner.selects[0].unalias().copy())
+    if isinstance(count, exp.Literal) and not count.is_string and re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", count.name):
+        return type(node)(expression=whole_literal(int(Decimal(count.name).quantize(Decimal(1), ROUND_HALF_UP))))
+    return exp.Limit(expression=exp.Null()) if isinstance(count, exp.Var) else None
+
+
+def _read_as_number(node: exp.Expr, _zone: str) -> exp.Expr | None:
+    """A string that is written down beside integers, in COALESCE or NULLIF or a set operation, is an integer."""
+    sides = [node.this, node.args.get("expression"), *node.expressions]
+    if isinstance(node, exp.SetOperation):
+        selects = [side.unnest() for side in (node.this, node.expression)]
+        sides = [
+            side.selects[0].unalias() for side in selects if isinstance(side, exp.Select) and len(side.selects) == 1
+        ]
+        if len(sides) != 2:
+            return None
+    known = [side for side in sides if side is not None and not isinstance(side, exp.Null)]
+    strings = [side for side in known if isinstance(side, exp.Literal) and side.is_string]
+    kinds = {output_type(side) for side in known if not any(side is string for string in strings)}
+    if not strings or len(kinds) != 1 or not kinds <= set(INTEGERS):
+        return None
+    if not all(re.fullmatch(r"[0-9]{1,9}", string.name) for string in strings):
+        return None
+    (kind,) = kinds
+    for string in strings:
+        string.replace(cast(whole_literal(int(string.name)), _WHOLE_TYPES[kind or _Type.INT], kind or _Type.INT))
+    return node.copy()
+
+
+_CONSTANT_SELECT = {exp.Select, exp.Alias, exp.Literal, exp.Identifier}
+_WHOLE_TYPES = {_Type.SMALLINT: "SMALLINT", _Type.INT: "INTEGER", _Type.BIGINT: "BIGINT"}
 
 
 VALUE_RULES: Mapping[type[exp.Expr], Rule] = {
@@ -113,6 +146,7 @@ VALUE_RULES: Mapping[type[exp.Expr], Rule] = {
     exp.AnyValue: _any_value,
     exp.BitwiseXorAgg: _exclusive,
     exp.Anonymous: _named,
-    exp.Limit: _endless,
+    **dict.fromkeys((exp.Coalesce, exp.Nullif, exp.Union, exp.Intersect, exp.Except), _read_as_number),
+    **dict.fromkeys((exp.Limit, exp.Offset), _endless),
 }
 """The rule of each kind of node."""

@@ -6,6 +6,7 @@ What PostgreSQL answers with an error ends in `error()` here: the statement is t
 from __future__ import annotations
 
 from omnisql_server.execute.array_macros import ARRAY_MACROS
+from omnisql_server.execute.json_macros import JSON_MACROS
 from omnisql_server.execute.text_macros import TEXT_MACROS
 from omnisql_server.execute.time_macros import TIME_MACROS
 
@@ -19,6 +20,28 @@ CREATE MACRO omnisql_fixed(v, scale) AS
          ELSE (v // ('1' || repeat('0', scale))::HUGEINT)::VARCHAR || '.'
               || lpad((v % ('1' || repeat('0', scale))::HUGEINT)::VARCHAR, scale::INTEGER, '0') END
 """
+
+INTEGER_MACROS = (
+    "CREATE MACRO omnisql_floored(x, y) AS (x - ((x % y) + y) % y) // y",
+    "CREATE MACRO omnisql_unsigned(x) AS CASE WHEN x < 0 THEN x::BIGINT + 4294967296 ELSE x::BIGINT END",
+    "CREATE MACRO omnisql_to_hex(x) AS lower(to_base(omnisql_unsigned(x), 16))",
+    "CREATE MACRO omnisql_to_bin(x) AS to_base(omnisql_unsigned(x), 2)",
+    "CREATE MACRO omnisql_to_oct(x) AS to_base(omnisql_unsigned(x), 8)",
+)
+
+AGGREGATE_MACROS = (
+    "CREATE MACRO omnisql_known(a) AS list_filter(a, lambda e : e IS NOT NULL)",
+    "CREATE MACRO omnisql_percentile_disc(a, share) AS a[greatest(ceil(share * len(a))::BIGINT, 1)]",
+    "CREATE MACRO omnisql_percentiles(a, found) AS CASE WHEN len(a) > 0 THEN found END",
+    "CREATE MACRO omnisql_lerp(low, high, share) AS low + share * (high - low)",
+    "CREATE MACRO omnisql_percentile_cont(a, share) AS CASE WHEN len(a) > 0 THEN "
+    "omnisql_lerp(a[1 + floor(share * (len(a) - 1))::BIGINT]::DOUBLE, "
+    "a[1 + ceil(share * (len(a) - 1))::BIGINT]::DOUBLE, "
+    "share * (len(a) - 1) - floor(share * (len(a) - 1))) END",
+    "CREATE MACRO omnisql_mode(counts) AS map_keys(counts)[list_position(map_values(counts), "
+    "list_max(map_values(counts)))]",
+)
+"""Of sorted lists without nulls, and of the values' counts."""
 
 MACROS = (
     "CREATE MACRO omnisql_div(x, y) AS CASE WHEN y = 0 THEN error('division by zero') ELSE x // y END",
@@ -48,8 +71,11 @@ MACROS = (
     "CREATE MACRO omnisql_f_round(x) AS CASE WHEN x < 0 AND x >= -0.5 THEN '-0'::DOUBLE ELSE round_even(x, 0) END",
     "CREATE MACRO omnisql_n_text(units, scale) AS CASE WHEN units < 0 THEN '-' ELSE '' END "
     "|| omnisql_fixed(abs(units), scale)",
+    *INTEGER_MACROS,
+    *AGGREGATE_MACROS,
     *TEXT_MACROS,
     *TIME_MACROS,
     *ARRAY_MACROS,
+    *JSON_MACROS,
 )
 """In the order in which they are made."""

@@ -11,11 +11,6 @@ import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 from functools import reduce
-from typing import Any
-
-import duckdb
-import pyarrow as pa
-from duckdb.func import PythonUDFType
 
 from wire.scalar_text import float8_text
 
@@ -46,7 +41,8 @@ def _scale(value: Decimal) -> int:
     return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
 
-def _show(value: Decimal) -> str:
+def show(value: Decimal) -> str:
+    """Write a number as PostgreSQL does."""
     if value.is_nan():
         return "NaN"
     shown = format(value, "f")
@@ -109,13 +105,67 @@ def _limited(value: Decimal, digits: int, places: int) -> Decimal:
     return found
 
 
+def _root(value: Decimal, scale: int) -> Decimal:
+    """Return a square root with so many digits, rounded to the nearest: `sqrt_var`."""
+    shifted = int(value.scaleb(2 * scale, context=_EXACT))
+    root = math.isqrt(shifted)
+    return Decimal(root + (shifted - root * root > root)).scaleb(-scale, context=_EXACT)
+
+
+def _square_root(value: Decimal) -> Decimal:
+    if value.is_nan():
+        return value
+    if value < 0:
+        raise NumericFailure("square root of a negative number")
+    weight = _leading(value)[0] * _GROUP
+    half = weight // 2 + 1 if weight >= 0 else 1 - (1 - weight) // 2
+    return _root(value, min(max(_SIGNIFICANT_DIGITS_MIN - half, _scale(value)), _SCALE_MAX))
+
+
+def _spread(parts: list[str], sample: int) -> tuple[Decimal, int] | None:
+    """Give the variance of integers by count, sum and sum of squares, and its scale: `numeric_stddev_internal`."""
+    count, total, squares = map(int, parts)
+    if count <= sample:
+        return None
+    top, bottom = Decimal(count * squares - total * total), Decimal(count * (count - 1 if sample else count))
+    if top <= 0:
+        return Decimal(0), 0
+    return _divide(top, bottom), quotient_scale(top, bottom)
+
+
+def _variance(parts: list[str | None], sample: int) -> str | None:
+    found = _spread([part for part in parts if part is not None], sample) if None not in parts else None
+    return show(found[0]) if found is not None else None
+
+
+def _deviation(parts: list[str | None], sample: int) -> str | None:
+    found = _spread([part for part in parts if part is not None], sample) if None not in parts else None
+    return show(_root(*found)) if found is not None else None
+
+
+def _factorial(number: int) -> str:
+    if not 0 <= number <= 1_000:
+        raise NumericFailure("factorial of such a number")
+    return str(math.factorial(number))
+
+
+def _shortest(value: Decimal) -> Decimal:
+    """Leave out zeros at the end of the fraction: `trim_scale`."""
+    return value if value.is_nan() else _at_scale(value, max(_scale(value.normalize(_EXACT)), 0), ROUND_DOWN)
+
+
+def _digits_after(text: str) -> str | None:
+    value = _read(text)
+    return None if value.is_nan() else str(_scale(value))
+
+
 def _sign(value: Decimal) -> Decimal:
     return value if value.is_nan() else Decimal((value > 0) - (value < 0))
 
 
 def _total(texts: list[str | None]) -> str | None:
     values = [_read(text) for text in texts if text is not None]
-    return _show(reduce(_EXACT.add, values)) if values else None
+    return show(reduce(_EXACT.add, values)) if values else None
 
 
 def key(text: str) -> str:
@@ -145,20 +195,20 @@ def _extreme(texts: list[str | None], sign: int) -> str | None:
 def _from_text(text: str) -> str:
     if _DIGITS.fullmatch(text) is None:
         raise NumericFailure(text)
-    return _show(Decimal(text))
+    return show(Decimal(text))
 
 
 def _from_float(value: float) -> str:
     """Return what the cast of a float8 gives: 15 significant digits."""
-    return _show(Decimal(f"{value:.15g}")) if math.isfinite(value) else float8_text(value)
+    return show(Decimal(f"{value:.15g}")) if math.isfinite(value) else float8_text(value)
 
 
 def _unary(work: Callable[[Decimal], Decimal]) -> Callable[[str], str]:
-    return lambda text: _show(work(_read(text)))
+    return lambda text: show(work(_read(text)))
 
 
 def _binary(work: Callable[[Decimal, Decimal], Decimal]) -> Callable[[str, str], str]:
-    return lambda left, right: _show(work(_read(left), _read(right)))
+    return lambda left, right: show(work(_read(left), _read(right)))
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
@@ -172,9 +222,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
     "omnisql_n_sign": (_unary(_sign), ("VARCHAR",)),
     "omnisql_n_floor": (_unary(lambda a: _at_scale(a, 0, ROUND_FLOOR)), ("VARCHAR",)),
     "omnisql_n_ceil": (_unary(lambda a: _at_scale(a, 0, ROUND_CEILING)), ("VARCHAR",)),
-    "omnisql_n_round": (lambda a, n: _show(_rounded(_read(a), n, ROUND_HALF_UP)), ("VARCHAR", "INTEGER")),
-    "omnisql_n_trunc": (lambda a, n: _show(_rounded(_read(a), n, ROUND_DOWN)), ("VARCHAR", "INTEGER")),
-    "omnisql_n_limited": (lambda a, n, s: _show(_limited(_read(a), n, s)), ("VARCHAR", "INTEGER", "INTEGER")),
+    "omnisql_n_round": (lambda a, n: show(_rounded(_read(a), n, ROUND_HALF_UP)), ("VARCHAR", "INTEGER")),
+    "omnisql_n_trunc": (lambda a, n: show(_rounded(_read(a), n, ROUND_DOWN)), ("VARCHAR", "INTEGER")),
+    "omnisql_n_limited": (lambda a, n, s: show(_limited(_read(a), n, s)), ("VARCHAR", "INTEGER", "INTEGER")),
     "omnisql_n_key": (key, ("VARCHAR",)),
     "omnisql_n_min": (lambda texts: _extreme(texts, -1), ("VARCHAR[]",)),
     "omnisql_n_max": (lambda texts: _extreme(texts, 1), ("VARCHAR[]",)),
@@ -182,43 +232,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., str | None], tuple[str, ...]]] = {
     "omnisql_n_read": (_from_text, ("VARCHAR",)),
     "omnisql_f_numeric": (_from_float, ("DOUBLE",)),
     "omnisql_f_text": (float8_text, ("DOUBLE",)),
+    "omnisql_n_sqrt": (_unary(_square_root), ("VARCHAR",)),
+    "omnisql_n_variance": (_variance, ("VARCHAR[]", "INTEGER")),
+    "omnisql_n_deviation": (_deviation, ("VARCHAR[]", "INTEGER")),
+    "omnisql_n_factorial": (_factorial, ("BIGINT",)),
+    "omnisql_n_trim": (_unary(_shortest), ("VARCHAR",)),
+    "omnisql_n_scale": (_digits_after, ("VARCHAR",)),
+    "omnisql_n_min_scale": (lambda text: _digits_after(show(_shortest(_read(text)))), ("VARCHAR",)),
     "omnisql_n_total": (_total, ("VARCHAR[]",)),
 }
 """Each function over values that are not null, and the types of its arguments; all give a text."""
-
-
-def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to a DuckDB instance and all its cursors."""
-    for name, (work, kinds) in FUNCTIONS.items():
-        over_batch: Any = _ARITIES[len(kinds)](work)
-        connection.create_function(name, over_batch, list(kinds), "VARCHAR", type=PythonUDFType.ARROW)
-
-
-def _vectorized(work: Callable[..., str | None], *columns: pa.ChunkedArray) -> pa.Array:
-    rows = zip(*(column.to_pylist() for column in columns), strict=True)
-    return pa.array([None if None in row else work(*row) for row in rows], pa.string())
-
-
-def _of_one(work: Callable[..., str | None]) -> Callable[[pa.ChunkedArray], pa.Array]:
-    def over_batch(a: pa.ChunkedArray) -> pa.Array:
-        return _vectorized(work, a)
-
-    return over_batch
-
-
-def _of_two(work: Callable[..., str | None]) -> Callable[[pa.ChunkedArray, pa.ChunkedArray], pa.Array]:
-    def over_batch(a: pa.ChunkedArray, b: pa.ChunkedArray) -> pa.Array:
-        return _vectorized(work, a, b)
-
-    return over_batch
-
-
-def _of_three(work: Callable[..., str | None]) -> Callable[..., pa.Array]:
-    def over_batch(a: pa.ChunkedArray, b: pa.ChunkedArray, c: pa.ChunkedArray) -> pa.Array:
-        return _vectorized(work, a, b, c)
-
-    return over_batch
-
-
-_ARITIES: dict[int, Callable[..., Callable[..., pa.Array]]] = {1: _of_one, 2: _of_two, 3: _of_three}
-"""DuckDB counts the parameters of what it is given."""

@@ -20,11 +20,12 @@ import structlog
 from sqlglot.errors import SqlglotError
 
 from catalog.types import BY_OID
-from omnisql_server.errors import BackendError, InternalError, NotSupported
+from omnisql_server.errors import BackendError, InternalError, LimitExceeded, NotSupported
 from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.duckdb_query import duckdb_query
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice import SplicedQuery, splice
+from omnisql_server.execute.splice_tables import SplicedTable, SpliceLimits, drop_tables, put_into_tables
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.query import BoundQuery, derive
 from wire.backend import Field
@@ -109,7 +110,7 @@ async def execute(
     parameters: Parameters,
     backend: Backend,
     pool: InstancePool,
-    splice_bytes_max: int,
+    limits: SpliceLimits,
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield the encoded rows of a query, in chunks and in order.
 
@@ -136,14 +137,14 @@ async def execute(
                         yield chunk
             except _LateFailure as error:
                 # Rows are out. If PostgreSQL fails as well, its error is the statement's.
-                async for _ in _by_postgres(query, relations, parameters, backend, splice_bytes_max):
+                async for _ in _by_postgres(query, relations, parameters, backend, limits):
                     continue
                 raise InternalError(
                     message="the statement failed after its first rows were sent",
                     hint="SET omnisql.engine = 'postgres' and run it again",
                 ) from error.__cause__
             return
-    async with aclosing(_by_postgres(query, relations, parameters, backend, splice_bytes_max)) as chunks:
+    async with aclosing(_by_postgres(query, relations, parameters, backend, limits)) as chunks:
         async for chunk in chunks:
             yield chunk
 
@@ -153,16 +154,21 @@ async def _by_postgres(
     relations: Mapping[str, pa.Table],
     parameters: Parameters,
     backend: Backend,
-    splice_bytes_max: int,
+    limits: SpliceLimits,
 ) -> AsyncGenerator[EncodedRows, None]:
-    spliced = splice(query, relations, splice_bytes_max)
+    tables: Mapping[str, SplicedTable] = {}
+    tags: list[str] = []
+    spliced = _as_parameters(query, relations, limits)
+    if spliced is None:
+        tables = await put_into_tables(query, relations, backend, limits)
+        spliced = splice(query, relations, limits.inline_bytes_max, tables)
     stream = backend.stream(
         spliced.text,
         type_oids=(*query.parameter_oids, *(array.type_oid for array in spliced.arrays)),
         parameters=(*parameters.values, *(array.value for array in spliced.arrays)),
         parameter_formats=(*parameters.formats, *(0 for _ in spliced.arrays)),
         result_formats=parameters.result_formats,
-        completed=parameters.completed,
+        completed=tags.append,
     )
     try:
         # Closed here and now: what ends a stream on the backend must not come in the middle of the next exchange.
@@ -171,7 +177,24 @@ async def _by_postgres(
                 yield chunk
     except BackendError as error:
         raise _positioned(error, spliced) from error
+    if tables and tags[-1:] != [_DECLARED]:
+        await drop_tables(tables, backend)
+    if parameters.completed is not None and tags:
+        parameters.completed(tags[-1])
 
+
+def _as_parameters(query: BoundQuery, relations: Mapping[str, pa.Table], limits: SpliceLimits) -> SplicedQuery | None:
+    """Splice with all rows as parameters; None where they are too many."""
+    if sum(rows.nbytes for rows in relations.values()) > limits.inline_bytes_max:
+        return None
+    try:
+        return splice(query, relations, limits.inline_bytes_max)
+    except LimitExceeded:
+        return None
+
+
+_DECLARED = "DECLARE CURSOR"
+"""The tag of a statement whose cursor goes on reading the tables: they go with the transaction."""
 
 DUCKDB_FAILURES = (duckdb.Error, SqlglotError, pa.ArrowException, ValueUnsupported, ArithmeticError, ValueError)
 """What DuckDB, Arrow and the encoder say of values that they cannot hold or show; PostgreSQL then has the last word."""

@@ -1,8 +1,9 @@
 """The splice: the user's own text, with each API relation replaced by the rows that were fetched for it. Pure.
 
 At the byte positions PostgreSQL's grammar gives, an API relation becomes a derived relation of the same name over
-`unnest` parameters, and a view that reaches one becomes its definition, spliced in turn. Every other byte of the
-statement stays the user's. It works in read-only transactions and leaves nothing behind.
+`unnest` parameters, or over a temporary table where its rows are many, and a view that reaches one becomes its
+definition, spliced in turn. Every other byte of the statement stays the user's. With parameters it works in read-only
+transactions and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from omnisql_server.errors import LimitExceeded, NotSupported
 from omnisql_server.execute.arrays import ArrayParameter, array_parameter
+from omnisql_server.execute.splice_tables import SplicedTable
 from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery
 from omnisql_server.model.relation import ROW_NUMBER, Relation, RelationKind
 from omnisql_server.model.statement import RelationReference
@@ -58,6 +60,7 @@ class _Splicer:
     query: BoundQuery
     relations: Mapping[str, pa.Table]
     first_parameter: int
+    tables: Mapping[str, SplicedTable] = field(default_factory=dict)
     arrays: list[ArrayParameter] = field(default_factory=list)
     derived: dict[str, bytes] = field(default_factory=dict)
 
@@ -110,7 +113,8 @@ class _Splicer:
             return b"(SELECT * FROM " + text + b" AS omnisql_barrier OFFSET 0)" if relation.security_barrier else text
         occurrence = self._occurrence(relation, place)
         if occurrence.scan_name not in self.derived:
-            self.derived[occurrence.scan_name] = self._unnest(occurrence)
+            table = self.tables.get(occurrence.scan_name)
+            self.derived[occurrence.scan_name] = table.sql.encode() if table is not None else self._unnest(occurrence)
         return self.derived[occurrence.scan_name]
 
     def _occurrence(self, relation: Relation, place: Place) -> Occurrence:
@@ -137,8 +141,13 @@ class _Splicer:
         return sql.encode()
 
 
-def splice(query: BoundQuery, relations: Mapping[str, pa.Table], bytes_max: int) -> SplicedQuery:
-    """Write the statement over its fetched rows.
+def splice(
+    query: BoundQuery,
+    relations: Mapping[str, pa.Table],
+    bytes_max: int,
+    tables: Mapping[str, SplicedTable] | None = None,
+) -> SplicedQuery:
+    """Write the statement over its fetched rows, which are parameters unless they are in one of the tables.
 
     Raises:
         LimitExceeded: the rows are more than `bytes_max` bytes as parameters (54000).
@@ -149,7 +158,9 @@ def splice(query: BoundQuery, relations: Mapping[str, pa.Table], bytes_max: int)
             message="rows of an API table cannot be handed to PostgreSQL while array_nulls is off",
             hint="SET array_nulls = on",
         )
-    splicer = _Splicer(query=query, relations=relations, first_parameter=len(query.parameter_oids) + 1)
+    splicer = _Splicer(
+        query=query, relations=relations, first_parameter=len(query.parameter_oids) + 1, tables=tables or {}
+    )
     edits = splicer.edits(query.parsed, ())
     size = sum(len(array.value) for array in splicer.arrays)
     if size > bytes_max:

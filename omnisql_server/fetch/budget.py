@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from connectors.sdk.connector import Limiter, QuotaObserved
 from omnisql_server.errors import LimitExceeded
+
+
+@runtime_checkable
+class Sparing(Protocol):
+    """Rate limits of which a part is left to statements that somebody waits for."""
+
+    def sparing(self) -> Limiter:
+        """Return the same limits for what nobody waits for."""
 
 
 class CallsExhausted(LimitExceeded):

@@ -1,9 +1,24 @@
-"""What earlier fetches would answer of a scan plan, in words for EXPLAIN; no request is made."""
+"""What earlier fetches would answer of a scan plan, and what is left of its limits, for EXPLAIN; no request is made."""
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.model.plan import ScanPlan
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """Limits that can tell how they stand."""
+
+    async def standing(self) -> tuple[str, ...]:
+        """Say of each limit what is left of it; nothing is taken."""
+
+
+async def quota(source: OpenSource) -> tuple[str, ...]:
+    """Say what is known to be left of the limits of a source."""
+    return await source.limiter.standing() if isinstance(source.limiter, Telling) else ()
 
 
 async def peek(plan: ScanPlan, source: OpenSource) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,16 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from connectors.sdk.confirm import Confirming
-from connectors.sdk.connector import Connection, FetchContext, Limiter, RequestRecord
+from connectors.sdk.connector import Connection, FetchContext, Limiter
 from connectors.sdk.errors import ConnectorError, Fatal, SourceTimeout
+from connectors.sdk.resumption import Mark, Resumption
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.trail import Step, Trail
 from omnisql_server.errors import LimitExceeded
-from omnisql_server.fetch.budget import BudgetedLimiter, CallBudget, CallsExhausted
+from omnisql_server.fetch.budget import BudgetedLimiter, CallBudget, CallsExhausted, Sparing
 from omnisql_server.fetch.own_rows import own_rows
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Reading, ScanCache, Staleness
+from omnisql_server.fetch.tally import ScanMeter, Tally
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Later, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.observability.metrics import INSTRUMENTS
@@ -55,74 +57,6 @@ class FetchedScan:
     plan: ScanPlan
     batches: tuple[pa.RecordBatch, ...]
     report: SourceReport
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Counts one scan's requests and pages; implements the SDK's Meter."""
-
-    connector: str
-    requests: int = 0
-    revalidated: int = 0
-    pages: int = 0
-    rows: int = 0
-    reading: int = 0
-    bytes_received: int = 0
-    truncated: str | None = None
-    cache_hits: int = 0
-    calls_saved: int = 0
-    age_us: int = 0
-    stale: str | None = None
-    confirmed: int = 0
-    merged: int = 0
-    full_age_us: int = 0
-    notes: dict[str, None] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
-
-    def request(self, record: RequestRecord) -> None:
-        """Count one request."""
-        self.requests += 1
-        self.revalidated += record.revalidated
-        self.bytes_received += record.bytes_received
-        INSTRUMENTS.request_finished(self.connector, record)
-
-    def page(self, row_count: int) -> None:  # noqa: ARG002 - rows are counted as they arrive here
-        """Count one page."""
-        self.pages += 1
-
-    def answered(self, answer: Answer) -> None:
-        """Take over what is to be said of an answer."""
-        self.cache_hits += answer.hits
-        self.calls_saved += answer.saved
-        self.age_us = max(self.age_us, answer.age_us)
-        if answer.confirmed:
-            self.confirmed += answer.confirmed
-            INSTRUMENTS.cache_asked("confirmed")
-        if answer.merged:
-            self.merged += answer.merged
-            INSTRUMENTS.cache_asked("merged")
-        self.full_age_us = max(self.full_age_us, answer.full_age_us)
-        if answer.shared:
-            self.notes["another statement's fetch was shared"] = None
-        if answer.not_kept is not None:
-            self.notes[f"not cached: {answer.not_kept}"] = None
-
-
-@dataclass(slots=True, kw_only=True)
-class _ScanMeter:
-    """Counts one of several scans for itself and in the tally; implements the SDK's Meter."""
-
-    tally: _Tally
-    requests: int = 0
-
-    def request(self, record: RequestRecord) -> None:
-        """Count one request."""
-        self.requests += 1
-        self.tally.request(record)
-
-    def page(self, row_count: int) -> None:
-        """Count one page."""
-        self.tally.page(row_count)
 
 
 async def fetch(
@@ -171,7 +105,7 @@ class _Fetching:
     budget: CallBudget | None
 
     async def scan(self, plan: ScanPlan) -> FetchedScan:
-        tally = _Tally(connector=plan.relation.wrapper)
+        tally = Tally(connector=plan.relation.wrapper)
         tasks: list[asyncio.Task[tuple[pa.RecordBatch, ...]]] = []
         if plan.scans:
             source = await self.open_source(plan)
@@ -197,8 +131,8 @@ class _Fetching:
         """Answer one scan from what is kept or by its source."""
         tally = asked.tally
 
-        async def ask(scan: Scan) -> Fetched:
-            return await self._read(replace(asked, scan=scan))
+        async def ask(scan: Scan, start: Mark | None = None) -> Fetched:
+            return await self._read(replace(asked, scan=scan), start)
 
         try:
             answer = await self._answered(asked, reading, ask)
@@ -227,10 +161,30 @@ class _Fetching:
             fetched = await ask(asked.scan)
             return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
         calls_left = None if self.budget is None else self.budget.left
-        answer = await reading.read(asked.scan, ask, self._confirm_for(asked), calls_left)
+        answer = await reading.read(asked.scan, ask, self._confirm_for(asked), calls_left, self._later(asked))
         asked.tally.answered(answer)
         INSTRUMENTS.cache_asked(_outcome(answer))
         return answer
+
+    def _later(self, asked: _Asked) -> Later | None:
+        """Return what reads a scan when no statement waits; it takes nothing of this one's bounds, and counts apart."""
+        if not asked.source.staleness.revalidate_us:
+            return None
+        budget = None if self.budget is None else CallBudget(self.budget.allowed)
+        alone = replace(self, slots=asyncio.Semaphore(1), budget=budget)
+        limiter = asked.source.limiter
+        source = replace(asked.source, limiter=limiter.sparing() if isinstance(limiter, Sparing) else limiter)
+        own = replace(asked, source=source, tally=Tally(connector=asked.tally.connector))
+
+        async def ask(scan: Scan, start: Mark | None = None) -> Fetched:
+            return await alone._read(replace(own, scan=scan), start)
+
+        return Later(
+            fetch=ask,
+            confirm=alone._confirm_for(own),
+            calls_left=None if budget is None else budget.left,
+            what=f"{asked.plan.relation.server} {asked.plan.relation.api_table}",
+        )
 
     def _confirm_for(self, asked: _Asked) -> Confirm | None:
         """Return what asks the source whether earlier answers stand; None where the table does not say it can."""
@@ -239,7 +193,7 @@ class _Fetching:
             return None
 
         async def confirm(steps: tuple[Step, ...]) -> bool:
-            context = self._context(asked, _ScanMeter(tally=asked.tally))
+            context = self._context(asked, ScanMeter(tally=asked.tally))
             try:
                 async with self.slots, asyncio.timeout(self.bounds.timeout_s):
                     return await connection.confirm(steps, context)
@@ -248,11 +202,15 @@ class _Fetching:
 
         return confirm
 
-    def _context(self, asked: _Asked, meter: _ScanMeter, trail: Trail | None = None) -> FetchContext:
-        limiter = asked.source.limiter
+    def _context(self, asked: _Asked, meter: ScanMeter, trail: Trail | None = None) -> FetchContext:
+        source = asked.source
+        limiter = source.limiter
         if self.budget is not None:
             limiter = BudgetedLimiter(limiter=limiter, budget=self.budget)
-        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail)
+        bodies = None
+        if source.cache is not None and asked.plan.table.revalidates:
+            bodies = source.cache.bodies(kept=source.staleness.is_used)
+        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail, bodies=bodies)
 
     def _timed_out(self, asked: _Asked) -> SourceTimeout:
         return SourceTimeout(
@@ -261,11 +219,12 @@ class _Fetching:
             hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
         )
 
-    async def _read(self, asked: _Asked) -> Fetched:
+    async def _read(self, asked: _Asked, start: Mark | None) -> Fetched:
         """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer."""
-        meter = _ScanMeter(tally=asked.tally)
+        meter = ScanMeter(tally=asked.tally)
         trail = Trail()
-        context = self._context(asked, meter, trail)
+        resumption = Resumption(start) if asked.plan.path.resumes else None
+        context = replace(self._context(asked, meter, trail), resumption=resumption)
         batches: list[pa.RecordBatch] = []
         rows, truncated = 0, None
         failure: ConnectorError | None = None
@@ -295,6 +254,8 @@ class _Fetching:
             error=failure,
             steps=trail.steps if asked.plan.table.revalidates else (),
             asked_at=trail.asked_at,
+            mark=resumption.mark if resumption is not None and failure is not None else None,
+            resumed_at=resumption.resumed_at if resumption is not None else 0,
         )
 
 
@@ -305,7 +266,7 @@ class _Asked:
     plan: ScanPlan
     scan: Scan
     source: OpenSource
-    tally: _Tally
+    tally: Tally
 
 
 def _outcome(answer: Answer) -> str:
@@ -341,15 +302,7 @@ def _pushed_text(pushed: Pushed) -> str:
     return f"{pushed.predicate.column} {pushed.predicate.operator.value} ({pushed.grade.value})"
 
 
-def _notes(tally: _Tally) -> Iterator[str]:
-    if tally.confirmed:
-        yield f"{tally.confirmed} of {tally.cache_hits} earlier answers confirmed by the source"
-    if tally.full_age_us:
-        yield f"what has changed was merged into what was read in full {tally.full_age_us / 1_000_000:.0f} s ago"
-    yield from tally.notes
-
-
-def _report(plan: ScanPlan, tally: _Tally) -> SourceReport:
+def _report(plan: ScanPlan, tally: Tally) -> SourceReport:
     return SourceReport(
         scan_name=plan.scan_name,
         source=plan.relation.server,
@@ -375,5 +328,6 @@ def _report(plan: ScanPlan, tally: _Tally) -> SourceReport:
         calls_saved=tally.calls_saved,
         age_ms=tally.age_us / 1000,
         stale=tally.stale,
-        cache_note="; ".join(_notes(tally)) or None,
+        cache_note="; ".join(tally.told()) or None,
+        refreshing=tally.refreshing,
     )

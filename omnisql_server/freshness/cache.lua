@@ -3,11 +3,12 @@
 --
 -- KEYS[1]  the common tag; every other key begins with it, so that all live on one node of a cluster
 -- ARGV     operation, shelf, microseconds that a test's clock is ahead, then by operation:
---   look    generation and number known; then pairs of entry and hits to count
---           -> {now, generation, number, {entry, description, ...}}
+--   look    generation, number and telling known, how long requests are remembered (ms), entries with hits to count;
+--           pairs of entry and hits; then of each request asked for: name, when, description
+--           -> {now, generation, number, floor, telling, {entry, description, ...}, {name, when, description, ...}}
 --   put     entry, description, rows, fetched, cost, bytes, kept for (us), bytes at most, tenant, steps; then entries
 --           to drop
---           -> 1, or 0 when there is no room or the shelf was emptied since
+--           -> 1, or 0 when there is no room or the shelf was emptied since it was fetched
 --   confirm entry, description, fetched, kept for (us)  -> 1, or 0 when it is gone
 --   list    -> {now, {entry, description, hits, ...}}
 --   drop    entries; none empties the shelf and refuses what was fetched before
@@ -15,6 +16,8 @@
 local tag, operation, shelf = KEYS[1], ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2] + tonumber(ARGV[3])
+
+local TOLD_MAX = 256
 
 local function key(kind, name) return tag .. kind .. ':' .. (name or '') end
 local function whole(number) return string.format('%.0f', number) end
@@ -55,15 +58,16 @@ for _, place in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', whole(now
 end
 
 if operation == 'look' then
-  for at = 6, #ARGV, 2 do
+  local told_from = 9 + 2 * tonumber(ARGV[8])
+  for at = 9, told_from - 1, 2 do
     local place = shelf .. '/' .. ARGV[at]
     if redis.call('HEXISTS', key('size'), place) == 1 then
       redis.call('HINCRBY', key('hits'), place, ARGV[at + 1])
       rank(place)
     end
   end
-  local state = redis.call('HMGET', key('shelf', shelf), 'generation', 'number')
-  local generation, number = state[1] or '', state[2] or '0'
+  local state = redis.call('HMGET', key('shelf', shelf), 'generation', 'number', 'floor', 'telling')
+  local generation, number, telling = state[1] or '', state[2] or '0', state[4] or '0'
   local after = generation == ARGV[4] and ARGV[5] or '0'
   local found = {}
   if after ~= number then
@@ -72,15 +76,37 @@ if operation == 'look' then
       found[#found + 1] = redis.call('HGET', key('entries', shelf), entry)
     end
   end
-  return {whole(now), generation, number, found}
+  local told, known = {}, generation == ARGV[4] and ARGV[6] or '0'
+  if telling ~= known then
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('told', shelf), '(' .. known, '+inf')) do
+      local request = redis.call('HMGET', key('asked', shelf), name .. ' when', name)
+      if request[2] then
+        for _, each in ipairs({name, request[1], request[2]}) do told[#told + 1] = each end
+      end
+    end
+  end
+  -- It may have been emptied with its tenant.
+  if generation ~= '' and told_from <= #ARGV then
+    for at = told_from, #ARGV, 3 do
+      telling = whole(redis.call('HINCRBY', key('shelf', shelf), 'telling', 1))
+      redis.call('ZADD', key('told', shelf), telling, ARGV[at])
+      redis.call('HSET', key('asked', shelf), ARGV[at] .. ' when', ARGV[at + 1], ARGV[at], ARGV[at + 2])
+    end
+    while redis.call('ZCARD', key('told', shelf)) > TOLD_MAX do
+      local least = redis.call('ZPOPMIN', key('told', shelf))[1]
+      redis.call('HDEL', key('asked', shelf), least, least .. ' when')
+    end
+    redis.call('PEXPIRE', key('told', shelf), ARGV[7])
+    redis.call('PEXPIRE', key('asked', shelf), ARGV[7])
+  end
+  return {whole(now), generation, number, state[3] or '0', telling, found, told}
 elseif operation == 'put' then
   local entry, description, rows, fetched = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
   local cost, size, kept, bound, tenant = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
   local place = shelf .. '/' .. entry
   if size > bound or redis.call('EXISTS', key('gone', tenant)) == 1 then return 0 end
-  if redis.call('HSETNX', key('shelf', shelf), 'generation', ARGV[7]) == 0 then
-    if fetched < tonumber(redis.call('HGET', key('shelf', shelf), 'generation')) then return 0 end
-  end
+  redis.call('HSETNX', key('shelf', shelf), 'generation', ARGV[7])
+  if fetched < tonumber(redis.call('HGET', key('shelf', shelf), 'floor') or '0') then return 0 end
   for at = 14, #ARGV do remove(shelf .. '/' .. ARGV[at]) end
   while tonumber(redis.call('HGET', key('total'), 'bytes') or '0') + size > bound do
     local last = redis.call('ZPOPMIN', key('rank'))
@@ -119,14 +145,14 @@ elseif operation == 'list' then
 elseif operation == 'drop' then
   if #ARGV == 3 then
     empty(shelf)
-    redis.call('HSET', key('shelf', shelf), 'generation', whole(now))
+    redis.call('HSET', key('shelf', shelf), 'generation', whole(now), 'floor', whole(now))
   end
   for at = 4, #ARGV do remove(shelf .. '/' .. ARGV[at]) end
   return 1
 elseif operation == 'leave' then
   for _, own in ipairs(redis.call('SMEMBERS', key('tenant', shelf))) do
     empty(own)
-    redis.call('DEL', key('shelf', own))
+    redis.call('DEL', key('shelf', own), key('told', own), key('asked', own))
   end
   redis.call('DEL', key('tenant', shelf))
   redis.call('SET', key('gone', shelf), '1', 'PX', ARGV[4])

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from uuid import UUID
 
 import structlog
 
+from connectors.sdk.conditional import SharedBodies
 from connectors.sdk.connector import Source
 from connectors.sdk.table import Table
+from omnisql_server.freshness.asked import Asked
+from omnisql_server.freshness.bodies import Place, ScanBodies
 from omnisql_server.freshness.entries import Entry, Seal, Spoiled, described, seal_of
 from omnisql_server.freshness.flight import Flights
 from omnisql_server.freshness.index import Index
 from omnisql_server.freshness.reading import ShelfReading, Unkept
+from omnisql_server.freshness.refreshes import OnRecord, Refreshes
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.freshness.store import Store
 from omnisql_server.freshness.tier import Tier
@@ -44,6 +50,12 @@ class Shared:
     tier: Tier
     flights: Flights
     entry_bytes_max: int
+    refreshes: Refreshes = field(default_factory=Refreshes)
+
+    async def close(self) -> None:
+        """Stop reading, for whomever it was."""
+        await self.refreshes.close()
+        await self.flights.close()
 
 
 def shared_cache(client: Valkey, settings: FreshnessSettings) -> Shared:
@@ -76,7 +88,7 @@ class Kept:
 
 
 class TenantCache:
-    """What is kept for one tenant; `data_key` gives its key."""
+    """What is kept for one tenant; `data_key` gives its key, `on_record` puts what it reads by itself on record."""
 
     def __init__(
         self,
@@ -84,11 +96,13 @@ class TenantCache:
         *,
         tenant: str,
         data_key: Callable[[], Awaitable[bytes]],
+        on_record: OnRecord = lambda _: nullcontext(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.shared = shared
         self._tenant = tenant
         self._data_key = data_key
+        self._on_record = on_record
         self._clock = clock
         self._key = b""
         self._seal: Seal | None = None
@@ -101,19 +115,46 @@ class TenantCache:
 
     async def shelf(self, source: Source, table: Table) -> Shelf:
         """Return the shelf of a table."""
-        # Asked for each time: when a key may be held no longer, or is destroyed, its rows are not read any more.
-        key = await self._data_key()
-        if self._seal is None or key != self._key:
-            self._key, self._seal = key, seal_of(key)
-        name = f"{self._tenant}/{self._seal.name(*_identity(source, table))}"
+        seal = await self._current_seal()
+        name = f"{self._tenant}/{seal.name(*_identity(source, table))}"
         shelf = self._shelves.get(name)
         if shelf is None:
             if len(self._shelves) >= SHELVES_MAX:
                 self._shelves.pop(next(iter(self._shelves)))
             shelf = self._shelves[name] = Shelf(
-                name=name, tenant=self._tenant, seal=self._seal, index=Index(), shared=self.shared
+                name=name,
+                tenant=self._tenant,
+                seal=seal,
+                index=Index(),
+                asked=Asked(shelf=name, seal=seal),
+                on_record=self._on_record,
+                shared=self.shared,
             )
         return shelf
+
+    async def _current_seal(self) -> Seal:
+        # Asked for each time: when a key may be held no longer, or is destroyed, its rows are not read any more.
+        key = await self._data_key()
+        if self._seal is None or key != self._key:
+            self._key, self._seal = key, seal_of(key)
+        return self._seal
+
+    async def bodies(self, source: Source) -> Place | None:
+        """Return where the bodies of a source are kept, None while Valkey is not asked."""
+        if self._clock() < self._given_up_until_s:
+            return None
+        seal = await self._current_seal()
+        return Place(shelf=f"{self._tenant}/{seal.name('bodies', *_account(source))}", tenant=self._tenant, seal=seal)
+
+    def failed(self, operation: str, error: BaseException) -> None:
+        """Note that Valkey does not answer, and do not ask it for a while."""
+        self._given_up_until_s = self._clock() + GIVEN_UP_FOR_S
+        INSTRUMENTS.cache_failed(operation)
+        _log.warning("cache_unavailable", tenant=self._tenant, error=type(error).__name__)
+
+    async def may_read(self, shelf: Shelf) -> bool:
+        """Say whether the tenant's key is still that of a shelf, as is asked for each reading."""
+        return await self._data_key() == self._key and shelf.seal is self._seal
 
     async def begin(self, source: Source, table: Table, staleness: Staleness) -> Reading:
         """Begin to read a table; without Valkey everything is fetched."""
@@ -125,9 +166,7 @@ class TenantCache:
             shelf = await self.shelf(source, table)
             now_us = await shelf.look()
         except VALKEY_ERRORS as error:
-            self._given_up_until_s = self._clock() + GIVEN_UP_FOR_S
-            INSTRUMENTS.cache_failed("look")
-            _log.warning("cache_unavailable", tenant=self._tenant, error=type(error).__name__)
+            self.failed("look", error)
             return instead
         return ShelfReading(shelf=shelf, table=table, staleness=staleness, now_us=now_us)
 
@@ -171,9 +210,20 @@ class SourceCache:
         """Begin to read a table of the source."""
         return await self.tenant_cache.begin(self.source, table, staleness)
 
+    def bodies(self, *, kept: bool) -> SharedBodies:
+        """Return the answers of the source that replicas share; those of this scan join them if they are `kept`."""
+        shared = self.tenant_cache.shared
+        return ScanBodies(
+            store=shared.store,
+            find=partial(self.tenant_cache.bodies, self.source),
+            failed=self.tenant_cache.failed,
+            kept=kept,
+            body_bytes_max=shared.entry_bytes_max,
+        )
 
-def _identity(source: Source, table: Table) -> tuple[object, ...]:
-    """Return all that decides what a source gives for a table, the secrets too: a replaced one never answers."""
+
+def _account(source: Source) -> tuple[object, ...]:
+    """Return all that decides what a source answers, the secrets too: what a replaced one got is never found."""
     return (
         version("omnisql"),
         source.connector,
@@ -181,6 +231,13 @@ def _identity(source: Source, table: Table) -> tuple[object, ...]:
         source.credential_id,
         sorted(source.options.items()),
         sorted(source.secrets.items()),
+    )
+
+
+def _identity(source: Source, table: Table) -> tuple[object, ...]:
+    """Return all that decides what a source gives for a table."""
+    return (
+        *_account(source),
         table.name,
         table.primary_key,
         [(column.name, column.type_name, column.path, column.hydrate) for column in table.columns],

@@ -95,7 +95,6 @@ def seal_of(data_key: bytes) -> Seal:
 
 def describe(entry: Entry) -> bytes:
     """Write what an entry is about."""
-    scan = entry.request.scan
     return _json(
         {
             "fetched_us": entry.fetched_us,
@@ -105,13 +104,7 @@ def describe(entry: Entry) -> bytes:
             "steps": entry.steps,
             "full_us": entry.full_us,
             "changes_since": entry.changes_since,
-            "table": scan.table,
-            "access_path": scan.access_path,
-            "columns": scan.columns,
-            "keys": [[name, _written(value)] for name, value in scan.keys.items()],
-            "predicates": [[p.column, p.operator.value, _written(p.value)] for p in scan.predicates],
-            "order": [[key.column, key.direction.value] for key in scan.order],
-            "limit": scan.limit,
+            **_facts(entry.request.scan),
         }
     )
 
@@ -124,17 +117,7 @@ def described(entry_id: str, content: bytes) -> Entry:
     """
     try:
         facts: Mapping[str, Any] = json.loads(content)
-        scan = Scan(
-            table=facts["table"],
-            access_path=facts["access_path"],
-            columns=tuple(facts["columns"]),
-            keys={name: _read(value) for name, value in facts["keys"]},
-            predicates=tuple(
-                Predicate(column=c, operator=Operator(o), value=_read(v)) for c, o, v in facts["predicates"]
-            ),
-            order=tuple(SortKey(column=c, direction=Direction(d)) for c, d in facts["order"]),
-            limit=facts["limit"],
-        )
+        scan = _scan_of(facts)
         changes_since = str(facts["changes_since"])
         counts = {
             name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes", "steps", "full_us")
@@ -142,6 +125,23 @@ def described(entry_id: str, content: bytes) -> Entry:
     except (ValueError, KeyError, TypeError) as error:
         raise Spoiled from error
     return Entry(id=entry_id, request=request_of(scan), changes_since=changes_since, **counts)
+
+
+def written_request(request: Request) -> bytes:
+    """Write what a request asks for."""
+    return _json(_facts(request.scan))
+
+
+def read_request(content: bytes) -> Request:
+    """Read what `written_request` wrote.
+
+    Raises:
+        Spoiled: it did not.
+    """
+    try:
+        return request_of(_scan_of(json.loads(content)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise Spoiled from error
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> tuple[pa.RecordBatch, ...]:
@@ -196,6 +196,30 @@ def read_steps(content: bytes) -> tuple[Step, ...]:
         return msgspec.json.decode(content, type=tuple[Step, ...])
     except msgspec.MsgspecError as error:
         raise Spoiled from error
+
+
+def _facts(scan: Scan) -> dict[str, object]:
+    return {
+        "table": scan.table,
+        "access_path": scan.access_path,
+        "columns": scan.columns,
+        "keys": [[name, _written(value)] for name, value in scan.keys.items()],
+        "predicates": [[p.column, p.operator.value, _written(p.value)] for p in scan.predicates],
+        "order": [[key.column, key.direction.value] for key in scan.order],
+        "limit": scan.limit,
+    }
+
+
+def _scan_of(facts: Mapping[str, Any]) -> Scan:
+    return Scan(
+        table=facts["table"],
+        access_path=facts["access_path"],
+        columns=tuple(facts["columns"]),
+        keys={name: _read(value) for name, value in facts["keys"]},
+        predicates=tuple(Predicate(column=c, operator=Operator(o), value=_read(v)) for c, o, v in facts["predicates"]),
+        order=tuple(SortKey(column=c, direction=Direction(d)) for c, d in facts["order"]),
+        limit=facts["limit"],
+    )
 
 
 def _json(value: object) -> bytes:

@@ -32,13 +32,14 @@ Look = Callable[[], Awaitable[Answer | None]]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Flight:
-    """A fetch under way; `task` ends with what it gave."""
+    """A fetch under way; `task` ends with what it gave. One that is `sparing` may fail where others would not."""
 
     request: Request
     started_us: int
     task: asyncio.Task[Answer]
     waiting: int = 0
     given_up: bool = False
+    sparing: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,10 +60,10 @@ class Flights:
                 return flight
         return None
 
-    async def lead(self, shelf: str, request: Request, started_us: int, run: Lead) -> Answer:
+    async def lead(self, shelf: str, request: Request, started_us: int, run: Lead, *, sparing: bool = False) -> Answer:
         """Run a fetch that others may join, and wait for it."""
         task = asyncio.create_task(_run(run), name="shared-fetch")
-        flight = Flight(request=request, started_us=started_us, task=task)
+        flight = Flight(request=request, started_us=started_us, task=task, sparing=sparing)
         self._under_way.setdefault(shelf, []).append(flight)
         self._tasks.add(task)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import pyarrow as pa
 
@@ -16,19 +17,23 @@ from connectors.sdk.errors import RateLimited, Retryable
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
+from omnisql_server.freshness.asked import name_of
+from omnisql_server.freshness.checkpoints import Resuming
 from omnisql_server.freshness.division import Division, conformed, divided, fits, only, only_keys, with_parts
-from omnisql_server.freshness.domains import Request, request_of
+from omnisql_server.freshness.domains import Request, covers, request_of
 from omnisql_server.freshness.entries import Entry
 from omnisql_server.freshness.index import Age
 from omnisql_server.freshness.renewal import Renewal, Upstream, with_primary_key
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Later, Staleness
 
 WIDER_REQUESTS_MAX = 10
 """Requests that may be spent on reading what was asked for before instead of the part that is asked for now."""
 WIDER_BOUNDS = 2
 """How many bounds ago it must have been asked for at most."""
+RECENT_MAX = 200
+"""Requests, those asked for last, by which that is judged."""
 JOINS_MAX = 3
 
 
@@ -42,12 +47,19 @@ class ShelfReading:
     now_us: int
 
     async def read(
-        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+        self,
+        scan: Scan,
+        fetch: Fetch,
+        confirm: Confirm | None = None,
+        calls_left: int | None = None,
+        later: Later | None = None,
     ) -> Answer:
         """Answer a scan within the bound, by the source where nothing else does, and by older rows where it fails."""
         keyed = with_primary_key(scan, self.table, self.staleness)
-        self.shelf.note_asked(request_of(keyed), self.now_us)
-        answer = await self._within(keyed, Upstream(fetch=fetch, confirm=confirm, calls_left=calls_left))
+        self.shelf.asked.note(request_of(keyed), self.now_us)
+        answer = None if later is None else await self._meanwhile(keyed, later)
+        if answer is None:
+            answer = await self._within(keyed, Upstream(fetch=fetch, confirm=confirm, calls_left=calls_left))
         if self.staleness.if_error_us and isinstance(answer.error, Retryable | RateLimited):
             instead = await self._kept(keyed, self._age(self.now_us - self.staleness.if_error_us))
             answer = answer if instead is None else replace(instead, stale=True, error=answer.error)
@@ -65,6 +77,19 @@ class ShelfReading:
         entries = [part.entry for part in division.parts]
         left = None if division.left is None else f"{len(division.missing)} values are to be fetched"
         return Answer(batches=(), age_us=self._age_us(entries), hits=len(entries), not_kept=left)
+
+    async def _meanwhile(self, scan: Scan, later: Later) -> Answer | None:
+        """Answer by rows that are too old, but not by much, and have them read again; None where there are none."""
+        bound_us, allowed_us = self.staleness.max_us, self.staleness.revalidate_us
+        if not 0 < bound_us < allowed_us or self._divided(scan, self.now_us - bound_us).left is None:
+            return None
+        instead = await self._kept(scan, self._age(self.now_us - allowed_us))
+        if instead is None:
+            return None
+        upstream = Upstream(fetch=later.fetch, confirm=later.confirm, calls_left=later.calls_left, sparing=True)
+        name = f"{self.shelf.name}/{name_of(self.shelf.seal, request_of(scan))}"
+        self.shelf.refresh(name, later.what, lambda: self._within(scan, upstream))
+        return replace(instead, refreshing=True)
 
     async def _within(self, scan: Scan, upstream: Upstream) -> Answer:
         if self.staleness.max_us == 0:
@@ -147,7 +172,7 @@ class ShelfReading:
         """Wait for a fetch under way that gives what a scan asks for, or begin one that others can wait for."""
         shelf, request = self.shelf, request_of(scan)
         flights = shelf.shared.flights
-        floor_us = max(oldest_us, int(shelf.generation or 0))
+        floor_us = max(oldest_us, shelf.floor_us)
         # Who allows another time between full readings does not get what was merged for this one.
         group = f"{shelf.name}@{self.staleness.full_read_us}"
         for _ in range(JOINS_MAX):
@@ -159,6 +184,8 @@ class ShelfReading:
             except OmniSQLError:
                 # A bound of the other statement, not of this one.
                 continue
+            if shared.error is not None and flight.sparing:
+                break
             narrowed = self._narrowed(shared, flight.request.scan, scan)
             age_us = shared.age_us + max(0, self.now_us - flight.started_us)
             if narrowed is None or age_us > self.staleness.max_us:
@@ -176,7 +203,9 @@ class ShelfReading:
 
         facts = (sorted(map(repr, led.identity)), led.scan.access_path, led.scan.columns, repr(led.scan.order))
         name = f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}"
-        answer = await flights.lead(group, led, self.now_us, lambda: flights.alone(name, run, look))
+        answer = await flights.lead(
+            group, led, self.now_us, lambda: flights.alone(name, run, look), sparing=upstream.sparing
+        )
         narrowed = self._narrowed(answer, led.scan, scan)
         if narrowed is None or (wider is not None and answer.truncated is not None):
             # The whole of it does not come any more: what is asked for may.
@@ -191,18 +220,18 @@ class ShelfReading:
         return None if batches is None else replace(answer, batches=only_keys(batches, scan))
 
     def _wider(self, request: Request, upstream: Upstream) -> Entry | None:
-        """Return an entry that is too old and covers a request, if it is soon to be asked for anyway.
+        """Return an entry that is too old and covers a request, if more of it is soon to be asked for anyway.
 
-        Who asks for all of a table again and again and for parts of it in between is better served by reading all.
+        Who asks for all of a table again and again, or for this part of it and others, is better served by reading all.
         """
-        asked_since_us = self.now_us - WIDER_BOUNDS * self.staleness.max_us
+        recent = self.shelf.asked.since(self.now_us - WIDER_BOUNDS * self.staleness.max_us)
+        others = [other for other in islice(recent, RECENT_MAX) if not covers(request, other)]
         # Other scans of the statement have calls to make, too.
         left = upstream.calls_left
         requests_max = WIDER_REQUESTS_MAX if left is None else min(WIDER_REQUESTS_MAX, left // 4)
 
         def is_wanted(entry: Entry) -> bool:
-            asked_us = self.shelf.asked_at(entry.request)
-            return entry.cost <= requests_max and asked_us is not None and asked_us >= asked_since_us
+            return entry.cost <= requests_max and any(covers(entry.request, other) for other in others)
 
         wider = [entry for entry in self.shelf.index.covering(request) if is_wanted(entry)]
         entry = max(wider, key=lambda entry: entry.row_count, default=None)
@@ -211,12 +240,26 @@ class ShelfReading:
         return entry
 
     async def _fetched(self, scan: Scan, upstream: Upstream, *, keep: bool) -> Answer:
-        fetched = await upstream.fetch(scan)
-        answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+        fetched, began_us = await self._gone_on(scan, upstream) if keep else (await upstream.fetch(scan), self.now_us)
+        answer = Answer(
+            batches=fetched.batches,
+            truncated=fetched.truncated,
+            error=fetched.error,
+            age_us=self.now_us - began_us,
+            resumed_at=fetched.resumed_at,
+        )
         if fetched.error is not None or fetched.truncated is not None:
             return replace(answer, not_kept="it is incomplete" if keep else None)
-        reason = await self.shelf.keep(request_of(scan), self.now_us, fetched) if keep else None
+        reason = await self.shelf.keep(request_of(scan), began_us, fetched) if keep else None
         return replace(answer, not_kept=reason)
+
+    async def _gone_on(self, scan: Scan, upstream: Upstream) -> tuple[Fetched, int]:
+        """Read a scan, from the page where an earlier reading failed, if there is one within the bound."""
+        path = next(path for path in self.table.access_paths if path.name == scan.access_path)
+        if not path.resumes or self.staleness.max_us == 0:
+            return await upstream.fetch(scan), self.now_us
+        oldest_us = self.now_us - self.staleness.max_us
+        return await Resuming(shelf=self.shelf, scan=scan, oldest_us=oldest_us, now_us=self.now_us).read(upstream.fetch)
 
     async def _read_parts(self, scan: Scan, division: Division) -> list[pa.RecordBatch] | None:
         """Read the rows of a division's entries; None where one of them is gone or does not fit any more."""
@@ -242,6 +285,7 @@ class ShelfReading:
         return Answer(
             batches=tuple(batches),
             age_us=self._age_us(entries),
+            entries=tuple(entry.id for entry in entries),
             hits=len(entries),
             saved=sum(entry.cost for entry in entries),
             full_age_us=max((self.now_us - entry.full_us for entry in entries if entry.is_merged), default=0),
@@ -263,6 +307,7 @@ class Unkept:
         fetch: Fetch,
         confirm: Confirm | None = None,  # noqa: ARG002 - the protocol's signature
         calls_left: int | None = None,  # noqa: ARG002
+        later: Later | None = None,  # noqa: ARG002
     ) -> Answer:
         """Fetch everything."""
         fetched = await fetch(scan)

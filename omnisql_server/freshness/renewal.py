@@ -24,11 +24,15 @@ COST_MERGED_MIN = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """The two questions that a source can be asked, and how many calls may be made for them, None for any number."""
+    """The two questions that a source can be asked, and how many calls may be made for them, None for any number.
+
+    `sparing` says that they are only asked where the source's limits have something to spare.
+    """
 
     fetch: Fetch
     confirm: Confirm | None
     calls_left: int | None = None
+    sparing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import structlog
 
 from connectors.sdk.trail import Step
+from omnisql_server.freshness.asked import Asked
 from omnisql_server.freshness.domains import Request
 from omnisql_server.freshness.entries import (
     Entry,
@@ -26,17 +27,16 @@ from omnisql_server.freshness.entries import (
     written_steps,
 )
 from omnisql_server.freshness.index import Index
-from omnisql_server.freshness.store import Sealed
+from omnisql_server.freshness.refreshes import OnRecord
+from omnisql_server.freshness.store import Known, Sealed
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Fetched
+from omnisql_server.model.freshness import Answer, Fetched
 from omnisql_server.observability.metrics import INSTRUMENTS
 
 if TYPE_CHECKING:
     from omnisql_server.freshness.cache import Shared
 
 BYTES_FOR_A_THREAD = 256 * 1024
-ASKED_MAX = 10_000
-"""Requests of one shelf of which this process remembers when they were asked for."""
 ENTRIES_MAX = 20_000
 """Descriptions of one shelf that this process remembers before it reads them again."""
 
@@ -52,10 +52,11 @@ class Shelf:
     seal: Seal
     index: Index
     shared: Shared = field(repr=False)
-    generation: str = ""
-    number: str = "0"
+    asked: Asked
+    on_record: OnRecord
+    known: Known = field(default_factory=Known)
+    floor_us: int = 0
     hits: dict[str, int] = field(default_factory=dict)
-    _asked: dict[Hashable, int] = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self) -> int:
@@ -68,10 +69,12 @@ class Shelf:
         if len(self.index.entries) > ENTRIES_MAX:
             # What was evicted is never told: now and then everything is read again.
             self.index.clear()
-            self.number = "0"
+            self.known = replace(self.known, number="0")
         hits, self.hits = self.hits, {}
-        looked = await self.shared.store.look(self.name, self.generation, self.number, hits)
-        if looked.generation != self.generation:
+        # A shelf without entries has no wider request to read instead of what is asked for.
+        told = self.asked.untold() if self.known.generation else []
+        looked = await self.shared.store.look(self.name, self.known, hits, told)
+        if looked.known.generation != self.known.generation:
             self.let_go()
         spoiled = []
         for entry_id, sealed in looked.found.items():
@@ -79,9 +82,10 @@ class Shelf:
                 self.index.add(described(entry_id, self.seal.open(sealed, self.name, entry_id, "description")))
             except Spoiled:
                 spoiled.append(entry_id)
-        self.generation, self.number = looked.generation, looked.number
+        self.known, self.floor_us = looked.known, looked.floor_us
+        if unread := len(spoiled) + self.asked.hear(looked.told):
+            self._spoiled(unread)
         if spoiled:
-            self._spoiled(len(spoiled))
             await self.shared.store.drop(self.name, *spoiled)
         return looked.now_us
 
@@ -89,7 +93,7 @@ class Shelf:
         """Forget the entries and their rows, which Valkey may still hold."""
         self.shared.tier.drop_shelf(self.name)
         self.index.clear()
-        self.generation, self.number = "", "0"
+        self.known = Known()
 
     async def rows(self, entry: Entry) -> tuple[pa.RecordBatch, ...] | None:
         """Return an entry's rows; None where they are gone or spoiled, and then the entry is forgotten."""
@@ -177,17 +181,9 @@ class Shelf:
         self.shared.tier.put((self.name, entry.id), batches, entry.cost)
         return None
 
-    def note_asked(self, request: Request, now_us: int) -> None:
-        """Remember when a request itself was asked for, whatever answers it."""
-        name = _named(request)
-        self._asked.pop(name, None)
-        self._asked[name] = now_us
-        if len(self._asked) > ASKED_MAX:
-            self._asked.pop(next(iter(self._asked)))
-
-    def asked_at(self, request: Request) -> int | None:
-        """Return when a request itself was last asked for in this process."""
-        return self._asked.get(_named(request))
+    def refresh(self, name: str, what: str, read: Callable[[], Awaitable[Answer]]) -> None:
+        """Read something in the background, on record."""
+        self.shared.refreshes.begin(name, read, self.on_record(what))
 
     def count_hit(self, entry: Entry) -> None:
         """Count a use of an entry; the next look tells Valkey."""
@@ -223,8 +219,3 @@ def _entry_of(request: Request, fetched_us: int, fetched: Fetched, cost: int) ->
         steps=len(fetched.steps),
         changes_since="" if fetched.asked_at is None else fetched.asked_at.isoformat(),
     )
-
-
-def _named(request: Request) -> Hashable:
-    scan = request.scan
-    return scan.access_path, scan.columns, request.identity, scan.order, scan.limit

@@ -6,7 +6,7 @@ Every method raises one of `VALKEY_ERRORS` when Valkey does not answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, cast
@@ -23,13 +23,35 @@ _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A request that was asked for at `asked_us`, whatever answered it; its description is sealed."""
+
+    name: str
+    asked_us: int
+    description: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """How much a process knows of a shelf: which filling of it, the last entry's number and the last telling's."""
+
+    generation: str = ""
+    number: str = "0"
+    telling: str = "0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What is new on a shelf: sealed descriptions by entry. `now_us` is Valkey's time."""
+    """What is new on a shelf: sealed descriptions by entry, and what was asked for.
+
+    `now_us` is Valkey's time; nothing that was fetched before `floor_us` is kept, because the shelf was emptied then.
+    """
 
     now_us: int
-    generation: str
-    number: str
+    known: Known
+    floor_us: int
     found: Mapping[str, bytes]
+    told: Sequence[Told]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,22 +80,41 @@ class Store:
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
 
-    async def look(self, shelf: str, generation: str, number: str, hits: Mapping[str, int]) -> Looked:
-        """Ask what is new on a shelf since a generation and number, and count hits."""
+    async def look(self, shelf: str, known: Known, hits: Mapping[str, int], told: Sequence[Told]) -> Looked:
+        """Ask what is new on a shelf, count hits, and tell others what was asked for."""
         counted = [str(part) for pair in hits.items() for part in pair]
-        now, new_generation, new_number, found = await self._run("look", shelf, generation, number, *counted)
+        tellings = [part for each in told for part in (each.name, each.asked_us, each.description)]
+        now, generation, number, floor, telling, found, asked = await self._run(
+            "look",
+            shelf,
+            known.generation,
+            known.number,
+            known.telling,
+            self._kept_us // 1000,
+            len(hits),
+            *counted,
+            *tellings,
+        )
         pairs = zip(found[::2], found[1::2], strict=True)
+        triples = zip(asked[::3], asked[1::3], asked[2::3], strict=True)
         return Looked(
             now_us=int(now),
-            generation=new_generation.decode(),
-            number=new_number.decode(),
+            known=Known(generation=generation.decode(), number=number.decode(), telling=telling.decode()),
+            floor_us=int(floor),
             found={entry.decode(): description for entry, description in pairs if description is not None},
+            told=[Told(name=name.decode(), asked_us=int(when), description=what) for name, when, what in triples],
         )
 
     async def rows(self, shelf: str, entry: str) -> bytes | None:
         """Return an entry's sealed rows, None when it is gone."""
         async with asyncio.timeout(CALL_TIMEOUT_S):
             return cast("bytes | None", await self._client.get(f"{TAG}rows:{shelf}/{entry}"))
+
+    async def description(self, shelf: str, entry: str) -> bytes | None:
+        """Return an entry's sealed description, None when it is gone."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            found: Any = self._client.hget(f"{TAG}entries:{shelf}", entry)
+            return cast("bytes | None", await found)
 
     async def steps(self, shelf: str, entry: str) -> bytes | None:
         """Return the sealed steps that confirm an entry, None when there are none or it is gone."""

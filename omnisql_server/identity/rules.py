@@ -80,10 +80,14 @@ class CertificateName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
-    """Who issues certificates of this tenant's users, and how those name them."""
+    """Who issues certificates of this tenant's users, and how those name them; no authorities are the server's.
+
+    `second_factor` has them log nobody in, but wants one beside every password and token.
+    """
 
     authorities: tuple[x509.Certificate, ...]
     names: tuple[CertificateName, ...]
+    second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,15 +216,24 @@ def _keys(value: Any, where: str) -> tuple[PublicKey, ...]:
 
 
 def _certificates(item: Any, where: str) -> Certificates:
-    item = mapping(item, where, {"authorities", "users"})
-    try:
-        authorities = tuple(x509.load_pem_x509_certificates(text(item, "authorities", where).encode()))
-    except ValueError as error:
-        raise ConfigurationInvalid(message=f"{where}: authorities must be certificates in PEM form") from error
+    item = mapping(item, where, {"authorities", "users", "second_factor"})
+    authorities = _authorities(text(item, "authorities", where), where) if "authorities" in item else ()
     names = tuple(_name(each, f"{where}: users") for each in entries(item, "users", where))
     if not names:
         raise ConfigurationInvalid(message=f"{where}: users must say how a certificate names its user")
-    return Certificates(authorities=authorities, names=names)
+    second_factor = _flag({"second_factor": False, **item}, "second_factor", where)
+    return Certificates(authorities=authorities, names=names, second_factor=second_factor)
+
+
+def _authorities(pem: str, where: str) -> tuple[x509.Certificate, ...]:
+    try:
+        found = tuple(x509.load_pem_x509_certificates(pem.encode()))
+        issues = all(each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca for each in found)
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise ConfigurationInvalid(message=f"{where}: authorities must be certificates in PEM form") from error
+    if not issues:
+        raise ConfigurationInvalid(message=f"{where}: authorities must be such that may issue certificates")
+    return found
 
 
 def _name(item: Any, where: str) -> CertificateName:

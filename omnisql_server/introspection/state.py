@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalog.audit import StoredRecord
+from catalog.misses import Miss
 from catalog.snapshot import ApiServer, ApiTable
 from connectors.sdk.table import Table
 from omnisql_server.freshness.cache import Kept
-from omnisql_server.misses import Miss
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import StatisticRow
 

@@ -181,7 +181,7 @@ AUDIT = _table(
 
 PUSHDOWN_MISSES = _table(
     "pushdown_misses",
-    "Conditions that no API evaluated, of all statements since the server began, and the calls made under them.",
+    "Conditions that no API evaluated, of all statements on all servers, and the calls made under them.",
     "schema_name table_name condition",
     _column("source text!", "Name of the foreign server."),
     _column("schema_name text!", "Schema of the foreign table."),

@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 from redis.exceptions import RedisError
@@ -29,6 +30,9 @@ GIVEN_UP_FOR_S = 1.0
 PLENTY = 0.5
 """While more than this share of a quota is left, what a source says is passed on once in the interval, or when it has
 moved by a twentieth of the quota."""
+
+SPARED = 0.25
+"""The share of a bucket's capacity that is left to statements that somebody waits for."""
 
 _log = structlog.get_logger(__name__)
 
@@ -57,6 +61,7 @@ class SourceLimiter:
         self._clock = clock
         self._sleep = sleep
         self._told: dict[str, tuple[int | None, int | None, float]] = {}
+        self._resets_s: dict[str, float] = {}
         self._given_up_until_s = -math.inf
 
     async def acquire(self, bucket: str, cost: float = 1.0) -> None:
@@ -88,6 +93,27 @@ class SourceLimiter:
             _log.debug("rate_limit_awaited", source=self._source, bucket=bucket, wait_s=wait_s)
             await self._sleep(wait_s)
 
+    def sparing(self) -> SparingLimiter:
+        """Return the same limits for requests that nobody waits for."""
+        return SparingLimiter(self)
+
+    async def has_to_spare(self, bucket: str, cost: float) -> bool:
+        """Say whether so much is left of a bucket that a request less is felt by nobody; nothing is taken.
+
+        Where that cannot be checked there is nothing to spare.
+        """
+        if self._has_given_up():
+            return False
+        limit = self._limit(bucket)
+        try:
+            taken = await self._store.take(self._key(bucket), limit, 0)
+        except (RedisError, TimeoutError, OSError) as error:
+            self._warn("rate_limit_unchecked", bucket, error)
+            return False
+        told = self._told.get(bucket)
+        capacity = limit.capacity if told is None or told[0] is None else told[0]
+        return taken.allowed and taken.left - cost >= capacity * SPARED
+
     async def observe(self, quota: QuotaObserved) -> None:
         """Correct a bucket by what the source itself said, as far as that is news."""
         if self._has_given_up() or not self._is_news(quota):
@@ -108,10 +134,33 @@ class SourceLimiter:
         except (RedisError, TimeoutError, OSError) as error:
             self._warn("rate_limit_closing_lost", bucket, error)
 
+    async def standing(self) -> tuple[str, ...]:
+        """Say of each bucket that the source has told of what is left, when it is whole again, and the wait for it.
+
+        What is left is counted along for all sessions and replicas; nothing is taken. Nothing while Valkey is away.
+        """
+        if self._has_given_up():
+            return ()
+        found = []
+        for bucket, (limit, _, _) in sorted(self._told.items()):
+            try:
+                taken = await self._store.take(self._key(bucket), self._limit(bucket), 0.0)
+            except (RedisError, TimeoutError, OSError) as error:
+                self._warn("rate_limit_unchecked", bucket, error)
+                return ()
+            whole = f" of {limit}" if limit is not None else ""
+            reset_s = self._resets_s.get(bucket, -math.inf) - self._clock()
+            reset = f", reset in {math.ceil(reset_s)} s" if reset_s > 0 else ""
+            wait = f", the next request waits {math.ceil(taken.wait_ms / 1000)} s" if taken.wait_ms else ", no wait"
+            found.append(f"{bucket}: {max(0, math.floor(taken.left))}{whole} left{reset}{wait}")
+        return tuple(found)
+
     def _is_news(self, quota: QuotaObserved) -> bool:
         """Say whether an observation may change a decision: the bucket counts along, so that most of them do not."""
         told = self._told.get(quota.bucket)
         now_s = self._clock()
+        if quota.reset_s is not None:
+            self._resets_s[quota.bucket] = now_s + quota.reset_s
         if told is not None and told[0] == quota.limit and now_s - told[2] < OBSERVE_INTERVAL_S:
             limit, remaining, before = quota.limit or 0, quota.remaining or 0, told[1] or 0
             if remaining > limit * PLENTY and abs(before - remaining) < limit / 20:
@@ -159,3 +208,30 @@ class SourceLimiter:
             error=type(error).__name__,
             fail_open=self._fail_open,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SparingLimiter:
+    """The limits of a source for requests that nobody waits for; implements the SDK's Limiter."""
+
+    limiter: SourceLimiter
+
+    async def acquire(self, bucket: str, cost: float = 1.0) -> None:
+        """Take units of a bucket if it has some to spare; nothing is waited for.
+
+        Raises:
+            RateLimited: (53400) it has not.
+        """
+        if not await self.limiter.has_to_spare(bucket, cost):
+            raise RateLimited(
+                message="RATE_LIMIT_EXHAUSTED: what is left of a rate limit is kept for statements", retry_after_s=60.0
+            )
+        await self.limiter.acquire(bucket, cost)
+
+    async def observe(self, quota: QuotaObserved) -> None:
+        """Hand on what the source said."""
+        await self.limiter.observe(quota)
+
+    async def block(self, bucket: str, retry_after_s: float) -> None:
+        """Hand on that the source refuses."""
+        await self.limiter.block(bucket, retry_after_s)

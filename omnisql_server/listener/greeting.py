@@ -34,11 +34,15 @@ _TLS_HANDSHAKE = b"\x16"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
-    """What a client wants; `client` is its connection, None for a cancel request on a socket that is still plain."""
+    """What a client wants; `client` is its connection, None for a cancel request on a socket that is still plain.
+
+    `certificate` is what it proved to hold the key of, as DER.
+    """
 
     request: StartupMessage | CancelRequest
     client: ClientConnection | None
     encrypted: bool
+    certificate: bytes | None = None
 
 
 async def greet(
@@ -102,7 +106,8 @@ async def _greet_encrypted(
             client.connection_made(transport)
             request = await _parse_encrypted(client, packet)
             if isinstance(request, StartupMessage | CancelRequest):
-                greeting = Greeting(request=request, client=client, encrypted=True)
+                shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+                greeting = Greeting(request=request, client=client, encrypted=True, certificate=shown)
                 client.data_received(rest)
     finally:
         if greeting is None:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 
 import structlog
 
+from catalog.errors import CatalogError
 from omnisql_server.errors import StatementCanceled, TooManyConnections, error_fields
+from omnisql_server.listener.bounded import BoundedSessions
 from omnisql_server.listener.drain import OpenSessions
-from omnisql_server.listener.greeting import greet
+from omnisql_server.listener.greeting import Greeting, greet
 from omnisql_server.listener.proxied import is_balancer, read_client_address
-from omnisql_server.listener.tls import TlsIdentity
+from omnisql_server.listener.tls import TlsIdentity, trust_clients
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.networks import networks_of
 from omnisql_server.session.authenticate import Channel, authenticate
@@ -44,6 +47,8 @@ CONNECTIONS_IN_STARTUP_MAX = 64
 ACCEPT_PAUSE_S = 0.1
 WATCH_INTERVAL_MAX_S = 1.0
 MOCK_SEED_BYTES = 32
+FOLLOW_INTERVAL_S = 5.0
+"""How often it is asked which API tokens of open sessions count still, and whose certificates."""
 
 _log = structlog.get_logger(__name__)
 
@@ -81,6 +86,8 @@ class Listener:
         self._lockout = Lockout()
         self._registry = CancelRegistry(lambda: self._settings.connections_max)
         self._sessions = OpenSessions()
+        self._bounded = BoundedSessions()
+        self._followed_s = -math.inf
         self._connections = 0
         self._clients = 0
         self._starting: set[asyncio.Task[None]] = set()
@@ -132,6 +139,11 @@ class Listener:
         """End the sessions of one tenant as a drain does, and return when they are gone."""
         await self._sessions.end_tenant(tenant, self._settings.drain_timeout_s)
 
+    async def end_token(self, token: str) -> None:
+        """End the sessions that an API token opened, now."""
+        for session in self._bounded.of_tokens(frozenset({token})):
+            session.stop()
+
     async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -159,6 +171,28 @@ class Listener:
                 if session.is_overdue(now_s):
                     group.create_task(session.cancel_overdue())
                 session.consider_parking(now_s)
+            for session in self._bounded.over(now_s):
+                session.drain()
+            if now_s - self._followed_s >= FOLLOW_INTERVAL_S:
+                self._followed_s = now_s
+                group.create_task(self._follow_log_ins())
+
+    async def _follow_log_ins(self) -> None:
+        """End the sessions of tokens that count no more, and trust new authorities of clients' certificates.
+
+        Another server, or the command line, may have revoked or named them.
+        """
+        tokens = self._bounded.tokens
+        try:
+            counting = await self._log_ins.counting(tokens) if tokens else tokens
+            if self.tls is not None:
+                known = self.tls.context.get_ca_certs(binary_form=True)
+                trust_clients(self.tls.context, (await self._log_ins.authorities()).difference(known))
+        except CatalogError as error:
+            _log.warning("log_ins_not_followed", reason=error.message)
+            return
+        for session in self._bounded.of_tokens(tokens - counting):
+            session.stop()
 
     def _watch_interval_s(self) -> float:
         park_after_s = self._live.current.sessions.park_after_s or WATCH_INTERVAL_MAX_S
@@ -217,7 +251,7 @@ class Listener:
             self._clients += 1
             try:
                 identity = tls if greeting.encrypted else None
-                await self._open(greeting.client, greeting.request, deadline, identity)
+                await self._open(greeting.client, greeting.request, deadline, self._channel(greeting, identity))
             finally:
                 self._clients -= 1
 
@@ -230,17 +264,19 @@ class Listener:
             await client.close(self._live.current.sessions.close_timeout_s)
 
     async def _open(
-        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, identity: TlsIdentity | None
+        self, client: ClientConnection, startup: StartupMessage, deadline: asyncio.Timeout, channel: Channel
     ) -> None:
         """Serve one client; every failure before its session begins is told to it as FATAL."""
         try:
             if self._clients > self._settings.connections_max:
                 raise TooManyConnections(message="sorry, too many clients already")
-            log_in = await self._authenticate(client, startup, identity)
+            log_in, noted = await authenticate(
+                client, startup, self._log_ins, channel=channel, mock_seed=self._mock_seed, lockout=self._lockout
+            )
             principal = log_in.principal
             with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
                 async with self._open_tenant(principal) as tenant:
-                    await self._serve_session(client, startup, log_in, tenant, deadline)
+                    await self._serve_session(client, startup, log_in, tenant, deadline, noted)
         except SessionEnd as end:
             if end.error is not None:
                 _tell(client, end.error)
@@ -255,16 +291,12 @@ class Listener:
         finally:
             await client.close(self._live.current.sessions.close_timeout_s)
 
-    async def _authenticate(
-        self, client: ClientConnection, startup: StartupMessage, identity: TlsIdentity | None
-    ) -> LogIn:
-        channel = Channel(
+    def _channel(self, greeting: Greeting, identity: TlsIdentity | None) -> Channel:
+        return Channel(
             address=str(structlog.contextvars.get_contextvars().get("client_address", "")),
             encrypted=identity is not None,
             binding=identity.channel_binding if identity is not None else None,
-        )
-        return await authenticate(
-            client, startup, self._log_ins, channel=channel, mock_seed=self._mock_seed, lockout=self._lockout
+            certificate=greeting.certificate,
         )
 
     async def _serve_session(
@@ -274,9 +306,14 @@ class Listener:
         log_in: LogIn,
         tenant: TenantAccess,
         deadline: asyncio.Timeout,
+        noted: Awaitable[None],
     ) -> None:
         parameters = backend_parameters(
-            startup.parameters, role=tenant.role, database=tenant.database, settings=tenant.settings
+            startup.parameters,
+            role=tenant.role,
+            database=tenant.database,
+            settings=tenant.settings,
+            read_only=log_in.principal.read_only,
         )
         home = Home(pool=tenant.pool, key=BackendKey(address=tenant.address, parameters=tuple(parameters.items())))
         connection = await home.pool.open(home.key, self._live.current.sessions.backend_timeout_s)
@@ -288,8 +325,11 @@ class Listener:
         )
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
         self._sessions.add(session, principal.tenant)
+        self._bounded.add(session, log_in, time.monotonic())
         task = asyncio.current_task()
         try:
+            # It is written while the backend is opened; without it there is no session.
+            await noted
             deadline.reschedule(None)
             if task is not None:
                 self._starting.discard(task)
@@ -300,6 +340,7 @@ class Listener:
         finally:
             _log.info("session_closed", process_id=key.process_id)
             self._sessions.remove(session)
+            self._bounded.remove(session)
             self._registry.remove(key)
 
 

@@ -6,7 +6,7 @@ import datetime
 import ipaddress
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,39 @@ def load_identity(certificate_path: Path, key_path: Path) -> TlsIdentity:
     except AuthenticationFailed:
         binding = None
     return TlsIdentity(context=context, channel_binding=binding)
+
+
+def trust_clients(context: ssl.SSLContext, authorities: Iterable[bytes], revoked: Path | None = None) -> None:
+    """Ask clients for a certificate, and take those that some authorities (DER) have issued; none is fine, too.
+
+    Whoever issued it counts by himself, whatever stands above him. With revocation lists each authority needs one.
+
+    Raises:
+        ConfigurationInvalid: the lists cannot be read.
+    """
+    for authority in authorities:
+        context.load_verify_locations(cadata=authority)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if revoked is not None:
+        try:
+            context.load_verify_locations(cafile=revoked)
+        except OSError as error:
+            raise ConfigurationInvalid(message="the revocation lists of clients cannot be loaded") from error
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+
+
+def read_authorities(path: Path) -> tuple[bytes, ...]:
+    """Read authorities of clients' certificates, as DER.
+
+    Raises:
+        ConfigurationInvalid: the file cannot be read or holds none.
+    """
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationInvalid(message="the authorities of clients' certificates cannot be loaded") from error
+    return tuple(each.public_bytes(serialization.Encoding.DER) for each in found)
 
 
 def make_self_signed(directory: Path, hosts: Sequence[str], *, now: datetime.datetime) -> tuple[Path, Path]:

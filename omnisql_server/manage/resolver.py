@@ -18,6 +18,7 @@ from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
 from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot
 from connectors.sdk.connector import Connector, Source
+from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
 from omnisql_server.manage.groups import refuse_group
@@ -62,6 +63,7 @@ class Resolver:
         Raises:
             ServerUnknown: 42704. CredentialMissing, CatalogError: 28000, there is no credential that may be used.
         """
+        _check_scope(server, view)
         if not snapshot.settled or server not in snapshot.servers:
             return await self.source_of(await self.look_up(server, view))
         key = (server, view.principal.role)
@@ -83,6 +85,7 @@ class Resolver:
         Raises:
             ServerUnknown: 42704.
         """
+        _check_scope(server, view)
         return await require_server(view.backend, server, view.principal.role)
 
     async def source_of(self, facts: ServerFacts) -> Source:
@@ -168,6 +171,15 @@ def _require_secrets(connector: Connector, facts: ServerFacts, unsealed: Mapping
         given = ", ".join(f"ADD {name} '...'" for name in missing)
         hint = f"ALTER USER MAPPING FOR {role} SERVER {facts.name} OPTIONS ({given})"
     raise CredentialMissing(message=f'there is no credential for server "{facts.name}"', hint=hint)
+
+
+def _check_scope(server: str, view: SessionView) -> None:
+    if view.principal.sources is not None and server not in view.principal.sources:
+        raise EntitlementDenied(
+            message="ENTITLEMENT_DENIED: the API token is not for this source",
+            detail=f"source {server}",
+            hint="use a token that is for it",
+        )
 
 
 def _texts(row: asyncpg.Record) -> Sequence[str | None]:

@@ -10,7 +10,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from connectors.sdk.conditional import SharedBodies
 from connectors.sdk.errors import ConnectorError
+from connectors.sdk.resumption import Mark
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from connectors.sdk.trail import Step
@@ -22,7 +24,9 @@ MAX_STALENESS = "max_staleness"
 """The option of servers and foreign tables, the end of the setting's name, and the word of the hint."""
 FULL_READ = "full_read"
 """The option that lets changes be merged, and says after how long everything is read again."""
-FRESHNESS_OPTIONS = (MAX_STALENESS, FULL_READ)
+STALE_WHILE_REVALIDATE = "stale_while_revalidate"
+"""The option that lets older rows answer at once, while they are read again, and says how old these may be."""
+FRESHNESS_OPTIONS = (MAX_STALENESS, FULL_READ, STALE_WHILE_REVALIDATE)
 _UNITS_US = {
     "us": 1,
     "ms": 1000,
@@ -57,13 +61,15 @@ class Staleness:
 
     Within `max_us` rows of earlier fetches answer, within `if_error_us` they answer when the source fails. `kept` says
     that what is fetched is kept for others, although this statement takes nothing. `full_read_us` is how long changes
-    may be merged into rows before all are read again, 0 where they are not.
+    may be merged into rows before all are read again, 0 where they are not. Within `revalidate_us`, if it is more than
+    `max_us`, rows answer while they are read again in the background.
     """
 
     max_us: int = 0
     if_error_us: int = 0
     kept: bool = False
     full_read_us: int = 0
+    revalidate_us: int = 0
 
     @property
     def is_used(self) -> bool:
@@ -82,7 +88,15 @@ def staleness_of(
     declared_us = _declared_us(MAX_STALENESS, table, server)
     max_us = declared_us if wanted_us is None else wanted_us
     full_read_us = _declared_us(FULL_READ, table, server)
-    return Staleness(max_us=max_us, if_error_us=if_error_us, kept=declared_us > 0, full_read_us=full_read_us)
+    # Who names a bound for a statement, 0 above all, is not shown older rows because a table would allow it.
+    revalidate_us = _declared_us(STALE_WHILE_REVALIDATE, table, server) if wanted_us is None and max_us > 0 else 0
+    return Staleness(
+        max_us=max_us,
+        if_error_us=if_error_us,
+        kept=declared_us > 0,
+        full_read_us=full_read_us,
+        revalidate_us=revalidate_us,
+    )
 
 
 def _declared_us(name: str, table: Mapping[str, str], server: Mapping[str, str]) -> int:
@@ -104,7 +118,9 @@ class Fetched:
 
     `truncated` says why the source will not give the rest, `error` what ended the reading early: either way the rows
     are not all there are. `requests` were made for it. `steps` are those that can confirm all of it, none where that
-    cannot be done. `asked_at` is the source's own clock at the first answer, None where it is not told.
+    cannot be done. `asked_at` is the source's own clock at the first answer, None where it is not told. `mark` is where
+    a reading that failed can be gone on with, None where it cannot; `resumed_at` is the page at which this one went on,
+    0 where it began at the first.
     """
 
     batches: tuple[pa.RecordBatch, ...]
@@ -113,10 +129,17 @@ class Fetched:
     error: ConnectorError | None = None
     steps: tuple[Step, ...] = ()
     asked_at: datetime | None = None
+    mark: Mark | None = None
+    resumed_at: int = 0
 
 
-Fetch = Callable[[Scan], Awaitable[Fetched]]
-"""Asks the source for one scan; a failure of the source is in the answer, anything else is raised."""
+class Fetch(Protocol):
+    """Asks the source for one scan; a failure of the source is in the answer, anything else is raised."""
+
+    async def __call__(self, scan: Scan, start: Mark | None = None) -> Fetched:
+        """Read a scan, from `start` on if that is the place of such a reading."""
+
+
 Confirm = Callable[[tuple[Step, ...]], Awaitable[bool]]
 """Asks the source whether what it gave for some steps still stands; raises a ConnectorError when it cannot be asked."""
 
@@ -130,11 +153,14 @@ class Answer:
     statement's fetch was waited for. `confirmed` counts the entries among those used that the source was asked about
     and said to be unchanged, `merged` those of which it told what has changed; `full_age_us` is how long ago the oldest
     of all merged ones was read in full. `stale` says that the source failed and older rows stand in. `not_kept` says
-    why what was fetched is not kept.
+    why what was fetched is not kept. `entries` names what was used of what is kept. `resumed_at` is the page with which
+    an earlier reading that failed was gone on, 0 where none was. `refreshing` says that older rows answer, which are
+    being read again.
     """
 
     batches: tuple[pa.RecordBatch, ...]
     age_us: int = 0
+    entries: tuple[str, ...] = ()
     hits: int = 0
     saved: int = 0
     confirmed: int = 0
@@ -145,17 +171,38 @@ class Answer:
     truncated: str | None = None
     error: ConnectorError | None = None
     not_kept: str | None = None
+    resumed_at: int = 0
+    refreshing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """How a source is asked when no statement waits for it: on its own account, and with what its limits can spare.
+
+    `what` says in a few words what is read.
+    """
+
+    fetch: Fetch
+    confirm: Confirm | None
+    calls_left: int | None
+    what: str
 
 
 class Reading(Protocol):
     """One statement's reading of one API table, at one moment."""
 
     async def read(
-        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+        self,
+        scan: Scan,
+        fetch: Fetch,
+        confirm: Confirm | None = None,
+        calls_left: int | None = None,
+        later: Later | None = None,
     ) -> Answer:
         """Answer a scan from what is kept, from a fetch under way, by what is kept and confirmed, or by `fetch`.
 
-        `calls_left` is how many calls the statement may still make, None for any number.
+        `calls_left` is how many calls the statement may still make, None for any number. `later` reads in the
+        background, if older rows may answer meanwhile.
         """
 
     def peek(self, scan: Scan) -> Answer | None:
@@ -167,3 +214,6 @@ class ScanCache(Protocol):
 
     async def begin(self, table: Table, staleness: Staleness) -> Reading:
         """Begin to read a table."""
+
+    def bodies(self, *, kept: bool) -> SharedBodies:
+        """Return the source's answers that other processes have had; those of a scan join them if they are `kept`."""

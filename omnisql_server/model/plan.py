@@ -87,6 +87,17 @@ class ScanPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScanNotes:
+    """What is known of a scan at the moment beside its plan: what earlier fetches answer, what limits have left."""
+
+    cache: str | None = None
+    quota: tuple[str, ...] = ()
+
+
+NO_NOTES = ScanNotes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryPlan:
     """An authorized query and the reading of every API table in it, by scan name."""
 

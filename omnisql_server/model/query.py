@@ -104,7 +104,8 @@ class BoundQuery:
     `tree` is qualified: every column carries its source, every relation is an `Occurrence`, views are expanded,
     parameters are literals and stable expressions are folded; None when only PostgreSQL may execute the text.
     `relations` maps what the texts name to what PostgreSQL resolved it to, for the splice. `derived` keeps what stages
-    derive from the tree alone; statements that share a tree share it.
+    derive from the tree alone; statements that share a tree share it. Queries of the same `origin` (by identity) mean
+    the same if their parameters and settings are the same; None where that depends on the moment.
     """
 
     parsed: ParsedQuery
@@ -119,6 +120,7 @@ class BoundQuery:
     catalog_sequence: int
     returns_rows: bool = True
     derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
+    origin: object | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ class SourceReport:
     than there is, `incomplete_reason` says why. `revalidated` counts requests answered by 304. `cache_hits` counts
     earlier requests whose rows were used, `calls_saved` what they took, `age_ms` is the age of the oldest rows. `stale`
     is the failure of the source that they stand in for, `cache_note` what else is to be said of what is kept.
+    `refreshing` says that rows older than the bound were taken, which are being read again.
     """
 
     scan_name: str
@@ -38,3 +39,4 @@ class SourceReport:
     age_ms: float = 0.0
     stale: str | None = None
     cache_note: str | None = None
+    refreshing: bool = False

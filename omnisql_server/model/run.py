@@ -8,6 +8,8 @@ from typing import Protocol
 
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.principal import Principal
+from omnisql_server.model.query import AuthorizedQuery
+from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statement import Part, Statement
 from wire.backend import Field
 from wire.rows import EncodedRows
@@ -47,6 +49,29 @@ class BoundParameters:
     result_formats: tuple[int, ...] = ()
 
 
+class Repeatable(Protocol):
+    """A statement of one principal under the same settings, whose answer is kept as it was sent, or was once."""
+
+    @property
+    def holds(self) -> bool:
+        """Say whether an answer is kept, as far as is known without asking anybody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """An answer from bytes, for the simple protocol: `messages` are all but ReadyForQuery.
+
+    `facts` is a place for what is derived from the others, the same each time.
+    """
+
+    messages: bytes
+    rows: int
+    statement: Statement
+    query: AuthorizedQuery
+    reports: tuple[SourceReport, ...]
+    facts: dict[str, object]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """The answer of a run statement while it is being read.
@@ -55,7 +80,8 @@ class RunResult:
     command tag: `SELECT`, `EXPLAIN`, `COPY`. `counts_rows` says whether the row count follows it. `copy_formats` is the
     per-column format of a CopyOutResponse, None when this is not COPY. `close` releases everything and must be awaited
     on every way out. `fields` is None when no rows come back. `tag` gives PostgreSQL's own command tag of a statement
-    that writes, once it is over.
+    that writes, once it is over. `repeatable` gives, once it is over, what may be repeated in a session that sends
+    nothing else, None if the statement must be run each time.
     """
 
     fields: tuple[Field, ...] | None
@@ -65,6 +91,7 @@ class RunResult:
     counts_rows: bool = True
     copy_formats: tuple[int, ...] | None = None
     tag: Callable[[], str] | None = None
+    repeatable: Callable[[], Repeatable | None] | None = None
 
 
 def command_result(tag: str) -> RunResult:
@@ -111,4 +138,10 @@ class StatementRunner(Protocol):
         """Run a statement up to its first rows; the caller reads `rows` and then awaits `close`.
 
         `twin` names the private statement that `describe` left, so that PostgreSQL itself revalidates it.
+        """
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Answer a statement again as it was answered before; None where it must be run.
+
+        The session has sent its backend nothing since the settings were read under which the statement was run.
         """

@@ -22,6 +22,7 @@ class StatementKind(StrEnum):
     CURSOR = "DECLARE CURSOR"
     PREPARE = "PREPARE"
     EXECUTE = "EXECUTE"
+    MOVEMENT = "FETCH or MOVE"
     SETTING = "SET of a custom setting"
     LOCK = "LOCK TABLE"
     TRUNCATE = "TRUNCATE"
@@ -117,6 +118,25 @@ class Load:
     columns: tuple[str, ...] = ()
 
 
+class Direction(StrEnum):
+    """Where FETCH and MOVE go."""
+
+    FORWARD = "FORWARD"
+    BACKWARD = "BACKWARD"
+    ABSOLUTE = "ABSOLUTE"
+    RELATIVE = "RELATIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """What FETCH or MOVE asks of a portal: `count` rows (None: all), which it `shows` if it is FETCH."""
+
+    portal: str
+    direction: Direction
+    count: int | None
+    shows: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """One statement that may reach an API table.
@@ -128,7 +148,7 @@ class Statement:
     managed statement asks for. `parameter` is the first parameter of a query: its byte offset and its number.
     `makes` is the relation that CREATE .. AS makes, `executes` the name of the prepared statement that is executed.
     `needs_block` says that PostgreSQL refuses it outside a transaction block, `with_data` that REFRESH is to fill.
-    `hints` are the custom settings that its comments `/*+ .. */` set for it alone.
+    `hints` are the custom settings that its comments `/*+ .. */` set for it alone, `movement` what FETCH or MOVE does.
     """
 
     text: str
@@ -149,6 +169,7 @@ class Statement:
     executes: str | None = None
     needs_block: bool = False
     hints: tuple[tuple[str, str], ...] = ()
+    movement: Movement | None = None
     with_data: bool = True
 
 

@@ -64,10 +64,14 @@ class Instruments:
         self._cache_failures = meter.create_counter(
             "omnisql_cache_failures_total", description="What went wrong with rows that are kept."
         )
+        self._repeated = meter.create_counter(
+            "omnisql_answers_repeated_total", description="Statements answered from bytes that were sent before."
+        )
         self._lost = meter.create_counter(
             "omnisql_statistics_lost_total", description="Statistics that could not be written."
         )
         self._audited = meter.create_counter("omnisql_audit_records_total", description="Audit records by outcome.")
+        self._log_ins = meter.create_counter("omnisql_log_ins_total", description="Log-ins by method and outcome.")
         self._errors = meter.create_counter("omnisql_errors_total", description="Errors sent to clients by SQLSTATE.")
 
     def statement_finished(self, *, way: str, outcome: str, duration_s: float) -> None:
@@ -105,6 +109,10 @@ class Instruments:
         """Count a scan; `outcome` is hit, part, shared, stale or miss."""
         self._cache.add(1, {"outcome": self._bounded("outcome", outcome)})
 
+    def answer_repeated(self) -> None:
+        """Count a statement that neither engine executed, because its answer was kept."""
+        self._repeated.add(1)
+
     def cache_failed(self, what: str) -> None:
         """Count a failure: look and put say that Valkey did not answer, spoiled that an entry did not open."""
         self._cache_failures.add(1, {"what": self._bounded("what", what)})
@@ -116,6 +124,10 @@ class Instruments:
     def audit_lost(self, count: int) -> None:
         """Count audit records that could not be written."""
         self._audited.add(count, {"outcome": "lost"})
+
+    def log_in_finished(self, method: str, outcome: str) -> None:
+        """Count a log-in; `outcome` is a SQLSTATE."""
+        self._log_ins.add(1, {"method": self._bounded("method", method), "outcome": self._bounded("outcome", outcome)})
 
     def error_sent(self, sqlstate: str) -> None:
         """Count an error that a client got."""
@@ -145,7 +157,9 @@ def configure_metrics(otlp_endpoint: str | None) -> MeterProvider:
         exporter = OTLPMetricExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/metrics")
         readers.append(PeriodicExportingMetricReader(exporter))
     provider = MeterProvider(metric_readers=readers, resource=Resource.create({"service.name": "omnisql"}))
-    metrics.set_meter_provider(provider)
+    if readers:
+        # What nobody reads is not counted either: a statement counts a dozen times.
+        metrics.set_meter_provider(provider)
     return provider
 
 

@@ -23,8 +23,13 @@ _SAME_NAME = {
     "character_length": "length",
     "substr": "substring",
     "strpos": "position",
+    "variance": "var_samp",
+    "stddev": "stddev_samp",
 }
 """Functions that sqlglot writes by another name of the same function over text; PostgreSQL has typed them before."""
+
+_SAME_OPERATOR = {"mod": "%", "starts_with": "^@"}
+"""Functions that have an operator, which PostgreSQL defines by the same function for every type of theirs."""
 
 _PATTERN_OPERATORS = frozenset({"~~", "~~*", "~", "~*"})
 """LIKE, ILIKE and the regular expressions; with a `!` they are negated, and null for the same operands."""
@@ -81,6 +86,8 @@ def _function_call(message: Any) -> Any:
     names = [node.string.sval for node in message.funcname if node.string.sval != "pg_catalog"]
     if not message.args and len(names) == 1 and names[0] in _SAME_FUNCTION:
         return ("value", _SAME_FUNCTION[names[0]])
+    if len(names) == 1 and names[0] in _SAME_OPERATOR and len(message.args) == 2 and not message.func_variadic:
+        return ("operator", _SAME_OPERATOR[names[0]], *map(canonical_node, message.args))
     copy = type(message)()
     copy.CopyFrom(message)
     del copy.funcname[:]
@@ -123,6 +130,8 @@ def _negatable(message: Any) -> Any:
         inner = ("between", canonical_node(message.lexpr), canonical_node(message.rexpr))
         return ("not", inner) if kind == "AEXPR_NOT_BETWEEN" else inner
     name = message.name[0].string.sval if len(message.name) == 1 else ""
+    if kind == "AEXPR_OP" and name in _SAME_OPERATOR.values() and message.HasField("lexpr"):
+        return ("operator", name, canonical_node(message.lexpr), canonical_node(message.rexpr))
     if kind in ("AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR") and name.lstrip("!") in _PATTERN_OPERATORS:
         similar = kind == "AEXPR_SIMILAR"
         pattern = ("pattern", name.lstrip("!"), similar, canonical_node(message.lexpr), canonical_node(message.rexpr))
@@ -157,6 +166,7 @@ def _inner(message: Any) -> Any:
 
 _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "TypeName": _type_name,
+    "Float": lambda message: ("Float", "0" + message.fval if message.fval.startswith(".") else message.fval),
     "FuncCall": _function_call,
     "SQLValueFunction": _value_function,
     "TypeCast": _type_cast,

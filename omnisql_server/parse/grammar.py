@@ -16,6 +16,7 @@ import postgast
 from omnisql_server.model.custom_settings import PREFIX
 from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind
 from omnisql_server.parse.definitions import definition_of, drops_servers, is_foreign_table_change
+from omnisql_server.parse.movements import movement_of
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
 
 _CHANGES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
@@ -23,6 +24,7 @@ _WRITES = {*_CHANGES, "create_table_as_stmt"}
 _NAMED_KINDS = {
     "declare_cursor_stmt": StatementKind.CURSOR,
     "prepare_stmt": StatementKind.PREPARE,
+    "fetch_stmt": StatementKind.MOVEMENT,
     "refresh_mat_view_stmt": StatementKind.REFRESH,
     "lock_stmt": StatementKind.LOCK,
     "truncate_stmt": StatementKind.TRUNCATE,
@@ -115,6 +117,7 @@ def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
         with_data=node_name != "refresh_mat_view_stmt" or not node.skip_data,
         needs_block=node_name == "declare_cursor_stmt" and not node.options & _HOLD,
         hints=hints_in(encoded[begin:end]),
+        movement=movement_of(node_name, node),
     )
 
 

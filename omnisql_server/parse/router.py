@@ -81,6 +81,7 @@ def _reaches(statement: Statement, names: frozenset[str]) -> bool:
         statement.kind in _CANDIDATES
         or any(reference.name in names for reference in statement.references)
         or statement.executes in names
+        or (statement.movement is not None and statement.movement.portal in names)
         or _sets_wrongly(statement)
     )
 

@@ -53,7 +53,9 @@ def parse_query(text: str) -> ParsedQuery:
 def _tree(text: str) -> tuple[exp.Expr | None, str]:
     try:
         tree = _parsed(text)
-        rendered = tree.transform(_plain).sql("postgres", unsupported_level=ErrorLevel.RAISE)
+        _read_arrows(tree)
+        # What is written is a copy already.
+        rendered = tree.transform(_plain).sql("postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
         same = canonical(text) == canonical(rendered)
     except (SqlglotError, NotParsed, RecursionError) as error:
         return None, f"the planner's grammar does not cover this text ({type(error).__name__})"
@@ -75,6 +77,21 @@ def _parsed(text: str) -> exp.Expr:
         return sqlglot.parse_one(body.decode(), read="postgres", error_level=ErrorLevel.RAISE)
 
 
+def _read_arrows(tree: exp.Expr) -> None:
+    """Take a name and a constant joined by `->` between arguments for what they are; sqlglot makes them a lambda."""
+    for arrow in list(tree.find_all(exp.Lambda)):
+        if len(arrow.expressions) == 1 and isinstance(arrow.this, exp.Literal):
+            path = parse_one_step(arrow.this)
+            column = exp.Column(this=arrow.expressions[0].copy())
+            arrow.replace(exp.JSONExtract(this=column, expression=path, only_json_types=True))
+
+
+def parse_one_step(step: exp.Literal) -> exp.JSONPath:
+    """Give a field's name or an element's place as a path of one step."""
+    last = exp.JSONPathKey(this=step.name) if step.is_string else exp.JSONPathSubscript(this=int(step.name))
+    return exp.JSONPath(expressions=[exp.JSONPathRoot(), last])
+
+
 def _fold_case(tree: exp.Expr) -> None:
     """Write every name as PostgreSQL knows it: only the ASCII letters of an unquoted name become lower case."""
     for identifier in tree.find_all(exp.Identifier):
@@ -84,8 +101,10 @@ def _fold_case(tree: exp.Expr) -> None:
 
 
 def _plain(node: exp.Expr) -> exp.Expr:
-    """Keep sqlglot from writing round(x, n) with a cast of x that is not in the tree."""
+    """Keep sqlglot from writing round(x, n) with a cast of x that is not in the tree, and to_hex by another name."""
     if isinstance(node, exp.Round):
         arguments = [node.this, node.args.get("decimals")]
         return exp.Anonymous(this="ROUND", expressions=[argument for argument in arguments if argument is not None])
+    if isinstance(node, exp.Hex):
+        return exp.Anonymous(this="TO_HEX", expressions=[node.this])
     return node

@@ -19,6 +19,7 @@ from omnisql_server.plan.limit import is_cut
 from omnisql_server.plan.monotone import implied
 from omnisql_server.plan.recognize import Condition, recognize
 from omnisql_server.plan.rewrites import Advice, advise
+from omnisql_server.plan.texts import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +145,9 @@ class ConditionCollector:
         for alias in named or scope.selected_sources:
             source = scope.sources.get(alias)
             if isinstance(source, exp.Table):
-                self._scan(source).residuals.append((conjunct.sql("postgres"), reason))
+                self._scan(source).residuals.append((text_of(conjunct), reason))
             elif isinstance(source, Scope):
-                self._note(source, conjunct.sql("postgres"), reason)
+                self._note(source, text_of(conjunct), reason)
 
     def _note(self, scope: Scope, sql: str, reason: str) -> None:
         """Record for every scan below a scope that a condition has to be evaluated after the fetch."""

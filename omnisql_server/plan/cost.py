@@ -25,7 +25,9 @@ class RequestCost:
         rows = self.rows * batch_values
         if rows_max is not None:
             rows = min(rows, rows_max)
-        pages = 1 if self.path.single or self.path.counts else max(1, ceil(rows / self.path.page_rows_max))
+        if self.path.counts:
+            return self.path.count_requests
+        pages = 1 if self.path.single else max(1, ceil(rows / self.path.page_rows_max))
         return pages + self.calls_per_row * ceil(rows)
 
     def calls_for_keys(self, deferred: Sequence[str], combinations: float, given: int) -> int:

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from catalog.quoting import literal
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
-from omnisql_server.model.plan import DeferredKey, Pushed, QueryPlan, ScanPlan
+from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
 
@@ -36,11 +36,11 @@ def explain_text(
     reports: Mapping[str, SourceReport] | None,
     *,
     costs_shown: bool = True,
-    notes: Mapping[str, str] = MappingProxyType({}),
+    notes: Mapping[str, ScanNotes] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Return the lines of the QUERY PLAN column; `reports`, by scan name, are what really happened.
 
-    `notes`, by scan name, say what earlier fetches would answer.
+    `notes`, by scan name, say what earlier fetches would answer and what is left of limits.
     """
     lines = ["Query", f"  Engine: {engine} ({engine_reason})"]
     if costs_shown:
@@ -49,8 +49,7 @@ def explain_text(
         report = (reports or {}).get(scan.scan_name)
         lines.append(f"  ->  {_title(scan, plan)}{_actual(report)}")
         lines += [_INDENT + line for line in _scan_lines(scan, costs_shown=costs_shown)]
-        if scan.scan_name in notes:
-            lines.append(f"{_INDENT}Cache: {notes[scan.scan_name]}")
+        lines += [_INDENT + line for line in _note_lines(notes.get(scan.scan_name, NO_NOTES))]
         lines += [_INDENT + line for line in (_report_lines(report, scan) if report is not None else ())]
     return tuple(lines)
 
@@ -62,7 +61,7 @@ def explain_json(
     reports: Mapping[str, SourceReport] | None,
     *,
     costs_shown: bool = True,
-    notes: Mapping[str, str] = MappingProxyType({}),
+    notes: Mapping[str, ScanNotes] = MappingProxyType({}),
 ) -> str:
     """Return the plan as PostgreSQL's EXPLAIN (FORMAT JSON) would: a list with one object."""
     root: _Facts = {"Node Type": "Query", "Engine": engine, "Engine Reason": engine_reason}
@@ -74,8 +73,11 @@ def explain_json(
         if costs_shown:
             facts |= _calls_facts(scan.calls_min, scan.calls_expected, scan.calls_max)
             facts |= _rows_facts(scan)
-        if scan.scan_name in notes:
-            facts["Cache"] = notes[scan.scan_name]
+        note = notes.get(scan.scan_name, NO_NOTES)
+        if note.cache is not None:
+            facts["Cache"] = note.cache
+        if note.quota:
+            facts["Quota"] = list(note.quota)
         report = (reports or {}).get(scan.scan_name)
         scans.append(facts | (_report_facts(report) if report is not None else {}))
     root["Plans"] = scans
@@ -152,6 +154,13 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
         if scan.empty is None:
             yield f"Rows: {_rows_text(scan)}"
         yield f"API Calls: {_calls_text(scan.calls_min, scan.calls_expected, scan.calls_max)}"
+
+
+def _note_lines(note: ScanNotes) -> Iterator[str]:
+    if note.cache is not None:
+        yield f"Cache: {note.cache}"
+    for text in note.quota:
+        yield f"Quota: {text}"
 
 
 def _key_lines(scan: ScanPlan) -> Iterator[str]:

@@ -27,7 +27,8 @@ class JoinScan:
     """A scan with every way to read it; without any, no request is needed and there are no rows.
 
     `links` are by API column what its values may be taken from. `distinct` are the numbers of values of attributes that
-    the statement itself restricts, `unique` the attributes that together identify a row.
+    the statement itself restricts, `unique` the attributes that together identify a row,
+    `waits` the sets of columns whose values some candidate waits for.
     """
 
     scan_name: str
@@ -35,11 +36,16 @@ class JoinScan:
     links: Mapping[str, tuple[DeferredKey, ...]] = field(default_factory=dict)
     distinct: Mapping[str, int] = field(default_factory=dict)
     unique: frozenset[str] = frozenset()
+    waits: tuple[tuple[str, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        waits = dict.fromkeys(candidate.deferred for candidate in self.candidates if candidate.deferred)
+        object.__setattr__(self, "waits", tuple(waits))
 
     @property
     def may_wait(self) -> bool:
         """Say whether it can take keys from other scans."""
-        return any(candidate.deferred for candidate in self.candidates)
+        return bool(self.waits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,24 +87,18 @@ def _exhaustive(waiting: Sequence[JoinScan], known: _Choices) -> _Choices:
     """
     states_max = max(1, STATES_MAX >> len(waiting))
     best: dict[int, list[_State]] = {0: [_State(calls=0, rows=0.0, choices=known)]}
-    drivers = [tuple(dict.fromkeys(key.scan_name for keys in scan.links.values() for key in keys)) for scan in waiting]
     cheap = _greedy(waiting, known)
     # No way to the best order is dearer than any order.
     ceiling = sum(choice.calls for name, choice in cheap.items() if name not in known)
     bound = ceiling if len(cheap) == len(known) + len(waiting) else None
-    # How a scan can be read depends on how its drivers are, and on nothing else of a state.
-    ways: dict[tuple[int, ...], list[Choice]] = {}
+    ways = _Ways()
     for done in range(1 << len(waiting)):
         for state in best.get(done, ()):
             for place, scan in enumerate(waiting):
                 if done & (1 << place):
                     continue
                 reached = best.setdefault(done | (1 << place), [])
-                name = (place, *(id(state.choices.get(driver)) for driver in drivers[place]))
-                found = ways.get(name)
-                if found is None:
-                    found = ways[name] = _choices(scan, state.choices)
-                for choice in found:
+                for choice in ways.choices(scan, state.choices):
                     if bound is None or state.calls + choice.calls <= bound:
                         _keep(reached, state, choice, states_max)
     reachable = [state for states in best.values() for state in states]
@@ -149,15 +149,7 @@ def _greedy(waiting: Sequence[JoinScan], known: _Choices) -> _Choices:
 
 
 def _choose(scan: JoinScan, known: Mapping[str, Choice]) -> Choice | None:
-    return next(iter(_choices(scan, known)), None)
-
-
-def _choices(scan: JoinScan, known: Mapping[str, Choice]) -> list[Choice]:
-    """Return the ways to read a scan after those known, the cheapest first; of equal ones, one that does not wait."""
-    if not scan.candidates:
-        return [Choice(scan=scan, chosen=None)]
-    found = [choice for one in scan.candidates if (choice := _choice(scan, one, known)) is not None]
-    return sorted(found, key=_rank)
+    return next(iter(_Ways().choices(scan, known)), None)
 
 
 def _rank(choice: Choice) -> tuple[bool, int, bool]:
@@ -165,13 +157,81 @@ def _rank(choice: Choice) -> tuple[bool, int, bool]:
     return chosen is not None and chosen.empty is None, choice.calls, bool(choice.keys)
 
 
-def _choice(scan: JoinScan, chosen: ChosenPath, known: Mapping[str, Choice]) -> Choice | None:
+class _Ways:
+    """How scans can be read after others, each way worked out once.
+
+    It depends on the choices of those that give the keys, and on nothing else of a state. Choices are known by their
+    identity: each is kept by the way or the state that it belongs to.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], list[Choice]] = {}
+        self._distinct: dict[tuple[int, str], float] = {}
+
+    def choices(self, scan: JoinScan, known: Mapping[str, Choice]) -> list[Choice]:
+        """Return the ways to read a scan after those known, the cheapest first; of equal ones, one that waits last."""
+        drivers = {columns: self._drivers(scan, columns, known) for columns in scan.waits}
+        name: list[object] = [scan.scan_name]
+        for given in drivers.values():
+            if given is None:
+                name.append(None)
+            else:
+                for key in given.values():
+                    name += (id(key), id(known[key.scan_name]))
+        found = self._found.get(tuple(name))
+        if found is None:
+            found = self._found[tuple(name)] = _choices(scan, drivers, known)
+        return found
+
+    def _drivers(
+        self, scan: JoinScan, columns: Sequence[str], known: Mapping[str, Choice]
+    ) -> dict[str, DeferredKey] | None:
+        """Return who gives each key: one scan for all where that is possible, else the one with fewest values."""
+        available = {
+            column: [key for key in scan.links.get(column, ()) if key.scan_name in known] for column in columns
+        }
+        if not all(available.values()):
+            return None
+        apart = {column: self._fewest(keys, known) for column, keys in available.items()}
+        if len(columns) == 1:
+            return apart
+        together = [
+            {column: next(key for key in available[column] if key.scan_name == name) for column in columns}
+            for name in dict.fromkeys(key.scan_name for key in available[columns[0]])
+            if all(any(key.scan_name == name for key in available[column]) for column in columns)
+        ]
+        return min([*together, apart], key=lambda drivers: _combinations(drivers, known))
+
+    def _fewest(self, keys: Sequence[DeferredKey], known: Mapping[str, Choice]) -> DeferredKey:
+        fewest, found = None, keys[0]
+        for key in keys:
+            choice = known[key.scan_name]
+            name = (id(choice), key.attribute)
+            count = self._distinct.get(name)
+            if count is None:
+                count = self._distinct[name] = choice.distinct((key.attribute,))
+            if fewest is None or count < fewest:
+                fewest, found = count, key
+        return found
+
+
+_Drivers = Mapping[tuple[str, ...], Mapping[str, DeferredKey] | None]
+"""Who gives the keys to each set of columns that some path waits for, None where nobody can."""
+
+
+def _choices(scan: JoinScan, drivers: _Drivers, known: Mapping[str, Choice]) -> list[Choice]:
+    if not scan.candidates:
+        return [Choice(scan=scan, chosen=None)]
+    given = ((chosen, drivers[chosen.deferred] if chosen.deferred else {}) for chosen in scan.candidates)
+    return sorted((_choice(scan, chosen, keys, known) for chosen, keys in given if keys is not None), key=_rank)
+
+
+def _choice(
+    scan: JoinScan, chosen: ChosenPath, drivers: Mapping[str, DeferredKey], known: Mapping[str, Choice]
+) -> Choice:
     if not chosen.deferred:
         rows = chosen.rows_expected * sum(batch_size(chosen.path, keys) for keys in chosen.keys)
         return Choice(scan=scan, chosen=chosen, calls=chosen.calls_expected, rows=rows)
-    drivers = _drivers(scan, chosen.deferred, known)
-    if drivers is None:
-        return None
     combinations = _combinations(drivers, known)
     cost = RequestCost(path=chosen.path, rows=chosen.rows_expected, calls_per_row=chosen.calls_per_row)
     return Choice(
@@ -181,26 +241,6 @@ def _choice(scan: JoinScan, chosen: ChosenPath, known: Mapping[str, Choice]) -> 
         calls=cost.calls_for_keys(chosen.deferred, combinations, len(chosen.keys)),
         rows=combinations * len(chosen.keys) * chosen.rows_expected,
     )
-
-
-def _drivers(scan: JoinScan, columns: Sequence[str], known: Mapping[str, Choice]) -> dict[str, DeferredKey] | None:
-    """Return who gives each key: one scan for all of them where that is possible, else the one with fewest values."""
-    available = {column: [key for key in scan.links.get(column, ()) if key.scan_name in known] for column in columns}
-    if not all(available.values()):
-        return None
-    if len(columns) == 1:
-        only = min(available[columns[0]], key=lambda key: known[key.scan_name].distinct((key.attribute,)))
-        return {columns[0]: only}
-    together = [
-        {column: next(key for key in available[column] if key.scan_name == name) for column in columns}
-        for name in dict.fromkeys(key.scan_name for key in available[columns[0]])
-        if all(any(key.scan_name == name for key in available[column]) for column in columns)
-    ]
-    apart = {
-        column: min(keys, key=lambda key: known[key.scan_name].distinct([key.attribute]))
-        for column, keys in available.items()
-    }
-    return min([*together, apart], key=lambda drivers: _combinations(drivers, known))
 
 
 def _combinations(drivers: Mapping[str, DeferredKey], known: Mapping[str, Choice]) -> float:

@@ -16,6 +16,7 @@ from sqlglot import exp
 from connectors.sdk.scan import Operator
 from omnisql_server.plan.constants import NotConstant, constant_value
 from omnisql_server.plan.recognize import Condition, TypeOf
+from omnisql_server.plan.texts import text_of
 
 TIMESTAMPTZ_OID, DATE_OID = 1184, 1082
 
@@ -98,7 +99,7 @@ def _bounds_of_constant(
             operator=operator,
             value=moment,
             type_oid=TIMESTAMPTZ_OID,
-            sql=whole.sql("postgres"),
+            sql=text_of(whole),
         )
         for operator, moment in ends
     ]

@@ -142,7 +142,9 @@ def _evaluate(
     if known.literals:
         literals = literal_shapes(known.salt, path.keys, only_combination(path, keys, deferred), predicates)
     estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, predicates), literals)
-    bound = 1 if path.single or path.counts else None
+    bound = 1 if path.single else None
+    if path.counts and not path.count_may_list:
+        bound = path.count_requests
     if path.rows_max is not None and not path.single:
         bound = ceil(path.rows_max / path.page_rows_max)
     per_row = _calls_per_row(table, path, columns)

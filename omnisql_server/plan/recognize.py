@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from connectors.sdk.scan import Operator, Value
 from omnisql_server.plan.constants import NotConstant, constant_value, parse_text_array
+from omnisql_server.plan.texts import text_of
 
 TypeOf = Callable[[exp.Column], int | None]
 """Gives the PostgreSQL type OID of a column, None where it does not come straight from a relation."""
@@ -156,7 +157,7 @@ def _alternatives(node: exp.Or, type_of: TypeOf) -> list[Condition]:
     if (first.source, first.column) != (second.source, second.column):
         raise NotConstant
     values = dict.fromkeys((*_as_set(first), *_as_set(second)))
-    return [replace(first, operator=Operator.IN, value=tuple(values), sql=node.sql("postgres"))]
+    return [replace(first, operator=Operator.IN, value=tuple(values), sql=text_of(node))]
 
 
 def _as_set(condition: Condition) -> tuple[Value, ...]:
@@ -182,7 +183,7 @@ def _bare(column: exp.Expr, operator: Operator, value: Value, whole: exp.Expr, t
         operator=operator,
         value=value,
         type_oid=type_oid,
-        sql=whole.sql("postgres"),
+        sql=text_of(whole),
     )
 
 

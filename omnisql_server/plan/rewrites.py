@@ -12,6 +12,7 @@ from sqlglot import exp
 from connectors.sdk.scan import Operator
 from omnisql_server.plan.constants import NotConstant, constant_value
 from omnisql_server.plan.recognize import Condition, TypeOf, recognize
+from omnisql_server.plan.texts import text_of
 
 _BRANCHES_MAX = 4
 _SPELLINGS = (exp.Lower, exp.Upper, exp.Trim)
@@ -81,7 +82,7 @@ def _comparison(node: exp.Expr, column: exp.Column, constant: exp.Expr, aside: s
     condition = Condition(
         source=column.table, column=column.name, operator=Operator.EQ, value=value, type_oid=type_oid, sql=written
     )
-    return Advice(condition=node.sql("postgres"), text=written, branches=((condition,),), aside=aside)
+    return Advice(condition=text_of(node), text=written, branches=((condition,),), aside=aside)
 
 
 def _alternatives(node: exp.Or, type_of: TypeOf) -> Advice | None:
@@ -95,7 +96,7 @@ def _alternatives(node: exp.Or, type_of: TypeOf) -> Advice | None:
     if not all(branches) or len({condition.source for branch in branches for condition in branch}) > 1:
         return None
     text = "a query for each side of the OR, with UNION between them"
-    return Advice(condition=node.sql("postgres"), text=text, branches=branches)
+    return Advice(condition=text_of(node), text=text, branches=branches)
 
 
 def _parts(node: exp.Expr) -> list[exp.Expr]:

@@ -12,6 +12,24 @@ from omnisql_server.model.query import AuthorizedQuery, BoundQuery
 from omnisql_server.policy.decision import Decision
 from omnisql_server.policy.question import Question, api_occurrences, resource_key
 
+OWN_CONNECTOR = "omnisql"
+"""The connector of tables that this server answers itself."""
+
+
+def check_sources(question: Question, sources: frozenset[str]) -> None:
+    """Refuse a question about a server that the principal's token is not for; the server's own tables are for all.
+
+    Raises:
+        EntitlementDenied: 42501.
+    """
+    for resource in question.resources:
+        if resource.connector != OWN_CONNECTOR and resource.server not in sources:
+            raise EntitlementDenied(
+                message="ENTITLEMENT_DENIED: the API token is not for this source",
+                detail=f"source {resource.server}",
+                hint="use a token that is for it",
+            )
+
 
 def authorize(query: BoundQuery, principal: Principal, question: Question, decision: Decision) -> AuthorizedQuery:
     """Apply the decision on a query's question to it.

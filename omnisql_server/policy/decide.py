@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
-from omnisql_server.policy.authorize import authorize
+from omnisql_server.policy.authorize import authorize, check_sources
 from omnisql_server.policy.decision import Decision, read_decision
 from omnisql_server.policy.question import Question, question_of
 
@@ -33,9 +33,12 @@ class DecisionEngine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Standing:
+    """A decision that is kept, and until when; `era` is that of the rules it came from."""
+
     decision: Decision
     until_s: float
+    era: object
 
 
 class Policy:
@@ -51,8 +54,9 @@ class Policy:
         self._engine = engine
         self._kept_s = min(kept_s, KEPT_MAX_S)
         self._now_s = now_s
-        self._kept: OrderedDict[Question, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Question, Standing] = OrderedDict()
         self._revision = ""
+        self._era = object()
         self._retired: list[DecisionEngine] = []
 
     def replace(self, engine: DecisionEngine, *, kept_s: float = KEPT_MAX_S) -> None:
@@ -60,7 +64,7 @@ class Policy:
         self._retired.append(self._engine)
         self._engine = engine
         self._kept_s = min(kept_s, KEPT_MAX_S)
-        self._kept.clear()
+        self._forget()
 
     async def authorize(self, query: BoundQuery, principal: Principal) -> AuthorizedQuery:
         """Decide on a query for its principal.
@@ -70,9 +74,20 @@ class Policy:
             PolicyUndecided: there is no decision (42501).
         """
         question = question_of(query, principal)
+        if principal.sources is not None:
+            check_sources(question, principal.sources)
         if not question.resources:
             return AuthorizedQuery(query=query, principal=principal)
         return authorize(query, principal, question, await self.decide(question))
+
+    def standing(self, question: Question) -> Standing | None:
+        """Return the decision on a question if it is kept and young enough."""
+        kept = self._kept.get(question)
+        return kept if kept is not None and self.stands(kept) else None
+
+    def stands(self, standing: Standing) -> bool:
+        """Say whether a decision may still be followed without asking again."""
+        return standing.era is self._era and self._now_s() < standing.until_s
 
     async def decide(self, question: Question) -> Decision:
         """Return the decision on a question, a kept one if it is young enough.
@@ -80,25 +95,28 @@ class Policy:
         Raises:
             PolicyUndecided: there is none (42501).
         """
-        now_s = self._now_s()
-        kept = self._kept.get(question)
-        if kept is not None and now_s < kept.until_s:
-            return kept.decision
+        known = self.standing(question)
+        if known is not None:
+            return known.decision
         while self._retired:
             await self._retired.pop().close()
-        engine = self._engine
+        engine, asked_s = self._engine, self._now_s()
         decision = read_decision(await engine.evaluate(question.document), len(question.resources))
         if engine is not self._engine:
             # The rules changed meanwhile; they are asked for the next statement.
             return decision
         if decision.revision != self._revision:
-            self._kept.clear()
+            self._forget()
             self._revision = decision.revision
-        self._kept[question] = _Kept(decision, now_s + self._kept_s)
+        self._kept[question] = Standing(decision, asked_s + self._kept_s, self._era)
         self._kept.move_to_end(question)
         while len(self._kept) > DECISIONS_MAX:
             self._kept.popitem(last=False)
         return decision
+
+    def _forget(self) -> None:
+        self._kept.clear()
+        self._era = object()
 
     async def close(self) -> None:
         """Close the engines."""

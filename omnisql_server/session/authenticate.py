@@ -8,13 +8,14 @@ PostgreSQL 18, chapter 54.3).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import structlog
 
 from omnisql_server.errors import NotSupported, OmniSQLError
 from omnisql_server.session.client import ClientConnection
-from omnisql_server.session.entrance import Discovery, Entrance, LogIn, LogInRefused, LogIns, Proof
+from omnisql_server.session.entrance import Attempt, Discovery, Entrance, LogIn, LogInRefused, LogIns, Proof
 from omnisql_server.session.lockout import Lockout
 from omnisql_server.session.login import wanted_log_in
 from wire.auth import SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramExchange, parse_sasl_initial_response
@@ -34,6 +35,7 @@ from wire.startup import StartupMessage, negotiate
 REFUSAL_AFTER_S = 0.1
 """A token is refused no sooner than this after it came, so that the time tells nothing of what is wrong with it."""
 
+SUCCEEDED = "00000"
 _FALSE = frozenset({"false", "f", "off", "of", "no", "n", "0"})
 _log = structlog.get_logger(__name__)
 
@@ -81,14 +83,16 @@ async def authenticate(
     channel: Channel,
     mock_seed: bytes,
     lockout: Lockout,
-) -> LogIn:
+) -> tuple[LogIn, Awaitable[None]]:
     """Negotiate the protocol, run the exchange, send AuthenticationOk and return who was let in.
 
-    After too many failures of the user or of the client's address it runs as for an unknown user.
+    With it comes what ends when the log-in is on record, which the session has to wait for. After too many failures of
+    the user or of the client's address it runs as for an unknown user.
 
     Raises:
         PasswordRefused: 28P01, unknown database, unknown user, wrong password or token.
         BearerRefused: 28000, the same by OAUTHBEARER. AuthorizationInvalid: 28000, a token without TLS.
+        AuditUnavailable: 58030, it cannot be put on record.
         NotSupported: 0A000, a replication connection. SettingInvalid: 22023, a way to log in that is none.
         ProtocolViolation: 08P01, messages out of order.
     """
@@ -101,33 +105,50 @@ async def authenticate(
     if answer is not None:
         client.write(answer)
     entrance = await log_ins.entrance(database, user)
-    by_certificate = await _shown(log_ins, database, user, channel) if wanted is None else None
-    if by_certificate is not None:
-        client.write(AUTHENTICATION_OK)
-        return by_certificate
+    by_certificate = None
+    if channel.certificate is not None and (wanted is None or entrance.second_factor):
+        by_certificate = await log_ins.by_certificate(database, user, channel.certificate)
+    lacking = entrance.second_factor and by_certificate is None
+    locked = lockout.is_closed(database, user, channel.address)
     asking = _Asking(
         client=client,
         user=user,
         database=database,
         log_ins=log_ins,
         channel=channel,
-        closed=lockout.is_closed(database, user, channel.address),
+        closed=locked or lacking,
         mock_seed=mock_seed,
     )
     try:
-        log_in = await _asked(asking, entrance, wanted or entrance.ask)
-    except (PasswordRefused, BearerRefused):
+        proved = by_certificate if not entrance.second_factor else None
+        log_in = proved or await _asked(asking, entrance, wanted or entrance.ask)
+    except (PasswordRefused, BearerRefused) as error:
         lockout.failed(database, user, channel.address)
+        if not locked:
+            # Nobody waits for it, so that the time does not tell a tenant from one that does not exist. Who is kept
+            # out fills no disk.
+            _note(asking, entrance, wanted or entrance.ask, error.sqlstate)
         raise
     lockout.succeeded(database, user, channel.address)
     client.write(AUTHENTICATION_OK)
-    return log_in
+    return log_in, _note(asking, entrance, log_in.method, SUCCEEDED, log_in)
 
 
-async def _shown(log_ins: LogIns, database: str, user: str, channel: Channel) -> LogIn | None:
-    if channel.certificate is None:
-        return None
-    return await log_ins.by_certificate(database, user, channel.certificate)
+def _note(
+    asking: _Asking, entrance: Entrance, method: str, outcome: str, log_in: LogIn | None = None
+) -> Awaitable[None]:
+    principal = log_in.principal if log_in is not None else None
+    return asking.log_ins.note(
+        Attempt(
+            tenant=entrance.tenant,
+            database=asking.database,
+            user=principal.name if principal is not None else asking.user,
+            method=method,
+            outcome=outcome,
+            address=asking.channel.address,
+            roles=(principal.role,) if principal is not None else (),
+        )
+    )
 
 
 async def _asked(asking: _Asking, entrance: Entrance, ask: Proof) -> LogIn:
@@ -205,7 +226,7 @@ async def _by_token(asking: _Asking, token: str) -> LogIn:
     came_s = loop.time()
     try:
         if asking.closed:
-            raise LogInRefused("too many failures before")
+            raise LogInRefused("too many failures before, or no certificate")
         return await asking.log_ins.by_token(asking.database, asking.user, token)
     except LogInRefused as error:
         _log.warning("token_refused", tenant=asking.database, principal=asking.user, reason=error.reason)

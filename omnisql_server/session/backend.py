@@ -25,6 +25,7 @@ from omnisql_server.model.backend import (
     Rows,
 )
 from omnisql_server.session.link import SYNC, BackendLink
+from omnisql_server.session.presence import Presence
 from omnisql_server.session.replies import (
     BIND_ENDS,
     CLOSE_ENDS,
@@ -63,8 +64,9 @@ _Read = Callable[[], Answer]
 class SessionBackend:
     """Implements `model.backend.Backend` over a link."""
 
-    def __init__(self, link: BackendLink) -> None:
+    def __init__(self, link: BackendLink, presence: Presence) -> None:
         self._link = link
+        self._presence = presence
         self._constants: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
         self._streams_free: list[int] = []
@@ -88,7 +90,7 @@ class SessionBackend:
         """
         if not questions:
             return []
-        await self._link.drain()
+        await self._take()
         exchange = Exchange()
         parsed: dict[str, bytes] = {}
         reads = [self._send(question, exchange, parsed) for question in questions]
@@ -118,7 +120,7 @@ class SessionBackend:
         number = self._streams_free.pop() if self._streams_free else next(self._stream_numbers)
         name = f"omnisql_stream_{number}".encode()
         try:
-            await self._link.drain()
+            await self._take()
             exchange = Exchange()
             frames: list[Frame] = []
             self._put_statement(name, Parse(statement=name, text=sql.encode(), type_oids=tuple(type_oids)), exchange)
@@ -148,6 +150,7 @@ class SessionBackend:
                     return
                 count += len(rows)
                 rows_max = _next_rows_max(rows_max, sum(map(len, rows)))
+                await self._take()
                 exchange, frames = Exchange(), []
         finally:
             self._send_ignored(Close(kind="P", name=name).encode(), CLOSE_ENDS)
@@ -162,9 +165,10 @@ class SessionBackend:
         Raises:
             BackendError: as `ask`.
         """
-        await self._link.drain()
+        await self._take()
         exchange, frames = Exchange(), list[Frame]()
-        self._put_statement(_COMMAND_NAME, Parse(statement=_COMMAND_NAME, text=sql.encode()), exchange)
+        text = (self._presence.prefix + sql).encode()
+        self._put_statement(_COMMAND_NAME, Parse(statement=_COMMAND_NAME, text=text), exchange)
         self._link.send(Bind(portal=_COMMAND_NAME, statement=_COMMAND_NAME).encode(), exchange.expect(BIND_ENDS))
         copy = exchange.expect_copy_in(frames)
         self._link.send(Execute(portal=_COMMAND_NAME).encode(), copy)
@@ -281,12 +285,18 @@ class SessionBackend:
     def _send_ignored(self, data: bytes, ends: bytes) -> None:
         self._link.send(data, IgnoredReply(ends))
 
+    async def _take(self) -> None:
+        """Have the backend to ourselves, awake and able to take messages."""
+        await self._presence.leave()
+        await self._link.drain()
+
     async def _finish(self, exchange: Exchange) -> None:
         self._link.executed_privately = True
         self._link.send_flush()
         if self._link.lost:
             raise BackendLost(message="the connection to the tenant's PostgreSQL was lost")
         await exchange.done
+        self._presence.rest()
 
 
 def _next_rows_max(rows_max: int, chunk_bytes: int) -> int:

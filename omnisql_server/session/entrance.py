@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -31,13 +32,15 @@ class Entrance:
     """How a user of a tenant may log in, the same for users that do not exist but for `known`.
 
     `known` is the principal with its SCRAM verifier, None without a password. `discovery` is None where there is no
-    identity provider or strangers are not to know of it. `tenant` is None where there is none.
+    identity provider or strangers are not to know of it. `tenant` is None where there is none. `second_factor` says
+    that nothing counts without a certificate, which then logs in nobody by itself.
     """
 
     known: tuple[Principal, str] | None = None
     ask: Proof = Proof.PASSWORD
     discovery: Discovery | None = None
     tenant: UUID | None = None
+    second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,22 @@ class LogIn:
     method: str = "password"
     lasts_s: float | None = None
     token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A log-in that came to its end: `method` is what was asked for, or what let somebody in; `outcome` a SQLSTATE.
+
+    `tenant` is None where there is none of that name; `roles` are those that the session runs as.
+    """
+
+    tenant: UUID | None
+    database: str
+    user: str
+    method: str
+    outcome: str
+    address: str
+    roles: tuple[str, ...] = ()
 
 
 class LogInRefused(Exception):
@@ -79,8 +98,29 @@ class LogIns(Protocol):
             ClusterUnavailable: 57P03.
         """
 
+    async def authorities(self) -> frozenset[bytes]:
+        """Return who may have issued clients' certificates (DER), of any tenant.
+
+        Raises:
+            ClusterUnavailable: 57P03.
+        """
+
     async def by_certificate(self, database: str, user: str, certificate: bytes) -> LogIn | None:
         """Let in who has proved to hold the key of a certificate (DER); None where it names somebody else.
+
+        Raises:
+            ClusterUnavailable: 57P03.
+        """
+
+    def note(self, attempt: Attempt) -> Awaitable[None]:
+        """Count an attempt and put it on record, and return what ends when it is.
+
+        Raises:
+            AuditUnavailable: 58030, it cannot be, at once or when waited for.
+        """
+
+    async def counting(self, tokens: frozenset[str]) -> frozenset[str]:
+        """Return those of some API tokens that count still.
 
         Raises:
             ClusterUnavailable: 57P03.

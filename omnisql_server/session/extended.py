@@ -7,11 +7,15 @@ an API table is handled once more if nothing of its implicit transaction was don
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
 from omnisql_server.model.statement import SECRET_KINDS, Part, Statement
 from omnisql_server.session.link import FLUSH, SYNC
+from omnisql_server.session.moving import moved_portal, not_in_extended_protocol
+from omnisql_server.session.placeholders import open_placeholder
 from omnisql_server.session.portals import Portal, Portals
 from omnisql_server.session.refused import Refused, RefusedStatements
 from omnisql_server.session.replies import (
@@ -19,6 +23,7 @@ from omnisql_server.session.replies import (
     CLOSE_ENDS,
     DESCRIBE_ENDS,
     PARSE_ENDS,
+    READY_ENDS,
     RELAYED_BIND,
     CheckReply,
     IgnoredReply,
@@ -27,12 +32,14 @@ from omnisql_server.session.replies import (
 )
 from omnisql_server.session.running import Running
 from omnisql_server.session.statements import RunStatement, RunStatements, bound_parameters, is_run
+from omnisql_server.session.twins import Twins
 from wire.backend import NO_DATA, PARSE_COMPLETE, row_description
 from wire.errors import WireError
 from wire.framing import HEADER_BYTES, Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
 
-_PLACEHOLDER = b"omnisql_placeholder"
+_NAMING = re.compile(rb"execute|fetch|move", re.IGNORECASE)
+"""Key words of statements that name a prepared statement or a portal."""
 _SEVERAL = b"SELECT; SELECT"
 """Two statements in one Parse: PostgreSQL has its own words for that."""
 
@@ -50,6 +57,7 @@ class ExtendedProtocol:
         self.portals = Portals(running.live)
         self.discarding = False
         self._strays: list[bytes] = []
+        self._twins = Twins(running, self.statements, self._strays)
         self._refused = RefusedStatements(running)
         self._journal, self._replies = self._refused.journal, self._refused.replies
 
@@ -62,6 +70,12 @@ class ExtendedProtocol:
     def has_refused(self) -> bool:
         """Say whether a relayed statement met an API table and is to be handled once more, before anything else is."""
         return bool(self._refused)
+
+    def own_names(self, text: bytes) -> frozenset[str]:
+        """Return the names of what this session prepared or opened over API tables, if a text may name one of them."""
+        if not (self.statements or self.portals) or _NAMING.search(text) is None:
+            return frozenset()
+        return self.statements.names | self.portals.names
 
     async def drop_unnamed(self) -> None:
         """Forget the unnamed statement, as PostgreSQL does when it reads a Query or another such Parse."""
@@ -76,7 +90,7 @@ class ExtendedProtocol:
         elif frame.kind == b"H":
             self._link.send_raw(FLUSH)
             self._link.flush()
-        elif frame.kind == b"P" or self.statements or self.portals:
+        elif frame.kind == b"P" or self.statements or self.portals or self._running.overlay:
             await self._handle_named(frame)
         else:
             self._relay(frame)
@@ -85,6 +99,8 @@ class ExtendedProtocol:
         """Relay a message that cannot concern anything run, and say whether it was one: the common case, made short."""
         reply = self._replies.get(frame.kind)
         if reply is None or self.discarding or self.statements or self.portals or self._strays:
+            return False
+        if frame.kind == b"B" and self._running.overlay:
             return False
         if frame.kind == b"P" and not self._is_relayed_parse(frame.data):
             return False
@@ -112,25 +128,13 @@ class ExtendedProtocol:
 
     async def _adopt(self, refused: Refused) -> None:
         """Make a statement that PostgreSQL has under the client's name one that is run; else the refusal stands."""
-        running, name, twin = self._running, refused.bind.statement, self.statements.new_twin()
         found = await self._refused.statement_of(refused)
-        if found is None:
-            self._stand(refused)
+        if found is not None:
+            self.statements.check_room(refused.bind.statement)
+        statement = await self._twins.described(refused.bind.statement, found)
+        if statement is not None:
+            self.statements.put(statement)
             return
-        statement, oids = found
-        self.statements.check_room(name)
-        try:
-            description = await running.runner.describe(statement, oids, running.view, twin=twin)
-        except RelayInstead:
-            running.backend.close_statement(twin)
-            self._stand(refused)
-        except BaseException:
-            self._strays.append(twin.encode())
-            raise
-        else:
-            self.statements.put(RunStatement(name=name, statement=statement, description=description, twin=twin))
-
-    def _stand(self, refused: Refused) -> None:
         self._running.client.write(with_hint(refused.error, final=True))
         self.discarding = True
 
@@ -172,6 +176,11 @@ class ExtendedProtocol:
             self._relay(frame)
             return
         parts = await self._running.route(message.text)
+        if parts is not None and len(parts) == 1 and moved_portal(parts[0], self.portals) is not None:
+            if await self._ready(frame):
+                self.discarding = True
+                await self._running.fail(not_in_extended_protocol())
+            return
         if parts is not None and len(parts) > 1 and any(_may_hold_secret(part) for part in parts):
             # PostgreSQL refuses more than one statement, but not before showing the text in its activity.
             self._relay(Frame(kind=frame.kind, data=replace(message, text=_SEVERAL).encode()))
@@ -228,33 +237,23 @@ class ExtendedProtocol:
                 # A Parse drops the unnamed statement whether it succeeds or not.
                 self.statements.forget(name)
 
-    async def _renewed(self, prepared: RunStatement) -> RunStatement:
-        """Make sure that a statement's twin is on the backend: parse it again if it was dropped.
-
-        Raises:
-            NotSupported: 0A000, it means other rows now.
-            OmniSQLError: it means nothing any more.
-        """
-        if self.statements.keeps(prepared.twin):
-            return prepared
-        twin = self.statements.new_twin()
-        running, oids = self._running, prepared.description.parameter_oids
-        try:
-            description = await running.runner.describe(prepared.statement, oids, running.view, twin=twin)
-        except BaseException:
-            self._strays.append(twin.encode())
-            raise
-        return self.statements.renew(prepared, description, twin)
-
     async def _bind(self, frame: Frame, message: Bind, *, told: bool = False) -> None:
         """Bind a statement; `told` says that the client knows that it is bound."""
         statement = self.statements.get(message.statement)
+        if statement is None and message.statement.decode(errors="replace") in self._running.overlay:
+            lent: list[RunStatement] = []
+            if not await self._ready(frame) or not await self._succeeds(self._lend(message.statement, lent)):
+                return
+            statement = lent[0] if lent else None
         if statement is None:
             self._relay(frame)
             if message.portal in self.portals and await self._settled():
                 await self._drop_portal(message.portal)
             return
         self._journal.spoil()
+        if any(reply.ends == READY_ENDS for reply in self._link.pending):
+            # The ReadyForQuery of an earlier Sync ends earlier portals, not this one.
+            await self._link.settle()
         try:
             self.portals.check_room(message.portal)
             parameters = bound_parameters(statement, message)
@@ -264,6 +263,7 @@ class ExtendedProtocol:
                 await self._running.fail(error)
             return
         portal = Portal(
+            name=message.portal,
             statement=statement.statement,
             parameters=parameters,
             prepared=statement,
@@ -272,29 +272,39 @@ class ExtendedProtocol:
         if self.statements.keeps(statement.twin) or (await self._ready(frame) and await self._renew(portal)):
             await self._open_portal(message, portal, CheckReply(BIND_ENDS) if told else RELAYED_BIND)
 
+    async def _lend(self, name: bytes, lent: list[RunStatement]) -> None:
+        """Find a statement that SQL has prepared, if it is one to run, and parse its twin."""
+        if self._link.status == "E":
+            return
+        await self._running.check_may_run()
+        statement = await self._twins.described(name, await self._refused.statement_named(name))
+        if statement is not None:
+            self.statements.lend(statement)
+            lent.append(statement)
+
     async def _renew(self, portal: Portal) -> bool:
         """Make sure that a portal's statement has its twin; if it cannot, the client is told."""
-        self.discarding = not await self._running.attempt(self._renew_now(portal))
+        return await self._succeeds(self.renew(portal))
+
+    async def _succeeds(self, work: Awaitable[None]) -> bool:
+        """Do a statement's work; if it fails, the client is told, and everything up to Sync is ignored."""
+        self.discarding = not await self._running.attempt(work)
         return not self.discarding
 
-    async def _renew_now(self, portal: Portal) -> None:
+    async def renew(self, portal: Portal) -> None:
+        """Make sure that a portal that is to be run has its twin.
+
+        Raises:
+            OmniSQLError: it cannot.
+        """
         if portal.prepared is not None and portal.result is None and not portal.complete:
             await self._running.check_may_run()
-            portal.prepared = await self._renewed(portal.prepared)
+            portal.prepared = await self._twins.renewed(portal.prepared)
 
     async def _open_portal(self, message: Bind, portal: Portal, reply: Reply) -> None:
-        """Ask PostgreSQL whether the statement still stands, and open a placeholder under the portal's name.
-
-        The placeholder takes the same parameters, so that PostgreSQL judges their values.
-        """
-        link, name = self._link, message.portal
-        oids = portal.prepared.description.parameter_oids if portal.prepared is not None else ()
-        text = b"SELECT " + b", ".join(b"$%d" % number for number in range(1, len(oids) + 1)) if oids else b""
-        link.send(Describe(kind="S", name=message.statement).encode(), CheckReply(DESCRIBE_ENDS))
-        link.send(Close(kind="S", name=_PLACEHOLDER).encode(), IgnoredReply(CLOSE_ENDS))
-        link.send(Parse(statement=_PLACEHOLDER, text=text, type_oids=oids).encode(), CheckReply(PARSE_ENDS))
-        placeholder = replace(message, statement=_PLACEHOLDER, result_formats=())
-        link.send(placeholder.encode(), reply)
+        """Open a portal, and a placeholder of its name in PostgreSQL."""
+        open_placeholder(self._link, message, portal, reply)
+        name = message.portal
         if name in self.portals:
             if not await self._settled():
                 return
@@ -330,7 +340,7 @@ class ExtendedProtocol:
 
     async def _deliver(self, portal: Portal, rows_max: int) -> None:
         # Dropped since its Bind: by many others, or by a statement of the same name.
-        await self._renew_now(portal)
+        await self.renew(portal)
         await self._running.deliver(portal, rows_max, describe=False)
 
     async def _close(self, frame: Frame, message: Close) -> None:

@@ -58,9 +58,7 @@ class InterruptScope:
         self._earlier_cancels = self._task.cancelling() if self._task else 0
         self._interrupts.arm(self)
         if self._limit_s:
-            self._timer = asyncio.get_running_loop().call_later(
-                self._limit_s, self._interrupts.interrupt, statement_timeout()
-            )
+            self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._time_out)
         return self
 
     async def __aexit__(
@@ -75,6 +73,9 @@ class InterruptScope:
         cancels = self._task.uncancel() if self._task else 0
         if kind is not None and issubclass(kind, asyncio.CancelledError) and cancels <= self._earlier_cancels:
             raise self._error
+
+    def _time_out(self) -> None:
+        self._interrupts.interrupt(statement_timeout())
 
     def stop(self, error: Exception) -> None:
         """Cancel the work; called once, by `Interrupts.interrupt`."""

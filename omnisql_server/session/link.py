@@ -37,16 +37,17 @@ SYNC = b"S\0\0\0\x04"
 BATCH_BYTES = 65_536
 BACKEND_MESSAGE_BYTES_MAX = 1 << 30
 _ASYNCHRONOUS = b"NSA"
+_ABORTED = BackendError({"S": "ERROR", "V": "ERROR", "C": "25P02", "M": "current transaction is aborted"})
 _OPENING_TAGS, _FORGETTING_TAGS = NOTED_TAGS[:2], NOTED_TAGS[2:]
 
 
 class BackendLink(asyncio.Protocol):
     """One connection at a time; `status` is the transaction status of the last ReadyForQuery.
 
-    `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out` says that the next
-    cancellation is a timeout's. `skipping` says that an error happened and PostgreSQL ignores everything up to the next
-    Sync; `copying_in` that it waits for COPY data; `executed_privately` that the pipeline executed something since the
-    last ReadyForQuery.
+    `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out`: the next cancellation
+    is a timeout's; `skipping`: after an error PostgreSQL ignores everything up to the next Sync; `copying_in`: it waits
+    for COPY data; `executed_privately`: the pipeline executed something since the last ReadyForQuery; `pressed`: the
+    client's writer is full. As long as `touches` is the same, nothing could have changed the session's settings.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -59,14 +60,12 @@ class BackendLink(asyncio.Protocol):
         self._flush_needed = False
         self._settled: asyncio.Future[None] | None = None
         self._cancels = CancelsSent()
-        self._pressed = False
+        self.pressed = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
-        self._skip_error: OmniSQLError = BackendError(
-            {"S": "ERROR", "V": "ERROR", "C": "25P02", "M": "current transaction is aborted"}
-        )
+        self._skip_error: OmniSQLError = _ABORTED
         self._ready_is_private = False
         self._block_opened = False
         self.events: LinkEvents | None = None
@@ -74,7 +73,7 @@ class BackendLink(asyncio.Protocol):
         self.skipping = self.copying_in = False
         self.fatal_shown = self.timed_out = self.executed_privately = False
         self.head_since_s = 0.0
-        self.process_id = 0
+        self.process_id = self.touches = 0
         self.secret_key = b""
         self.parameters: dict[bytes, bytes] = {}
 
@@ -92,7 +91,7 @@ class BackendLink(asyncio.Protocol):
     def is_settled(self) -> bool:
         """Say whether the connection can be given away: nothing is on its way in either direction."""
         resting = self._transport is not None and self.status == "I" and not (self.lost or self.is_held)
-        return resting and not (self._pressed or self._replies or self._out or self.skipping or self.copying_in)
+        return resting and not (self.pressed or self._replies or self._out or self.skipping or self.copying_in)
 
     @property
     def busy(self) -> bool:
@@ -129,6 +128,7 @@ class BackendLink(asyncio.Protocol):
         if not self._replies:
             self.head_since_s = time.monotonic()
         self._replies.append(reply)
+        self.touches += reply.touches
         self._flush_needed = reply.ends != b"Z"
         self.send_raw(data)
 
@@ -185,6 +185,7 @@ class BackendLink(asyncio.Protocol):
     def attach(self, connection: BackendConnection) -> None:
         """Take a connection that has logged in, and tell the client which parameters are different on it."""
         self._address = connection.address
+        self.touches += 1
         self.process_id, self.secret_key = connection.process_id, connection.secret_key
         news = [message for name, message in connection.parameters.items() if self.parameters.get(name) != message]
         self.parameters = connection.parameters
@@ -195,7 +196,7 @@ class BackendLink(asyncio.Protocol):
             return
         self._transport = connection.transport
         self._transport.set_protocol(self)
-        if self._pressed:
+        if self.pressed:
             self.set_pressure(True)
         self.head_since_s = time.monotonic()
 
@@ -227,11 +228,11 @@ class BackendLink(asyncio.Protocol):
             self._transport.abort()
 
     def set_pressure(self, blocked: bool) -> None:
-        """Stop or go on reading, as the client's writer is full or not."""
-        self._pressed = blocked
+        """Stop or go on reading, as the client's writer is full or not; an answer of ours is read even then."""
+        self.pressed = blocked
         if self._transport is None or self._transport.is_closing():
             return
-        if blocked:
+        if blocked and not (self._replies and self._replies[0].is_private):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -249,7 +250,7 @@ class BackendLink(asyncio.Protocol):
         except WireError as error:
             self._break(error.message)
         if out:
-            self._client.write(out[0] if len(out) == 1 else b"".join(out))
+            self._client.write(b"".join(out))
         self._notice_settled()
 
     def _pass_on(self, data: bytes, count: int) -> None:
@@ -285,6 +286,7 @@ class BackendLink(asyncio.Protocol):
         if kind in _ASYNCHRONOUS:
             if kind == b"S":
                 self.parameters[frame.payload.partition(b"\0")[0]] = frame.data
+                self.touches += 1
             if kind != b"N" or head is None or not head.is_private:
                 out.append(frame.data)
         elif kind == b"E":

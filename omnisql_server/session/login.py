@@ -12,13 +12,16 @@ from wire.startup import parse_options
 LOG_IN = "omnisql.log_in"
 """By this parameter a client says how it logs in; it is no setting, and does not outlive the log-in."""
 OWN_PARAMETERS = frozenset({"user", "database", "options", "replication", LOG_IN})
+READ_ONLY = "default_transaction_read_only"
 _SPECIAL = frozenset("\\ \t\n\r\f\v")
 
 
 def backend_parameters(
-    asked: Mapping[str, str], *, role: str, database: str, settings: Mapping[str, str]
+    asked: Mapping[str, str], *, role: str, database: str, settings: Mapping[str, str], read_only: bool = False
 ) -> dict[str, str]:
     """Make the start-up parameters of the backend from the client's; `settings` are defaults that a client may change.
+
+    `read_only` has every transaction begin as one that cannot write, whatever the client asks for.
 
     Raises:
         ProtocolViolation: 42601, the client's `options` are malformed.
@@ -32,6 +35,10 @@ def backend_parameters(
             raise error
     options = {**settings, **wanted}
     parameters = {name: value for name, value in asked.items() if name not in OWN_PARAMETERS}
+    if read_only:
+        # The last of the options counts, and a parameter beside them would come after it.
+        options = {name: value for name, value in options.items() if name.lower() != READ_ONLY} | {READ_ONLY: "on"}
+        parameters = {name: value for name, value in parameters.items() if name.lower() != READ_ONLY}
     if options:
         words = (f"-c {_escaped(f'{name}={value}')}" for name, value in options.items())
         parameters["options"] = " ".join(words)

@@ -1,7 +1,7 @@
 """Portals over run statements: a result that is being read, with what is left of its last rows between two Executes.
 
-Each has a placeholder of the same name on the backend, an empty statement's portal, so that PostgreSQL decides about
-duplicate names and about the end of a portal's life.
+Each has a placeholder of the same name on the backend, the portal of a statement that is never executed, so that
+PostgreSQL decides about duplicate names and about the end of a portal's life.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ CHUNK_BYTES_MAX = 262_144
 class Portal:
     """A portal; `result` is set by its first Execute, `complete` when all rows were read.
 
-    `prepared` is the prepared statement it comes from, None in the simple protocol. `among_others` says that there are
-    other statements in its message or pipeline, which makes an implicit transaction block.
+    `position` counts the rows that were read. `prepared` is the prepared statement it comes from, None in the simple
+    protocol. `among_others` says that there are other statements in its message or pipeline, which makes an implicit
+    transaction block.
     """
 
     statement: Statement
+    name: bytes = b""
     parameters: BoundParameters = field(default_factory=BoundParameters)
     prepared: RunStatement | None = None
     fields: tuple[Field, ...] | None = None
@@ -40,6 +42,7 @@ class Portal:
     counts_rows: bool = True
     copies: bool = False
     among_others: bool = False
+    position: int = 0
     own_tag: Callable[[], str] | None = None
     _rows: AsyncIterator[EncodedRows] | None = None
     _kept: EncodedRows | None = None
@@ -74,6 +77,7 @@ class Portal:
             self._kept_start = stop
         else:
             self._kept = None
+        self.position += stop - start
         return data, stop - start
 
     def tag(self, rows: int) -> str:
@@ -110,6 +114,11 @@ class Portals:
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._portals)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of all but the unnamed one."""
+        return frozenset(name.decode(errors="replace") for name in self._portals if name)
 
     def get(self, name: bytes) -> Portal | None:
         """Return the portal of a name, None if it is relayed or unknown."""

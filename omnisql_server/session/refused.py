@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from omnisql_server.model.backend import Ask, DescribePrepared, Prepared, Rows
 from omnisql_server.model.statement import Statement, StatementKind
+from omnisql_server.parse.executing import prepared_query
 from omnisql_server.session.journal import BindReply, ExecuteReply, Journal, RefusedSync
 from omnisql_server.session.replies import RELAYED_CLOSE, RELAYED_DESCRIBE, RELAYED_PARSE, Reply
 from omnisql_server.session.running import Running
@@ -17,10 +18,13 @@ from wire.framing import Frame
 from wire.frontend import Bind, decode_frontend
 
 PREPARED = """
-SELECT p.statement FROM pg_catalog.pg_prepared_statements AS p
- WHERE p.name OPERATOR(pg_catalog.=) $1::pg_catalog.text AND NOT p.from_sql
+SELECT p.statement, p.from_sql FROM pg_catalog.pg_prepared_statements AS p
+ WHERE p.name OPERATOR(pg_catalog.=) $1::pg_catalog.text
 """
-"""The text of one statement that the client has prepared by its protocol."""
+"""The text of one prepared statement, and whether the client has prepared it by SQL."""
+
+Found = tuple[Statement, tuple[int, ...]]
+"""A statement to run, and its parameters' types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,25 +80,44 @@ class RefusedStatements:
         refused, self._refused = self._refused, None
         return refused
 
-    async def statement_of(self, refused: Refused) -> tuple[Statement, tuple[int, ...]] | None:
+    async def statement_of(self, refused: Refused) -> Found | None:
         """Return the refused statement and its parameters' types; None if it is not one to run.
 
         Raises:
             BackendError: PostgreSQL has it no more.
         """
-        name, running = refused.bind.statement, self._running
+        name = refused.bind.statement
         text = refused.text if refused.text is not None else await self._text_of(name)
-        parts = await running.route(text) if text is not None else None
-        statement = parts[0].statement if parts is not None and len(parts) == 1 and is_run(parts[0]) else None
+        statement = await self._run_of(text)
         if statement is None or (refused.executing and _is_planned_when_bound(statement)):
             return None
-        prepared = (await running.backend.ask(DescribePrepared(name=name.decode())))[0]
-        return statement, prepared.parameter_oids if isinstance(prepared, Prepared) else ()
+        return statement, await self._types_of(name)
+
+    async def statement_named(self, name: bytes) -> Found | None:
+        """Return a statement that SQL has prepared, and its parameters' types; None if it is not one to run.
+
+        Raises:
+            BackendError: PostgreSQL cannot describe it.
+        """
+        statement = await self._run_of(await self._text_of(name))
+        return None if statement is None else (statement, await self._types_of(name))
+
+    async def _run_of(self, text: bytes | None) -> Statement | None:
+        parts = await self._running.route(text) if text is not None else None
+        return parts[0].statement if parts is not None and len(parts) == 1 and is_run(parts[0]) else None
+
+    async def _types_of(self, name: bytes) -> tuple[int, ...]:
+        prepared = (await self._running.backend.ask(DescribePrepared(name=name.decode())))[0]
+        return prepared.parameter_oids if isinstance(prepared, Prepared) else ()
 
     async def _text_of(self, name: bytes) -> bytes | None:
-        """Ask for the text of a statement that the client has prepared by name."""
+        """Ask for the text of a statement that the client has prepared under a name, None if there is none."""
         answer = (await self._running.backend.ask(Ask(sql=PREPARED, parameters=(name.decode(),))))[0]
-        return answer.rows[0][0].encode() if isinstance(answer, Rows) and answer.rows and answer.rows[0][0] else None
+        if not isinstance(answer, Rows) or not answer.rows:
+            return None
+        source, from_sql = answer.rows[0]
+        query = prepared_query(source or "", name.decode(), from_sql=from_sql == "t")
+        return query.encode() if query else None
 
     def _refuse(self, error: Frame, reply: Reply) -> bool:
         """Keep a refusal from the client if what was refused can be handled again; say whether it is kept."""

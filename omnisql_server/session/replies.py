@@ -24,11 +24,13 @@ DESCRIBE_ENDS, EXECUTE_ENDS = b"Tn", b"CsI"
 class Reply:
     """An answer that goes to the client as it is.
 
-    `passes` says that `take` does nothing with messages before the last but hand them on.
+    `passes` says that `take` does nothing with messages before the last but hand them on, `touches` that what was sent
+    may have changed a setting of the backend, or made what names mean something else.
     """
 
     __slots__ = ("ends",)
     passes = True
+    touches = True
 
     def __init__(self, ends: bytes) -> None:
         self.ends = ends
@@ -54,6 +56,7 @@ class SyncReply(Reply):
     """The answer to a Sync: the only message that ends the skipping after an error."""
 
     __slots__ = ()
+    touches = False
 
     def __init__(self) -> None:
         super().__init__(READY_ENDS)
@@ -67,6 +70,7 @@ class PrivateSyncReply(SyncReply):
 
     __slots__ = ("_error", "done")
     passes = False
+    touches = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,6 +178,7 @@ class CheckReply(Reply):
 
     __slots__ = ("failed", "passed")
     passes = False
+    touches = False
 
     def __init__(self, ends: bytes) -> None:
         super().__init__(ends)
@@ -200,6 +205,7 @@ class IgnoredReply(Reply):
 
     __slots__ = ()
     passes = False
+    touches = False
 
     @property
     def is_private(self) -> bool:
@@ -258,6 +264,7 @@ class PrivateReply(Reply):
 
     __slots__ = ("_arrived", "_exchange", "_frames")
     passes = False
+    touches = False
 
     def __init__(
         self, ends: bytes, exchange: Exchange, frames: list[Frame] | None, arrived: Callable[[], None] | None
@@ -294,6 +301,7 @@ class CommandReply(PrivateReply):
     """One answer of an exchange whose notices are for the client: what is done here is what it asked for."""
 
     __slots__ = ()
+    touches = True
 
     @property
     def is_private(self) -> bool:
@@ -305,6 +313,7 @@ class CopyInReply(PrivateReply):
     """The answer to a COPY FROM STDIN of our own; `begun` is set once PostgreSQL wants the data, or never will."""
 
     __slots__ = ("begun",)
+    touches = True
 
     def __init__(self, exchange: Exchange, frames: list[Frame]) -> None:
         super().__init__(EXECUTE_ENDS, exchange, frames, None)
@@ -337,6 +346,8 @@ RELAYED_EXECUTE = Reply(EXECUTE_ENDS)
 RELAYED_CLOSE = Reply(CLOSE_ENDS)
 RELAYED_FUNCTION_CALL = Reply(READY_ENDS)
 RELAYED_SYNC = SyncReply()
+QUERY_SYNC = SyncReply()
+"""Ends a simple query that was run."""
 COPY_END = CopyEnd()
 
 

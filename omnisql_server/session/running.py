@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -16,8 +16,8 @@ import structlog
 from omnisql_server.errors import NotSupported, OmniSQLError, RelayInstead, error_fields
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.backend import Ask, Rows
-from omnisql_server.model.run import SessionView, StatementRunner
-from omnisql_server.model.statement import CHANGING_KINDS, Part
+from omnisql_server.model.run import Repeatable, SessionView, StatementRunner
+from omnisql_server.model.statement import CHANGING_KINDS, Movement, Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
@@ -25,12 +25,15 @@ from omnisql_server.session.ending import SessionEnd, lost_session
 from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.interrupts import Interrupts
 from omnisql_server.session.link import BackendLink
+from omnisql_server.session.moving import check_shown_as_text, steps
 from omnisql_server.session.portals import Portal
+from omnisql_server.session.presence import Presence
 from omnisql_server.session.refusals import explained
 from omnisql_server.session.replies import CheckReply
 from wire.backend import (
     COPY_DONE,
     PORTAL_SUSPENDED,
+    READY_IDLE,
     command_complete,
     copy_out_response,
     error_response,
@@ -66,8 +69,10 @@ class PortalFinished(OmniSQLError):
 
 @dataclass(slots=True, kw_only=True)
 class Running:
-    """What both protocols share. `overlay` are names that this session made reach API tables.
+    """What both protocols share.
 
+    `overlay` are names that this session made reach API tables, `own_names` gives those of its statements and portals
+    that a text might name.
     `relayed` says that the client's own work since the last ReadyForQuery is part of the open implicit transaction,
     `executed` that an Execute message of the client's is.
     """
@@ -78,8 +83,10 @@ class Running:
     runner: StatementRunner
     view: SessionView
     interrupts: Interrupts
+    presence: Presence
     live: LiveSettings
     footprint: Footprint = field(default_factory=Footprint)
+    own_names: Callable[[bytes], frozenset[str]] = lambda _text: frozenset()
     overlay: frozenset[str] = frozenset()
     relayed: bool = False
     executed: bool = False
@@ -103,7 +110,7 @@ class Running:
                 await refresh()
             except Exception as error:  # noqa: BLE001  the snapshot is a hint: with an old one PostgreSQL still refuses
                 _log.warning("snapshot_refresh_failed", exc_info=error)
-        parts = self.runner.route(self._readable(text), self.overlay)
+        parts = self.runner.route(self._readable(text), self.overlay | self.own_names(text))
         for part in parts or ():
             if part.statement is not None and part.statement.creates:
                 self.overlay |= part.statement.creates
@@ -118,7 +125,7 @@ class Running:
         """Say whether all of a text is certainly to be relayed as it is."""
         return (
             not (self.snapshot_stale or self.runner.outdated)
-            and self.runner.route(self._readable(text), self.overlay) is None
+            and self.runner.route(self._readable(text), self.overlay | self.own_names(text)) is None
         )
 
     def on_transaction_ended(self) -> None:
@@ -156,6 +163,29 @@ class Running:
             finally:
                 INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
 
+    async def repeat(self, repeatable: Repeatable) -> bool:
+        """Answer a statement as it was answered before, up to ReadyForQuery; say whether the client has been answered.
+
+        Raises SessionEnd when there is no session left.
+        """
+        started_s, outcome = time.perf_counter(), "ok"
+        try:
+            async with self.interrupts.scope(self.live.current.listener.statement_timeout_max_s):
+                repeated = await self.runner.repeat(repeatable, self.view)
+            if repeated is None:
+                return False
+            self.client.write(repeated.messages + READY_IDLE)
+            self.link.head_since_s = time.monotonic()
+        except SessionEnd:
+            raise
+        except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
+            outcome = "canceled" if getattr(error, "sqlstate", None) == QUERY_CANCELED else "error"
+            await self.fail(error)
+            self.client.write(READY_IDLE)
+        INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
+        await self.client.drain()
+        return True
+
     async def fail(self, error: Exception, *, shift: int = 0, told: CheckReply | None = None) -> None:
         """Report a failed run statement and bring the backend's transaction to the same state."""
         await self.stop_exchange()
@@ -174,6 +204,7 @@ class Running:
         """End what a stopped statement left running on the backend."""
         try:
             async with asyncio.timeout(self.live.current.sessions.backend_timeout_s):
+                await self.presence.end()
                 if self.link.busy_privately:
                     await self.link.cancel()
                 await self.link.settle()
@@ -211,26 +242,50 @@ class Running:
             raise NoTransactionBlock(message="DECLARE CURSOR can only be used in transaction blocks")
         # If it fails after PostgreSQL has done a part of it, that part must be undone.
         self.relayed = self.relayed or portal.statement.kind in CHANGING_KINDS
+        async with self.presence.of(portal.statement):
+            await self._send(portal, rows_max, describe=describe)
+
+    async def _send(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         await self.start(portal, describe=describe)
         # What it wrote must be undone if a later statement of the same implicit transaction fails.
         self.relayed = self.relayed or portal.own_tag is not None
-        limit = 0 if portal.copies else rows_max
-        sent = 0
-        while not limit or sent < limit:
-            chunk = await portal.read(limit - sent if limit else 0)
-            if chunk is None:
-                break
-            self.client.write(chunk[0])
-            sent += chunk[1]
-            await self.client.drain()
+        sent = await self._read(portal, None if portal.copies else rows_max or None, shows=True)
         if portal.copies:
             self.client.write(COPY_DONE)
         self.client.write(command_complete(portal.tag(sent)) if portal.complete else PORTAL_SUSPENDED)
 
+    async def move(self, portal: Portal, movement: Movement) -> None:
+        """Carry out a FETCH or MOVE of a portal, and send what PostgreSQL would send in the simple protocol."""
+        await self.check_may_run()
+        passed, given, told = steps(movement, portal)
+        if movement.shows:
+            check_shown_as_text(portal)
+        async with self.presence.of(portal.statement):
+            await self.start(portal, describe=False)
+            await self._read(portal, passed, shows=False)
+            if movement.shows:
+                self.client.write(row_description([replace(field, format=0) for field in portal.fields or ()]))
+            count = await self._read(portal, given, shows=movement.shows)
+        command = "FETCH" if movement.shows else "MOVE"
+        self.client.write(command_complete(f"{command} {count if told is None else told}"))
+
+    async def _read(self, portal: Portal, rows_max: int | None, *, shows: bool) -> int:
+        """Read so many rows of a portal (None: all), send them if it `shows` them, and return how many there were."""
+        count = 0
+        while rows_max is None or count < rows_max:
+            chunk = await portal.read(0 if rows_max is None else rows_max - count)
+            if chunk is None:
+                break
+            count += chunk[1]
+            if shows:
+                self.client.write(chunk[0])
+                await self.client.drain()
+        return count
+
     async def start(self, portal: Portal, *, describe: bool) -> None:
         """Run a portal's statement unless it already runs, and send what comes before its rows."""
-        if portal.complete and portal.copies:
-            raise PortalFinished(message="the portal cannot be run again")
+        if portal.complete and portal.fields is None:
+            raise PortalFinished(message=f'portal "{portal.name.decode(errors="replace")}" cannot be run')
         if portal.result is not None or portal.complete:
             return
         twin = portal.prepared.twin if portal.prepared is not None else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from omnisql_server.errors import BackendError, error_fields
+from omnisql_server.errors import BackendError, NotSupported, error_fields
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.run import SessionView, StatementRunner
@@ -19,15 +19,18 @@ from omnisql_server.session.ending import SessionEnd, admin_shutdown, lost_sessi
 from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.interrupts import Interrupts, statement_timeout, user_request
 from omnisql_server.session.link import BackendLink
+from omnisql_server.session.login import READ_ONLY
 from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
-from omnisql_server.session.replies import RELAYED_FUNCTION_CALL, QueryReply
+from omnisql_server.session.presence import Presence
+from omnisql_server.session.replies import QUERY_SYNC, RELAYED_FUNCTION_CALL, CopyEnd, QueryReply
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
-from wire.backend import error_response, notice_response
+from wire.backend import error_response, notice_response, parameter_status
 from wire.framing import Frame
 
 FRAMES_PER_TURN = 256
+_IS_READ_ONLY = parameter_status(READ_ONLY, "on")
 
 
 class Session:
@@ -50,7 +53,8 @@ class Session:
         self._link = link
         self._live = live
         self._interrupts = Interrupts()
-        self._backend = SessionBackend(link)
+        presence = Presence(link, self._interrupts)
+        self._backend = SessionBackend(link, presence)
         view = SessionView(
             principal=principal,
             backend=self._backend,
@@ -64,14 +68,16 @@ class Session:
             runner=runner,
             view=view,
             interrupts=self._interrupts,
+            presence=presence,
             live=live,
         )
         self._parking = Parking(
             link=link, backend=self._backend, footprint=self._running.footprint, home=home, live=live
         )
         self._park_wanted = False
-        self._simple = SimpleProtocol(self._running)
         self._extended = ExtendedProtocol(self._running)
+        self._simple = SimpleProtocol(self._running, self._extended)
+        self._running.own_names = self._extended.own_names
         self._doomed: list[Portal] = []
         self._discarded = False
         self._handling = False
@@ -150,6 +156,9 @@ class Session:
             self._discarded = False
             if not self._link.busy and not self._handling:
                 self._running.footprint.clear()
+        if self._running.view.principal.read_only and self._link.parameters.get(READ_ONLY.encode()) != _IS_READ_ONLY:
+            # A function of the user's own did what no statement may.
+            self.stop()
         if status == "I":
             self._running.on_transaction_ended()
         if status != "T":
@@ -199,7 +208,7 @@ class Session:
                 await self._link.drain()
             if self._extended.has_refused:
                 await self._do_chores()
-            if self._link.pending and isinstance(self._link.pending[0], QueryReply) and frame.kind not in b"dcfHX":
+            if frame.kind not in b"dcfHX" and self._awaits_query():
                 # The next message may be run, or the query may have to be tried again: one after the other.
                 await self._link.settle()
                 await self._do_chores()
@@ -227,13 +236,21 @@ class Session:
 
     def _relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that nothing has to be done or waited for before, and say whether it was one."""
-        pending = self._link.pending
-        if self._link.copying_in or (pending and isinstance(pending[0], QueryReply)):
+        if self._link.copying_in or self._awaits_query():
             return False
         if frame.kind != b"Q":
+            self._simple.drop_failed_portal()
             return self._extended.relay_at_once(frame)
         ignored = self._extended.discarding or b"" in self._extended.statements
         return not ignored and self._simple.relay_at_once(frame)
+
+    def _awaits_query(self) -> bool:
+        """Say whether the answer to a simple query is outstanding; what is ours may be before it."""
+        pending = self._link.pending
+        if not pending:
+            return False
+        last = pending[-1]
+        return isinstance(pending[0], QueryReply) or last is QUERY_SYNC or isinstance(last, QueryReply | CopyEnd)
 
     async def _next_frame(self) -> Frame | None:
         if not self._client.has_frames:
@@ -283,6 +300,9 @@ class Session:
         elif kind == b"Q":
             await self._extended.drop_unnamed()
             await self._simple.query(frame)
+        elif kind == b"F" and self._running.view.principal.read_only:
+            # A function by its number may be any, one that ends the read-only mode as well.
+            raise SessionEnd(NotSupported(message="function calls are not supported in a session for reading only"))
         elif kind == b"F":
             self._running.footprint.stateful = True
             self._link.send(frame.data, RELAYED_FUNCTION_CALL)

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omnisql_server.errors import RelayInstead, UndefinedParameter
-from omnisql_server.model.statement import Part
+from omnisql_server.model.statement import Movement, Part
 from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.link import FLUSH, SYNC
+from omnisql_server.session.moving import moved_portal
 from omnisql_server.session.portals import Portal
+from omnisql_server.session.proven import Proven
 from omnisql_server.session.replies import (
     BIND_ENDS,
     CLOSE_ENDS,
     DESCRIBE_ENDS,
     EXECUTE_ENDS,
     PARSE_ENDS,
-    RELAYED_SYNC,
+    QUERY_SYNC,
     IgnoredReply,
     PartReply,
     QueryReply,
@@ -39,9 +42,12 @@ _SHOWN_OF_EXECUTE = b"DCIGHdc"
 class SimpleProtocol:
     """Handles Query messages."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, extended: ExtendedProtocol) -> None:
         self._running = running
+        self._proven = Proven(running.link)
+        self._extended = extended
         self._last: Frame | None = None
+        self._may_leave_portal = False
         self._refused: tuple[Frame, Frame] | None = None
 
     @property
@@ -53,9 +59,21 @@ class SimpleProtocol:
         """Let go of the last query's text, which is kept to be tried again; the session is idle."""
         self._last = None
 
+    def drop_failed_portal(self) -> None:
+        """Close the unnamed portal that a query has left which failed in a transaction block.
+
+        PostgreSQL 18 forgets its statement before the portal, so that an Execute of it ends the cluster's backends.
+        """
+        if self._may_leave_portal:
+            self._may_leave_portal = False
+            if self._running.link.status == "E":
+                self._running.link.send(Close(kind="P", name=b"").encode(), IgnoredReply(CLOSE_ENDS))
+
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a query that nothing has to be done for before, and say whether it was one: the common case."""
         running, text = self._running, frame.data[5:-1]
+        if text in self._proven:
+            return False
         ended = running.executed or not running.link.executed_privately
         if not (ended and running.speaks_utf8 and running.is_relayed(text)):
             return False
@@ -66,6 +84,8 @@ class SimpleProtocol:
     async def query(self, frame: Frame) -> None:
         """Handle one Query message."""
         text = frame.data[5:-1]
+        if await self._repeated(text):
+            return
         self._running.footprint.query(text)
         if not self._running.speaks_utf8:
             # What is under way may change the encoding.
@@ -73,15 +93,27 @@ class SimpleProtocol:
         parts = await self._running.route(text)
         # A statement with a parameter fails before PostgreSQL plans it, and by its own words.
         hopeless = parts is not None and len(parts) == 1 and parts[0].parameter is not None
-        if parts is not None and any(is_run(part) for part in parts) and not hopeless:
+        if parts is not None and any(self._is_ours(part) for part in parts) and not hopeless:
             await self._run(frame, parts)
             return
         if self._running.link.executed_privately and not self._running.executed:
             await self._end_ours()
         self._relay(frame)
 
+    async def _repeated(self, text: bytes) -> bool:
+        """Answer a text as it was answered before, and say whether that could be done."""
+        running, link = self._running, self._running.link
+        if link.busy or link.in_block or link.skipping or running.relayed or running.executed:
+            return False
+        repeatable = self._proven.find(text) if running.footprint.unnamed is None else None
+        return repeatable is not None and await running.repeat(repeatable)
+
+    def _is_ours(self, part: Part) -> bool:
+        return is_run(part) or moved_portal(part, self._extended.portals) is not None
+
     def _relay(self, frame: Frame) -> None:
         self._last = frame
+        self._may_leave_portal = True
         # Trying again would hide that the refusal undid what the client sent before in the same implicit transaction.
         reply = QueryReply(self._refuse, retryable=not self._running.relayed)
         self._running.link.send(frame.data, reply)
@@ -125,22 +157,31 @@ class SimpleProtocol:
         # A message of any kind stops PostgreSQL's timer for idle transactions while the statement works.
         link.send_raw(FLUSH)
         link.flush()
+        alone = len(parts) == 1 and not (link.in_block or self._running.relayed or self._running.executed)
+        text = frame.data[5:-1] if alone else None
         for part in parts if self._running.speaks_utf8 else self._only_run(parts):
-            if not await self._part(part, among_others=len(parts) > 1):
+            if not await self._part(part, among_others=len(parts) > 1, text=text):
                 break
-        link.send(SYNC, RELAYED_SYNC)
+        link.send(SYNC, QUERY_SYNC)
         self._running.relayed = self._running.executed = False
 
     def _only_run(self, parts: Sequence[Part]) -> Sequence[Part]:
         """Leave the first part to be run, and so to be refused: the others' texts are not in the client's encoding."""
         return [part for part in parts if is_run(part)][:1]
 
-    async def _part(self, part: Part, *, among_others: bool) -> bool:
+    async def _part(self, part: Part, *, among_others: bool, text: bytes | None) -> bool:
         if part.parameter is not None:
             return await self._running.attempt(self._refuse_parameter(part.text, *part.parameter), shift=part.offset)
         if is_run(part):
-            return await self._run_part(part, among_others=among_others)
+            return await self._run_part(part, among_others=among_others, text=text)
+        portal = moved_portal(part, self._extended.portals)
+        if portal is not None and part.statement is not None and part.statement.movement is not None:
+            return await self._running.attempt(self._move(portal, part.statement.movement))
         return await self._relay_part(part)
+
+    async def _move(self, portal: Portal, movement: Movement) -> None:
+        await self._extended.renew(portal)
+        await self._running.move(portal, movement)
 
     async def _refuse_parameter(self, text: str, position: int, number: int) -> None:
         """Refuse a parameter, as PostgreSQL does: a Query message brings no values."""
@@ -148,12 +189,17 @@ class SimpleProtocol:
         characters = len(text.encode()[:position].decode())
         raise UndefinedParameter(message=f"there is no parameter ${number}", position=characters + 1)
 
-    async def _run_part(self, part: Part, *, among_others: bool) -> bool:
+    async def _run_part(self, part: Part, *, among_others: bool, text: bytes | None) -> bool:
+        """Run a statement; `text` is that of its message if it is run alone, for the next time."""
         if part.statement is None:
             return True
+        touches = self._running.link.touches
         portal = Portal(statement=part.statement, among_others=among_others)
         try:
-            return await self._running.attempt(self._running.deliver(portal, 0, describe=True), shift=part.offset)
+            done = await self._running.attempt(self._running.deliver(portal, 0, describe=True), shift=part.offset)
+            if done and text is not None and portal.result is not None and portal.result.repeatable is not None:
+                self._proven.learn(text, portal.result.repeatable(), touches)
+            return done
         except RelayInstead:
             return await self._relay_part(part)
         finally:

@@ -19,7 +19,7 @@ from omnisql_server.model.statement import Part, Statement, StatementKind
 from wire.errors import ProtocolViolation
 from wire.frontend import Bind
 
-RELAYED_KINDS = frozenset({StatementKind.DEFINITION, StatementKind.OTHER})
+RELAYED_KINDS = frozenset({StatementKind.DEFINITION, StatementKind.MOVEMENT, StatementKind.OTHER})
 """Kinds that are relayed even when they name an API table."""
 
 
@@ -54,6 +54,11 @@ class RunStatements:
         """Return how many there are."""
         return len(self._statements)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of all but the unnamed one."""
+        return frozenset(name.decode(errors="replace") for name in self._statements if name)
+
     def get(self, name: bytes) -> RunStatement | None:
         """Return the statement of a name, None if it is relayed or unknown."""
         return self._statements.get(name)
@@ -76,6 +81,10 @@ class RunStatements:
         """Remember a statement whose twin is on the backend; one of the same name is replaced."""
         self.forget(statement.name)
         self._statements[statement.name] = statement
+        self._keep(statement.twin)
+
+    def lend(self, statement: RunStatement) -> None:
+        """Learn of the twin of a statement that is not kept, because SQL has prepared it and may forget it unseen."""
         self._keep(statement.twin)
 
     def renew(self, statement: RunStatement, description: Description, twin: str) -> RunStatement:

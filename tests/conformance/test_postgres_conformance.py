@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from encrypted_front import self_signed, tls_front
 from external_postgres import PASSWORD, ExternalPostgres, external_postgres
 from local_network import LOCAL_SETTINGS
-from tls_front import self_signed, tls_front
 
 from connectors.postgres.connector import PostgresConnection, PostgresConnector
 from connectors.sdk.connector import Source

@@ -25,6 +25,7 @@ from omnisql_server.errors import BackendError
 from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, execute
+from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.model.backend import Answer, Question
 from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import ROW_NUMBER, Relation, RelationKind
@@ -261,7 +262,7 @@ class Arena:
             ),
             backend,
             self.pool,
-            1 << 26,
+            SpliceLimits(inline_bytes_max=1 << 26, table_bytes_max=1 << 26),
         )
         try:
             chunks = self.wait(collect(work))

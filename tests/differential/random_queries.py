@@ -27,9 +27,10 @@ TABLES: dict[str, dict[str, str]] = {
         "lt": "time",
         "num": "numeric",
         "labels": "array",
+        "j": "json",
     },
     "u": {"id": "int", "tid": "int", "name": "text", "n8": "big", "score": "float", "at": "instant", "flag": "bool"},
-    "m": {"id": "int", "num": "numeric", "uu": "uuid", "ints": "ints"},
+    "m": {"id": "int", "num": "numeric", "uu": "uuid", "ints": "ints", "j": "json"},
 }
 CONSTANTS = {
     "int": ("0", "1", "5", "42", "-1", "32767", "2147483647"),
@@ -44,6 +45,7 @@ CONSTANTS = {
     "array": ("ARRAY['a']", "'{bug,web/app}'::text[]"),
     "uuid": ("'11111111-2222-3333-4444-555555555555'::uuid",),
     "ints": ("ARRAY[1, 2, 3]",),
+    "json": ("'{\"a\": 1}'::jsonb", "'[1, 2]'::jsonb", "'\"x\"'::jsonb"),
 }
 COMPARED = ("=", "<>", "<", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")
 UNITS = ("year", "month", "week", "day", "hour", "minute")
@@ -61,6 +63,9 @@ FORMS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("cardinality({0})", ("array",)),
         ("strpos({0}, {1})", ("text", "text")),
         ("{0} - {1}", ("date", "date")),
+        ("{0} >> 2", ("int",)),
+        ("gcd({0}, {1})", ("int", "int")),
+        ("array_length({0}, 1)", ("array",)),
     ),
     "big": (("{0}::bigint + {1}", ("int", "int")), ("abs({0}::bigint)", ("int",))),
     "float": (
@@ -84,6 +89,9 @@ FORMS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("coalesce({0}, {1})", ("numeric", "int")),
         ("-{0}", ("numeric",)),
         ("abs({0})", ("numeric",)),
+        ("mod({0}, 7)", ("numeric",)),
+        ("trim_scale({0})", ("numeric",)),
+        ("sqrt(abs({0}))", ("numeric",)),
     ),
     "text": (
         ("{0} || {1}", ("text", "text")),
@@ -103,6 +111,11 @@ FORMS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("({0})[1]", ("array",)),
         ("({0})::varchar(3)", ("text",)),
         ("quote_literal({0})", ("text",)),
+        ("({0})::text", ("array",)),
+        ("({0})::text", ("json",)),
+        ("{0} ->> 'a'", ("json",)),
+        ("{0} #>> '{{a,b}}'", ("json",)),
+        ("jsonb_typeof({0})", ("json",)),
     ),
     "bool": (
         ("{0} {compare} {1}", ("int", "int")),
@@ -124,6 +137,13 @@ FORMS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("{0} @> {1}", ("array", "array")),
         ("{0} && {1}", ("array", "array")),
         ("{0} LIKE 'a%'", ("text",)),
+        ("{0} LIKE ANY ({1})", ("text", "array")),
+        ("{0} NOT LIKE ALL ({1})", ("text", "array")),
+        ("{0} = ANY ({1})", ("int", "ints")),
+        ("{0} = '{{a}}'", ("array",)),
+        ("{0} {compare} {1}", ("json", "json")),
+        ("{0} @> {1}", ("json", "json")),
+        ("{0} ? 'a'", ("json",)),
         ("{0} ILIKE {1}", ("text", "text")),
         ("{0} ~ '^[a-c]+'", ("text",)),
         ("{0} BETWEEN {1} AND {2}", ("numeric", "int", "int")),
@@ -150,6 +170,17 @@ FORMS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("array_append({0}, {1})", ("array", "text")),
         ("array_remove({0}, 'a')", ("array",)),
         ("string_to_array({0}, '/')", ("text",)),
+        ("({0})[1:2]", ("array",)),
+        ("array_sort({0})", ("array",)),
+        ("coalesce({0}, '{{}}')", ("array",)),
+    ),
+    "json": (
+        ("{0} -> 'a'", ("json",)),
+        ("{0} -> 0", ("json",)),
+        ("{0} || {1}", ("json", "json")),
+        ("coalesce({0}, {1})", ("json", "json")),
+        ("to_jsonb({0})", ("text",)),
+        ("jsonb_build_object('k', {0})", ("int",)),
     ),
     "uuid": (),
     "ints": (),
@@ -167,8 +198,17 @@ AGGREGATES: tuple[tuple[str, str], ...] = (
     ("bool_and({0})", "bool"),
     ("round(avg({0}), 2)", "int"),
     ("min({0})", "date"),
+    ("percentile_disc(0.5) WITHIN GROUP (ORDER BY {0})", "int"),
+    ("percentile_cont(0.25) WITHIN GROUP (ORDER BY {0})", "big"),
+    ("mode() WITHIN GROUP (ORDER BY {0})", "text"),
+    ("stddev({0})", "int"),
+    ("var_pop({0})", "big"),
+    ("count(DISTINCT {0})", "json"),
 )
 WINDOWS = ("row_number()", "rank()", "count(*)", "lag({int})", "sum({int})", "first_value({text})", "ntile(3)")
+
+
+_RANGE = " RANGE BETWEEN 3 PRECEDING AND 1 FOLLOWING"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +288,7 @@ def _plain(draw: Draw) -> Query:
 
 def _grouped(draw: Draw) -> Query:
     source, columns, _ = _source(draw)
-    key = expression(draw, draw(st.sampled_from(("bool", "text", "int", "instant"))), columns, 1)
+    key = expression(draw, draw(st.sampled_from(("bool", "text", "int", "instant", "json"))), columns, 1)
     listed = []
     for place in range(draw(st.integers(1, 3))):
         form, kind = draw(st.sampled_from(AGGREGATES))
@@ -272,7 +312,8 @@ def _windowed(draw: Draw) -> Query:
     function = chosen.format(
         int=expression(draw, "int", columns, 1), text=expression(draw, "text", columns, 0), bool=part
     )
-    frame = draw(st.sampled_from(("", " ROWS 2 PRECEDING", " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING")))
+    frame = draw(st.sampled_from(("", " ROWS 2 PRECEDING", " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", _RANGE)))
+    frame = "" if frame == _RANGE and "," in keys else frame
     frame = frame if chosen.startswith(("count", "sum", "first")) else ""
     text = f"SELECT {function} OVER (PARTITION BY {part} ORDER BY {keys}{frame}) AS w FROM {source} ORDER BY {keys}"
     return Query(text=text, ordered=True)

@@ -9,7 +9,8 @@ import duckdb
 import psycopg
 import pytest
 
-from omnisql_server.execute.numeric_functions import FUNCTIONS, NumericFailure, add_functions
+from omnisql_server.execute.numeric_functions import FUNCTIONS, NumericFailure
+from omnisql_server.execute.python_functions import add_functions
 
 SEED = 20261126
 EDGES: tuple[str, ...] = (
@@ -41,6 +42,10 @@ UNARY = {
     "omnisql_n_sign": "sign({0})",
     "omnisql_n_floor": "floor({0})",
     "omnisql_n_ceil": "ceil({0})",
+    "omnisql_n_sqrt": "sqrt({0})",
+    "omnisql_n_trim": "trim_scale({0})",
+    "omnisql_n_scale": "scale({0})",
+    "omnisql_n_min_scale": "min_scale({0})",
 }
 PLACED = {"omnisql_n_round": "round({0}, {1})", "omnisql_n_trunc": "trunc({0}, {1})"}
 
@@ -61,7 +66,7 @@ def truth(connection: psycopg.Connection[Any], form: str, *values: Any) -> str:
         row = connection.execute(f"SELECT ({form.format(*places)})::text".encode(), values).fetchone()
     except psycopg.DataError:
         return "fails"
-    return str(row[0]) if row is not None else "none"
+    return str(row[0]) if row is not None else "no row"
 
 
 def found(name: str, *values: Any) -> str:
@@ -116,6 +121,20 @@ def test_a_total_is_that_of_sum(connection: psycopg.Connection[Any]) -> None:
     row = connection.execute(b"SELECT sum(x::numeric)::text FROM unnest(%s::text[]) x", (values,)).fetchone()
     assert row == (FUNCTIONS["omnisql_n_total"][0]([*values, None]),)
     assert FUNCTIONS["omnisql_n_total"][0]([None]) is None
+
+
+@pytest.mark.parametrize("name", ["variance", "var_pop", "stddev", "stddev_pop"])
+def test_deviations_of_integers(connection: psycopg.Connection[Any], name: str) -> None:
+    chance = random.Random(SEED)
+    lists = [[], [7], [0, 0], [1, 2], [2**31 - 1, -(2**31), 1]]
+    lists += [[chance.randrange(-(10**9), 10**9) for _ in range(chance.randrange(2, 40))] for _ in range(60)]
+    lists += [[chance.randrange(-3, 3) for _ in range(chance.randrange(2, 9))] for _ in range(60)]
+    work = FUNCTIONS["omnisql_n_variance" if name.startswith("var") else "omnisql_n_deviation"][0]
+    asked = f"SELECT {name}(x)::text FROM unnest(%s::int[]) x".encode()
+    for values in lists:
+        parts = [str(len(values)), str(sum(values)), str(sum(value * value for value in values))]
+        answer = connection.execute(asked, (values,)).fetchone()
+        assert answer == (work(parts if values else ["0", None, None], 0 if name.endswith("pop") else 1),), values
 
 
 def test_duckdb_calls_them_and_reports_their_failures() -> None:

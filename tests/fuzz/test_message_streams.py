@@ -43,7 +43,8 @@ def test_mutilated_messages_end_their_own_session_at_most(
     session.close()
     for error in errors(answered):
         assert SQLSTATE.match(error["C"])
-        assert error["C"] != "XX000", error
+        # PostgreSQL has its own of these, for types that do not exist; they name a routine.
+        assert error["C"] != "XX000" or "R" in error, error
     assert target.demo.process.poll() is None
     if "E" not in kinds(answered):
         return

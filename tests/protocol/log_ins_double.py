@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from omnisql_server.model.principal import Principal
-from omnisql_server.session.entrance import Entrance, LogIn, LogInRefused
+from omnisql_server.session.entrance import Attempt, Entrance, LogIn, LogInRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,20 @@ class LogInsDouble:
     async def by_token(self, database: str, user: str, token: str) -> LogIn:
         """Let nobody in."""
         raise LogInRefused("there are no tokens here")
+
+    def note(self, attempt: Attempt) -> asyncio.Future[None]:
+        """Keep no record."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def counting(self, tokens: frozenset[str]) -> frozenset[str]:
+        """Return none: there are no tokens."""
+        return frozenset()
+
+    async def authorities(self) -> frozenset[bytes]:
+        """Return none: certificates count for nothing."""
+        return frozenset()
 
     async def by_certificate(self, database: str, user: str, certificate: bytes) -> LogIn | None:
         """Let nobody in."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.model.backend import Ask, DescribePrepared, Prepare, Prepared, Rows
-from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView
+from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import Part, Statement, StatementKind
 from wire.columns import RowFormat
 from wire.copy import CopyFormat
@@ -19,6 +19,7 @@ from wire.rows import EncodedRows, encode_rows
 
 ISSUES = "(SELECT g AS number, 'title ' || g AS title FROM pg_catalog.generate_series(1, 100) AS g) AS api_issues"
 LATE = "(SELECT 7 AS number) AS api_late"
+SLOW = "(SELECT 8 AS number) AS api_slow"
 
 
 class SourceBroken(OmniSQLError):
@@ -31,14 +32,15 @@ class SourceBroken(OmniSQLError):
 class RunnerDouble:
     """Knows `api_` tables by their names; `late_known` is whether the snapshot has the one that was made later.
 
-    Reading `api_slow` waits until it is stopped, `api_broken` fails, `api_big` gives a million rows. A text with the
-    word `denied` cannot be prepared.
+    Reading `api_slow` waits until it is stopped or `release` is set, `api_broken` fails, `api_big` gives a
+    million rows. A text with the word `denied` cannot be prepared.
     """
 
     late_known: bool = False
     refreshes: int = 0
     started: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
     closes: int = 0
     overlays: list[frozenset[str]] = field(default_factory=list)
 
@@ -114,10 +116,14 @@ class RunnerDouble:
             view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": "partial"})
         return await self._result(statement, parameters, view, prepared)
 
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Keep no answer."""
+        raise AssertionError(repeatable, view)
+
     async def _wait(self) -> None:
         self.started.set()
         try:
-            await asyncio.Event().wait()
+            await self.release.wait()
         finally:
             self.stopped.set()
 
@@ -154,7 +160,7 @@ class RunnerDouble:
 
 
 def _query(statement: Statement) -> str:
-    spliced = statement.text.replace("api_issues", ISSUES).replace("api_late", LATE)
+    spliced = statement.text.replace("api_issues", ISSUES).replace("api_late", LATE).replace("api_slow", SLOW)
     return spliced.replace("api_noisy", ISSUES.replace("api_issues", "api_noisy"))
 
 

@@ -30,7 +30,6 @@ async def test_the_timer_of_idle_transactions_stands_still_while_a_statement_is_
 ) -> None:
     client = await world.raw()
     await run(client, "SET idle_in_transaction_session_timeout = '50ms'")
-    await run(client, "SET statement_timeout = '50ms'")
     client.send(Query(text=b"BEGIN"), *messages)
     await client.ready()
     await runner.started.wait()

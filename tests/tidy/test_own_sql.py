@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from sources import modules
 
 from catalog.snapshot import SEQUENCE_SQL
+from omnisql_server.session.presence import SLEEP
 
 TRUSTED = ("pg_catalog", "omnisql_catalog")
 FOLDING = {"fold_sql(guess.folded.constants, ())", "sql"}
@@ -102,6 +104,13 @@ def test_the_rule_finds_what_is_asked() -> None:
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_everything_we_ask_is_qualified(name: str) -> None:
     assert unqualified(CONSTANTS[name]) == []
+
+
+def test_the_one_block_we_execute_is_qualified() -> None:
+    expressions = re.findall(r"(?s)PERFORM (.*?);|IF (.*?) THEN", SLEEP)
+    assert len(expressions) == 2
+    for expression in expressions:
+        assert unqualified("SELECT " + "".join(expression)) == []
 
 
 @pytest.mark.parametrize(

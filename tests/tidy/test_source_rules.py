@@ -50,6 +50,7 @@ WALL_CLOCK_READERS = {
     "connectors/sdk/settings.py": "what a source says of a reset is a time of day; it is bounded where it is used",
     "omnisql_server/app.py": "a certificate is valid from a time of day",
     "omnisql_server/fetch/scheduler.py": "fetched_at is a time of day",
+    "omnisql_server/repeats/repeats.py": "fetched_at is a time of day",
     "omnisql_server/manage/analyze.py": "seen_at is a time of day",
 }
 """Who may ask for the time of day, which jumps: all that measures or waits asks a clock that does not."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
+from catalog.connection import Connection
+from catalog.errors import ClusterUnavailable
+from catalog.misses import Miss
 from connectors.sdk.table import AccessPath, Column, Table
-from omnisql_server.misses import MISSES_MAX, TEXT_MAX, Miss, PushdownMisses, without_literals
+from omnisql_server.misses import MISSES_MAX, TEXT_MAX, PushdownMisses, without_literals
 from omnisql_server.model.plan import NotPushed, ScanPlan
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
@@ -58,12 +64,22 @@ def scanned(*entries: NotPushed, requests: int = 3, oid: int = 7) -> tuple[ScanP
     return plan, report
 
 
+@asynccontextmanager
+async def away() -> AsyncIterator[Connection]:
+    raise ClusterUnavailable("the control database is not available")
+    yield  # pragma: no cover
+
+
+def unwritten_only() -> PushdownMisses:
+    return PushdownMisses(uuid4(), away)
+
+
 def test_statements_that_differ_in_literals_are_one_condition() -> None:
-    misses = PushdownMisses()
+    misses = unwritten_only()
     misses.record(*scanned(NotPushed(condition='"t"."id" + 1 = 5', reason="its form")))
     saved = NotPushed(condition='"u"."id" + 1 = 77', reason="its form", rewrite="id = 76: 1 API call instead of 3")
     misses.record(*scanned(saved))
-    assert misses.rows() == (
+    assert misses.unwritten == (
         Miss(
             relation_oid=7,
             condition='"id" + ? = ?',
@@ -78,14 +94,14 @@ def test_statements_that_differ_in_literals_are_one_condition() -> None:
 
 
 def test_what_costs_nothing_is_passed_over() -> None:
-    misses = PushdownMisses()
+    misses = unwritten_only()
     misses.record(*scanned(NotPushed(condition="a", reason="counted", costs=False)))
     misses.record(*scanned(NotPushed(condition="b", reason="its form"), requests=0))
-    assert misses.rows() == ()
+    assert misses.unwritten == ()
 
 
 def test_memory_is_bounded_and_what_was_not_seen_for_longest_goes() -> None:
-    misses = PushdownMisses()
+    misses = unwritten_only()
     for oid in range(MISSES_MAX + 2):
         misses.record(*scanned(NotPushed(condition="a", reason="its form"), oid=oid))
-    assert [misses.rows()[0].relation_oid, len(misses.rows())] == [2, MISSES_MAX]
+    assert [misses.unwritten[0].relation_oid, len(misses.unwritten)] == [2, MISSES_MAX]

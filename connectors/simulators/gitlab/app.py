@@ -20,6 +20,8 @@ from connectors.simulators.vendor import json_response
 
 ROWS_DEFAULT = 20
 ROWS_MAX = 100
+TOTALS_MAX = 10_000
+"""Beyond it totals are left out, by https://docs.gitlab.com/api/rest/#pagination-response-headers."""
 _PAGES = ("page", "per_page")
 _ITEMS = (
     "state", "labels", "author_username", "author_id", "assignee_id", "milestone", "created_after", "created_before",
@@ -201,7 +203,9 @@ class _Server:
         url = URL(str(request.url), encoded=True)
         targets = {name: url.update_query(page=str(to), per_page=str(size)) for name, to in links.items()}
         header = ", ".join(f'<{target}>; rel="{name}"' for name, target in targets.items())
-        headers = {"Link": header, "X-Total": str(len(rows)), "X-Total-Pages": str(pages), "X-Page": str(number)}
+        headers = {"Link": header, "X-Page": str(number)}
+        if len(rows) <= TOTALS_MAX:
+            headers |= {"X-Total": str(len(rows)), "X-Total-Pages": str(pages)}
         return json_response([_listed(row) for row in rows[(number - 1) * size : number * size]], headers=headers)
 
 

@@ -63,27 +63,27 @@ SELECT min(b::int), max(n4 * 1.5) FROM t
 SELECT min(labels), max(labels) FROM t
 SELECT min(num), max(num), sum(num), avg(num) FROM t WHERE num <> 'NaN'
 SELECT min(tm), max(tm) FROM m
+SELECT json_agg(n4 ORDER BY id), jsonb_agg(t ORDER BY id) FROM t WHERE id < 6
+SELECT jsonb_object_agg(id, t) FROM t WHERE id < 6
+SELECT avg(n4), avg(f), stddev(id), sum(f) FROM t WHERE f BETWEEN -100 AND 100
+SELECT stddev(n4), variance(n2), stddev_pop(id), var_samp(id) FROM t
+SELECT count(DISTINCT (n4, b)) FROM t
+SELECT array_agg(DISTINCT b ORDER BY b) FROM t
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY n4), percentile_cont(0.25) WITHIN GROUP (ORDER BY id) FROM t
+SELECT mode() WITHIN GROUP (ORDER BY n4) FROM t WHERE n4 = 42
+SELECT rank(5) WITHIN GROUP (ORDER BY n4), dense_rank(5) WITHIN GROUP (ORDER BY n4) FROM t
 
 --: postgres
-SELECT avg(n4), avg(f), stddev(id), sum(f) FROM t WHERE f BETWEEN -100 AND 100
 SELECT count(u), max((u).id), (u).name IS NULL FROM u GROUP BY (u).name IS NULL
 SELECT '√ü😀' AS "ñ", app.t.id, regexp_count(app.t.t, 'a') FROM app.t WHERE app.t.t <> 'é'
 VALUES (1, (SELECT count(*) FROM t))
 SELECT count(*) FILTER (WHERE t IS NORMALIZED) FROM t
-SELECT stddev(n4), variance(n2), stddev_pop(id), var_samp(id) FROM t
 SELECT stddev(f), var_pop(f) FROM t WHERE f BETWEEN -1000 AND 1000
 SELECT corr(id, n2), covar_pop(id, n2), regr_slope(id, n2) FROM t
-SELECT count(DISTINCT (n4, b)) FROM t
 SELECT string_agg(t, v ORDER BY id) FROM t
-SELECT array_agg(DISTINCT b ORDER BY b) FROM t
 SELECT array_agg(labels ORDER BY id) FROM t WHERE array_length(labels, 1) = 2
-SELECT json_agg(n4 ORDER BY id), jsonb_agg(t ORDER BY id) FROM t WHERE id < 6
-SELECT jsonb_object_agg(id, t) FROM t WHERE id < 6
 SELECT json_arrayagg(id ORDER BY id), json_objectagg(id : t) FROM t WHERE id < 4
-SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY n4), percentile_cont(0.25) WITHIN GROUP (ORDER BY id) FROM t
-SELECT mode() WITHIN GROUP (ORDER BY n4) FROM t WHERE n4 = 42
 SELECT percentile_disc(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY t) FROM t
-SELECT rank(5) WITHIN GROUP (ORDER BY n4), dense_rank(5) WITHIN GROUP (ORDER BY n4) FROM t
 SELECT sum(n4), avg(n4), min(t), string_agg(t, ',') FROM t WHERE id < 0
 SELECT sum(iv), avg(iv) FROM m
 SELECT max(uu::text), min(by) FROM m

@@ -31,8 +31,6 @@ SELECT count(*) FROM t, unnest(labels)
 SELECT l, count(*) FROM t, unnest(labels) AS l GROUP BY l ORDER BY l
 SELECT id FROM t WHERE EXISTS (SELECT 1 FROM unnest(labels) l WHERE l LIKE 'web%') ORDER BY id
 SELECT id, (SELECT count(*) FROM unnest(labels)) FROM t ORDER BY id
-
---: postgres
 SELECT id FROM t WHERE labels @> ARRAY['a'] OR labels && '{bug}'
 SELECT labels[1:1], labels[2:], labels[:1], labels[:] FROM t ORDER BY id
 SELECT array_length(labels, 1), cardinality(labels), array_ndims(labels), array_dims(labels) FROM t ORDER BY id
@@ -42,13 +40,15 @@ SELECT id FROM t WHERE labels = ARRAY['a'] OR labels <> '{}' ORDER BY id
 SELECT id FROM t WHERE t = ANY (string_to_array('a,abc,é', ',')) ORDER BY id
 SELECT id FROM t WHERE t LIKE ANY (labels) ORDER BY id
 SELECT ARRAY[id, n4], ARRAY[t, v], ARRAY[]::int[] FROM t ORDER BY id
-SELECT ARRAY[ARRAY[id, 2], ARRAY[3, 4]], (ARRAY[[1, 2], [3, 4]])[2][1], array_ndims(ARRAY[[id]]) FROM t WHERE id < 4 ORDER BY id
-SELECT (ARRAY[[1, 2, 3], [4, 5, 6]])[1:2][2:3], '[0:1]={7,8}'::int[], ('[0:1]={7,8}'::int[])[0] FROM t WHERE id = 1
-SELECT x.a, x.b FROM t, unnest(ARRAY[t.id, 0], ARRAY['p', 'q']) AS x(a, b) WHERE t.id < 3 ORDER BY 1, 2
 SELECT array_fill(id, ARRAY[2]), array_sort(labels), array_reverse(labels), trim_array(ARRAY[1, 2, 3], 1) FROM t WHERE id < 5 ORDER BY id
 SELECT ints, ints[1], ints || id, cardinality(ints), 3 = ANY (ints), ints @> ARRAY[1] FROM m ORDER BY id
-SELECT nums, nums[1] + 1, array_to_string(nums, '|') FROM m ORDER BY id
 SELECT labels::text, labels::varchar[], '{1,2}'::int[]::text[] FROM t ORDER BY id
 SELECT labels IS NULL, labels = '{}', labels IS DISTINCT FROM '{a}' FROM t ORDER BY id
 SELECT coalesce(labels, '{}'), CASE WHEN b THEN labels END FROM t ORDER BY id
 SELECT generate_subscripts(labels, 1), id FROM t WHERE cardinality(labels) = 2 ORDER BY 2, 1
+
+--: postgres
+SELECT ARRAY[ARRAY[id, 2], ARRAY[3, 4]], (ARRAY[[1, 2], [3, 4]])[2][1], array_ndims(ARRAY[[id]]) FROM t WHERE id < 4 ORDER BY id
+SELECT (ARRAY[[1, 2, 3], [4, 5, 6]])[1:2][2:3], '[0:1]={7,8}'::int[], ('[0:1]={7,8}'::int[])[0] FROM t WHERE id = 1
+SELECT x.a, x.b FROM t, unnest(ARRAY[t.id, 0], ARRAY['p', 'q']) AS x(a, b) WHERE t.id < 3 ORDER BY 1, 2
+SELECT nums, nums[1] + 1, array_to_string(nums, '|') FROM m ORDER BY id

@@ -21,9 +21,9 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELE
 WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 5) SELECT t.id FROM t JOIN c ON c.i = t.id ORDER BY 1
 WITH RECURSIVE c AS (SELECT id, tid, 1 AS depth FROM u WHERE id = 5 UNION ALL SELECT u.id, u.tid, c.depth + 1 FROM u JOIN c ON u.id = c.tid WHERE c.depth < 4) SELECT * FROM c ORDER BY depth, id
 WITH RECURSIVE c AS (SELECT id, tid FROM u WHERE id < 4 UNION SELECT u.id, u.tid FROM u JOIN c ON u.id = c.tid) SELECT id FROM c ORDER BY id
+WITH RECURSIVE c(id, tid, path) AS (SELECT id, tid, ARRAY[id] FROM u WHERE id < 3 UNION ALL SELECT u.id, u.tid, path || u.id FROM u JOIN c ON u.id = c.tid WHERE u.id <> ALL (path)) SELECT id, path FROM c ORDER BY path
 
 --: postgres
 WITH lookup AS (SELECT 1 AS id, 'zz' AS word) SELECT * FROM with_local, lookup l WHERE with_local.id = 1
 WITH c AS (VALUES (1, 'a'), (2, 'b')) SELECT t.id, c.column2 FROM c JOIN t ON t.id = c.column1 ORDER BY 1
-WITH RECURSIVE c(id, tid, path) AS (SELECT id, tid, ARRAY[id] FROM u WHERE id < 3 UNION ALL SELECT u.id, u.tid, path || u.id FROM u JOIN c ON u.id = c.tid WHERE u.id <> ALL (path)) SELECT id, path FROM c ORDER BY path
 WITH RECURSIVE c(id, tid) AS (SELECT id, tid FROM u WHERE id < 4 UNION ALL SELECT u.id, u.tid FROM u JOIN c ON u.id = c.tid) SEARCH DEPTH FIRST BY id SET ord CYCLE id SET looped USING path SELECT id, looped FROM c ORDER BY id, looped

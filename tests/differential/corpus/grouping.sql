@@ -28,12 +28,12 @@ SELECT b, count(*) FROM t GROUP BY ROLLUP (b) HAVING grouping(b) = 0 ORDER BY b
 SELECT CASE WHEN grouping(b) = 1 THEN 'all' ELSE b::text END AS label, count(*) FROM t GROUP BY ROLLUP (b) ORDER BY 1, 2
 SELECT date_trunc('year', ts), count(*) FROM t GROUP BY 1 ORDER BY 1
 SELECT labels, count(*) FROM t GROUP BY labels ORDER BY labels
+SELECT j, count(*) FROM t GROUP BY j ORDER BY j
+SELECT b, n2, count(*) FROM t GROUP BY b, ROLLUP (n2) ORDER BY b, n2, count(*)
 
 --: postgres
-SELECT b, n2, count(*) FROM t GROUP BY b, ROLLUP (n2) ORDER BY b, n2, count(*)
 SELECT b, n2, count(*) FROM t GROUP BY DISTINCT ROLLUP (b, n2), ROLLUP (b, n2) ORDER BY b, n2, 3
 SELECT b, n4 > 0, count(*), grouping(b) FROM t GROUP BY ROLLUP (b, n4 > 0)
 SELECT b, n4 > 0 AS pos, sum(id), grouping(b), grouping(n4 > 0) FROM t GROUP BY CUBE (b, n4 > 0) ORDER BY 4, 5, 1, 2
 SELECT count(*) FROM t GROUP BY ()
-SELECT j, count(*) FROM t GROUP BY j ORDER BY j
 SELECT num, count(*) FROM t WHERE num <> 0 GROUP BY num ORDER BY num

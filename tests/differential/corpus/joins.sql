@@ -47,15 +47,15 @@ SELECT id, t.n4, u.name FROM t NATURAL LEFT JOIN u ORDER BY id
 SELECT id, name FROM t NATURAL FULL JOIN u WHERE id < 5 ORDER BY id, name
 SELECT a.* FROM u a JOIN u b USING (id) WHERE b.flag ORDER BY a.id
 SELECT * FROM (SELECT id, n4 FROM t) a NATURAL JOIN (SELECT tid AS id, name FROM u) b ORDER BY id, name, n4
+SELECT * FROM t NATURAL JOIN u
+SELECT * FROM u LEFT JOIN t USING (n8, id)
+SELECT t.id, u.name FROM t FULL JOIN u ON t.id = u.tid AND u.n8 = 2
 
 --: postgres
 SELECT j.x FROM (t JOIN u ON t.id = u.tid) AS j(x, y), u WHERE u.id = j.x
-SELECT * FROM t NATURAL JOIN u
 SELECT * FROM t JOIN u USING (id)
-SELECT * FROM u LEFT JOIN t USING (n8, id)
 SELECT m.id, name FROM t JOIN u USING (id) AS m
 SELECT t.id, lookup.word FROM t JOIN lookup ON lookup.id = t.id
-SELECT t.id, u.name FROM t FULL JOIN u ON t.id = u.tid AND u.n8 = 2
 SELECT j.id, t.id, u.id FROM t JOIN u USING (id) AS j WHERE j.id < 4 ORDER BY 1
 SELECT * FROM u a JOIN u b USING (id, name) WHERE id < 5 ORDER BY id
 SELECT a.id FROM t a JOIN u b ON a.id = b.tid JOIN lookup l ON l.id = a.id ORDER BY a.id, b.id

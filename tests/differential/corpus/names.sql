@@ -26,10 +26,10 @@ SELECT n4 AS id, id AS n4 FROM t ORDER BY id, n4
 SELECT id AS n8 FROM t WHERE n8 = 42
 SELECT max(n4) AS n8 FROM t GROUP BY n8 HAVING n8 > 3
 SELECT sum(id) AS n8 FROM t GROUP BY t ORDER BY n8 DESC, min(t)
-
---: postgres
 SELECT * FROM t
 TABLE t
+
+--: postgres
 SELECT x.a, x.c FROM u AS x(a, b, c)
 SELECT * FROM u AS x(a, b, c)
 SELECT s."A", s."a" FROM (SELECT n4 AS "A", n8 AS "a" FROM t) s

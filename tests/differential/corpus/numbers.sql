@@ -37,28 +37,28 @@ SELECT id FROM t WHERE n8 = 9.223372036854775807e18
 SELECT id, div(n4, 7), n4 / id FROM t ORDER BY id
 SELECT f + 1, f - 0.5, f * 2, f / 4 FROM t WHERE abs(f) BETWEEN 0.01 AND 1e10 OR f = 'NaN' ORDER BY id
 SELECT isfinite(d), f = 'NaN'::float8, f <> f FROM t ORDER BY id
-
---: postgres
 SELECT coalesce(n4, '7'), nullif('5', n4) FROM t
-SELECT 1_000 + id, 0x1F, 0b101 FROM t
 SELECT id, n2 / 10::int2, mod(n4, 10) FROM t ORDER BY id
 SELECT id << 2, id >> 1, n8 >> 3 FROM t ORDER BY id
-SELECT abs(id), @ id, sign(id), -id FROM t ORDER BY id
 SELECT gcd(id, 12), lcm(id, 4) FROM t ORDER BY id
 SELECT factorial(5), id FROM t WHERE id < 3 ORDER BY id
+SELECT num % 2, mod(num, 0.7), abs(num), sign(num) FROM t WHERE num <> 'NaN' ORDER BY id
+SELECT scale(num), min_scale(num), trim_scale(num) FROM t ORDER BY id
+SELECT 1e10, 1.5e3, 1e-5, .5, 5. FROM t WHERE id = 1
+SELECT num, num * num, num / 7, sqrt(abs(num)) FROM m WHERE num IS NOT NULL AND abs(num) < 1e20 ORDER BY id
+SELECT to_hex(id), to_bin(id), to_oct(id) FROM t ORDER BY id
+
+--: postgres
+SELECT 1_000 + id, 0x1F, 0b101 FROM t
+SELECT abs(id), @ id, sign(id), -id FROM t ORDER BY id
 SELECT sqrt(id), cbrt(id::float8) FROM t ORDER BY id
 SELECT power(id, 2), exp(1.0::float8), ln(id::float8), log(id::float8) FROM t WHERE id < 9 ORDER BY id
 SELECT sin(id), cos(id), tan(id), atan2(id, 2), degrees(id), radians(id), pi() FROM t WHERE id < 9 ORDER BY id
-SELECT num % 2, mod(num, 0.7), abs(num), sign(num) FROM t WHERE num <> 'NaN' ORDER BY id
-SELECT scale(num), min_scale(num), trim_scale(num) FROM t ORDER BY id
 SELECT 0.1 + 0.2, 1.10 * 1.10, 1 / 3.0, 2.0 ^ 10, 10.0 % 3 FROM t WHERE id = 1
-SELECT 1e10, 1.5e3, 1e-5, .5, 5. FROM t WHERE id = 1
 SELECT width_bucket(id, 1, 45, 5), width_bucket(id::float8, 0, 50, 5) FROM t ORDER BY id
 SELECT float8 '0.1' + float8 '0.2', float4 '0.1', '1e400'::numeric > 0 FROM t WHERE id = 1
 SELECT f4, f4 + 1, f4::float8, f4 > 0 FROM m ORDER BY id
-SELECT num, num * num, num / 7, sqrt(abs(num)) FROM m WHERE num IS NOT NULL AND abs(num) < 1e20 ORDER BY id
 SELECT num::int8, num::float8, num::text FROM m WHERE abs(num) < 1e15 ORDER BY id
-SELECT to_hex(id), to_bin(id), to_oct(id) FROM t ORDER BY id
 SELECT bit_count(id::bit(8)), id::bit(8), B'101' | B'010' FROM t WHERE id < 9 ORDER BY id
 SELECT 1_000_000 + id, 0xFF, 0o17, 0b11 FROM t WHERE id < 3 ORDER BY id
 SELECT random(1, 1), id FROM t WHERE id < 3 ORDER BY id

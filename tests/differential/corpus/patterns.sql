@@ -24,12 +24,12 @@ SELECT id FROM t WHERE t ~ '^a' ORDER BY id
 SELECT id FROM t WHERE t LIKE ANY (ARRAY['a%', '%z']) ORDER BY id
 SELECT id FROM t WHERE t ~~ 'a%' OR t !~~ '%' ORDER BY id
 SELECT id FROM t WHERE t NOT SIMILAR TO '[a-z]+' ORDER BY id
+SELECT id FROM t WHERE t NOT LIKE ALL (ARRAY['a%', '%z']) ORDER BY id
 
 --: postgres
 SELECT id FROM t WHERE t ~ '^[a-z]+$' OR t !~* 'A'
 SELECT regexp_replace(t, '[aeiou]', '*', 'g'), regexp_match(t, '(a)(b)') FROM t
 SELECT id FROM t WHERE t LIKE 'back\%' ESCAPE '' ORDER BY id
-SELECT id FROM t WHERE t NOT LIKE ALL (ARRAY['a%', '%z']) ORDER BY id
 SELECT id FROM t WHERE t SIMILAR TO 'a{1,3}' ORDER BY id
 SELECT id FROM t WHERE t ~* '^A.*C$' ORDER BY id
 SELECT id FROM t WHERE t !~ '[[:alpha:]]' ORDER BY id

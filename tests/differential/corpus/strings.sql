@@ -31,15 +31,15 @@ SELECT ascii(t), chr(64 + id) FROM t ORDER BY id
 SELECT translate(t, 'abc', 'xy'), translate(t, 'a', '') FROM t ORDER BY id
 SELECT string_to_array(t, '/'), string_to_array(t, ''), string_to_array(t, NULL), string_to_array(t, ',', 'x') FROM t ORDER BY id
 SELECT array_to_string(labels, ','), array_to_string(labels, ',', '*') FROM t ORDER BY id
+SELECT t || v, t || '', t || NULL, 'a' || id, id || t FROM t ORDER BY id
+SELECT starts_with(t, 'a'), t ^@ 'web', starts_with(t, '') FROM t ORDER BY id
 
 --: postgres
 SELECT lower(t), upper(t), initcap(t) FROM t
 SELECT format('%s-%L', t, v), md5(t), quote_literal(t), reverse(t), repeat(t, 2) FROM t
 SELECT initcap(t), initcap('hello wORLD of-sql') FROM t ORDER BY id
 SELECT substring(t from 'a(.)'), substring(t similar '%#"a#"%' escape '#') FROM t ORDER BY id
-SELECT t || v, t || '', t || NULL, 'a' || id, id || t FROM t ORDER BY id
 SELECT sha256(t::bytea), encode(t::bytea, 'hex') FROM t WHERE t NOT LIKE '%\\%' ORDER BY id
-SELECT starts_with(t, 'a'), t ^@ 'web', starts_with(t, '') FROM t ORDER BY id
 SELECT format('%s is %I and %L', t, v, t), format('%2$s %1$s', id, b), format('%-5s|%5s|', id, id) FROM t WHERE v <> '' ORDER BY id
 SELECT quote_ident(v), quote_literal(t), quote_nullable(t) FROM t ORDER BY id
 SELECT unistr('\0061\0062'), U&'\0063', E'\x41\u00e9\n', 'it''s', $$dollar$$, $q$a$b$q$ FROM t WHERE id = 1

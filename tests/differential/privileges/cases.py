@@ -24,11 +24,24 @@ VIEW_TEXTS = {
 }
 
 
+LOCAL_TABLE = "lo"
+MIXED_TEXTS = {
+    "x_join": "SELECT p.k, lo.name, p.kind FROM {s}.p JOIN {s}.lo ON lo.k = p.k",
+    "x_within": "SELECT k, name, kind FROM {s}.p WHERE k IN (SELECT k FROM {s}.lo WHERE kind <> 'none')",
+    "x_local": "SELECT k, name, kind FROM {s}.lo WHERE kind <> 'none'",
+    "x_over": "SELECT p.k, l.name, l.kind FROM {s}.p JOIN {s}.x_local l ON l.k = p.k",
+    "x_deep": "SELECT j.k, j.name, w.kind FROM {s}.x_join j LEFT JOIN {s}.x_within w ON w.k = j.k",
+}
+"""Views over the API table and a local one; `x_local` is PostgreSQL's alone on both sides."""
+MIXED = (LOCAL_TABLE, *MIXED_TEXTS, "p")
+
+
 class Cases:
     """Gives statements from one seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, relations: tuple[str, ...] = RELATIONS, views: tuple[str, ...] = VIEWS) -> None:
         self._random = random.Random(seed)
+        self._relations, self._views = relations, views
 
     def grants(self, schemas: tuple[str, str], count: int) -> Iterator[tuple[str, ...]]:
         """Give changes of privileges; those of objects once for each schema."""
@@ -39,7 +52,7 @@ class Cases:
             yield getattr(self, f"_{kind}")(schemas)
 
     def _relation(self, schemas: tuple[str, str]) -> tuple[str, ...]:
-        name, role = self._random.choice(RELATIONS), self._grantee()
+        name, role = self._random.choice(self._relations), self._grantee()
         if self._random.random() < 0.5:
             option = " WITH GRANT OPTION" if role != "PUBLIC" and self._random.random() < 0.2 else ""
             return tuple(f"GRANT SELECT ON {s}.{name} TO {role}{option}" for s in schemas)
@@ -48,7 +61,7 @@ class Cases:
 
     def _columns(self, schemas: tuple[str, str]) -> tuple[str, ...]:
         columns = ", ".join(self._random.sample(COLUMNS, self._random.randint(1, 2)))
-        name, role = self._random.choice(RELATIONS), self._grantee()
+        name, role = self._random.choice(self._relations), self._grantee()
         verb, word = ("GRANT", "TO") if self._random.random() < 0.55 else ("REVOKE", "FROM")
         return tuple(f"{verb} SELECT ({columns}) ON {s}.{name} {word} {role}" for s in schemas)
 
@@ -61,11 +74,11 @@ class Cases:
         return (f"GRANT {group} TO {member} WITH INHERIT {inherit}, SET {settable}",)
 
     def _owner(self, schemas: tuple[str, str]) -> tuple[str, ...]:
-        name, role = self._random.choice(RELATIONS), self._random.choice(ROLES)
+        name, role = self._random.choice(self._relations), self._random.choice(ROLES)
         return tuple(f"ALTER TABLE {s}.{name} OWNER TO {role}" for s in schemas)
 
     def _invoker(self, schemas: tuple[str, str]) -> tuple[str, ...]:
-        name, wanted = self._random.choice(VIEWS), self._random.choice(("true", "false"))
+        name, wanted = self._random.choice(self._views), self._random.choice(("true", "false"))
         return tuple(f"ALTER VIEW {s}.{name} SET (security_invoker = {wanted})" for s in schemas)
 
     def _schema(self, schemas: tuple[str, str]) -> tuple[str, ...]:
@@ -83,7 +96,7 @@ class Cases:
 
     def statement(self) -> str:
         """Give one statement that reads."""
-        one, two = self._random.choices(RELATIONS, k=2)
+        one, two = self._random.choices(self._relations, k=2)
         a, b, c = self._random.choices(COLUMNS, k=3)
         # What only PostgreSQL's grammar is trusted with takes another way than what has a tree.
         spliced = self._random.choice(("", " AND 1_000 > 1"))
@@ -92,7 +105,7 @@ class Cases:
 
     def write(self) -> str:
         """Give one statement that writes to the session's own table."""
-        one, two = self._random.choices(RELATIONS, k=2)
+        one, two = self._random.choices(self._relations, k=2)
         a, b, c = self._random.choices(COLUMNS, k=3)
         text: str = self._random.choice(_WRITES)
         return text.format(one=one, two=two, a=a, b=b, c=c)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from cases import API, COLUMNS, LOCAL, ROLES, TABLES, VIEW_TEXTS
+from cases import API, COLUMNS, LOCAL, LOCAL_TABLE, MIXED_TEXTS, ROLES, TABLES, VIEW_TEXTS
 from demo_server import DATABASE, DemoServer
 
 from catalog.clusters.template import check_data_directory
@@ -48,9 +48,10 @@ def session(demo: DemoServer, superuser: psycopg.Connection) -> Iterator[psycopg
                 cursor.executemany(f"INSERT INTO {LOCAL}.{name} VALUES (%s, %s, %s)".encode(), rows)
             superuser.execute(f"REVOKE ALL ON {API}.{name} FROM ana".encode())
         for schema in (API, LOCAL):
-            for name, text in VIEW_TEXTS.items():
+            superuser.execute(f"CREATE TABLE {schema}.{LOCAL_TABLE} AS TABLE {LOCAL}.p".encode())
+            for name, text in (VIEW_TEXTS | MIXED_TEXTS).items():
                 superuser.execute(f"CREATE VIEW {schema}.{name} AS {text.format(s=schema)}".encode())
-            for name in (*TABLES, *VIEW_TEXTS):
+            for name in (*TABLES, LOCAL_TABLE, *VIEW_TEXTS, *MIXED_TEXTS):
                 superuser.execute(f"ALTER TABLE {schema}.{name} OWNER TO pr_owner".encode())
         # A transaction that meets a view which the server has not seen yet fails once: have it look.
         session.execute("SELECT count(*) FROM omnisql.tables")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from cases import API, LOCAL, RELATIONS, ROLES, Cases
+from cases import API, LOCAL, LOCAL_TABLE, MIXED, MIXED_TEXTS, RELATIONS, ROLES, Cases
 from demo_server import DemoServer
 
-STATEMENTS, WRITES = 400, 100
+STATEMENTS, WRITES, MIXED_STATEMENTS = 400, 100, 150
 STATEMENTS_OF_A_BATCH = 10
 GRANTS_OF_A_BATCH = 8
 
@@ -42,11 +42,11 @@ def outcome(session: psycopg.Connection, schema: str, sql: str) -> Outcome:
         return Outcome(sqlstate=error.sqlstate or "", message=message)
 
 
-def take_away(superuser: psycopg.Connection) -> None:
+def take_away(superuser: psycopg.Connection, relations: Sequence[str] = RELATIONS) -> None:
     """Leave privileges to the owner of the relations alone."""
     everyone = ", ".join((*ROLES, "PUBLIC"))
     for schema in (API, LOCAL):
-        for name in RELATIONS:
+        for name in relations:
             superuser.execute(f"ALTER TABLE {schema}.{name} OWNER TO pr_owner".encode())
             superuser.execute(f"REVOKE ALL ON {schema}.{name} FROM {everyone} CASCADE".encode())
             superuser.execute(f"GRANT ALL ON {schema}.{name} TO pr_owner".encode())
@@ -86,6 +86,34 @@ def test_privileges_are_those_of_local_tables(
             different.append((number, role, sql, local, api, list(history)))
     assert not different, report(different)
     assert count / 10 < refused < count * 9 / 10
+
+
+def test_views_over_api_and_local_tables_never_show_more_than_over_local_ones(
+    demo: DemoServer, session: psycopg.Connection, superuser: psycopg.Connection
+) -> None:
+    """What the splice would read with other rights than the view's owner's is refused, by the view's name."""
+    seed = 20_262
+    print(f"seed {seed}")
+    cases, history, different = Cases(seed, MIXED, tuple(MIXED_TEXTS)), [], []
+    counts = {"answered": 0, "denied": 0, "refused": 0}
+    take_away(superuser, MIXED)
+    for number in range(MIXED_STATEMENTS):
+        if number % STATEMENTS_OF_A_BATCH == 0:
+            demo.reset()
+            history += grant(superuser, cases)
+        sql, role = cases.statement(), cases.role()
+        session.execute(f"SET ROLE {role}".encode())
+        local, api = outcome(session, LOCAL, sql), outcome(session, API, sql)
+        asked = f"SELECT has_table_privilege('{role}', '{API}.{LOCAL_TABLE}', 'SELECT')"
+        may_read = superuser.execute(asked.encode()).fetchone()
+        session.execute("RESET ROLE")
+        named = any(f"view {API}.{name} reads {LOCAL_TABLE}" in api.message.replace(LOCAL, API) for name in MIXED_TEXTS)
+        refused = api.sqlstate == "0A000" and named and not local.sqlstate and may_read == (False,)
+        counts["refused" if refused else "denied" if local.sqlstate else "answered"] += 1
+        if local != api and not refused:
+            different.append((number, role, sql, local, api, list(history)))
+    assert not different, report(different)
+    assert min(counts.values()) > MIXED_STATEMENTS / 50, counts
 
 
 def report(different: Sequence[tuple[object, ...]]) -> str:

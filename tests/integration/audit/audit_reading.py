@@ -14,6 +14,7 @@ from catalog.audit import records_of
 from catalog.connection import OwnConnection
 from catalog.control import tenant_named
 from omnisql_server.audit.record import Record, decoded
+from omnisql_server.identity.log_ins import LOG_IN
 
 Recorded = Callable[[], list[Record]]
 WEB = "owner = 'acme' AND repo = 'web'"
@@ -26,6 +27,11 @@ async def chain_of(connection: OwnConnection) -> UUID:
 
 
 def records(demo: DemoServer, after: int = 0) -> list[Record]:
+    """Return the tenant's records after a number, in order, without those of log-ins."""
+    return [record for record in all_records(demo, after) if record.kind != LOG_IN]
+
+
+def all_records(demo: DemoServer, after: int = 0) -> list[Record]:
     """Return the tenant's records after a number, in order."""
 
     async def read(connection: OwnConnection) -> list[Record]:

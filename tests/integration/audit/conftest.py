@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from audit_reading import Recorded, records
+from audit_reading import Recorded, all_records, records
 from demo_server import DemoServer
 
 from catalog.clusters import EmbeddedCluster, EmbeddedSettings
@@ -20,7 +20,7 @@ from catalog.control import prepare_control_database
 def recorded(demo: DemoServer) -> Iterator[Recorded]:
     """Return what was put on record since the test began."""
     demo.reset()
-    before = len(records(demo))
+    before = len(all_records(demo))
     yield lambda: records(demo, before)
     demo.reset()
 

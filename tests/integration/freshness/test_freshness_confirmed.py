@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from fresh_world import BATCHED, REVALIDATED, Question, World, exhausted, on, row, unavailable, until
+from fresh_source import BATCHED, REVALIDATED
+from fresh_world import Question, World, exhausted, on, row, unavailable, until
 
 from connectors.sdk.errors import Fatal, Retryable
 from connectors.sdk.scan import Operator

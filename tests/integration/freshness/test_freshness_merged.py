@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fresh_world import BATCHED, BEGIN, TABLE, Question, World, exhausted, on, row, unavailable
+from fresh_source import BATCHED, BEGIN, TABLE
+from fresh_world import Question, World, exhausted, on, row, unavailable
 
 from connectors.sdk.errors import ConnectorError
 from connectors.sdk.scan import Operator

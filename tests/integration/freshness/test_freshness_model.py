@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fresh_world import BATCHED, KEYED, TABLE, Question, Row, Rows, World, exhausted, on, row, unavailable
+from fresh_source import BATCHED, KEYED, RESUMED, TABLE, Row, Rows
+from fresh_world import Question, World, exhausted, on, row, unavailable
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -59,7 +60,7 @@ _USER = st.sampled_from(sorted(USERS))
 _LIMIT = st.sampled_from([None, None, 1, 3])
 _TABLES = st.builds(
     lambda table, revalidates: replace(table, revalidates=revalidates),
-    st.sampled_from([TABLE, KEYED, BATCHED]),
+    st.sampled_from([TABLE, KEYED, BATCHED, RESUMED]),
     st.sampled_from([True, True, False]),
 )
 _HOW = st.fixed_dictionaries(
@@ -67,6 +68,7 @@ _HOW = st.fixed_dictionaries(
         "max_us": BOUNDS,
         "kept": st.booleans(),
         "full_read_us": st.sampled_from([0, 15 * MINUTE_US, 60 * MINUTE_US]),
+        "revalidate_us": st.sampled_from([0, 0, 20 * MINUTE_US]),
         "if_error_us": st.sampled_from([0, 5 * MINUTE_US, 20 * MINUTE_US]),
         "replica": st.integers(0, 1),
         "partial": st.booleans(),
@@ -80,8 +82,9 @@ class Freshness(RuleBasedStateMachine):
 
     client: Valkey
     run: Callable[[Any], Any]
-    hits, confirmed, changed, merged = 0, 0, 0, 0
-    """Earlier answers used, pages confirmed and found changed, answers with changes merged into them, in all."""
+    hits, confirmed, changed, merged, resumed, refreshed = 0, 0, 0, 0, 0, 0
+    """Earlier answers used, pages confirmed and found changed, answers with changes merged into them, and those that
+    a reading that failed was gone on for, and those that were too old while they were read again, in all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,6 +93,7 @@ class Freshness(RuleBasedStateMachine):
         self.states: list[tuple[int, Rows]] = []
         self.epochs = dict.fromkeys(("all", "public"), 0)
         self.now_us = 0
+        self.resumed_us = -(10**15)
         self.asked: list[tuple[tuple[Any, ...], int | None, Any]] = []
 
     @initialize(rows=st.lists(st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()), min_size=8, max_size=16))
@@ -116,7 +120,7 @@ class Freshness(RuleBasedStateMachine):
         kind=st.sampled_from(["fail", "fail", "cap", "replace", "invalidate", "spoil", "spoil", "lose"]),
         fault=st.sampled_from([unavailable(), exhausted(), CredentialsRejected(message="no")]),
         credential=st.sampled_from(["all", "public"]),
-        table=st.sampled_from([TABLE, BATCHED, KEYED]),
+        table=st.sampled_from([TABLE, BATCHED, KEYED, RESUMED]),
         pick=st.integers(0, 99),
     )
     def disturb(self, kind: str, fault: ConnectorError, credential: str, table: Any, pick: int) -> None:
@@ -154,6 +158,24 @@ class Freshness(RuleBasedStateMachine):
         self.wait(5 * MINUTE_US)
         self._ask(user, *self.asked[-1 - pick % min(len(self.asked), 5)], how)
 
+    @rule(
+        user=_USER,
+        where=_REPO,
+        number=st.integers(0, 15),
+        facts=st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()),
+        by_us=st.sampled_from([MINUTE_US // 4, MINUTE_US, 5 * MINUTE_US]),
+        how=_HOW,
+    )
+    def fail_on_the_way(
+        self, user: str, where: Any, number: int, facts: Any, by_us: int, how: Mapping[str, Any]
+    ) -> None:
+        """Ask for what fails after its first page, and again when it has changed."""
+        self.world.source.fault = unavailable()
+        self._ask_once(user, (where,), None, RESUMED, {**how, "partial": False})
+        self.change(number, facts)
+        self.wait(by_us)
+        self._ask_once(user, (where,), None, RESUMED, {**how, "replica": 1 - how["replica"]})
+
     @precondition(lambda self: self.asked)
     @rule(user=_USER, pick=st.integers(0, 99), how=_HOW)
     def ask_again(self, user: str, pick: int, how: Mapping[str, Any]) -> None:
@@ -187,7 +209,11 @@ class Freshness(RuleBasedStateMachine):
         limit = None if table.access_paths == BATCHED.access_paths else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)
         staleness = Staleness(
-            max_us=how["max_us"], if_error_us=how["if_error_us"], kept=how["kept"], full_read_us=how["full_read_us"]
+            max_us=how["max_us"],
+            if_error_us=how["if_error_us"],
+            kept=how["kept"],
+            full_read_us=how["full_read_us"],
+            revalidate_us=how["revalidate_us"],
         )
         reading = self.world.read(
             question,
@@ -201,13 +227,21 @@ class Freshness(RuleBasedStateMachine):
         except ConnectorError:
             return
         finally:
+            for shared in self.world.shared:
+                self.run(shared.refreshes.settled())
             self.world.source.fault = self.world.source.truncated = None
         report = fetched.report
         Freshness.hits += report.cache_hits
         Freshness.confirmed += self.world.source.confirmed
         Freshness.changed += self.world.source.changed
         self.world.source.confirmed = self.world.source.changed = 0
-        bound_us = max(how["max_us"], how["if_error_us"] if report.stale is not None else 0)
+        Freshness.refreshed += report.refreshing
+        assert not report.refreshing or how["max_us"] > 0
+        bound_us = max(
+            how["max_us"],
+            how["if_error_us"] if report.stale is not None else 0,
+            how["revalidate_us"] if report.refreshing else 0,
+        )
         assert report.age_ms * 1000 <= bound_us
         seen = self._seen(credential, bound_us)
         if "merged" in (report.cache_note or ""):
@@ -217,7 +251,11 @@ class Freshness(RuleBasedStateMachine):
             before = self._seen(credential, max(bound_us, how["full_read_us"]))
             self._check_merged(rows, question, seen, before)
         else:
-            self._check(rows, question, seen, complete=report.complete)
+            if "resumed" in (report.cache_note or ""):
+                Freshness.resumed += 1
+                self.resumed_us = self.now_us
+            is_of_two = table.access_paths == RESUMED.access_paths and self.resumed_us >= self.now_us - bound_us
+            self._check(rows, question, seen, complete=report.complete, is_of_two=is_of_two)
 
     def _seen(self, credential: str, bound_us: int) -> list[list[Row]]:
         """Return what a credential could see within a bound, state by state."""
@@ -238,8 +276,13 @@ class Freshness(RuleBasedStateMachine):
             if question.limit is None:
                 assert any(_differs_by_vanished(part, whole, state, repo) for state in seen), (part, seen)
 
-    def _check(self, rows: list[Row], question: Question, seen: list[list[Row]], *, complete: bool) -> None:
-        """Compare with the states of the time; repositories are fetched, and may be kept, one by one."""
+    def _check(
+        self, rows: list[Row], question: Question, seen: list[list[Row]], *, complete: bool, is_of_two: bool
+    ) -> None:
+        """Compare with the states of the time; repositories are fetched, and may be kept, one by one.
+
+        `is_of_two` says that a reading that failed may have been gone on for it, in another state.
+        """
         whole = Question(**_without_limit(question))
         if not complete:
             visible = [one for state in seen for one in whole.answer(state)]
@@ -249,10 +292,10 @@ class Freshness(RuleBasedStateMachine):
             part = [one for one in rows if one["repo"] == repo]
             answers = [[one for one in whole.answer(state) if one["repo"] == repo] for state in seen]
             if question.limit is None:
-                assert part in answers, (part, answers)
+                assert part in answers or (is_of_two and _is_of_two(part, answers)), (part, answers)
             else:
                 assert any(all(one in answer for one in part) for answer in answers), (part, answers)
-        if question.limit is not None and len(_repositories(question)) == 1:
+        if question.limit is not None and len(_repositories(question)) == 1 and not is_of_two:
             assert rows in [question.answer(state) for state in seen]
 
     def _states(self, bound_us: int) -> list[Rows]:
@@ -290,6 +333,17 @@ def _differs_by_vanished(part: list[Row], question: Question, state: list[Row], 
     return all(one in part for one in answer) and all(one in answer or one["id"] not in there for one in part)
 
 
+def _is_of_two(part: list[Row], answers: list[list[Row]]) -> bool:
+    """Say whether rows are those of one state up to an id and those of a later one from there on."""
+    for cut in range(17):
+        first, rest = [one for one in part if one["id"] < cut], [one for one in part if one["id"] >= cut]
+        begins = [at for at, answer in enumerate(answers) if [one for one in answer if one["id"] < cut] == first]
+        ends = [at for at, answer in enumerate(answers) if [one for one in answer if one["id"] >= cut] == rest]
+        if begins and ends and begins[0] <= ends[-1]:
+            return True
+    return False
+
+
 def _repositories(question: Question) -> set[str]:
     conditions = [condition for condition in question.conditions if condition.column == "repo"]
     return {repo for repo in "abc" if all(holds({"repo": repo}, condition) for condition in conditions)}
@@ -319,7 +373,9 @@ def test_no_answer_is_older_or_shows_more_than_it_may() -> None:
     )
     run_state_machine_as_test(Freshness, settings=bounded)
     # A model that never meets what is kept would prove nothing.
-    assert Freshness.hits > 10
-    assert Freshness.confirmed > 10
-    assert Freshness.changed > 10
-    assert Freshness.merged > 10
+    assert Freshness.hits > 3
+    assert Freshness.confirmed > 3
+    assert Freshness.changed > 3
+    assert Freshness.merged > 3
+    assert Freshness.resumed > 0
+    assert Freshness.refreshed > 0

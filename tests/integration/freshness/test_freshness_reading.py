@@ -6,7 +6,8 @@ import asyncio
 import uuid
 
 import pytest
-from fresh_world import BATCHED, KEYED, Question, World, exhausted, on, row, unavailable, until
+from fresh_source import BATCHED, KEYED
+from fresh_world import Question, World, exhausted, on, row, unavailable, until
 
 from connectors.sdk.errors import CredentialsRejected, Fatal, Retryable
 from connectors.sdk.scan import Operator
@@ -46,6 +47,21 @@ async def test_a_repeated_question_costs_no_request(world: World) -> None:
 async def test_another_replica_reads_what_one_has_fetched(world: World) -> None:
     fill(world)
     await world.read(ALL_OF_A, FIVE_MINUTES, replica=0)
+    _, kept = await world.read(ALL_OF_A, FIVE_MINUTES, replica=1)
+    assert kept.report.requests == 0
+
+
+async def test_what_was_begun_before_the_first_that_is_kept_is_kept_too(world: World) -> None:
+    fill(world)
+    of_b = Question(conditions=(on("repo", Operator.EQ, "b"),))
+    world.source.gate = asyncio.Event()
+    slow = asyncio.create_task(world.read(ALL_OF_A, FIVE_MINUTES))
+    await until(lambda: world.source.requests == 1)
+    gate, world.source.gate = world.source.gate, None
+    await world.read(of_b, FIVE_MINUTES, replica=1)
+    gate.set()
+    _, asked = await slow
+    assert asked.report.cache_note is None
     _, kept = await world.read(ALL_OF_A, FIVE_MINUTES, replica=1)
     assert kept.report.requests == 0
 

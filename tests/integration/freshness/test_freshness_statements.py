@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from demo_server import DATABASE, DemoServer
+from served import until
 
 COUNT = "SELECT count(title) FROM github.issues WHERE owner = 'acme' AND repo = 'web'"
 SOURCES = "SELECT requests, cache_hits, calls_saved, stale, cache_note FROM omnisql.last_query_sources"
@@ -92,6 +94,31 @@ def test_options_bound_a_table_and_a_server(server: DemoServer, ana: psycopg.Con
             admin.execute("ALTER SERVER github OPTIONS (DROP max_staleness)")
             admin.execute("ALTER FOREIGN TABLE github.issues OPTIONS (DROP max_staleness)")
     assert requests(ana, COUNT) > 0
+
+
+def test_an_option_lets_older_rows_answer_meanwhile(server: DemoServer, ana: psycopg.Connection) -> None:
+    notices = told(ana)
+    with connect(server, "admin") as admin:
+
+        def on_record() -> list[tuple[Any, ...]]:
+            return admin.execute(
+                "SELECT phase, principal, calls > 0 FROM omnisql.audit WHERE kind = 'refresh'"
+            ).fetchall()
+
+        try:
+            admin.execute("ALTER SERVER github OPTIONS (ADD max_staleness '1', ADD stale_while_revalidate '1 h')")
+            fresh = ana.execute(COUNT).fetchall()
+            assert (notices, on_record()) == ([], [])
+            assert ana.execute(COUNT).fetchall() == fresh
+            assert ana.execute(SOURCES).fetchall()[0][4] == "older than max_staleness, being read again"
+            ((severity, code, message),) = notices
+            assert (severity, code) == ("NOTICE", "00000")
+            assert re.fullmatch(r"rows of github.issues are \d+\.\d s old and are being read again", message)
+            until(lambda: len(on_record()) == 2)
+            assert sorted(on_record()) == [("finish", "", True), ("start", "", False)]
+            assert requests(ana, COUNT.replace("SELECT", "SELECT /*+ max_staleness(0) */")) > 0
+        finally:
+            admin.execute("ALTER SERVER github OPTIONS (DROP max_staleness, DROP stale_while_revalidate)")
 
 
 def test_an_option_lets_changes_be_merged(server: DemoServer, ana: psycopg.Connection) -> None:

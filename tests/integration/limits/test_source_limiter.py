@@ -57,6 +57,26 @@ async def test_it_is_a_limiter_for_connectors(store: BucketStore, key: str, virt
     assert virtual.slept_s == []
 
 
+async def test_what_nobody_waits_for_leaves_a_quarter_and_is_not_waited_for(store: BucketStore, key: str) -> None:
+    limits = {"core": BucketLimit(capacity=8, refill_per_s=0.001)}
+    source = SourceLimiter(store, tenant="acme", source=key, limits=limits, wait_max_s=3600)
+    sparing: Limiter = source.sparing()
+    for _ in range(6):
+        await sparing.acquire("core")
+    with pytest.raises(RateLimited):
+        await sparing.acquire("core")
+    await source.acquire("core", 2)
+
+
+async def test_what_nobody_waits_for_leaves_a_quarter_of_what_the_source_tells(store: BucketStore, key: str) -> None:
+    limits = {"core": BucketLimit(capacity=400, refill_per_s=0.001)}
+    source = SourceLimiter(store, tenant="acme", source=key, limits=limits, wait_max_s=1)
+    await source.observe(QuotaObserved(bucket="core", limit=8, remaining=3, reset_s=600.0))
+    await source.sparing().acquire("core")
+    with pytest.raises(RateLimited):
+        await source.sparing().acquire("core")
+
+
 async def test_a_short_wait_is_waited(store: BucketStore, key: str, virtual: VirtualTime) -> None:
     source = limiter(store, key, virtual)
     for _ in range(3):
@@ -147,3 +167,19 @@ async def test_a_cancelled_wait_holds_nothing(store: BucketStore, key: str, virt
     await virtual.sleep(2)
     await source.acquire("core")
     assert virtual.slept_s == [2]
+
+
+async def test_what_is_left_is_told_and_nothing_is_taken(store: BucketStore, key: str, virtual: VirtualTime) -> None:
+    limits = limiter(store, key, virtual)
+    assert await limits.standing() == ()
+    await limits.observe(QuotaObserved(bucket="core", limit=5000, remaining=4812, reset_s=1830.0))
+    left = []
+    for _ in range(2):
+        (told,) = await limits.standing()
+        assert told.endswith(" of 5000 left, reset in 1830 s, no wait")
+        left.append(int(told.removeprefix("core: ").partition(" ")[0]))
+    # It only grows, as the bucket is filled.
+    assert 4812 <= left[0] <= left[1]
+    await limits.block("core", 12.0)
+    (told,) = await limits.standing()
+    assert told.endswith("left, reset in 1830 s, the next request waits 12 s")

@@ -69,6 +69,9 @@ class Issuer:
             return {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
         if path == "/keys":
             return {"keys": [public_jwk(key, key_id) for key_id, (_, key) in self.keys.items()]}
+        if path == "/user":
+            # As much of an API as an account of it is looked at with when it is added.
+            return {"login": "somebody"}
         return None
 
 

@@ -36,8 +36,7 @@ def main(conninfo: str, token: str) -> None:
     told: list[str] = []
     kept = ctypes.c_char_p(token.encode())
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(Request))
-    def hook(kind: int, _connection: object, request: object) -> int:
+    def answer(kind: int, _connection: object, request: object) -> int:
         if kind != BEARER_TOKEN:
             return 0
         asked = request.contents  # type: ignore[attr-defined]
@@ -45,6 +44,7 @@ def main(conninfo: str, token: str) -> None:
         asked.token = kept
         return 1
 
+    hook = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(Request))(answer)
     ctypes.CDLL(str(library)).PQsetAuthDataHook(hook)
     with psycopg.connect(conninfo) as session:
         row = session.execute("SELECT session_user").fetchone()

@@ -50,6 +50,27 @@ async def test_cancel_ends_a_fetch_at_once(demo: DemoServer, connect_async: Conn
     assert (await (await session.execute("SELECT count(*) FROM jira.projects")).fetchone()) == (4,)
 
 
+async def test_another_session_ends_a_fetch(
+    demo: DemoServer, ana: psycopg.Connection, connect_async: ConnectAsync
+) -> None:
+    session = await connect_async()
+    backend = session.info.backend_pid
+    demo.jira.configure(latency_ms=SLOW_MS)
+    statement = asyncio.ensure_future(session.execute(LONG.encode()))
+    shown = f"FROM pg_catalog.pg_stat_activity WHERE pid = {backend} AND wait_event = 'PgSleep'"
+    await eventually(lambda: value_of(ana, f"SELECT count(*) {shown}") == 1)
+    (state, query), *_ = ana.execute(f"SELECT state, query {shown}".encode()).fetchall()
+    assert (state, query[: len(LONG) + 6]) == ("active", f"/* {LONG} */")
+    started_s = time.monotonic()
+    assert value_of(ana, f"SELECT pg_catalog.pg_cancel_backend({backend})") is True
+    failure = (await asyncio.gather(statement, return_exceptions=True))[0]
+    assert time.monotonic() - started_s < INTERRUPT_MAX_S
+    assert isinstance(failure, psycopg.errors.QueryCanceled)
+    assert failure.diag.message_primary == "canceling statement due to user request"
+    demo.reset()
+    assert (await (await session.execute("SELECT count(*) FROM jira.projects")).fetchone()) == (4,)
+
+
 async def test_cancel_ends_a_wait_for_a_rate_limit(demo: DemoServer, connect_async: ConnectAsync) -> None:
     session = await connect_async()
     demo.github.configure(next=[{"status": 429, "headers": {"retry-after": "2"}}])

@@ -16,6 +16,7 @@ from sessions import WEB, WEB_COUNT, Connect, open_session, refused, rows_of, va
 
 ISSUES = f"SELECT title FROM github.issues WHERE {WEB}"
 KEYED = ["owner = 1", "repo = 1"]
+MISSES = "SELECT table_name, condition, statements, calls FROM omnisql.pushdown_misses ORDER BY 2"
 
 
 def known(session: psycopg.Connection, table: str) -> dict[tuple[str, ...], tuple[float, str, bool, int]]:
@@ -164,6 +165,10 @@ def test_a_restart_keeps_them_and_a_dropped_table_takes_them_along(directory: Pa
     with closing(open_session(first, "admin")) as session:
         session.execute("ANALYZE jira.issues, jira.boards")
         rows_of(session, ISSUES)
+        rows_of(session, f"{ISSUES} AND state = 'closed' AND upper(title) LIKE 'X%'")
+        missed = rows_of(session, MISSES)
+        closed = scan_of(session, f"{ISSUES} AND state = 'closed'")["Expected Rows"]
+        rows_of(session, f"{ISSUES} AND state = 'open'")
         before = {table: known(session, table) for table in ("jira.issues", "jira.boards", "github.issues")}
     assert all(before.values())
     assert first.stop() == 0
@@ -172,6 +177,10 @@ def test_a_restart_keeps_them_and_a_dropped_table_takes_them_along(directory: Pa
     try:
         with closing(open_session(second, "admin")) as session:
             assert {table: known(session, table) for table in before} == before
+            assert rows_of(session, MISSES) == missed != []
+            # What that state gave, and not the mean over both.
+            until(lambda: scan_of(session, f"{ISSUES} AND state = 'closed'")["Expected Rows"] == closed)
+            assert scan_of(session, f"{ISSUES} AND state = 'open'")["Expected Rows"] != closed
             assert scan_of(session, "SELECT key FROM jira.issues")["Statistic"]["Origin"] == "source"
             session.execute("DROP FOREIGN TABLE jira.boards")
             session.execute("CREATE SCHEMA again")

@@ -33,7 +33,8 @@ def writer(connect: Connect) -> psycopg.Connection:
 
 def verbs(session: psycopg.Connection) -> list[str]:
     """Return the first words of the statements by which rows were written."""
-    return [text for (text,) in rows(session, "SELECT DISTINCT split_part(text, ' ', 1) FROM statements")]
+    written = "split_part(split_part(text, '*/ ', -1), ' ', 1)"
+    return [text for (text,) in rows(session, f"SELECT DISTINCT {written} FROM statements")]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ async def test_a_prepared_statement_loads_each_time_it_is_executed(demo: DemoSer
 
 async def waits(other: psycopg.AsyncConnection) -> None:
     """Wait until a session waits for another one's transaction inside a COPY."""
-    asked = b"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY %public%contested%'"
+    asked = b"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%COPY %public%contested%'"
     async with asyncio.timeout(20):
         while await (await other.execute(asked)).fetchone() is None:
             continue

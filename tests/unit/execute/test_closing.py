@@ -12,11 +12,13 @@ from plain_settings import SETTINGS
 
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, execute
+from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.model.query import BoundQuery, ParsedQuery
 from wire.backend import data_row
 from wire.rows import EncodedRows
 
 TEXT = "SELECT 1"
+LIMITS = SpliceLimits(inline_bytes_max=1024, table_bytes_max=1024)
 QUERY = BoundQuery(
     parsed=ParsedQuery(text=TEXT, references=(), named_columns=frozenset(), tree=None),
     tree=None,
@@ -59,7 +61,7 @@ async def test_a_stream_of_the_backend_is_closed_with_the_answer(pool: InstanceP
     parameters = Parameters(type_oids=(), values=(), formats=(), result_formats=())
     engine = Engine(name=POSTGRES, reason="")
     relations: dict[str, pa.Table] = {}
-    rows = execute(QUERY, engine, relations, parameters, backend, pool, 1024)  # type: ignore[arg-type]
+    rows = execute(QUERY, engine, relations, parameters, backend, pool, LIMITS)  # type: ignore[arg-type]
     assert (await anext(rows)).row_count == 1
     assert backend.events == [TEXT]
     await rows.aclose()

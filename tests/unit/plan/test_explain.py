@@ -14,7 +14,7 @@ from explained import ISSUES, PATH, api_scan, query_plan, report
 from connectors.sdk.scan import Direction, Operator, Predicate, SortKey, Value
 from connectors.sdk.table import Grade
 from omnisql_server.model.mask import Mask, MaskKind
-from omnisql_server.model.plan import Pushed, ScanPlan
+from omnisql_server.model.plan import Pushed, ScanNotes, ScanPlan
 from omnisql_server.model.statistics import Origin, Statistic
 from omnisql_server.plan.explain import explain_json, explain_text, predicate_text
 
@@ -291,10 +291,11 @@ def test_predicate_reads_as_sql(column: str, operator: Operator, value: Value, t
 
 
 def test_what_earlier_fetches_answer_is_told() -> None:
-    lines = explain_text(query_plan(ISSUES), "duckdb", "proved", None, notes={"scan_0": "answers nothing"})
-    assert "        Cache: answers nothing" in lines
-    document = explain_json(query_plan(ISSUES), "duckdb", "proved", None, notes={"scan_0": "answers nothing"})
-    assert json.loads(document)[0]["Plan"]["Plans"][0]["Cache"] == "answers nothing"
+    notes = {"scan_0": ScanNotes(cache="answers nothing", quota=("core: 4812 of 5000 left, no wait",))}
+    lines = explain_text(query_plan(ISSUES), "duckdb", "proved", None, notes=notes)
+    assert lines[-2:] == ("        Cache: answers nothing", "        Quota: core: 4812 of 5000 left, no wait")
+    facts = json.loads(explain_json(query_plan(ISSUES), "duckdb", "proved", None, notes=notes))[0]["Plan"]["Plans"][0]
+    assert (facts["Cache"], facts["Quota"]) == ("answers nothing", ["core: 4812 of 5000 left, no wait"])
     used = replace(report(), cache_hits=2, calls_saved=7, age_ms=1500.0, cache_note="shared", stale="it is down")
     lines = explain_text(query_plan(ISSUES), "duckdb", "proved", {"scan_0": used})
     assert "        Cache: 2 earlier answers used, 7 requests saved, age 1.5 s (shared)" in lines

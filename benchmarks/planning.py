@@ -1,0 +1,175 @@
+"""Time to plan joins of two, six and ten API tables: from the text, with new parameters of a known text, and again.
+
+`python -m benchmarks.planning [--quick]`
+
+Nothing is asked of anybody, so that the time is the processor's alone: it is measured as that, and hardly depends on
+what else the machine does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from benchmarks.oracle import SETTINGS, relation_of
+from benchmarks.report import Section, median, percentile, publish
+from connectors.jira.connector import JiraConnector
+from connectors.sdk.table import Table
+from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_constants
+from omnisql_server.bind.resolve import Closure
+from omnisql_server.bind.tree import QualifiedTree, qualify_query
+from omnisql_server.execute.key_values import may_evaluate
+from omnisql_server.model.principal import Principal
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery
+from omnisql_server.model.relation import Relation
+from omnisql_server.parse.tree import parse_query
+from omnisql_server.plan.planner import plan
+from omnisql_server.policy.decide import Policy
+from omnisql_server.policy.embedded import EmbeddedEngine
+from omnisql_server.policy.rules import Rules
+
+Qualified = tuple[QualifiedTree, FoldedTree]
+TABLES = (2, 6, 10)
+COMBINATIONS_MAX = 50
+COLD_TARGET_MS = 10.0
+AGAIN_TARGET_MS = 1.0
+ROWS = (5000, 300, 40, 12_000, 900, 80, 3500, 20_000, 150, 8000)
+"""Rows expected of each table in turn, so that orders differ in calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Foreign tables t0 to t9, each Jira's issues with another number of rows."""
+
+    relations: Mapping[tuple[str | None, str], Relation]
+    tables: Mapping[str, Table]
+
+    def qualified(self, sql: str) -> Qualified:
+        """Resolve a text that was parsed, as far as that is the same for all parameters."""
+        found = qualify_query(parse_query(sql), Closure(by_name=self.relations))
+        return found, extract_constants(found.tree)
+
+    def bound(self, sql: str, qualified: Qualified, value: str) -> BoundQuery:
+        """Put a parameter in."""
+        return BoundQuery(
+            parsed=parse_query(sql),
+            tree=bind_parameters(qualified[1].tree, (("text", value),)),
+            reason="",
+            occurrences=qualified[0].occurrences,
+            relations=self.relations,
+            views={},
+            parameter_oids=(25,),
+            fields=(),
+            settings=SETTINGS,
+            catalog_sequence=1,
+        )
+
+    def plan(self, authorized: AuthorizedQuery) -> None:
+        """Plan."""
+        plan(authorized, lambda relation: self.tables[relation.name], COMBINATIONS_MAX, evaluable=may_evaluate)
+
+
+def main() -> None:
+    """Measure and publish."""
+    line = argparse.ArgumentParser(description=__doc__)
+    line.add_argument("--quick", action="store_true", help="20 statements of each kind")
+    publish(asyncio.run(_measure(20 if line.parse_args().quick else 200)))
+
+
+def statement(count: int, *, each: bool) -> str:
+    """Join tables in a row, or each with all before it."""
+    joins = []
+    for table in range(1, count):
+        if each:
+            on = " AND ".join(f"t{table}.key = t{other}.key" for other in range(table))
+        else:
+            on = f"t{table}.key = t{table - 1}.parent_key"
+        joins.append(f"JOIN t{table} ON {on}")
+    return (
+        f"SELECT t0.key, t{count - 1}.summary FROM t0 {' '.join(joins)}"
+        f" WHERE t0.status = $1 AND t{count - 1}.priority = 'High' AND t{count // 2}.votes > 3"
+    )
+
+
+def _world() -> World:
+    (issues,) = (table for table in JiraConnector(None).tables if table.name == "issues")
+    tables = {f"t{at}": replace(issues, rows_expected=rows) for at, rows in enumerate(ROWS)}
+    relations: dict[tuple[str | None, str], Relation] = {
+        (None, name): replace(relation_of(oid, "jira", table), name=name)
+        for oid, (name, table) in enumerate(tables.items(), 1)
+    }
+    return World(relations=relations, tables=tables)
+
+
+async def _measure(rounds: int) -> Section:
+    world = _world()
+    allowing = Policy(EmbeddedEngine(Rules().data))
+    ana = Principal(tenant="acme", name="ana", attributes={})
+
+    async def authorize(query: BoundQuery) -> AuthorizedQuery:
+        return await allowing.authorize(query, ana)
+
+    rows = []
+    missed = []
+    for each in (False, True):
+        for count in TABLES:
+            sql = statement(count, each=each)
+            qualified = world.qualified(sql)
+
+            def from_text(sql: str = sql) -> BoundQuery:
+                parse_query.cache_clear()
+                return world.bound(sql, world.qualified(sql), "Done")
+
+            def with_new_parameter(sql: str = sql, qualified: Qualified = qualified) -> BoundQuery:
+                return world.bound(sql, qualified, "Done")
+
+            same = with_new_parameter()
+            kinds = (from_text, with_new_parameter, lambda same=same: same)
+            cold, fresh, again = [await _timed(world, make, authorize, rounds) for make in kinds]
+            kind = f"{count} tables, {'each with all others' if each and count > 2 else 'in a row'}"
+            if each and count == TABLES[0]:
+                continue
+            rows.append([kind, *(f"{found:.2f}" for times in (cold, fresh, again) for found in times)])
+            if count == 6 and not each and cold[1] > COLD_TARGET_MS:
+                missed.append(f"{kind}: {cold[1]:.1f} ms from the text")
+            if fresh[0] > AGAIN_TARGET_MS:
+                missed.append(f"{kind}: {fresh[0]:.1f} ms with a new parameter")
+    return Section(
+        subject="Planning",
+        header=("join", "from the text, ms", "95 %", "new parameter, ms", "95 %", "again, ms", "95 %"),
+        rows=rows,
+        notes=(
+            f"Milliseconds of the processor, median and 95th percentile of {rounds}. `from the text`: PostgreSQL's"
+            " grammar, the tree and its check, names, types, conditions, paths, order. `new parameter`: a text seen"
+            " before, with another value. `again`: with the same value. What PostgreSQL is asked at binding is left out,"
+            " and so is policy.",
+            f"Aims: a join of six in a row from the text within {COLD_TARGET_MS:.0f} ms at the 95th percentile, new"
+            f" parameters within {AGAIN_TARGET_MS:.0f} ms. Missed: {'; '.join(missed) or 'none'}.",
+        ),
+    )
+
+
+async def _timed(
+    world: World,
+    make: Callable[[], BoundQuery],
+    authorize: Callable[[BoundQuery], Awaitable[AuthorizedQuery]],
+    rounds: int,
+) -> tuple[float, float]:
+    times = []
+    for _ in range(rounds + 1):
+        began_s = time.process_time()
+        query = make()
+        made_s = time.process_time()
+        authorized = await authorize(query)
+        planning_s = time.process_time()
+        world.plan(authorized)
+        times.append((time.process_time() - planning_s + made_s - began_s) * 1000)
+    # The first one makes what all others find.
+    return median(times[1:]), percentile(times[1:], 0.95)
+
+
+if __name__ == "__main__":
+    main()

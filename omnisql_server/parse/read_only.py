@@ -1,0 +1,65 @@
+"""What may end the read-only mode of a session that is for reading alone. Pure.
+
+PostgreSQL itself refuses to write in a read-only transaction (25006), and such a session's transactions begin as one.
+Here is found what would make them begin otherwise: SET and BEGIN in all their forms, blocks and procedures that can end
+a transaction on their way, and functions that set a parameter or run a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import postgast
+
+PARAMETERS = frozenset({"transaction_read_only", "default_transaction_read_only"})
+FUNCTIONS = frozenset(
+    {"set_config", "query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "ts_stat", "ts_rewrite"}
+)
+"""Functions of PostgreSQL that set a parameter by its name, or run a text that nobody reads here."""
+_MODES = frozenset({"transaction", "session characteristics"})
+_WORDS = (b"set", b"write", b"do", b"call", b"xml", b"ts_stat", b"ts_rewrite", b"&", b"load")
+
+
+@lru_cache(maxsize=1024)
+def leaves_read_only(text: bytes) -> bool:
+    """Say whether a message holds a statement that might end the mode; what cannot be parsed does nothing at all."""
+    lowered = text.lower()
+    if not any(word in lowered for word in _WORDS):
+        return False
+    try:
+        tree = postgast.parse(text.decode("utf-8", "replace"))
+    except postgast.PgQueryError:
+        return False
+    return any(_leaves(node) for raw in tree.stmts for node in _nodes(raw.stmt))
+
+
+def _leaves(node: Any) -> bool:
+    match node.DESCRIPTOR.name:
+        case "DoStmt" | "CallStmt" | "LoadStmt":
+            return True
+        case "VariableSetStmt":
+            name = node.name.lower()
+            return name in PARAMETERS or (name in _MODES and any(map(_writes, node.args)))
+        case "TransactionStmt":
+            return any(map(_writes, node.options))
+        case "FuncCall":
+            name = node.funcname[-1].string.sval.lower() if node.funcname else ""
+            return name in FUNCTIONS
+        case _:
+            return False
+
+
+def _writes(option: Any) -> bool:
+    """Say whether an option of a transaction is READ WRITE."""
+    element = option.def_elem
+    return element.defname.lower() == "transaction_read_only" and not element.arg.a_const.ival.ival
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    yield node
+    for descriptor, value in node.ListFields():
+        if descriptor.message_type is not None:
+            for child in value if descriptor.is_repeated else (value,):
+                yield from _nodes(child)

@@ -1,0 +1,95 @@
+"""Keeps a session of a read-only token reading: what would end PostgreSQL's read-only mode is refused before.
+
+Wraps a session's runner. A message that might end the mode becomes one statement to run, and running it is the refusal,
+so that the client and its transaction see an error as any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omnisql_server.errors import OmniSQLError
+from omnisql_server.model.run import (
+    BoundParameters,
+    Description,
+    Repeatable,
+    Repeated,
+    RunResult,
+    SessionView,
+    StatementRunner,
+)
+from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.parse.read_only import leaves_read_only
+
+
+class ReadOnlySession(OmniSQLError):
+    """The session was opened for reading alone."""
+
+    sqlstate = "25006"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOnlyRunner:
+    """A runner whose session may not leave the read-only mode that its transactions begin in."""
+
+    runner: StatementRunner
+
+    def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
+        """Split a message into parts; one that might end the mode is a single part to run."""
+        if not leaves_read_only(text):
+            return self.runner.route(text, overlay)
+        whole = text.decode("utf-8", "replace")
+        refused = Statement(text=whole, kind=StatementKind.SELECT, references=())
+        return (Part(text=whole, offset=0, statement=refused),)
+
+    async def refresh_snapshot(self) -> None:
+        """Read the tenant's snapshot again."""
+        await self.runner.refresh_snapshot()
+
+    @property
+    def outdated(self) -> bool:
+        """Say whether a session has defined something since the snapshot was read."""
+        return self.runner.outdated
+
+    def defined(self) -> None:
+        """Learn that a transaction has ended in which something was defined."""
+        self.runner.defined()
+
+    async def catch_up(self) -> None:
+        """Read the snapshot again if it is outdated."""
+        await self.runner.catch_up()
+
+    async def describe(
+        self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
+    ) -> Description:
+        """Describe a statement.
+
+        Raises:
+            ReadOnlySession: 25006, it might end the mode. Else as the runner does.
+        """
+        _check(statement)
+        return await self.runner.describe(statement, type_oids, view, twin=twin)
+
+    async def run(
+        self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
+    ) -> RunResult:
+        """Run a statement up to its first rows.
+
+        Raises:
+            ReadOnlySession: 25006, it might end the mode. Else as the runner does.
+        """
+        _check(statement)
+        return await self.runner.run(statement, parameters, view, twin=twin)
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Answer a statement of this session again; it has been judged when it was run."""
+        return await self.runner.repeat(repeatable, view)
+
+
+def _check(statement: Statement) -> None:
+    if leaves_read_only(statement.text.encode()):
+        raise ReadOnlySession(
+            message="this session is for reading only",
+            detail="The API token that opened it is, and the statement might end PostgreSQL's read-only mode.",
+            hint="Leave the statement out, or log in with a token that may write.",
+        )

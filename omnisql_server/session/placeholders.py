@@ -1,0 +1,38 @@
+"""Placeholders: what PostgreSQL knows of a portal over a run statement, so that it judges names, values and lives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from omnisql_server.model.statement import StatementKind
+from omnisql_server.session.link import BackendLink
+from omnisql_server.session.portals import Portal
+from omnisql_server.session.replies import CLOSE_ENDS, DESCRIBE_ENDS, PARSE_ENDS, CheckReply, IgnoredReply, Reply
+from wire.frontend import Bind, Close, Describe, Parse
+
+_PLACEHOLDER = b"omnisql_placeholder"
+_AGAIN = b"omnisql_again"
+_NEVER = b"CLOSE omnisql_nothing"
+"""A statement that is never executed and gives no rows to FETCH."""
+
+
+def open_placeholder(link: BackendLink, message: Bind, portal: Portal, reply: Reply) -> None:
+    """Ask PostgreSQL whether a portal's statement still stands, and open a placeholder under the portal's name.
+
+    The placeholder takes the same parameters, so that PostgreSQL judges their values. A statement without columns it
+    would plan, and so look at anew, with the Bind; to describe it does not suffice.
+    """
+    prepared = portal.prepared
+    oids = prepared.description.parameter_oids if prepared is not None else ()
+    link.send(Describe(kind="S", name=message.statement).encode(), CheckReply(DESCRIBE_ENDS))
+    if _is_planned_by_bind(portal):
+        link.send(Close(kind="S", name=_AGAIN).encode(), IgnoredReply(CLOSE_ENDS))
+        text = " " * portal.statement.offset + portal.statement.text
+        link.send(Parse(statement=_AGAIN, text=text.encode(), type_oids=oids).encode(), CheckReply(PARSE_ENDS))
+    link.send(Close(kind="S", name=_PLACEHOLDER).encode(), IgnoredReply(CLOSE_ENDS))
+    link.send(Parse(statement=_PLACEHOLDER, text=_NEVER, type_oids=oids).encode(), CheckReply(PARSE_ENDS))
+    link.send(replace(message, statement=_PLACEHOLDER, result_formats=()).encode(), reply)
+
+
+def _is_planned_by_bind(portal: Portal) -> bool:
+    return portal.fields is None and portal.statement.kind is StatementKind.WRITE and not portal.statement.creates

@@ -1,0 +1,174 @@
+"""Portals and statements that one protocol names and the other uses, answered as PostgreSQL answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from sockets import compared, kinds
+from streams import API_TABLE, COPY
+from target import Target, say
+
+from wire.backend_decode import decode_report
+from wire.frontend import Bind, Close, CopyData, CopyDone, Describe, Execute, Flush, FrontendMessage, Parse, Query, Sync
+
+pytestmark = pytest.mark.slow
+
+ROWS = "SELECT column_name FROM {table} WHERE table_name = $1 ORDER BY 1 LIMIT 6"
+MOVEMENTS = (
+    "FETCH c",
+    "FETCH 2 FROM c",
+    "FETCH ALL FROM c",
+    "FETCH 0 FROM c",
+    "FETCH -1 FROM c",
+    "FETCH PRIOR FROM c",
+    "FETCH BACKWARD 0 FROM c",
+    "FETCH FIRST FROM c",
+    "FETCH LAST FROM c",
+    "FETCH ABSOLUTE 2 FROM c",
+    "FETCH ABSOLUTE 5 FROM c",
+    "FETCH ABSOLUTE 9 FROM c",
+    "FETCH ABSOLUTE 0 FROM c",
+    "FETCH RELATIVE 3 FROM c",
+    "FETCH RELATIVE 0 FROM c",
+    "FETCH RELATIVE -1 FROM c",
+    "MOVE c",
+    "MOVE 0 FROM c",
+    "MOVE 3 IN c",
+    "MOVE -2 IN c",
+    "MOVE ALL FROM c",
+    "MOVE BACKWARD 0 FROM c",
+    "MOVE BACKWARD ALL FROM c",
+    "MOVE ABSOLUTE 0 FROM c",
+    "MOVE ABSOLUTE 4 FROM c",
+    "MOVE ABSOLUTE -2 FROM c",
+    "MOVE 1 FROM nobody",
+    "FETCH 1 FROM c; MOVE 1 FROM c; FETCH 1 FROM c",
+    "CLOSE c",
+)
+BEFORE: dict[str, tuple[FrontendMessage, ...]] = {
+    "fresh": (),
+    "two read": (Execute(portal=b"c", rows_max=2),),
+    "all read": (Execute(portal=b"c"),),
+    "as many as there are": (Execute(portal=b"c", rows_max=6),),
+}
+
+
+def differ(target: Target, messages: Sequence[FrontendMessage]) -> None:
+    """Send the same to both, over the API table and over its copy, and compare."""
+    ours, theirs = target.pair()
+    data = b"".join(message.encode() for message in messages)
+    answered, _ = say(ours, data)
+    expected, _ = say(theirs, data.replace(API_TABLE.encode(), COPY.encode()))
+    assert compared(answered) == compared(expected)
+
+
+def prepared(text: str) -> bytes:
+    return text.format(table=API_TABLE).encode()
+
+
+@pytest.mark.parametrize("state", BEFORE)
+@pytest.mark.parametrize("movement", MOVEMENTS)
+def test_a_portal_is_moved_by_sql(target: Target, movement: str, state: str) -> None:
+    differ(
+        target,
+        (
+            Query(text=b"BEGIN"),
+            Parse(statement=b"", text=prepared(ROWS)),
+            Bind(portal=b"c", statement=b"", parameters=(b"issues",)),
+            *BEFORE[state],
+            Sync(),
+            Query(text=movement.encode()),
+            Execute(portal=b"c", rows_max=1),
+            Sync(),
+            Query(text=b"FETCH 1 FROM c"),
+            Query(text=b"ROLLBACK"),
+        ),
+    )
+
+
+def test_what_cannot_be_shown_says_so(target: Target) -> None:
+    ours, _ = target.pair()
+    bind = Bind(portal=b"c", statement=b"", parameters=(b"issues",), result_formats=(1,))
+    for fetch in (
+        (Query(text=b"FETCH 1 FROM c"),),
+        (Parse(statement=b"x", text=b"FETCH 1 FROM c"), Describe(kind="S", name=b"x"), Sync()),
+    ):
+        said = (Query(text=b"BEGIN"), Parse(statement=b"", text=prepared(ROWS)), bind, Sync(), *fetch)
+        frames, lives = say(ours, b"".join(each.encode() for each in said))
+        (error,) = [decode_report(frame.payload) for frame in frames if frame.kind == b"E"]
+        assert lives
+        assert (error["C"], "H" in error) == ("0A000", True)
+
+
+@pytest.mark.parametrize("block", [False, True], ids=["alone", "in a block"])
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        f"PREPARE p (text) AS {ROWS}",
+        f"PREPARE p AS {ROWS}",
+        "PREPARE p (int4, int4) AS SELECT count(*) + $1 + $2 FROM {table}",
+        "PREPARE p (text) AS INSERT INTO scratch SELECT length(column_name) FROM {table} WHERE table_name = $1",
+        "PREPARE p (text) AS SELECT $1",
+    ],
+)
+def test_what_sql_has_prepared_is_bound(target: Target, prepare: str, *, block: bool) -> None:
+    bind = Bind(portal=b"", statement=b"p", parameters=(b"issues",))
+    differ(
+        target,
+        (
+            *([Query(text=b"BEGIN")] if block else []),
+            Query(text=prepare.format(table=API_TABLE).encode()),
+            *(bind, Describe(kind="P", name=b""), Execute(portal=b""), Sync()),
+            *(bind, *[Execute(portal=b"", rows_max=2)] * 2, Flush(), Execute(portal=b""), Sync()),
+            *(Describe(kind="S", name=b"p"), Bind(portal=b"", statement=b"p"), Sync()),
+            *([Query(text=b"ROLLBACK")] if block else []),
+            Query(text=b"SELECT sum(n) FROM scratch"),
+            Query(text=b"DEALLOCATE p"),
+            Query(text=b"PREPARE p (text) AS SELECT upper($1)"),
+            *(bind, Execute(portal=b""), Sync()),
+            Close(kind="S", name=b"p"),
+            *(bind, Execute(portal=b""), Sync()),
+        ),
+    )
+
+
+@pytest.mark.parametrize("text", [ROWS, "SELECT count(*), $1 FROM {table}", "SELECT nothing, $1 FROM {table}"])
+def test_what_the_protocol_has_prepared_is_executed_by_sql(target: Target, text: str) -> None:
+    differ(
+        target,
+        (
+            Parse(statement=b"named", text=prepared(text), type_oids=(25,)),
+            Sync(),
+            Query(text=b"EXECUTE named('issues')"),
+            Query(text=b"SELECT 1; EXECUTE named('issues'); SELECT 2"),
+            Query(text=b"EXPLAIN EXECUTE named"),
+            Parse(statement=b"", text=b"EXECUTE named('labels')"),
+            *(Bind(portal=b"", statement=b""), Execute(portal=b"", rows_max=1), Sync()),
+            Query(text=b"EXECUTE named"),
+            Query(text=b"DEALLOCATE named"),
+            Query(text=b"EXECUTE named('issues')"),
+        ),
+    )
+
+
+@pytest.mark.parametrize("failing", ["COPY scratch FROM STDIN", "SELECT 1/0", "SELEKT"])
+def test_what_a_failed_query_leaves_is_not_executed(target: Target, failing: str) -> None:
+    ours, _ = target.pair()
+    data = CopyData(data=b"x\n").encode() + CopyDone().encode() if failing.startswith("COPY") else b""
+    for _ in range(20):
+        executes = (Parse(statement=b"", text=b"SELECT 1"), Sync(), Execute(portal=b""), Sync())
+        said = (Query(text=b"BEGIN").encode(), Query(text=failing.encode()).encode(), data)
+        frames, lives = say(ours, b"".join(said) + b"".join(each.encode() for each in executes))
+        assert lives
+        assert [decode_report(frame.payload)["C"] for frame in frames if frame.kind == b"E"][1:] == ["25P02", "34000"]
+
+
+def test_a_query_is_never_taken_for_what_another_was(target: Target) -> None:
+    ours, _ = target.pair()
+    frames = ours.run(f"PREPARE q AS SELECT count(*) FROM {API_TABLE}; DEALLOCATE q; PREPARE q AS SELECT 7")
+    assert "E" not in kinds(frames)
+    bound = Bind(portal=b"", statement=b"q").encode() + Execute(portal=b"").encode() + Sync().encode()
+    frames, _ = say(ours, bound)
+    assert [frame.data[-1:] for frame in frames if frame.kind == b"D"] == [b"7"]
+    assert "E" not in kinds(ours.run("DEALLOCATE q"))
