@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from catalog.types import BY_OID
-from omnisql_server.errors import BackendError, InternalError, NotSupported
+from omnisql_server.errors import BackendError, InternalError, NotSupported, RelayInstead
 from omnisql_server.execute.run import Engine
 from omnisql_server.model.backend import Backend, Command, Done
 from omnisql_server.model.freshness import duration_us
@@ -179,6 +179,19 @@ def no_locking() -> NotSupported:
         message="rows of an API table cannot be locked",
         hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",
     )
+
+
+def require_api(statement: Statement, bound: BoundQuery) -> None:
+    """Leave a statement that only looked like one over API tables to PostgreSQL; refuse to lock rows of an API.
+
+    Raises:
+        RelayInstead: it reads no API table.
+        NotSupported: 0A000, it locks rows.
+    """
+    if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
+        raise RelayInstead
+    if statement.locking or any(view.locking for view in bound.views.values()):
+        raise no_locking()
 
 
 def read_only(target: Relation, api: Relation) -> NotSupported:

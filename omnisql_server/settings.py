@@ -63,10 +63,7 @@ class SessionSettings:
     """Bounds of one session, and what becomes of its PostgreSQL connection while it is idle."""
 
     park_after_s: float = setting(
-        30.0,
-        "Idle time after which a session gives its backend away; 0: never.",
-        minimum=0,
-        maximum=86_400,
+        30.0, "Idle time after which a session gives its backend away; 0: never.", minimum=0, maximum=86_400
     )
     parked_max: int = setting(
         10, "Backends of one tenant kept for sessions that wake up; more are closed.", minimum=0, maximum=10_000

@@ -61,6 +61,7 @@ class Settings:
     array_nulls: bool = True
     max_staleness_us: int | None = None
     stale_if_error_us: int = 0
+    purpose: str = ""
 
     @property
     def plain_output(self) -> bool:

@@ -13,7 +13,7 @@ from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.freshness.reading import ShelfReading
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Reading, ScanCache, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Later, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.report import SourceReport
@@ -135,9 +135,14 @@ class _NotedReading:
     scan_name: str
 
     async def read(
-        self, scan: Scan, fetch: Fetch, confirm: Confirm | None = None, calls_left: int | None = None
+        self,
+        scan: Scan,
+        fetch: Fetch,
+        confirm: Confirm | None = None,
+        calls_left: int | None = None,
+        later: Later | None = None,
     ) -> Answer:
-        answer = await self.reading.read(scan, fetch, confirm, calls_left)
+        answer = await self.reading.read(scan, fetch, confirm, calls_left, later)
         if answer.entries and not answer.refreshing and not self.keeping.spoiled:
             self.keeping.note_answered(self.scan_name, answer)
         else:
