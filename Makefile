@@ -19,12 +19,12 @@ DATA ?= data/demo
 ISSUES ?= 5000
 # Modules of benchmarks/, one for each subject.
 BENCHMARKS ?= rows_to_client api_latency small_statement repeated relay copy_and_pages tenants idle_sessions api_calls oracle \
-  planning freshness recorded_day decode_pages audit policy
+  planning freshness recorded_day decode_pages audit policy logins
 
-.PHONY: help setup setup-dev demo test check bench fuzz fences lock
+.PHONY: help setup setup-dev demo test check bench fuzz fences lock sbom vulnerabilities
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.stamp-run ## install what is needed to run
 
@@ -54,6 +54,13 @@ fuzz: setup-dev ## run the random tests with many more examples than make test
 
 fences: setup-dev ## take every fence out in a copy and want its tests to fail (ARGS="--jobs 2 network/" for some)
 	$(BIN)/python tests/fences/run.py $(ARGS) </dev/null
+
+sbom: $(BIN)/uv ## write dist/omnisql.cdx.json, the bill of materials (CycloneDX 1.5) of what is locked to run
+	mkdir -p dist
+	$(UV) export --quiet --frozen --no-default-groups --format cyclonedx1.5 --output-file dist/omnisql.cdx.json </dev/null
+
+vulnerabilities: $(BIN)/uv ## ask osv.dev for known vulnerabilities of what is locked (needs the network)
+	$(UV) audit --frozen </dev/null
 
 lock: $(BIN)/uv ## choose dependencies anew and write uv.lock
 	$(UV) lock </dev/null

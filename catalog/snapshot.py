@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from catalog.connection import Connection
+from catalog.lineage import ABOVE_WITH
 from catalog.name_pattern import NameTest
 from catalog.quoting import options_from_array
 from catalog.tenants import DDL_LOCK_CLASS, DDL_LOCK_OBJECT
@@ -57,6 +58,15 @@ FROM reaching r JOIN pg_catalog.pg_class c ON c.oid = r.oid JOIN pg_catalog.pg_n
 WHERE c.relpersistence <> 't' ORDER BY c.oid
 """
 
+# What reads them by more than the rewrite rule of a view, such as a partitioned table, is named here, too.
+DERIVED_SQL = f"""
+WITH {ABOVE_WITH}
+SELECT DISTINCT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::pg_catalog.text AS kind
+FROM above u JOIN pg_catalog.pg_class c ON c.oid = u.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relpersistence <> 't' ORDER BY c.oid
+"""
+HAS_LINEAGE_SQL = f"SELECT pg_catalog.to_regclass('{CATALOG_SCHEMA}.derived') IS NOT NULL"
+
 SERVERS_SQL = f"""
 WITH {WRAPPERS_WITH}
 SELECT s.oid, s.srvname, w.fdwname, s.srvoptions FROM pg_catalog.pg_foreign_server s
@@ -81,7 +91,7 @@ WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReachingRelation:
-    """A relation through which API rows can be read; `kind` is pg_class.relkind (f, v, m, or r for a rule)."""
+    """A relation through which rows of an API, or rows derived from some, can be read; `kind` is pg_class.relkind."""
 
     oid: int
     schema: str
@@ -129,7 +139,8 @@ class Snapshot:
     """What was found at one value of the DDL sequence.
 
     A snapshot that is not `settled` was taken while a transaction with DDL was open, whose objects it may lack: it
-    serves, and is to be loaded again soon even if the sequence stays.
+    serves, and is to be loaded again soon even if the sequence stays. `derived` are relations whose rows were
+    written from API tables.
     """
 
     sequence: int
@@ -137,7 +148,9 @@ class Snapshot:
     reaching: Mapping[int, ReachingRelation]
     tables: Mapping[int, ApiTable]
     servers: Mapping[str, ApiServer]
+    derived: Mapping[int, ReachingRelation] = field(default_factory=dict)
     api_names: frozenset[str] = field(init=False)
+    derived_names: frozenset[str] = field(init=False)
     _names: NameTest = field(init=False, repr=False, compare=False)
     _by_name: Mapping[str, tuple[ReachingRelation, ...]] = field(init=False, repr=False, compare=False)
 
@@ -147,11 +160,12 @@ class Snapshot:
             by_name[relation.name] = (*by_name.get(relation.name, ()), relation)
         object.__setattr__(self, "_by_name", by_name)
         object.__setattr__(self, "api_names", frozenset(by_name))
-        object.__setattr__(self, "_names", NameTest(by_name))
+        object.__setattr__(self, "derived_names", frozenset(relation.name for relation in self.derived.values()))
+        object.__setattr__(self, "_names", NameTest(self.api_names | self.derived_names))
 
     def may_reach(self, text: bytes) -> bool:
-        """Say whether a statement's text could name a relation that reaches an API table; false is certain, true is
-        not.
+        """Say whether a statement's text could name a relation that reaches an API table or what was derived from one;
+        false is certain, true is not.
         """
         return self._names.hits(text)
 
@@ -178,12 +192,15 @@ async def load_snapshot(connection: Connection) -> Snapshot:
         servers = await connection.fetch(SERVERS_SQL)
         tables = await connection.fetch(TABLES_SQL)
         columns = await connection.fetch(COLUMNS_SQL, [row["oid"] for row in tables])
+        lineage = await connection.fetchval(HAS_LINEAGE_SQL)
+        derived = await connection.fetch(DERIVED_SQL) if lineage else []
     # Compiling the pattern of thousands of names takes longer than the event loop may stand still.
     return await asyncio.to_thread(
         Snapshot,
         sequence=sequence,
         settled=settled,
         reaching={row["oid"]: ReachingRelation(**dict(row)) for row in reaching},
+        derived={row["oid"]: ReachingRelation(**dict(row)) for row in derived},
         tables=_tables(tables, columns),
         servers={
             row["srvname"]: ApiServer(

@@ -31,6 +31,7 @@ CUSTOM_SETTINGS = (
     "omnisql.max_api_calls",
     "omnisql.on_source_error",
     "omnisql.engine",
+    "omnisql.purpose",
     "omnisql.async",
 )
 

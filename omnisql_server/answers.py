@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from catalog.types import BY_OID
-from omnisql_server.errors import BackendError, InternalError, NotSupported
+from omnisql_server.errors import BackendError, InternalError, NotSupported, RelayInstead
 from omnisql_server.execute.run import Engine
 from omnisql_server.model.backend import Backend, Command, Done
 from omnisql_server.model.freshness import duration_us
@@ -181,6 +181,19 @@ def no_locking() -> NotSupported:
     )
 
 
+def require_api(statement: Statement, bound: BoundQuery) -> None:
+    """Leave a statement that only looked like one over API tables to PostgreSQL; refuse to lock rows of an API.
+
+    Raises:
+        RelayInstead: it reads no API table.
+        NotSupported: 0A000, it locks rows.
+    """
+    if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
+        raise RelayInstead
+    if statement.locking or any(view.locking for view in bound.views.values()):
+        raise no_locking()
+
+
 def read_only(target: Relation, api: Relation) -> NotSupported:
     """Say which API table a statement tries to write to, by its own name or through a view."""
     through = f" through view {target.qualified_name}" if target.kind is RelationKind.VIEW else ""
@@ -224,7 +237,10 @@ def warn(report: SourceReport, view: SessionView) -> None:
     told = []
     if not report.complete:
         message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
-        told.append((message, report.incomplete_reason or "unknown"))
+        came = f"{report.pages} pages with {report.rows_fetched} rows had come"
+        at = report.resets_at
+        again = "" if at is None else f"; it may be asked again at {at:%Y-%m-%d %H:%M:%S} UTC"
+        told.append((message, f"{report.incomplete_reason or 'unknown'} ({came}{again})"))
     if report.stale is not None:
         age_s = report.age_ms / 1000
         message = f"STALE_DATA: rows of {report.table} are {age_s:.1f} s old, for source {report.source} failed"

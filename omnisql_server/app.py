@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +15,7 @@ import structlog
 
 from connectors.sdk.connector import Connector
 from omnisql_server.admin.channel import serve_admin
+from omnisql_server.admin.destroyed import follow_destroyed, tell_destroyed
 from omnisql_server.admin.destroying import destroy_returned
 from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.audit.account import Session
@@ -42,6 +44,8 @@ from omnisql_server.session.tenant import TenantAccess
 from omnisql_server.settings import Settings
 from omnisql_server.settings_log_in import LogInSettings
 from omnisql_server.tenancy import Tenancy
+from omnisql_server.watching import WatchedRunner
+from omnisql_server.webhook_service import receiving
 
 _log = structlog.get_logger(__name__)
 
@@ -71,24 +75,11 @@ async def serve_tenants(
     tenancy = Tenancy(services, connectors)
     pools = BackendPools(live)
     stopping = stop or _signalled()
-
-    @asynccontextmanager
-    async def open_tenant(principal: Principal) -> AsyncIterator[TenantAccess]:
-        async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
-            runner = AuditedRunner(runner=opened.pipeline, session=_audited(services, opened.record.id, principal))
-            yield TenantAccess(
-                address=opened.cluster.address(),
-                role=principal.role,
-                database=opened.record.database,
-                runner=ReadOnlyRunner(runner=runner) if principal.read_only else runner,
-                pool=pool,
-            )
-
     log_ins = _log_ins(services, tenancy)
     listener = Listener(
         live,
         log_ins=log_ins,
-        open_tenant=open_tenant,
+        open_tenant=partial(_access, services, tenancy, pools),
         tls=_identity(settings),
         is_trusted=lambda host: is_loopback(host) and not live.current.listener.tls_required,
     )
@@ -101,10 +92,12 @@ async def serve_tenants(
             tenancy=tenancy,
             end_sessions=listener.end_tenant,
             end_token_sessions=listener.end_token,
+            tell=tell_destroyed,
         )
         directory = settings.data.directory.absolute()
-        async with asyncio.TaskGroup() as group, serve_admin(directory, administration):
+        async with asyncio.TaskGroup() as group, serve_admin(directory, administration), receiving(services):
             housekeeping = group.create_task(tenancy.housekeep())
+            following = group.create_task(follow_destroyed(services, tenancy, listener.end_tenant))
             group.create_task(listener.serve())
             await listener.ready.wait()
             _log.info("listener_ready", host=settings.listener.host, port=listener.port)
@@ -114,8 +107,28 @@ async def serve_tenants(
             _log.info("drain_started")
             await listener.drain()
             housekeeping.cancel()
+            following.cancel()
     finally:
         await tenancy.close()
+
+
+@asynccontextmanager
+async def _access(
+    services: Services, tenancy: Tenancy, pools: BackendPools, principal: Principal
+) -> AsyncIterator[TenantAccess]:
+    """Give a principal's session its tenant."""
+    async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
+        runner = AuditedRunner(
+            runner=WatchedRunner(opened.tenant, opened.pipeline),
+            session=_audited(services, opened.record.id, principal),
+        )
+        yield TenantAccess(
+            address=opened.cluster.address(),
+            role=principal.role,
+            database=opened.record.database,
+            runner=ReadOnlyRunner(runner=runner) if principal.read_only else runner,
+            pool=pool,
+        )
 
 
 def _audited(services: Services, tenant: UUID, principal: Principal) -> Session:

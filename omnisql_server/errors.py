@@ -160,7 +160,14 @@ class ConfigurationInvalid(OmniSQLError):
 
 
 class RelayInstead(Exception):
-    """A statement that looked like one over API tables reaches none: the session relays it untouched."""
+    """A statement that looked like one over API tables reaches none: the session relays it untouched.
+
+    `watched` says that it reads what was derived from API tables: each time it is bound is put on record.
+    """
+
+    def __init__(self, *, watched: bool = False) -> None:
+        super().__init__()
+        self.watched = watched
 
 
 class InternalError(OmniSQLError):

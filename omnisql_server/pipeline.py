@@ -22,6 +22,7 @@ from omnisql_server.answers import (
     own_position,
     parameter_constants,
     read_only,
+    require_api,
     result_formats,
     result_of,
     warn,
@@ -35,6 +36,8 @@ from omnisql_server.execute.load import load
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchedScan, fetch
+from omnisql_server.late_hydration import survivors_of
+from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation
 from omnisql_server.materialized import materialized
@@ -42,10 +45,16 @@ from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery
-from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
-from omnisql_server.model.statement import CHANGING_KINDS, MANAGED_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.statement import (
+    CHANGING_KINDS,
+    MANAGED_KINDS,
+    NEVER_RUN_KINDS,
+    Part,
+    Statement,
+    StatementKind,
+)
 from omnisql_server.model.trail import note_authorized, note_bound, note_reports
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
@@ -58,6 +67,7 @@ from omnisql_server.policy.decide import Policy
 from omnisql_server.prepared import arguments, look_up, unplaced
 from omnisql_server.repeats.keeping import Keeping
 from omnisql_server.repeats.repeats import Repeats
+from omnisql_server.sharing import Sharing
 from omnisql_server.tenant import Tenant, remember_reports
 from wire.copy import parse_copy_options
 from wire.rows import EncodedRows
@@ -75,8 +85,10 @@ class Pipeline:
         bounds: PipelineBounds,
         managers: Mapping[StatementKind, Manage],
         repeats: Repeats,
+        sharing: Sharing,
     ) -> None:
         self._tenant = tenant
+        self.sharing = sharing
         self._policy = policy
         self._pool = pool
         self._bounds = bounds
@@ -98,7 +110,7 @@ class Pipeline:
         if may_change_roles(text):
             self._tenant.roles_touched_s = time.monotonic()
         snapshot = self._tenant.snapshot
-        return route(text, snapshot.may_reach, snapshot.api_names, overlay)
+        return route(text, snapshot.may_reach, snapshot.api_names, overlay, snapshot.derived_names)
 
     async def refresh_snapshot(self) -> None:
         """Read the tenant's snapshot again."""
@@ -143,7 +155,7 @@ class Pipeline:
         query = parse_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
-        _require_api(statement, bound)
+        require_api(statement, bound)
         return Description(parameter_oids=bound.parameter_oids, fields=fields_of(statement, bound))
 
     async def run(
@@ -168,7 +180,7 @@ class Pipeline:
         with stage_span("bind"), own_position(statement):
             bound = await self._bind(statement, parameters, view, twin)
         if twin is None:
-            _require_api(statement, bound)
+            require_api(statement, bound)
         bound = hinted(bound, statement)
         deadline.set(bound.settings.statement_timeout_ms)
         async with deadline.scope():
@@ -193,7 +205,8 @@ class Pipeline:
             check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
             relations, reports = await self._read(query_plan, budget, view, keeping)
         tags: list[str] = []
-        rows = deadline.bounded(self._execute(statement, bound, engine, relations, parameters, view, tags.append))
+        rows = self._execute(statement, bound, engine, relations, parameters, view, tags.append)
+        rows = deadline.bounded(noting(statement, authorized, view, rows, self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
             async for _ in rows:
                 continue
@@ -272,7 +285,7 @@ class Pipeline:
                 raise error
         if statement.kind in _WRITING and (found := await self._binder.api_target(statement, view.backend)):
             raise read_only(*found)
-        if statement.kind in (StatementKind.PREPARE, StatementKind.COPY_FROM, StatementKind.TRUNCATE):
+        if statement.kind in NEVER_RUN_KINDS:
             raise RelayInstead
         if statement.kind not in _REFUSED:
             return
@@ -306,7 +319,6 @@ class Pipeline:
     ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
         """Fetch and materialize all scans, those first whose rows give the keys of others."""
         settings = query_plan.authorized.query.settings
-        partial_allowed = settings.on_source_error == "partial"
         salt = await self._tenant.hash_salt(query_plan)
         opening = partial(self._tenant.open, view=view, settings=settings)
         waiting = list(query_plan.scans)
@@ -322,8 +334,9 @@ class Pipeline:
                     bound,
                     opening if keeping is None else keeping.noted(opening),
                     self._bounds.fetch,
-                    partial_allowed=partial_allowed,
+                    partial_allowed=settings.on_source_error == "partial",
                     budget=budget,
+                    survivors=survivors_of(self._pool, settings.time_zone),
                 )
             with stage_span("materialize"):
                 relations += await materialized(query_plan, batch, salt)
@@ -385,11 +398,3 @@ _BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSO
 def _engine(statement: Statement, bound: BoundQuery) -> Engine:
     reason = _BY_POSTGRES.get(statement.kind)
     return Engine(name=POSTGRES, reason=reason) if reason is not None else choose_engine(bound)
-
-
-def _require_api(statement: Statement, bound: BoundQuery) -> None:
-    """Leave a statement that only looked like one over API tables to PostgreSQL; refuse to lock rows of an API."""
-    if not any(occurrence.relation.kind is RelationKind.API for occurrence in bound.occurrences):
-        raise RelayInstead
-    if statement.locking or any(view.locking for view in bound.views.values()):
-        raise no_locking()

@@ -8,6 +8,7 @@ from uuid import UUID
 from catalog.clusters import Cluster
 from catalog.connection import Connection
 from catalog.credentials import CredentialStore, Use, audience_of
+from catalog.lineage import install_lineage
 from catalog.matviews import install_matviews
 from catalog.procedures import install_procedures
 from catalog.quoting import identifier, option_list
@@ -85,6 +86,7 @@ async def install_builtin(connection: Connection, *, control_role: str, owner: s
         await connection.execute(f"GRANT USAGE ON FOREIGN SERVER {identifier(INTROSPECTION.name)} TO PUBLIC")
     await install_procedures(connection)
     await install_matviews(connection, control_role)
+    await install_lineage(connection, control_role, owner)
 
 
 async def update_database(cluster: Cluster, database: str, owner: str) -> None:

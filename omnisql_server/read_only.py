@@ -81,6 +81,10 @@ class ReadOnlyRunner:
         _check(statement)
         return await self.runner.run(statement, parameters, view, twin=twin)
 
+    async def watch(self, statement: Statement, view: SessionView) -> None:
+        """Note what a statement reads that was derived, before it is relayed."""
+        await self.runner.watch(statement, view)
+
     async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Answer a statement of this session again; it has been judged when it was run."""
         return await self.runner.repeat(repeatable, view)

@@ -27,10 +27,12 @@ from catalog.key_files import FOLDER, KeyFiles
 from catalog.key_ring import KeyHolder, KeyRing, load_key
 from catalog.transit import TransitKeys, TransitSettings
 from connectors.registry import add_folder
+from connectors.sdk.connector import Source
 from omnisql_server.audit.signing import SigningKey, load_signing_key
 from omnisql_server.audit.start import Audit, start_audit
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.limits.bucket import BucketStore
+from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.observability.logs import configure_logs
@@ -86,6 +88,17 @@ class Services:
         whose = None if principal == tenant.owner else principal
         async with self.control_connection() as connection:
             return await recent_records(connection, tenant.id, whose, RECORDS_SHOWN_MAX)
+
+    def limiter(self, tenant: str, source: Source) -> SourceLimiter:
+        """Return what keeps the requests of a tenant to a source within its limits."""
+        return SourceLimiter(
+            self.buckets,
+            tenant=tenant,
+            source=source.server,
+            limits={},
+            wait_max_s=self.settings.limits.wait_max_s,
+            fail_open=self.settings.limits.fail_open,
+        )
 
     async def remove_cluster(self, name: str) -> None:
         """Remove the data directory of an embedded cluster that does not run."""

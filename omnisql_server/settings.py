@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import HOSTS, NETWORKS, PROXY, SERVER, TextForm
 from omnisql_server.setting import setting
-from omnisql_server.settings_freshness import FreshnessSettings
+from omnisql_server.settings_freshness import FreshnessSettings, WebhookSettings
 from omnisql_server.settings_keys import KeySettings
 from omnisql_server.settings_log_in import LogInSettings
 
@@ -64,10 +64,7 @@ class SessionSettings:
     """Bounds of one session, and what becomes of its PostgreSQL connection while it is idle."""
 
     park_after_s: float = setting(
-        30.0,
-        "Idle time after which a session gives its backend away; 0: never.",
-        minimum=0,
-        maximum=86_400,
+        30.0, "Idle time after which a session gives its backend away; 0: never.", minimum=0, maximum=86_400
     )
     parked_max: int = setting(
         10, "Backends of one tenant kept for sessions that wake up; more are closed.", minimum=0, maximum=10_000
@@ -253,6 +250,7 @@ class Settings:
     keys: KeySettings = field(default_factory=KeySettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

@@ -1,4 +1,4 @@
-"""The section of the settings about what is kept for later statements. Pure values."""
+"""The sections of the settings about rows that are kept, and webhooks that make them too old. Pure values."""
 
 from __future__ import annotations
 
@@ -20,3 +20,16 @@ class FreshnessSettings:
         8 * 1024**2, "Largest answer of one request to keep.", minimum=0, maximum=256 * 1024**2
     )
     kept_s: float = setting(3600.0, "Longest time rows are kept.", minimum=1, maximum=604_800)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Where vendors send webhooks; a proxy before it ends TLS. Off without a port."""
+
+    host: str = setting("127.0.0.1", "Address to take webhooks at.")
+    port: int | None = setting(
+        None, "TCP port to take webhooks at, 0 for a free one; without one none are taken.", minimum=0, maximum=65_535
+    )
+    body_bytes_max: int = setting(
+        25 * 1024 * 1024, "Largest webhook; GitHub's have up to 25 MiB.", minimum=1024, maximum=64 * 1024 * 1024
+    )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -21,9 +22,10 @@ from catalog import control
 from catalog.clusters import Cluster
 from catalog.connection import Connection
 from catalog.errors import CatalogError, ClusterUnavailable
+from catalog.sharing import permit_sharing
 from catalog.snapshot import Snapshot, load_snapshot
 from connectors.registry import connector_named
-from connectors.sdk.connector import Connector, Source
+from connectors.sdk.connector import Connector
 from omnisql_server.audit.refreshing import refresh_on_record
 from omnisql_server.bounds import instance_settings, source_bounds
 from omnisql_server.errors import OmniSQLError, TooManyConnections
@@ -33,7 +35,6 @@ from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.kept_rows import TenantKept
-from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.manage.analyze import AnalyzeManager
 from omnisql_server.manage.kept import ManageCalls
 from omnisql_server.manage.managed import Manage
@@ -50,6 +51,7 @@ from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.repeats.store import AnswerStore
 from omnisql_server.services import Services
 from omnisql_server.settings import Settings
+from omnisql_server.sharing import Sharing
 from omnisql_server.statistics import StatisticsKeeper
 from omnisql_server.tenant import Tenant
 
@@ -171,6 +173,10 @@ class Tenancy:
         held = self._held.get(name)
         return held.sessions if held is not None else 0
 
+    def open_tenants(self) -> tuple[tuple[str, UUID], ...]:
+        """List the tenants that are open, by name and id."""
+        return tuple((name, held.opened.record.id) for name, held in self._held.items() if held.opened is not None)
+
     def reconfigure(self) -> None:
         """Have new statements of all tenants obey the present settings."""
         for held in self._held.values():
@@ -237,6 +243,7 @@ class Tenancy:
             await update_database(cluster, record.database, record.owner)
         async with AsyncExitStack() as stack:
             load = partial(_load, partial(self._tenant_connection, record))
+            permit = partial(_permit, partial(self._tenant_connection, record))
             data_key = partial(self._services.data_key, record.id)
             misses = PushdownMisses(record.id, self._services.control_connection)
             statistics = StatisticsKeeper(record.id, self._services.control_connection, data_key=data_key)
@@ -248,7 +255,7 @@ class Tenancy:
             sources = Sources(
                 connector_named=self._connector,
                 resolve=lambda server, view: management.resolver.resolve(server, view, tenant.snapshot),
-                limiter_for=lambda source: _limiter(self._services, record.name, source),
+                limiter_for=partial(self._services.limiter, record.name),
                 open_max=settings.fetch.open_sources_max,
                 cache_of=cache.of,
             )
@@ -276,6 +283,7 @@ class Tenancy:
                 bounds=_bounds(settings),
                 managers=_managers(management.managers, tenant, settings),
                 repeats=repeats,
+                sharing=Sharing(self.policy, permit),
             )
             stack.push_async_callback(statistics.flush)
             stack.push_async_callback(misses.flush)
@@ -317,16 +325,11 @@ async def _load(tenant_connection: Callable[[], AbstractAsyncContextManager[Conn
         return await load_snapshot(connection)
 
 
-def _limiter(services: Services, tenant: str, source: Source) -> SourceLimiter:
-    limits = services.settings.limits
-    return SourceLimiter(
-        services.buckets,
-        tenant=tenant,
-        source=source.server,
-        limits={},
-        wait_max_s=limits.wait_max_s,
-        fail_open=limits.fail_open,
-    )
+async def _permit(
+    tenant_connection: Callable[[], AbstractAsyncContextManager[Connection]], role: str, relations: Sequence[int]
+) -> None:
+    async with tenant_connection() as connection:
+        await permit_sharing(connection, role, relations)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -1,7 +1,8 @@
 # The decision on one statement: which of its tables may not be read, which rows are seen, which columns are masked.
 #
-# Input: context.identity {user, groups, roles, attributes} and action {operation, filterResources}, where each resource
-# is {table: {catalogName: connector, schemaName: server, tableName: API table, columns: those the statement uses}}.
+# Input: context.identity {user, groups, roles, attributes}, context.purpose, and action {operation, filterResources},
+# where each resource is {table: {catalogName: connector, schemaName: server, tableName: API table, columns: those the
+# statement uses}}. The operation is SelectFromColumns, or ShareDerived: to let others see what was written from them.
 # Policies are data, as omnisql compiles them from YAML: data.omnisql_policies.
 #
 # Every function that makes a part of an answer is total: in Rego what is undefined vanishes from a comprehension, and
@@ -32,14 +33,36 @@ allow if {
 	count(denyReasons) == 0
 }
 
+# To share takes a rule that says so, for every table.
+
+allow if {
+	input.action.operation == "ShareDerived"
+	is_string(input.context.identity.user)
+	count(resources) > 0
+	is_array(policies.denials)
+	count(denyReasons) == 0
+	every resource in resources { may_share(resource) }
+}
+
+may_share(resource) if {
+	some rule in policies.shares
+	concerns(rule, resource)
+	binds(rule)
+}
+
 denyReasons := [{"index": index, "policy": rule.name} |
 	some index, resource in resources
 	some rule in policies.denials
 	concerns(rule, resource)
 	binds(rule)
+	not is_for(rule)
 ]
 
-rowFilters := [{"index": index, "policy": rule.name, "filter": node(rule.rows)} |
+# A rule with purposes denies nothing to who reads for one of them.
+
+is_for(rule) if input.context.purpose in rule.purposes
+
+rowFilters := [{"index": index, "policy": rule.name, "filter": filter_of(rule)} |
 	some index, resource in resources
 	some rule in policies.row_filters
 	concerns(rule, resource)
@@ -106,13 +129,13 @@ masked(rule, resource) := {column |
 masked_if_used(rule, resource) := {column |
 	some target in rule.targets
 	is_meant(target, resource)
+	some column in target.columns_if_used
+	column in resource.columns
+} | {column |
+	some target in rule.targets
+	count(target.column_patterns) > 0
+	is_meant(target, resource)
 	some column in resource.columns
-	is_column(target, column)
-}
-
-is_column(target, column) if column in target.columns_if_used
-
-is_column(target, column) if {
 	some pattern in target.column_patterns
 	matches(pattern, column)
 }
@@ -148,6 +171,12 @@ is_one_of(selector) if {
 held("users") := [input.context.identity.user]
 
 held(attribute) := object.get(input.context.identity.attributes, attribute, []) if attribute != "users"
+
+# A condition that speaks of no attribute may be written out in the data.
+
+filter_of(rule) := rule.node if rule.node
+
+else := node(rule.rows)
 
 # Conditions as UCAST nodes. Rego knows no recursion, so that each level of a tree has a function of its own.
 

@@ -133,3 +133,20 @@ test_servers_narrow_a_policy if {
 	not decide({"denials": [rule("closed", [here], {})]}, asking({}, [])).allow
 	decide({"denials": [rule("closed", [there], {})]}, asking({}, [])).allow
 }
+
+test_a_purpose_lifts_the_denial_that_wants_one if {
+	denial := rule("purpose", [target], {"purposes": ["billing"]})
+	question := asking({}, [])
+	not decide({"denials": [denial]}, question).allow
+	decide({"denials": [denial]}, object.union(question, {"context": {"purpose": "billing"}})).allow
+	not decide({"denials": [denial]}, object.union(question, {"context": {"purpose": "support"}})).allow
+}
+
+test_sharing_takes_a_rule if {
+	question := object.union(asking({}, []), {"action": {"operation": "ShareDerived"}})
+	not decide({}, question).allow
+	not decide({"shares": []}, question).allow
+	decide({"shares": [rule("all", [target], {})]}, question).allow
+	not decide({"shares": [rule("others", [target], {"subjects": {"users": ["ana"]}})]}, question).allow
+	not decide({"shares": [rule("all", [target], {})], "denials": [rule("closed", [target], {})]}, question).allow
+}

@@ -297,7 +297,8 @@ def _make_socket_directory(data_directory: Path, account: Account) -> Path:
         if earlier.name.startswith(SOCKET_PREFIX):
             shutil.rmtree(earlier, ignore_errors=True)
     longest = f"{tempfile.gettempdir()}/{SOCKET_PREFIX}12345678/.s.PGSQL.{PORT}.lock"
-    parent = tempfile.gettempdir() if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES_MAX else "/tmp"  # noqa: S108
+    short = "/tmp"  # noqa: S108  the folder made in it has a random name and mode 0700
+    parent = tempfile.gettempdir() if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES_MAX else short
     directory = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir=parent))
     make_reachable(directory, account)
     if account.switch:

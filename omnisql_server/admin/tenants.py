@@ -40,6 +40,14 @@ async def no_sessions(_tenant: str) -> None:
     """Stand in where no listener runs."""
 
 
+Tell = Callable[[Services, control.Tenant], Awaitable[None]]
+"""Tells other servers that a tenant is destroyed."""
+
+
+async def tell_nobody(_services: Services, _record: control.Tenant) -> None:
+    """Stand in where there are no other servers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantState:
     """A tenant as an operator sees it.
@@ -78,6 +86,7 @@ class TenantAdministration:
     tenancy: Tenancy
     end_sessions: EndSessions = no_sessions
     end_token_sessions: EndSessions = no_sessions
+    tell: Tell = tell_nobody
 
     async def create(self, *, name: str, owner: str, verifier: str, dsn: str | None = None) -> TenantState:
         """Make a tenant with its owner, or complete one that was not made to its end.
@@ -156,6 +165,7 @@ class TenantAdministration:
         record = await self._record(name)
         async with self.tenancy.closed(name, self.end_sessions):
             await destroy_tenant(self.services, record, now())
+        await self.tell(self.services, record)
         return self._state(record)
 
     async def rotate_keys(self, *, name: str | None = None) -> tuple[TenantState, ...]:

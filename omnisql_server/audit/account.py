@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.statement import Statement, StatementKind
-from omnisql_server.model.trail import Trail
+from omnisql_server.model.trail import DerivedRead, Trail
 
 __all__ = ["SUCCEEDED", "Account", "Session"]
 
@@ -114,6 +114,7 @@ class Account:
             filters=about.filters,
             masks=about.masks,
             policy_revision=trail.authorized[-1].revision if trail.authorized else "",
+            purpose=trail.bound.settings.purpose if trail.bound is not None else "",
             outcome=outcome,
             rows=trail.rows,
             rows_read=sum(report.rows_returned for report in trail.reports),
@@ -152,28 +153,49 @@ def _about(trail: Trail, session: Session, statement: Statement) -> _About:
     fingerprint, text = (
         session.redact(statement.text) if statement.kind is not StatementKind.NOT_GRAMMATICAL else ("", "")
     )
-    bound, user = trail.bound, session.principal.name
+    bound, role = trail.bound, session.principal.role
     tables = _tables(trail, statement)
     return _About(
         fingerprint=fingerprint,
         text=text,
-        roles=(user,) if bound is None else tuple(dict.fromkeys((user, bound.settings.current_user))),
+        roles=(role,) if bound is None else tuple(dict.fromkeys((role, bound.settings.current_user))),
         tables=tables,
         sources=tuple(dict.fromkeys(table.server for table in tables if table.server)),
         filters=tuple(dict.fromkeys(each for query in trail.authorized for each in _filters(query))),
-        masks=tuple(dict.fromkeys(each for query in trail.authorized for each in _masks(query))),
+        masks=tuple(
+            dict.fromkeys([*(each for query in trail.authorized for each in _masks(query)), *_kept_masks(trail)])
+        ),
     )
 
 
 def _tables(trail: Trail, statement: Statement) -> tuple[TableRead, ...]:
     """Return what the statement reads: as PostgreSQL resolved it, else as the text names it."""
     bounds = [query.query for query in trail.authorized] or ([trail.bound] if trail.bound is not None else [])
+    if trail.derived:
+        read = [table for bound in bounds for table in _read(bound)]
+        return tuple(dict.fromkeys([*read, *(table for each in trail.derived for table in _derived(each))]))
     if not bounds:
         named = (f"{each.schema}.{each.name}" if each.schema else each.name for each in statement.references)
         return tuple(TableRead(server="", table="", relation=name) for name in dict.fromkeys(named))
     if len(bounds) == 1:
         return _read(bounds[0])
     return tuple(dict.fromkeys(table for bound in bounds for table in _read(bound)))
+
+
+def _derived(read: DerivedRead) -> Iterator[TableRead]:
+    """Say what a derived relation was written from, as if that were read by its name."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for fact in read.facts:
+        columns.setdefault((fact.server, f"{fact.connector}.{fact.table}"), []).append(fact.column)
+    for (server, table), names in columns.items():
+        known = tuple(sorted({name for name in names if name}))
+        yield TableRead(server=server, table=table, relation=f"{read.schema}.{read.name}", columns=known)
+
+
+def _kept_masks(trail: Trail) -> Iterator[MaskApplied]:
+    for fact in (fact for read in trail.derived for fact in read.facts if fact.mask):
+        table = f"{fact.connector}.{fact.table}"
+        yield MaskApplied(table=table, column=fact.column, policy=fact.policy, kind=fact.mask)
 
 
 def _read(bound: BoundQuery) -> tuple[TableRead, ...]:

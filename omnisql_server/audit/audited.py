@@ -39,6 +39,7 @@ ADMINISTRATIVE = frozenset(
         StatementKind.SERVER,
         StatementKind.FOREIGN_TABLE,
         StatementKind.CREDENTIAL_DROP,
+        StatementKind.RIGHTS,
     }
 )
 """Kinds that are put on record when PostgreSQL carries them out, too."""
@@ -88,6 +89,24 @@ class AuditedRunner:
         except Exception as error:
             await _fail(account, error)
             raise
+
+    async def watch(self, statement: Statement, view: SessionView) -> None:
+        """Put on record that a relayed statement is about to read what was derived from API tables.
+
+        Raises:
+            AuditUnavailable: 58030, the record cannot be written. InsufficientPrivilege: 42501, it may not read it.
+        """
+        account = Account(self.session, statement)
+        token = TRAIL.set(account.trail)
+        try:
+            await self.runner.watch(statement, view)
+        except Exception as error:
+            await _fail(account, error)
+            raise
+        finally:
+            TRAIL.reset(token)
+        if account.trail.derived:
+            await account.end(RELAYED)
 
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
@@ -169,7 +188,7 @@ async def _recorded(account: Account, result: RunResult) -> AsyncGenerator[Encod
 
 async def _fail(account: Account, error: Exception) -> None:
     if isinstance(error, RelayInstead):
-        if account.statement.kind in ADMINISTRATIVE:
+        if account.statement.kind in ADMINISTRATIVE or account.trail.derived:
             await account.end(RELAYED)
     elif not isinstance(error, AuditUnavailable):
         await account.end(str(getattr(error, "sqlstate", "XX000")))

@@ -47,7 +47,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `phase` is `start`, `finish`, or `whole` for what has one record alone; the two of a statement share its `id`.
     `kind` is what was asked for: a kind of statement, or `tenant create` and the like. `outcome` is the SQLSTATE, 00000
-    for success, `relayed` where PostgreSQL carries the statement out, empty at the start. `rows` are those handed to
+    for success, `relayed` where PostgreSQL carries the statement out, empty at the start. `purpose` is what the session
+    said that it reads for. `rows` are those handed to
     the client, `rows_read` those of API tables after policy, `calls` the requests to sources.
     """
 
@@ -69,6 +70,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     filters: tuple[FilterApplied, ...] = ()
     masks: tuple[MaskApplied, ...] = ()
     policy_revision: str = ""
+    purpose: str = ""
     outcome: str = RUNNING
     rows: int = 0
     rows_read: int = 0

@@ -26,7 +26,7 @@ SELECT (SELECT s.last_value FROM omnisql_catalog.ddl_sequence AS s),
        pg_catalog.current_setting('search_path'), pg_catalog.current_setting('standard_conforming_strings'),
        pg_catalog.current_setting('transform_null_equals'), pg_catalog.current_setting('array_nulls'),
        pg_catalog.current_setting('omnisql.max_staleness', true),
-       pg_catalog.current_setting('omnisql.stale_if_error', true)
+       pg_catalog.current_setting('omnisql.stale_if_error', true), pg_catalog.current_setting('omnisql.purpose', true)
 """
 """One row: the catalog's sequence and every setting that a run statement depends on."""
 
@@ -167,7 +167,7 @@ def prepared_of(answer: Answer) -> Prepared:
 def read_state(answer: Answer) -> tuple[int, str, Settings]:
     """Read the catalog's sequence, the search_path and the settings."""
     sequence, zone, date, interval, digits, timeout, engine, on_error, calls, user, path, *rest = rows_of(answer)[0]
-    reading, bounds = rest[:3], rest[3:]
+    reading, bounds, purpose = rest[:3], rest[3:5], rest[5]
     settings = Settings(
         time_zone=zone or "UTC",
         date_style=date or "",
@@ -183,6 +183,7 @@ def read_state(answer: Answer) -> tuple[int, str, Settings]:
         array_nulls=reading[2] == "on",
         max_staleness_us=duration_us(checked("omnisql.max_staleness", bounds[0])),
         stale_if_error_us=duration_us(checked("omnisql.stale_if_error", bounds[1])) or 0,
+        purpose=checked("omnisql.purpose", purpose),
     )
     return int(sequence or 0), path or "", settings
 

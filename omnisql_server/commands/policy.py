@@ -124,7 +124,7 @@ def diff(old: Path, new: Path, /) -> int:
 
 def _differences(old: Rules, new: Rules) -> list[str]:
     lines: list[str] = []
-    for section in ("row_filters", "masks", "denials"):
+    for section in ("row_filters", "masks", "denials", "purposes", "shares"):
         before, after = _by_name(getattr(old, section)), _by_name(getattr(new, section))
         for name in sorted(before.keys() | after.keys()):
             if name not in after:

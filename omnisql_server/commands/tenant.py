@@ -163,6 +163,7 @@ def perform(config: Path | None, operation: str, arguments: Mapping[str, Any]) -
 async def _performed(settings: Settings, operation: str, arguments: Mapping[str, Any]) -> tuple[TenantState, ...]:
     # Loading the engine takes a second, which the other commands need not pay.
     from omnisql_server.admin.channel import ask_running_server, carry_out
+    from omnisql_server.admin.destroyed import tell_destroyed
     from omnisql_server.admin.tenants import TenantAdministration
     from omnisql_server.services import start_services
     from omnisql_server.tenancy import Tenancy
@@ -173,7 +174,7 @@ async def _performed(settings: Settings, operation: str, arguments: Mapping[str,
     # What the parts say while they start and stop is no news here.
     quiet = replace(settings, telemetry=replace(settings.telemetry, log_level="error"))
     async with start_services(quiet) as services:
-        administration = TenantAdministration(services=services, tenancy=Tenancy(services))
+        administration = TenantAdministration(services=services, tenancy=Tenancy(services), tell=tell_destroyed)
         return await carry_out(administration, operation, arguments)
 
 

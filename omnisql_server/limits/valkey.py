@@ -342,7 +342,8 @@ async def _end_leftover(earlier: Path | None) -> None:
 
 def _make_socket_directory(record: Path) -> Path:
     longest = f"{tempfile.gettempdir()}/{SOCKET_PREFIX}12345678/{SOCKET_FILE}"
-    parent = tempfile.gettempdir() if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES_MAX else "/tmp"  # noqa: S108
+    short = "/tmp"  # noqa: S108  the folder made in it has a random name and mode 0700
+    parent = tempfile.gettempdir() if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES_MAX else short
     directory = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir=parent))
     record.write_text(str(directory), encoding="utf-8")
     return directory

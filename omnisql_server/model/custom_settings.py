@@ -14,6 +14,8 @@ from omnisql_server.errors import OmniSQLError, SettingInvalid, SettingUnknown
 from omnisql_server.model.freshness import DURATION, DURATION_WORDS
 
 PREFIX = "omnisql."
+PURPOSE = r"[a-z0-9][a-z0-9_.-]{0,63}"
+PURPOSE_WORDS = "up to 64 of the signs a-z, 0-9, _, . and -"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ CUSTOM_SETTINGS: Mapping[str, CustomSetting] = {
             pattern=f"{DURATION}|",
         ),
         CustomSetting(name="omnisql.stale_if_error", default="0", allowed=DURATION_WORDS, pattern=DURATION),
+        CustomSetting(name="omnisql.purpose", default="", allowed=f"{PURPOSE_WORDS}, or empty", pattern=f"{PURPOSE}|"),
         _choice("omnisql.async", "off", "on"),
     )
 }

@@ -132,6 +132,9 @@ class StatementRunner(Protocol):
     ) -> Description:
         """Parse and describe a statement without running it; the private statement `twin` stays on the backend."""
 
+    async def watch(self, statement: Statement, view: SessionView) -> None:
+        """Look at what a relayed statement, which is about to be bound, reads that was derived from API tables."""
+
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
     ) -> RunResult:

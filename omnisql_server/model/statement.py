@@ -15,6 +15,7 @@ class StatementKind(StrEnum):
     EXPLAIN = "EXPLAIN"
     COPY_TO = "COPY TO"
     COPY_FROM = "COPY FROM"
+    COPY_TABLE = "COPY of a table"
     WRITE = "write"
     NESTED_WRITE = "write inside EXPLAIN or COPY"
     MATERIALIZED_VIEW = "CREATE MATERIALIZED VIEW"
@@ -34,6 +35,8 @@ class StatementKind(StrEnum):
     CREDENTIAL_DROP = "DROP USER MAPPING or SERVER"
     NOT_GRAMMATICAL = "not grammatical, perhaps with a secret"
     CALL = "CALL"
+    BLOCK = "DO"
+    RIGHTS = "rights and roles"
     ANALYZE = "ANALYZE or VACUUM ANALYZE"
     OTHER = "other"
 
@@ -57,6 +60,37 @@ NAMING_KINDS = frozenset({StatementKind.ANALYZE})
 
 CHANGING_KINDS = MANAGED_KINDS | {StatementKind.MATERIALIZED_VIEW, StatementKind.REFRESH}
 """Kinds of which PostgreSQL may have done a part when they fail, which must then be undone."""
+
+READING_KINDS = frozenset(
+    {
+        StatementKind.SELECT,
+        StatementKind.EXPLAIN,
+        StatementKind.COPY_TO,
+        StatementKind.COPY_TABLE,
+        StatementKind.WRITE,
+        StatementKind.NESTED_WRITE,
+        StatementKind.MATERIALIZED_VIEW,
+        StatementKind.CURSOR,
+        StatementKind.EXECUTE,
+        StatementKind.BLOCK,
+    }
+)
+"""Kinds whose reads of what was derived from API tables are put on record."""
+
+DERIVED_KINDS = READING_KINDS | {StatementKind.PREPARE, StatementKind.DEFINITION}
+"""The same, and kinds that give such reads another name."""
+
+NEVER_RUN_KINDS = frozenset(
+    {
+        StatementKind.PREPARE,
+        StatementKind.COPY_FROM,
+        StatementKind.COPY_TABLE,
+        StatementKind.TRUNCATE,
+        StatementKind.BLOCK,
+        StatementKind.RIGHTS,
+    }
+)
+"""Kinds that PostgreSQL carries out, or refuses by its own words."""
 
 SECRET_KINDS = frozenset(
     {
@@ -98,6 +132,22 @@ class NewRelation:
     if_not_exists: bool = False
     with_data: bool = True
     columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A relation that a statement writes rows into, or makes and fills.
+
+    `columns` are those it names (none: the relation's first ones); `by_place` says that the outputs of its query go
+    into them in their order.
+    """
+
+    schema: str | None
+    name: str
+    made: bool = False
+    temporary: bool = False
+    columns: tuple[str, ...] = ()
+    by_place: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,34 @@ The trail of the statement at work is in a context variable, so that requests ma
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
 from omnisql_server.model.report import SourceReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """An API column that a derived relation comes from, and the mask that it was read under, by its policy."""
+
+    connector: str
+    server: str
+    table: str
+    column: str
+    mask: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedRead:
+    """A relation that is read and that holds rows which were written from API tables."""
+
+    oid: int
+    schema: str
+    name: str
+    facts: tuple[Fact, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,13 +41,14 @@ class Trail:
 
     `begin` puts on record that the statement has begun; it is called once before its first request to a source, its
     first row beyond those that go out with its end, and before anything is written. `calls` are its requests to
-    sources. `over` says that its end is on record.
+    sources, `derived` what it reads that was written from some before. `over` says that its end is on record.
     """
 
     begin: Callable[[], Awaitable[None]]
     bound: BoundQuery | None = None
     authorized: list[AuthorizedQuery] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
+    derived: list[DerivedRead] = field(default_factory=list)
     calls: int = 0
     rows: int = 0
     over: bool = False
@@ -82,3 +105,10 @@ async def note_call() -> None:
     if trail is not None and not trail.over:
         await trail.begin()
         trail.calls += 1
+
+
+def note_derived(reads: Iterable[DerivedRead]) -> None:
+    """Note what the statement at work reads that was written from API tables before."""
+    trail = TRAIL.get()
+    if trail is not None:
+        trail.derived.extend(reads)

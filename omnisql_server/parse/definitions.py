@@ -30,6 +30,33 @@ _RULES = {
     "FDW_IMPORT_SCHEMA_LIMIT_TO": ImportRule.LIMIT_TO,
     "FDW_IMPORT_SCHEMA_EXCEPT": ImportRule.EXCEPT,
 }
+_RIGHTS = frozenset(
+    {
+        "grant_stmt",
+        "grant_role_stmt",
+        "create_role_stmt",
+        "alter_role_stmt",
+        "alter_role_set_stmt",
+        "drop_role_stmt",
+        "alter_owner_stmt",
+        "reassign_owned_stmt",
+        "drop_owned_stmt",
+        "alter_default_privileges_stmt",
+        "create_function_stmt",
+        "alter_function_stmt",
+        "create_policy_stmt",
+        "alter_policy_stmt",
+    }
+)
+_OF_RIGHTS = frozenset(
+    {
+        "AT_ChangeOwner",
+        "AT_EnableRowSecurity",
+        "AT_DisableRowSecurity",
+        "AT_ForceRowSecurity",
+        "AT_NoForceRowSecurity",
+    }
+)
 _RESHAPING = frozenset({"AT_GenericOptions", "AT_AlterColumnGenericOptions", "AT_AddColumn", "AT_AlterColumnType"})
 
 
@@ -42,6 +69,13 @@ def definition_of(node_name: str, node: Any) -> Definition | None:
 def is_foreign_table_change(node: Any) -> bool:
     """Say whether an ALTER TABLE node is ALTER FOREIGN TABLE."""
     return _enum_name(node, "objtype") == "OBJECT_FOREIGN_TABLE"
+
+
+def changes_rights(node_name: str, node: Any) -> bool:
+    """Say whether a statement is about roles and rights: of ALTER TABLE, about its owner or who sees which rows."""
+    if node_name != "alter_table_stmt":
+        return node_name in _RIGHTS
+    return any(_enum_name(command.alter_table_cmd, "subtype") in _OF_RIGHTS for command in node.cmds)
 
 
 def drops_servers(node: Any) -> bool:

@@ -15,7 +15,7 @@ import postgast
 
 from omnisql_server.model.custom_settings import PREFIX
 from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind
-from omnisql_server.parse.definitions import definition_of, drops_servers, is_foreign_table_change
+from omnisql_server.parse.definitions import changes_rights, definition_of, drops_servers, is_foreign_table_change
 from omnisql_server.parse.movements import movement_of
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
 
@@ -36,6 +36,7 @@ _NAMED_KINDS = {
     "create_foreign_table_stmt": StatementKind.FOREIGN_TABLE,
     "drop_user_mapping_stmt": StatementKind.CREDENTIAL_DROP,
     "call_stmt": StatementKind.CALL,
+    "do_stmt": StatementKind.BLOCK,
 }
 _QUERY_KINDS = frozenset(
     {
@@ -52,12 +53,7 @@ _QUERY_KINDS = frozenset(
 _HOLD = 0x20
 """CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h."""
 _HINT = re.compile(rb"\b(max_staleness|stale_if_error)\s*\(([^)]*)\)", re.IGNORECASE)
-_DEFINITIONS = {
-    "view_stmt",
-    "rename_stmt",
-    "rule_stmt",
-    "alter_object_schema_stmt",
-}
+_DEFINITIONS = frozenset({"view_stmt", "rename_stmt", "rule_stmt", "alter_object_schema_stmt"})
 
 
 class NotParsed(Exception):
@@ -147,9 +143,10 @@ def _kind(node_name: str, node: Any) -> StatementKind:
     if node_name == "copy_stmt":
         if node.is_from:
             return StatementKind.COPY_FROM
-        to_client = node.HasField("query") and not node.filename
-        if not to_client:
+        if node.filename:
             return StatementKind.OTHER
+        if not node.HasField("query"):
+            return StatementKind.COPY_TABLE
         return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.NESTED_WRITE
     if node_name == "create_table_as_stmt" and _makes_view(node):
         return StatementKind.MATERIALIZED_VIEW
@@ -161,10 +158,12 @@ def _kind(node_name: str, node: Any) -> StatementKind:
         return StatementKind.FOREIGN_TABLE
     if node_name == "drop_stmt" and drops_servers(node):
         return StatementKind.CREDENTIAL_DROP
-    if node_name in _DEFINITIONS:
-        return StatementKind.DEFINITION
     if node_name in CARRIERS and custom_settings(node_name, node):
         return StatementKind.SETTING
+    if changes_rights(node_name, node):
+        return StatementKind.RIGHTS
+    if node_name in _DEFINITIONS:
+        return StatementKind.DEFINITION
     if node_name == "vacuum_stmt" and len(node.rels) and _analyzes(node):
         return StatementKind.ANALYZE
     return _NAMED_KINDS.get(node_name, StatementKind.OTHER)

@@ -12,16 +12,23 @@ from functools import lru_cache
 
 from omnisql_server.model.custom_settings import PREFIX, refusal
 from omnisql_server.model.definition import NotGrammatical
-from omnisql_server.model.statement import MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.remembered import Remembered, shape
+from omnisql_server.model.statement import DERIVED_KINDS, MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
 _MANAGED_WORDS = frozenset({b"server", b"mapping", b"import", b"foreign", b"call", b"refresh"})
 """Key words without which no statement is of a managed kind."""
 
+_RIGHTS_WORDS = frozenset(
+    {b"grant", b"revoke", b"role", b"user", b"group", b"owner", b"owned", b"privileges", b"policy", b"security"}
+) | {b"function", b"procedure", b"routine"}
+"""Key words without which no statement changes rights or roles; most texts that have them are relayed all the same."""
+_RIGHTS_VERBS = frozenset({b"grant", b"revoke", b"create", b"alter", b"drop", b"reassign"})
+
 _MAPPING, _SERVER, _OPTIONS = (
     re.compile(rb"\b" + word + rb"\b", re.IGNORECASE) for word in (b"mapping", b"server", b"options")
 )
-_CANDIDATES = MANAGED_KINDS - NAMING_KINDS | {StatementKind.REFRESH}
+_CANDIDATES = MANAGED_KINDS - NAMING_KINDS | {StatementKind.REFRESH, StatementKind.RIGHTS}
 """Kinds that are run whatever they name: the pipeline decides."""
 
 _ROLE_WORDS = frozenset({b"role", b"user", b"group", b"password", b"owned", b"grant", b"revoke"})
@@ -29,30 +36,46 @@ _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_"
 _WORDS = bytes(code if code in _LETTERS else ord(" ") for code in bytes(range(256)).lower())
 
 _OURS = PREFIX.rstrip(".").encode()
+_plain, _without_roles = Remembered(), Remembered()
 _parse = lru_cache(maxsize=4096)(parse_statements)
 
 
 def route(
-    text: bytes, may_reach: Callable[[bytes], bool], reaching: frozenset[str], overlay: frozenset[str]
+    text: bytes,
+    may_reach: Callable[[bytes], bool],
+    reaching: frozenset[str],
+    overlay: frozenset[str],
+    derived: frozenset[str] = frozenset(),
 ) -> tuple[Part, ...] | None:
     """Split a message into parts to relay and to run; None when all of it is to be relayed untouched.
 
-    `may_reach` is the byte test over the snapshot's names, `reaching` those names, `overlay` the session's own. A SET
-    of one of our custom settings that has to be refused is a part to run, too.
+    `may_reach` is the byte test over the snapshot's names: `reaching` are API tables, `derived` have rows that were
+    written from some, `overlay` are the session's own. What only reads derived ones is relayed, once that is on record.
+    A SET of one of our custom settings that has to be refused is a part to run, too.
     """
+    under = (reaching, derived)
+    key = shape(text) if not overlay and _have_no_digits(*under) else text
+    if not overlay and (key, under) in _plain:
+        return None
     lowered = text.lower()
     named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
-    if not named and not may_reach(text) and _MANAGED_WORDS.isdisjoint(_words(text)):
+    words = _words(text)
+    rights = not (_RIGHTS_WORDS.isdisjoint(words) or _RIGHTS_VERBS.isdisjoint(words))
+    if not named and not rights and not may_reach(text) and _MANAGED_WORDS.isdisjoint(words):
+        # A text with a password is not kept.
+        if not overlay and _ROLE_WORDS.isdisjoint(words):
+            _plain.add(key, under)
         return None
     secret = _may_hold_secret(text)
     try:
-        statements = parse_statements(text.decode()) if secret else _parse(text.decode())
+        # A password is not kept.
+        statements = parse_statements(text.decode()) if secret or b"password" in words else _parse(text.decode())
     except (NotParsed, UnicodeDecodeError) as error:
         return (_not_grammatical(text, error),) if secret else None
     names = reaching | overlay
     parts: list[Part] = []
     for statement in statements:
-        reaches = _reaches(statement, names)
+        reaches = _reaches(statement, names) or _reads(statement, derived)
         parts.append(
             Part(
                 text=statement.text,
@@ -68,7 +91,19 @@ def route(
 
 def may_change_roles(text: bytes) -> bool:
     """Say whether a text names what statements about roles are made of; what a function does stays unseen."""
-    return not _ROLE_WORDS.isdisjoint(_words(text))
+    key = shape(text)
+    if key in _without_roles:
+        return False
+    if _ROLE_WORDS.isdisjoint(_words(text)):
+        _without_roles.add(key)
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _have_no_digits(reaching: frozenset[str], derived: frozenset[str]) -> bool:
+    """Say whether texts that differ in digits alone name the same of these; escapes count as names anyway."""
+    return not any(character.isdigit() for name in reaching | derived for character in name)
 
 
 def _words(text: bytes) -> list[bytes]:
@@ -84,6 +119,13 @@ def _reaches(statement: Statement, names: frozenset[str]) -> bool:
         or (statement.movement is not None and statement.movement.portal in names)
         or _sets_wrongly(statement)
     )
+
+
+def _reads(statement: Statement, derived: frozenset[str]) -> bool:
+    """Say whether a statement may read what was derived from API tables; of a DO block only its text is known."""
+    if statement.kind is StatementKind.BLOCK:
+        return any(name in statement.text for name in derived)
+    return statement.kind in DERIVED_KINDS and any(reference.name in derived for reference in statement.references)
 
 
 def _sets_wrongly(statement: Statement) -> bool:

@@ -45,7 +45,7 @@ def authorize(query: BoundQuery, principal: Principal, question: Question, decis
         raise EntitlementDenied(
             message=f"ENTITLEMENT_DENIED: policy does not let you read {name}",
             detail=f"policy {denial.policy}" if denial.policy else "policy gives no reason",
-            hint="ask the owner of the tenant for access",
+            hint="ask the owner of the tenant for access; where policy wants a purpose, SET omnisql.purpose names it",
         )
     return AuthorizedQuery(
         query=query,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
 from omnisql_server.policy.authorize import authorize, check_sources
 from omnisql_server.policy.decision import Decision, read_decision
-from omnisql_server.policy.question import Question, question_of
+from omnisql_server.policy.question import Question, question_of, share_question
 
 DECISIONS_MAX = 4096
 KEPT_MAX_S = 60.0
@@ -88,6 +88,15 @@ class Policy:
     def stands(self, standing: Standing) -> bool:
         """Say whether a decision may still be followed without asking again."""
         return standing.era is self._era and self._now_s() < standing.until_s
+
+    async def may_share(self, columns: Iterable[tuple[str, str, str, str]], principal: Principal) -> bool:
+        """Say whether a principal may share what it wrote from columns, each with its connector, server and API table.
+
+        Raises:
+            PolicyUndecided: there is no decision (42501).
+        """
+        question = share_question(columns, principal)
+        return bool(question.resources) and not (await self.decide(question)).denials
 
     async def decide(self, question: Question) -> Decision:
         """Return the decision on a question, a kept one if it is young enough.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import regorus
 
 from omnisql_server.errors import PolicyUndecided
+from omnisql_server.policy.narrowed import Resources, narrowed, resources_of
 
 DECISION = "data.omnisql.decision"
 MODULE = "omnisql.rego"
 SECTIONS = ("denials", "row_filters", "masks")
 PART_RULES_MAX = 24
+MACHINES_MAX = 256
+"""Sets of tables and columns with machines of their own, in a thread; the one asked about longest ago goes first."""
 STEPS_EXCEEDED = "maximum instruction limit"
 """What regorus says when an evaluation takes more steps than it allows, 25,000 in version 0.13."""
 STEPS_EXPECTED_MAX = 16_000
@@ -26,15 +30,14 @@ COLUMN_STEPS = 32
 class EmbeddedEngine:
     """Decides by the rules of one policy. A machine of regorus belongs to a thread, so that each thread has its own.
 
-    Every rule is decided by itself. As an evaluation has a bound of steps, many rules are divided among some machines.
+    For each set of tables and columns there are machines with the rules that may concern them alone. As an evaluation
+    has a bound of steps, many rules are divided among some machines.
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        parts = _divided(data)
-        self._parts = [json.dumps({"omnisql_policies": part}) for part in parts]
-        self._weights = [sum(_weight(rule) for name in SECTIONS for rule in part.get(name, ())) for part in parts]
+        self._data = data
         self._thread = threading.local()
-        self._machines()
+        self._program()
 
     async def evaluate(self, document: Mapping[str, Any]) -> Any:
         """Return the decision document for an input."""
@@ -44,14 +47,14 @@ class EmbeddedEngine:
         """Have nothing to close."""
 
     def evaluate_now(self, document: Mapping[str, Any]) -> Any:
-        """Return the decision document for an input, in about a tenth of a millisecond.
+        """Return the decision document for an input, in some tenths of a millisecond.
 
         Raises:
             PolicyUndecided: 42501, the evaluation failed.
         """
-        machines = zip(self._machines(), self._weights, strict=True)
+        machines = self._machines(resources_of(document))
         answers = [self._evaluated(machine, weight, document) for machine, weight in machines]
-        return answers[0] if len(answers) == 1 else _joined([(0, answer) for answer in answers])
+        return answers[0] if len(answers) == 1 else _joined([(0, answer) for answer in answers], halves=False)
 
     def _evaluated(self, machine: regorus.Rvm, weight: int, document: Mapping[str, Any]) -> Any:
         parts = _halves(document) if weight * _columns(document) > STEPS_EXPECTED_MAX // COLUMN_STEPS else None
@@ -71,17 +74,31 @@ class EmbeddedEngine:
                 raise
             raise _failed(error) from error
 
-    def _machines(self) -> list[regorus.Rvm]:
-        machines: list[regorus.Rvm] | None = getattr(self._thread, "machines", None)
+    def _machines(self, resources: Resources) -> list[tuple[regorus.Rvm, int]]:
+        """Return machines for some tables and columns, each with the weight of its rules."""
+        known: OrderedDict[Resources, list[tuple[regorus.Rvm, int]]] = self._thread.__dict__.setdefault(
+            "machines", OrderedDict()
+        )
+        machines = known.get(resources)
         if machines is None:
-            machines = self._thread.machines = []
-            program = regorus.Program.compile_from_modules("{}", [(MODULE, decision_source())], [DECISION])
-            for part in self._parts:
+            machines = known[resources] = []
+            for part in _divided(narrowed(self._data, resources)):
                 machine = regorus.Rvm()
-                machine.load_program(program)
-                machine.set_data_json(part)
-                machines.append(machine)
+                machine.load_program(self._program())
+                machine.set_data_json(json.dumps({"omnisql_policies": part}))
+                weight = sum(_weight(rule) for name in SECTIONS for rule in part.get(name, ()))
+                machines.append((machine, weight))
+            if len(known) > MACHINES_MAX:
+                known.popitem(last=False)
+        known.move_to_end(resources)
         return machines
+
+    def _program(self) -> regorus.Program:
+        program = self._thread.__dict__.get("program")
+        if program is None:
+            program = regorus.Program.compile_from_modules("{}", [(MODULE, decision_source())], [DECISION])
+            self._thread.program = program
+        return program
 
 
 def decision_source() -> str:
@@ -130,15 +147,15 @@ def _about(document: Mapping[str, Any], resources: list[Any]) -> dict[str, Any]:
     return {**document, "action": {**document["action"], "filterResources": resources}}
 
 
-def _joined(answers: list[tuple[int, Any]]) -> Any:
-    """Join the decisions on the parts of a question; what is said of a table in two parts is said once."""
+def _joined(answers: list[tuple[int, Any]], *, halves: bool = True) -> Any:
+    """Join decisions; what is said of a table in two `halves` of a question is said once."""
     joined: dict[str, Any] = {"allow": True, "revision": "", "denyReasons": [], "rowFilters": [], "columnMasks": []}
     for first, answer in answers:
         joined["allow"] = joined["allow"] and answer["allow"]
         joined["revision"] = answer["revision"]
         for name in ("denyReasons", "rowFilters", "columnMasks"):
             moved = [{**entry, "index": entry["index"] + first} for entry in answer[name]]
-            joined[name] += [entry for entry in moved if entry not in joined[name]]
+            joined[name] += [entry for entry in moved if not halves or entry not in joined[name]]
     return joined
 
 

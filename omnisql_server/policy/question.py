@@ -6,6 +6,7 @@ catalogName is the connector, schemaName the server, tableName the API table; al
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from omnisql_server.model.query import BoundQuery, Occurrence
 from omnisql_server.model.relation import RelationKind
 
 OPERATION = "SelectFromColumns"
+SHARE = "ShareDerived"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +30,18 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One statement's question; equal ones have equal answers. Attributes are sorted."""
+    """One statement's question; equal ones have equal answers. Attributes are sorted.
+
+    `operation` is to read the resources, or to share with others what was written from them. `purpose` is what the
+    session says that it reads for.
+    """
 
     tenant: str
     user: str
     attributes: tuple[tuple[str, tuple[str, ...]], ...]
     resources: tuple[Resource, ...]
+    purpose: str = ""
+    operation: str = OPERATION
 
     @property
     def document(self) -> dict[str, Any]:
@@ -42,6 +50,7 @@ class Question:
         return {
             "context": {
                 "tenant": self.tenant,
+                "purpose": self.purpose,
                 "identity": {
                     "user": self.user,
                     "groups": attributes.get("groups", []),
@@ -50,7 +59,7 @@ class Question:
                 },
             },
             "action": {
-                "operation": OPERATION,
+                "operation": self.operation,
                 "filterResources": [
                     {
                         "table": {
@@ -73,6 +82,20 @@ def question_of(query: BoundQuery, principal: Principal) -> Question:
         attributes = (occurrence.relation.attribute(name) for name in occurrence.columns)
         columns = {a.api_column for a in attributes if a is not None and a.api_column is not None}
         used.setdefault(resource_key(occurrence), set()).update(columns)
+    return _question(used, principal, query.settings.purpose, OPERATION)
+
+
+def share_question(columns: Iterable[tuple[str, str, str, str]], principal: Principal) -> Question:
+    """Ask whether a principal may share what it wrote from columns, each with its connector, server and API table."""
+    used: dict[tuple[str, str, str], set[str]] = {}
+    for connector, server, table, column in columns:
+        used.setdefault((connector, server, table), set()).update([column] if column else [])
+    return _question(used, principal, "", SHARE)
+
+
+def _question(
+    used: Mapping[tuple[str, str, str], set[str]], principal: Principal, purpose: str, operation: str
+) -> Question:
     return Question(
         tenant=principal.tenant,
         user=principal.name,
@@ -81,6 +104,8 @@ def question_of(query: BoundQuery, principal: Principal) -> Question:
             Resource(connector=connector, server=server, table=table, columns=tuple(sorted(columns)))
             for (connector, server, table), columns in sorted(used.items())
         ),
+        purpose=purpose,
+        operation=operation,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any
 import yaml
 
 from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.model.custom_settings import PURPOSE, PURPOSE_WORDS
 from omnisql_server.model.mask import DATE_UNITS, MaskKind
 from omnisql_server.policy.conditions import condition_of, held_values, literal
-from omnisql_server.policy.reading import entries, mapping, number, selector, text
+from omnisql_server.policy.reading import entries, mapping, number, selector, text, texts
 from omnisql_server.policy.targets import COLUMN_KEYS, TARGET_KEYS, Tags, tags_of, targets_of
 
 Rule = Mapping[str, Any]
-_SECTIONS = {"version", "tags", "row_filters", "masks", "denials", "tests"}
+_SECTIONS = {"version", "tags", "row_filters", "masks", "denials", "purposes", "shares", "tests"}
+_PURPOSE = re.compile(PURPOSE)
 _COMMON_KEYS = {"name", "subjects", "except", *TARGET_KEYS}
 _BY_VALUES = {"column", "attribute", "values", "match"}
 _MASK_ARGUMENTS = {
@@ -40,6 +43,8 @@ class Rules:
     row_filters: tuple[Rule, ...] = ()
     masks: tuple[Rule, ...] = ()
     denials: tuple[Rule, ...] = ()
+    purposes: tuple[Rule, ...] = ()
+    shares: tuple[Rule, ...] = ()
     tests: tuple[Any, ...] = field(default=(), compare=False)
 
     @property
@@ -53,7 +58,13 @@ class Rules:
         return {"revision": self.revision, **self._sections()}
 
     def _sections(self) -> dict[str, Any]:
-        return {"row_filters": list(self.row_filters), "masks": list(self.masks), "denials": list(self.denials)}
+        return {
+            "row_filters": list(self.row_filters),
+            "masks": list(self.masks),
+            # Whoever does not read for one of a rule's purposes is denied.
+            "denials": [*self.denials, *self.purposes],
+            "shares": list(self.shares),
+        }
 
 
 def load_rules(path: Path | None) -> Rules:
@@ -88,7 +99,9 @@ def parse_rules(document: Any, where: str) -> Rules:
     return Rules(
         row_filters=compiled("row_filters", _row_filter),
         masks=compiled("masks", _mask),
-        denials=compiled("denials", _denial),
+        denials=compiled("denials", _whole_tables),
+        purposes=compiled("purposes", _purpose),
+        shares=compiled("shares", _whole_tables),
         tests=tuple(entries(document, "tests", where)),
     )
 
@@ -115,9 +128,19 @@ def _mask(item: Any, tags: Tags, where: str) -> Rule:
     return {**_rule(item, tags, where, columns=True), "mask": _shown(item.get("mask"), where)}
 
 
-def _denial(item: Any, tags: Tags, where: str) -> Rule:
+def _whole_tables(item: Any, tags: Tags, where: str) -> Rule:
     item = mapping(item, where, _COMMON_KEYS)
     return _rule(item, tags, f"{where}: {text(item, 'name', where)}", columns=False)
+
+
+def _purpose(item: Any, tags: Tags, where: str) -> Rule:
+    item = mapping(item, where, {*_COMMON_KEYS, "purposes"})
+    where = f"{where}: {text(item, 'name', where)}"
+    purposes = texts(item.get("purposes"), f"{where}: purposes")
+    for purpose in purposes:
+        if not _PURPOSE.fullmatch(purpose):
+            raise ConfigurationInvalid(message=f"{where}: {purpose!r} is no purpose", hint=PURPOSE_WORDS)
+    return {**_rule(item, tags, where, columns=False), "purposes": sorted(purposes)}
 
 
 def _rule(item: Mapping[str, Any], tags: Tags, where: str, *, columns: bool) -> dict[str, Any]:

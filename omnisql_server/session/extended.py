@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
-from omnisql_server.model.statement import SECRET_KINDS, Part, Statement
+from omnisql_server.model.statement import SECRET_KINDS, Statement
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.moving import moved_portal, not_in_extended_protocol
 from omnisql_server.session.placeholders import open_placeholder
@@ -31,11 +31,19 @@ from omnisql_server.session.replies import (
     with_hint,
 )
 from omnisql_server.session.running import Running
-from omnisql_server.session.statements import RunStatement, RunStatements, bound_parameters, is_run
+from omnisql_server.session.statements import (
+    RunStatement,
+    RunStatements,
+    bound_parameters,
+    is_run,
+    may_hold_secret,
+    named_text,
+)
 from omnisql_server.session.twins import Twins
+from omnisql_server.session.watched import WatchedStatements
 from wire.backend import NO_DATA, PARSE_COMPLETE, row_description
 from wire.errors import WireError
-from wire.framing import HEADER_BYTES, Frame
+from wire.framing import Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
 
 _NAMING = re.compile(rb"execute|fetch|move", re.IGNORECASE)
@@ -58,6 +66,7 @@ class ExtendedProtocol:
         self.discarding = False
         self._strays: list[bytes] = []
         self._twins = Twins(running, self.statements, self._strays)
+        self.watched = WatchedStatements(running)
         self._refused = RefusedStatements(running)
         self._journal, self._replies = self._refused.journal, self._refused.replies
 
@@ -65,6 +74,10 @@ class ExtendedProtocol:
     def holds_open(self) -> bool:
         """Say whether a portal is open, an error is being slept out, or something waits for the next Sync."""
         return self.discarding or bool(self.portals) or bool(self._strays) or bool(self._refused)
+
+    @property
+    def _is_concerned(self) -> bool:
+        return bool(self.statements or self.portals or self.watched)
 
     @property
     def has_refused(self) -> bool:
@@ -90,7 +103,7 @@ class ExtendedProtocol:
         elif frame.kind == b"H":
             self._link.send_raw(FLUSH)
             self._link.flush()
-        elif frame.kind == b"P" or self.statements or self.portals or self._running.overlay:
+        elif frame.kind == b"P" or self._is_concerned or self._running.overlay:
             await self._handle_named(frame)
         else:
             self._relay(frame)
@@ -98,7 +111,7 @@ class ExtendedProtocol:
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that cannot concern anything run, and say whether it was one: the common case, made short."""
         reply = self._replies.get(frame.kind)
-        if reply is None or self.discarding or self.statements or self.portals or self._strays:
+        if reply is None or self.discarding or self._is_concerned or self._strays:
             return False
         if frame.kind == b"B" and self._running.overlay:
             return False
@@ -139,14 +152,10 @@ class ExtendedProtocol:
         self.discarding = True
 
     def _is_relayed_parse(self, data: bytes) -> bool:
-        start = data.find(b"\0", HEADER_BYTES) + 1
-        end = data.find(b"\0", start)
-        if start <= 0 or end < 0:
+        found = named_text(data)
+        if found is None or not self._running.is_relayed(found[1]):
             return False
-        text = data[start:end]
-        if not self._running.is_relayed(text):
-            return False
-        self._running.footprint.parse(data, data[HEADER_BYTES : start - 1], text)
+        self._running.footprint.parse(data, *found)
         return True
 
     async def _handle_named(self, frame: Frame) -> None:
@@ -181,7 +190,7 @@ class ExtendedProtocol:
                 self.discarding = True
                 await self._running.fail(not_in_extended_protocol())
             return
-        if parts is not None and len(parts) > 1 and any(_may_hold_secret(part) for part in parts):
+        if parts is not None and len(parts) > 1 and any(may_hold_secret(part) for part in parts):
             # PostgreSQL refuses more than one statement, but not before showing the text in its activity.
             self._relay(Frame(kind=frame.kind, data=replace(message, text=_SEVERAL).encode()))
             return
@@ -189,6 +198,7 @@ class ExtendedProtocol:
             if not message.statement:
                 await self.drop_unnamed()
             self._relay(frame)
+            self.watched.forget(message.statement)
             if message.statement in self.statements and await self._settled():
                 self.statements.forget(message.statement)
             return
@@ -210,11 +220,14 @@ class ExtendedProtocol:
             view = self._running.view
             try:
                 description = await self._running.runner.describe(statement, message.type_oids, view, twin=twin)
-            except RelayInstead:
+            except RelayInstead as relayed:
                 self._running.backend.close_statement(twin)
+                self.statements.forget(name)
+                self.watched.forget(name)
+                if relayed.watched:
+                    self.watched.put(name, statement)
                 if secret:
                     self._link.send(Close(kind="S", name=name).encode(), IgnoredReply(CLOSE_ENDS))
-                    self.statements.forget(name)
                     self._relay(frame)
                 elif await self._settled():
                     # PostgreSQL has the statement under the client's name already.
@@ -242,10 +255,15 @@ class ExtendedProtocol:
         statement = self.statements.get(message.statement)
         if statement is None and message.statement.decode(errors="replace") in self._running.overlay:
             lent: list[RunStatement] = []
-            if not await self._ready(frame) or not await self._succeeds(self._lend(message.statement, lent)):
+            lend = self._twins.lend(message.statement, self._refused, lent)
+            if not await self._ready(frame) or not await self._succeeds(lend):
                 return
             statement = lent[0] if lent else None
         if statement is None:
+            if message.statement in self.watched:
+                self._journal.spoil()
+                if not (await self._ready(frame) and await self._succeeds(self.watched.note(message.statement))):
+                    return
             self._relay(frame)
             if message.portal in self.portals and await self._settled():
                 await self._drop_portal(message.portal)
@@ -269,22 +287,10 @@ class ExtendedProtocol:
             prepared=statement,
             fields=statement.description.fields,
         )
-        if self.statements.keeps(statement.twin) or (await self._ready(frame) and await self._renew(portal)):
+        if self.statements.keeps(statement.twin) or (
+            await self._ready(frame) and await self._succeeds(self.renew(portal))
+        ):
             await self._open_portal(message, portal, CheckReply(BIND_ENDS) if told else RELAYED_BIND)
-
-    async def _lend(self, name: bytes, lent: list[RunStatement]) -> None:
-        """Find a statement that SQL has prepared, if it is one to run, and parse its twin."""
-        if self._link.status == "E":
-            return
-        await self._running.check_may_run()
-        statement = await self._twins.described(name, await self._refused.statement_named(name))
-        if statement is not None:
-            self.statements.lend(statement)
-            lent.append(statement)
-
-    async def _renew(self, portal: Portal) -> bool:
-        """Make sure that a portal's statement has its twin; if it cannot, the client is told."""
-        return await self._succeeds(self.renew(portal))
 
     async def _succeeds(self, work: Awaitable[None]) -> bool:
         """Do a statement's work; if it fails, the client is told, and everything up to Sync is ignored."""
@@ -325,16 +331,17 @@ class ExtendedProtocol:
 
     async def _execute(self, message: Execute) -> None:
         self._journal.spoil()
-        self._link.send(Describe(kind="P", name=message.portal).encode(), CheckReply(DESCRIBE_ENDS))
-        self._running.backend.rest()
         portal = self.portals.get(message.portal)
-        if not await self._settled() or portal is None:
-            return
+        in_open_block = self._link.status == "T" and not self._link.pending
+        if portal is None or not (in_open_block and self.portals.have_at_hand(portal, message.rows_max)):
+            self._link.send(Describe(kind="P", name=message.portal).encode(), CheckReply(DESCRIBE_ENDS))
+            self._running.backend.rest()
+            if not await self._settled() or portal is None:
+                return
+            self.portals.doubtful = False
         portal.among_others = self._running.executed
         self._running.executed = True
-        rows_max = max(message.rows_max, 0)
-        succeeded = await self._running.attempt(self._deliver(portal, rows_max))
-        self.discarding = not succeeded
+        succeeded = await self._succeeds(self._deliver(portal, max(message.rows_max, 0)))
         if portal.complete or not succeeded:
             await self._running.release(portal)
 
@@ -345,6 +352,8 @@ class ExtendedProtocol:
 
     async def _close(self, frame: Frame, message: Close) -> None:
         self._relay(frame)
+        if message.kind == "S":
+            self.watched.forget(message.name)
         known = message.name in (self.statements if message.kind == "S" else self.portals)
         if not known or not await self._settled():
             return
@@ -366,7 +375,7 @@ class ExtendedProtocol:
 
     def _relay(self, frame: Frame) -> None:
         self._link.send(frame.data, self._replies[frame.kind])
-        self._running.relayed = True
+        self._running.relayed = self.portals.doubtful = True
         self._running.executed = self._running.executed or frame.kind == b"E"
 
     async def _settled(self) -> bool:
@@ -386,7 +395,3 @@ class ExtendedProtocol:
         portal = self.portals.take(name)
         if portal is not None:
             await self._running.release(portal)
-
-
-def _may_hold_secret(part: Part) -> bool:
-    return part.statement is not None and part.statement.kind in SECRET_KINDS

@@ -118,7 +118,8 @@ class Running:
         return parts
 
     def remember(self, names: frozenset[str]) -> None:
-        """Learn that relations of these names reach API tables by this session's doing."""
+        """Learn that relations of these names reach API tables, or hold rows of some, by this session's doing."""
+        self._defines = self._defines or not names <= self.overlay
         self.overlay |= names
 
     def is_relayed(self, text: bytes) -> bool:

@@ -172,6 +172,7 @@ class Session:
             return
         self._backend.forget()
         self._extended.statements.clear()
+        self._extended.watched.clear()
         self._discarded = everything
 
     def on_refusal(self) -> None:

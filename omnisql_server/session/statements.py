@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from omnisql_server.errors import LimitExceeded, NotSupported
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.run import BoundParameters, Description
-from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.statement import SECRET_KINDS, Part, Statement, StatementKind
 from wire.errors import ProtocolViolation
+from wire.framing import HEADER_BYTES
 from wire.frontend import Bind
 
 RELAYED_KINDS = frozenset({StatementKind.DEFINITION, StatementKind.MOVEMENT, StatementKind.OTHER})
@@ -141,6 +142,18 @@ def _shape(description: Description) -> tuple[object, ...] | None:
 def is_run(part: Part) -> bool:
     """Say whether a part of a message is run rather than relayed."""
     return part.statement is not None and part.statement.kind not in RELAYED_KINDS
+
+
+def may_hold_secret(part: Part) -> bool:
+    """Say whether the text of a part of a message may hold a secret."""
+    return part.statement is not None and part.statement.kind in SECRET_KINDS
+
+
+def named_text(data: bytes) -> tuple[bytes, bytes] | None:
+    """Find the name and the text in a Parse message without decoding it; None where it is malformed."""
+    start = data.find(b"\0", HEADER_BYTES) + 1
+    end = data.find(b"\0", start)
+    return None if start <= 0 or end < 0 else (data[HEADER_BYTES : start - 1], data[start:end])
 
 
 def bound_parameters(statement: RunStatement, bind: Bind) -> BoundParameters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omnisql_server.errors import RelayInstead
-from omnisql_server.session.refused import Found
+from omnisql_server.session.refused import Found, RefusedStatements
 from omnisql_server.session.running import Running
 from omnisql_server.session.statements import RunStatement, RunStatements
 
@@ -30,6 +30,16 @@ class Twins:
             self._strays.append(twin.encode())
             raise
         return RunStatement(name=name, statement=found[0], description=description, twin=twin)
+
+    async def lend(self, name: bytes, refused: RefusedStatements, lent: list[RunStatement]) -> None:
+        """Find a statement that SQL has prepared, if it is one to run, and make its twin."""
+        if self._running.link.status == "E":
+            return
+        await self._running.check_may_run()
+        statement = await self.described(name, await refused.statement_named(name))
+        if statement is not None:
+            self._statements.lend(statement)
+            lent.append(statement)
 
     async def renewed(self, prepared: RunStatement) -> RunStatement:
         """Make sure that a statement's twin is on the backend: parse it again if it was dropped.

@@ -73,6 +73,9 @@ class RunnerDouble:
             kind = StatementKind.EXPLAIN
         return Statement(text=body, kind=kind, references=(), creates=creates)
 
+    async def watch(self, statement: Statement, view: SessionView) -> None:
+        """Let it pass: it has no derived table."""
+
     async def refresh_snapshot(self) -> None:
         """Learn about the late table."""
         self.refreshes += 1

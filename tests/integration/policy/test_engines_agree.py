@@ -18,7 +18,7 @@ from opa_server import OpaServer, running_opa
 from omnisql_server.policy.bundle import bundle_of
 from omnisql_server.policy.decision import read_decision
 from omnisql_server.policy.embedded import EmbeddedEngine
-from omnisql_server.policy.question import Question, Resource
+from omnisql_server.policy.question import OPERATION, SHARE, Question, Resource
 from omnisql_server.policy.rules import Rules, parse_rules
 from omnisql_server.policy.server import ServerEngine
 
@@ -44,7 +44,14 @@ def question_of(case: dict[str, Any]) -> Question:
         server = case.get("server", "main_1")
         resources.append(Resource(connector=connector, server=server, table=table, columns=tuple(columns)))
     attributes = tuple(sorted((name, tuple(values)) for name, values in asks.items()))
-    return Question(tenant="acme", user=user, attributes=attributes, resources=tuple(resources))
+    return Question(
+        tenant="acme",
+        user=user,
+        attributes=attributes,
+        resources=tuple(resources),
+        purpose=case.get("purpose", ""),
+        operation=SHARE if case.get("shares") else OPERATION,
+    )
 
 
 def asked(question: Question, engine: str, opa: OpaServer) -> Any:
@@ -85,7 +92,7 @@ def test_a_case_is_decided_as_written(case: dict[str, Any], engine: str, opa: Op
     answer = asked(question_of(case), engine, opa)
     expected = case["expect"]
     assert [reason["policy"] for reason in answer["denyReasons"]] == expected.get("denials", [])
-    assert answer["allow"] is (not expected.get("denials"))
+    assert answer["allow"] is expected.get("allow", not expected.get("denials"))
     filters = {entry["policy"]: entry["filter"] for entry in answer["rowFilters"]}
     assert filters == {name: node(tree) for name, tree in expected.get("filters", {}).items()}
     masks: dict[str, list[Any]] = {}
@@ -102,7 +109,17 @@ def order(masks: list[Any]) -> list[Any]:
 
 
 def random_question(source: random.Random) -> Question:
-    tables = ["hub.issues", "hub.pulls", "hub.users", "hub.pay", "tree.x", "deep.t", "hub.vault", "books.a_raw", "no.t"]
+    tables = [
+        "hub.issues",
+        "hub.pulls",
+        "hub.users",
+        "hub.pay",
+        "tree.x",
+        "deep.t",
+        "hub.vault",
+        "books.a_raw",
+        "care.a",
+    ]
     columns = ["email", "phone_x", "made_at", "amount", "note", "id", "odd.name", 'q"uote', "émail"]
     values = ["web", "api", "guests", "security", "finance", "*", "eu", 'a"b', "", "\u2028", "\\"]
     names = ["teams", "regions", "users", "level", "groups"]
@@ -121,6 +138,8 @@ def random_question(source: random.Random) -> Question:
             )
             for name in source.sample(tables, source.randrange(1, 4))
         ),
+        purpose=source.choice(["", "billing", "support", "other"]),
+        operation=source.choice([OPERATION, OPERATION, SHARE]),
     )
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
+import yaml
 from demo_server import DATABASE, DemoServer, demo_directory, start_demo
 from guarded import GUARD
 from opa_server import OpaServer, running_opa
-from served import until
+from served import Served, served_directory, start_served, until
 
 from omnisql_server.policy.rules import Rules, load_rules, parse_rules
 
@@ -96,3 +98,32 @@ def test_opa_decides_and_its_silence_denies(asking: DemoServer, opa: OpaServer) 
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="POLICY_UNDECIDED"):
             eve.execute(f"SELECT id {WEB}".encode())
         assert eve.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_another_server_decides_once_the_configuration_is_read_again(tmp_path: Path) -> None:
+    denial = {"name": "closed", "tables": ["omnisql.sources"]}
+    with running_opa(tmp_path) as opa, served_directory() as directory:
+        opa.put(parse_rules({"version": 1, "denials": [denial]}, "test"))
+        server = start_served(directory)
+        try:
+            server.create_tenant("acme")
+            with server.connect("acme") as session:
+                assert session.execute("SELECT * FROM omnisql.sources").fetchall() == []
+                for url, word in ((opa.url, "ENTITLEMENT_DENIED"), ("http://127.0.0.1:1", "POLICY_UNDECIDED")):
+                    _configure(server, {"server_url": url, "server_timeout_s": 0.5, "decisions_kept_s": 0})
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=word):
+                        session.execute("SELECT * FROM omnisql.sources")
+                _configure(server, {})
+                assert session.execute("SELECT * FROM omnisql.sources").fetchall() == []
+        finally:
+            assert server.stop() == 0
+
+
+def _configure(server: Served, policy: dict[str, object]) -> None:
+    """Write another policy into a server's configuration, and have it read."""
+    file = server.directory / "omnisql.yaml"
+    sections = {**yaml.safe_load(file.read_text()), "policy": policy}
+    file.write_text(yaml.safe_dump(sections), encoding="utf-8")
+    before = len([event for event in server.events() if event.get("event") == "configuration_reloaded"])
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: [event.get("event") for event in server.events()].count("configuration_reloaded") > before)

@@ -1,0 +1,54 @@
+"""Relayed prepared statements that read what was derived from API tables: each Bind of one is put on record first."""
+
+from __future__ import annotations
+
+from omnisql_server.errors import LimitExceeded
+from omnisql_server.model.statement import Statement
+from omnisql_server.session.running import Running
+
+WATCHED_MAX = 10_000
+
+
+class WatchedStatements:
+    """Holds them by the client's names; PostgreSQL has the statements themselves."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._statements: dict[bytes, Statement] = {}
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._statements)
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether the statement of a name is watched."""
+        return name in self._statements
+
+    def put(self, name: bytes, statement: Statement) -> None:
+        """Watch a statement.
+
+        Raises:
+            LimitExceeded: 54000, too many are watched already.
+        """
+        if name not in self._statements and len(self._statements) >= WATCHED_MAX:
+            raise LimitExceeded(
+                message=f"more than {WATCHED_MAX} prepared statements read what was derived from API tables",
+                hint="DEALLOCATE those that are not needed any more",
+            )
+        self._statements[name] = statement
+
+    def forget(self, name: bytes) -> None:
+        """Forget a statement that was closed or replaced."""
+        self._statements.pop(name, None)
+
+    def clear(self) -> None:
+        """Forget all, because the backend has."""
+        self._statements.clear()
+
+    async def note(self, name: bytes) -> None:
+        """Put the Bind of a statement on record.
+
+        Raises:
+            OmniSQLError: it may not go on.
+        """
+        await self._running.runner.watch(self._statements[name], self._running.view)

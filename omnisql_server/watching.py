@@ -1,0 +1,174 @@
+"""Looks at what statements read that was derived from API tables before, in front of a tenant's pipeline.
+
+Such a statement is relayed if it reaches no API table, but not before PostgreSQL was asked what it reads and the trail
+says so: the audit puts it on record. Who is not the owner may read it only if it was shared (`catalog.sharing`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from omnisql_server.bind.questions import RESOLVE, rows_of, text_array
+from omnisql_server.errors import InsufficientPrivilege, RelayInstead
+from omnisql_server.lineage import DERIVES, note_late, note_relayed
+from omnisql_server.model.backend import Ask
+from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
+from omnisql_server.model.statement import READING_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.trail import DerivedRead, Fact, note_derived
+from omnisql_server.pipeline import Pipeline
+from omnisql_server.prepared import look_up
+from omnisql_server.tenant import Tenant
+
+READS = f"""
+SELECT DISTINCT ON (l.root) l.root, l.schema, l.name, l.api, l.open, l.facts
+  FROM ({RESOLVE}) AS r(oid) CROSS JOIN LATERAL omnisql_catalog.lineage_read(r.oid) AS l
+ WHERE r.oid IS NOT NULL
+ ORDER BY l.root
+"""
+"""What relations read, by name: derived ones, with where they come from, and API tables."""
+
+
+OWNED = "SELECT o.root, o.facts FROM omnisql_catalog.lineage_owned() AS o"
+"""What the session's principal has written from API tables, and from which columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reads:
+    derived: tuple[DerivedRead, ...] = ()
+    api: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRunner:
+    """One session's way to its tenant's pipeline; implements `model.run.StatementRunner`."""
+
+    tenant: Tenant
+    pipeline: Pipeline
+
+    def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
+        """Split a message into parts to relay and to run."""
+        return self.pipeline.route(text, overlay)
+
+    async def refresh_snapshot(self) -> None:
+        """Read the tenant's snapshot again."""
+        await self.pipeline.refresh_snapshot()
+
+    @property
+    def outdated(self) -> bool:
+        """Say whether a session has defined something since the snapshot was read."""
+        return self.pipeline.outdated
+
+    def defined(self) -> None:
+        """Learn that a transaction has ended in which something was defined."""
+        self.pipeline.defined()
+
+    async def catch_up(self) -> None:
+        """Read the snapshot again if it is outdated."""
+        await self.pipeline.catch_up()
+
+    async def describe(
+        self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
+    ) -> Description:
+        """Describe a statement; one that is to be relayed and watched is not described.
+
+        Raises:
+            RelayInstead: it reaches no API table. Else as the pipeline does.
+        """
+        if statement.kind is StatementKind.RIGHTS:
+            await self._let(view)
+            raise RelayInstead
+        reads = await self._reads(statement, view)
+        if reads.derived and not reads.api:
+            raise RelayInstead(watched=True)
+        return await self.pipeline.describe(statement, type_oids, view, twin=twin)
+
+    async def watch(self, statement: Statement, view: SessionView) -> None:
+        """Note what a statement reads that was derived, before it is relayed.
+
+        Raises:
+            InsufficientPrivilege: 42501, what it reads belongs to somebody else and was not shared.
+        """
+        await self._note(statement, await self._reads(statement, view), view)
+
+    async def run(
+        self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
+    ) -> RunResult:
+        """Run a statement up to its first rows.
+
+        Raises:
+            RelayInstead: it reaches no API table. Else as `watch` and the pipeline do.
+        """
+        if statement.kind is StatementKind.RIGHTS:
+            await self._let(view)
+            raise RelayInstead
+        reads = await self._reads(statement, view)
+        await self._note(statement, reads, view)
+        if reads.derived and not reads.api:
+            raise RelayInstead(watched=True)
+        return await self.pipeline.run(statement, parameters, view, twin=twin)
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Answer a statement again, which reads API tables alone."""
+        return await self.pipeline.repeat(repeatable, view)
+
+    async def _let(self, view: SessionView) -> None:
+        """Let rights to what the session's principal wrote from API tables be given away, as far as policy does."""
+        if not (self.tenant.snapshot.derived or DERIVES in view.state):
+            return
+        rows = rows_of((await view.backend.ask(Ask(sql=OWNED)))[0])
+        owned = {int(oid or 0): [tuple(fact) for fact in json.loads(facts or "[]")] for oid, facts in rows}
+        await self.pipeline.sharing.let(owned, view.principal)
+
+    async def _note(self, statement: Statement, reads: _Reads, view: SessionView) -> None:
+        note_derived(reads.derived)
+        if reads.derived and not reads.api:
+            await note_relayed(statement, [each.oid for each in reads.derived], view)
+
+    async def _reads(self, statement: Statement, view: SessionView) -> _Reads:
+        snapshot = self.tenant.snapshot
+        if statement.kind not in READING_KINDS or not (snapshot.derived or DERIVES in view.state):
+            return _Reads()
+        await note_late(view)
+        if statement.kind is StatementKind.BLOCK:
+            found = [each for each in snapshot.derived.values() if each.name in statement.text]
+            names: set[tuple[str | None, str]] = {(each.schema, each.name) for each in found}
+        else:
+            if statement.executes is not None:
+                executed = await look_up(statement, view.backend, relayable=True)
+                statement = executed.statement
+            names = {(each.schema, each.name) for each in statement.references if not each.target or _looks(statement)}
+        if all(name in snapshot.api_names - snapshot.derived_names for _, name in names):
+            return _Reads()
+        asked = sorted(names, key=repr)
+        arrays = (text_array(schema for schema, _ in asked), text_array(name for _, name in asked))
+        rows = rows_of((await view.backend.ask(Ask(sql=READS, parameters=arrays)))[0])
+        closed = next((row for row in rows if row[4] != "t"), None)
+        if closed is not None:
+            raise InsufficientPrivilege(
+                message=f"permission denied for table {closed[2]}",
+                detail="Its rows were written from API tables: they are for its owner alone until policy lets them be"
+                " shared.",
+                hint="ask the owner of the table to share it, or read the API tables yourself",
+            )
+        derived = tuple(_derived(row) for row in rows if row[3] != "t")
+        return _Reads(derived=derived, api=any(row[3] == "t" for row in rows))
+
+
+def _looks(statement: Statement) -> bool:
+    """Say whether a statement may read what it writes to; a plain INSERT does not."""
+    text = statement.text.lower()
+    return not text.startswith("insert") or "returning" in text or "conflict" in text
+
+
+def _derived(row: tuple[str | None, ...]) -> DerivedRead:
+    facts = json.loads(row[5]) if row[5] else []
+    return DerivedRead(
+        oid=int(row[0] or 0),
+        schema=row[1] or "",
+        name=row[2] or "",
+        facts=tuple(
+            Fact(connector=connector, server=server, table=table, column=column, mask=mask, policy=policy)
+            for connector, server, table, column, mask, policy in facts
+        ),
+    )
