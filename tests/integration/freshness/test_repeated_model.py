@@ -202,18 +202,18 @@ class Repeated(RuleBasedStateMachine):
         ]
 
 
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def served() -> Iterator[ChangingServer]:
     """Serve a source that changes, and count the answers that are repeated."""
 
     def count() -> None:
         Repeated.repeats += 1
 
-    monkeypatch.setattr(INSTRUMENTS, "answer_repeated", count)
-    with served_directory() as directory:
+    with served_directory() as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(INSTRUMENTS, "answer_repeated", count)
         for name, text in POLICIES.items():
             (directory / name).write_text(text, encoding="utf-8")
-        with changing_server(directory, monkeypatch) as server:
+        with changing_server(directory, patch) as server:
             with server.connect("admin") as admin:
                 admin.execute("CREATE ROLE readers")
                 admin.execute("CREATE ROLE guest")
@@ -221,7 +221,25 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                 admin.execute("GRANT USAGE ON SCHEMA changing TO guest")
                 admin.execute("GRANT guest TO ana, eve")
             Repeated.server, Repeated.directory = server, directory
-            yield
+            yield server
+
+
+def test_a_policy_that_is_put_in_place_is_followed_at_once(served: ChangingServer) -> None:
+    served.source.rows = ((2, "web", BEGIN), (3, "api", BEGIN))
+    served.decide_by(Repeated.directory / "open")
+    with served.connect("admin") as admin:
+        admin.execute("CALL omnisql.invalidate('changing.items')")
+    with served.connect("eve") as eve:
+        eve.execute("SET omnisql.max_staleness = '1h'")
+        before = Repeated.repeats
+        answers = [eve.execute(QUERIES["table"].encode()).fetchall() for _ in range(6)]
+        assert [len(answer) for answer in answers] == [2] * 6
+        assert Repeated.repeats > before
+        served.decide_by(Repeated.directory / "filtered")
+        assert [row[0] for row in eve.execute(QUERIES["table"].encode()).fetchall()] == [2]
+        served.decide_by(Repeated.directory / "denied")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            eve.execute(QUERIES["table"].encode())
 
 
 @pytest.mark.usefixtures("served")
