@@ -22,6 +22,7 @@ class Tally:
     pages: int = 0
     rows: int = 0
     reading: int = 0
+    passed_over: int = 0
     bytes_received: int = 0
     truncated: str | None = None
     cache_hits: int = 0
