@@ -193,15 +193,9 @@ def _table(
                 },
                 order_keys_max=_ORDER_KEYS_MAX,
                 page_rows_max=PAGE_ROWS_MAX,
-                # A result stays on the server, with a locator, for two days.
-                resumes=True,
+                resumes=True,  # a result stays there, with a locator, for two days
             ),
-            AccessPath(
-                name=COUNT,
-                request=f"{asked}, SELECT COUNT() FROM {name}",
-                columns=frozenset(),
-                counts=True,
-            ),
+            _counted(asked, name),
             AccessPath(
                 name=BULK,
                 request=f"POST /services/data/{{version}}/jobs/query, {name}",
@@ -216,6 +210,11 @@ def _table(
             *(_by_key(asked, name, column, sent[column], operators) for column in keys),
         ),
     )
+
+
+def _counted(asked: str, name: str) -> AccessPath:
+    request = f"{asked}, SELECT COUNT() FROM {name}"
+    return AccessPath(name=COUNT, request=request, columns=frozenset(), counts=True)
 
 
 def _by_key(

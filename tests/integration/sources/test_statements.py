@@ -239,9 +239,10 @@ def test_what_is_refused(owner: psycopg.Connection, server: str, sql: str, sqlst
 
 def test_unknown_options_are_answered_with_the_known_ones(owner: psycopg.Connection, server: str) -> None:
     hint = refusal(owner, "CREATE SERVER x FOREIGN DATA WRAPPER github OPTIONS (a 'b')").message_hint
-    assert hint == "Known options are: base_url, api_version, max_staleness, full_read, members."
+    known = "base_url, api_version, max_staleness, full_read, stale_while_revalidate, members"
+    assert hint == f"Known options are: {known}."
     hint = refusal(owner, "CREATE USER MAPPING FOR admin SERVER gh OPTIONS (a 'b')").message_hint
-    assert hint == "Known options are: token, api_version."
+    assert hint == "Known options are: token, webhook_secret, api_version."
     hint = refusal(owner, "CREATE SERVER x FOREIGN DATA WRAPPER github OPTIONS (token 'b')").message_hint
     assert hint == "CREATE USER MAPPING FOR CURRENT_USER SERVER x OPTIONS (token '...')"
 
