@@ -105,7 +105,7 @@ class AuditedRunner:
             raise
         finally:
             TRAIL.reset(token)
-        if account.trail.derived:
+        if account.trail.derived or statement.kind in ADMINISTRATIVE:
             await account.end(RELAYED)
 
     async def run(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omnisql_server.errors import RelayInstead, UndefinedParameter
-from omnisql_server.model.statement import Movement, Part
+from omnisql_server.model.statement import Movement, Part, StatementKind
 from omnisql_server.session.ending import SessionEnd
 from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.link import FLUSH, SYNC
@@ -93,7 +93,11 @@ class SimpleProtocol:
         parts = await self._running.route(text)
         # A statement with a parameter fails before PostgreSQL plans it, and by its own words.
         hopeless = parts is not None and len(parts) == 1 and parts[0].parameter is not None
-        if parts is not None and any(self._is_ours(part) for part in parts) and not hopeless:
+        if parts is not None and self._running.link.status == "E" and all(self._is_of_rights(part) for part in parts):
+            # A failed block is ended by PostgreSQL, in whatever statement of the message.
+            if not await self._noted(parts):
+                return
+        elif parts is not None and any(self._is_ours(part) for part in parts) and not hopeless:
             await self._run(frame, parts)
             return
         if self._running.link.executed_privately and not self._running.executed:
@@ -110,6 +114,19 @@ class SimpleProtocol:
 
     def _is_ours(self, part: Part) -> bool:
         return is_run(part) or moved_portal(part, self._extended.portals) is not None
+
+    async def _noted(self, parts: Sequence[Part]) -> bool:
+        """Put statements about rights on record that are relayed as they are; else the client has been told."""
+        running = self._running
+        for statement in (part.statement for part in parts if part.statement is not None and is_run(part)):
+            if not await running.attempt(running.runner.watch(statement, running.view)):
+                running.link.send(SYNC, QUERY_SYNC)
+                return False
+        return True
+
+    def _is_of_rights(self, part: Part) -> bool:
+        """Say whether a part is relayed, or about rights and roles."""
+        return not self._is_ours(part) or (part.statement is not None and part.statement.kind is StatementKind.RIGHTS)
 
     def _relay(self, frame: Frame) -> None:
         self._last = frame
@@ -211,6 +228,8 @@ class SimpleProtocol:
         self._running.relayed = True
         for message, ends, shown in (
             (Close(kind="S", name=_NAME), CLOSE_ENDS, b""),
+            # One whose execution failed in a block is still there.
+            (Close(kind="P", name=_NAME), CLOSE_ENDS, b""),
             (Parse(statement=_NAME, text=part.text.encode()), PARSE_ENDS, b""),
             (Bind(portal=_NAME, statement=_NAME), BIND_ENDS, b""),
             (Describe(kind="P", name=_NAME), DESCRIBE_ENDS, b"T"),

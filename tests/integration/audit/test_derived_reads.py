@@ -88,3 +88,12 @@ def test_rights_and_roles_are_on_record(demo: DemoServer, recorded: Recorded) ->
     assert [record.text.partition(" ")[0] for record in records] == ["CREATE", "GRANT", "GRANT", "DROP", "ALTER"]
     assert {record.outcome for record in records} == {"relayed"}
     assert "hidden-word" not in "".join(record.text for record in records)
+
+
+def test_rights_after_a_failed_block_are_postgresqls_and_on_record(demo: DemoServer, recorded: Recorded) -> None:
+    with session(demo) as ana:
+        for _ in range(2):
+            ana.execute("BEGIN")
+            refused(ana, "GRANT SELECT ON public.nowhere TO eve")
+            assert refused(ana, "ROLLBACK; REVOKE SELECT ON public.nowhere FROM eve").sqlstate == "42P01"
+    assert [record.text.partition(" ")[0] for record in recorded()] == ["GRANT", "REVOKE"] * 2
