@@ -3,7 +3,7 @@
 `python -m benchmarks.planning [--quick]`
 
 Nothing is asked of anybody, so that the time is the processor's alone: it is measured as that, and hardly depends on
-what else the machine does.
+what else the machine does: memory and caches are shared all the same.
 """
 
 from __future__ import annotations
