@@ -54,6 +54,11 @@ def add_folder(folder: Path) -> tuple[str, ...]:
     return tuple(loaded.manifest.name for loaded in found)
 
 
+def forget_folders() -> None:
+    """Forget the manifests of folders, for a process that serves several."""
+    _ADDED.clear()
+
+
 def manifest_names() -> tuple[str, ...]:
     """Return the names of the connectors that are manifests, in order."""
     return tuple(sorted({*_shipped(), *_ADDED}))

@@ -284,6 +284,9 @@ class Manifest(Declared, frozen=True, kw_only=True):
 
     omnisql: Annotated[Literal[1], Meta(description="Version of the manifest language.")]
     name: Annotated[Named, Meta(description="Name of the foreign-data wrapper; the file's name.")]
+    version: Annotated[
+        Positive, Meta(description="Version of the tables' shape: a change that breaks statements raises it.")
+    ] = 1
     title: str
     documentation: Annotated[str, Meta(description="Where the vendor documents the API.")]
     base_url: Annotated[str | None, Meta(description="Default address; without it option base_url is required.")] = None

@@ -54,7 +54,7 @@ def pagination_of(
     if cursor is not None:
         if (found := _place(_NEXT, body)) is not None:
             return {"kind": "cursor", "send": cursor, "next": found, **common}, None
-        more = _place(_MORE, body)
+        more = _place(_MORE, body, only="boolean")
         if cursor == "starting_after" and more is not None and len(key) == 1:
             return {"kind": "cursor", "send": cursor, "last": key[0], "more": more, **common}, None
     if (url := _place(_URLS, body, only="string")) is not None:

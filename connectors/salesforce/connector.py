@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from connectors.salesforce import requests
+from connectors.salesforce.bulk import Sleep, bulk_rows
 from connectors.salesforce.judge import QUOTA, judge, parts
-from connectors.salesforce.objects import COUNT, STANDARD, ObjectModel, object_model, table_names
+from connectors.salesforce.objects import BULK, COUNT, STANDARD, ObjectModel, object_model, table_names
 from connectors.salesforce.options import OBJECTS_MAX, OPTIONS, api_version, authenticator, wanted_objects
 from connectors.salesforce.soql import is_id
 from connectors.salesforce.standard import MODELS
@@ -69,6 +70,7 @@ class SalesforceConnector:
             transport,
             version=api_version(values["api_version"], source.server),
             wanted=wanted_objects(values.get("objects"), source.server),
+            sleep=(self._surroundings or Surroundings()).sleep,
         )
 
     async def discover(self, connection: Connection) -> tuple[Table, ...]:
@@ -81,10 +83,11 @@ class SalesforceConnector:
 class SalesforceConnection:
     """An open organization."""
 
-    def __init__(self, transport: Transport, *, version: str, wanted: tuple[str, ...] | None) -> None:
+    def __init__(self, transport: Transport, *, version: str, wanted: tuple[str, ...] | None, sleep: Sleep) -> None:
         self.transport = transport
         self._version = version
         self._wanted = wanted
+        self._sleep = sleep
         self._models: dict[str, ObjectModel] = {}
         self._learning = asyncio.Lock()
 
@@ -210,6 +213,12 @@ class SalesforceConnection:
                 yield page
 
     async def _rows(self, model: ObjectModel, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
+        if scan.access_path == BULK:
+            text = requests.text_of(model, scan)
+            async with aclosing(bulk_rows(model, text, reader, self._version, self._sleep)) as lists:
+                async for found in lists:
+                    yield found
+            return
         first = requests.rows(model, scan, self._version)
         pages = token_pages(reader, first, advance=requests.following, token=_next_address)
         async with aclosing(pages) as responses:

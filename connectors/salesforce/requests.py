@@ -41,11 +41,20 @@ def rows(model: ObjectModel, scan: Scan, version: str) -> Request:
         EmptyResult: no key has the form of an identifier.
         Fatal: SQLSTATE HV000 or 54001, see `soql.query`.
     """
+    return query(text_of(model, scan), version)
+
+
+def text_of(model: ObjectModel, scan: Scan) -> str:
+    """Return the query of a scan in SOQL.
+
+    Raises:
+        EmptyResult, Fatal: as `rows`.
+    """
     names = dict.fromkeys(("Id", *(model.requested[column] for column in scan.columns)))
     fields = {**model.fields, "id": _ID}
     predicates = (*_keys(scan, fields), *scan.predicates)
     order = [(model.requested[key.column], key.direction) for key in scan.order]
-    return query(soql.query(model.name, tuple(names), fields, predicates, order, scan.limit), version)
+    return soql.query(model.name, tuple(names), fields, predicates, order, scan.limit)
 
 
 def count(model: ObjectModel, version: str) -> Request:

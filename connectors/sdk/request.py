@@ -23,7 +23,8 @@ class Request:
     to the base URL. `url` overrides path and parameters by an absolute URL that the API itself gave (a next link). A
     status in `empty_statuses` means that no row matches. `conditional` lets the answer be kept with its ETag. `bucket`
     names the rate limit that pays `cost` units. `etag` or `modified`, if given, are the validators of an answer whose
-    body is not wanted again: the answer is a 304 without one, or a new one.
+    body is not wanted again: the answer is a 304 without one, or a new one. `is_json` says that a good answer is
+    JSON; the body of any other is its `content` alone.
     """
 
     template: str
@@ -39,6 +40,7 @@ class Request:
     conditional: bool = True
     etag: str = ""
     modified: str = ""
+    is_json: bool = True
 
     @property
     def confirms(self) -> bool:

@@ -96,7 +96,8 @@ class AccessPath:
     after all where the source does not tell. `delta` says how changes are asked for, None where they cannot be.
     `resumes` says that a listing that failed may be gone on with at its last cursor, because the source keeps it or it
     is a row's place in an order that rows keep.
-    `request` describes the request for people.
+    `requests_fixed` is how many requests a reading takes besides those for its pages, to make a job, say: that is for
+    long readings. `request` describes the request for people.
     """
 
     name: str
@@ -119,6 +120,7 @@ class AccessPath:
     count_may_list: bool = False
     delta: Delta | None = None
     resumes: bool = False
+    requests_fixed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -245,7 +245,7 @@ class Transport:
         if kept is not None and is_confirmed:
             status, headers, content = 200, {**kept.headers, **headers}, kept.content
         body = None
-        if content:
+        if content and (request.is_json or status >= 300):
             try:
                 body = msgspec.json.decode(content)
             except (msgspec.MsgspecError, UnicodeDecodeError):

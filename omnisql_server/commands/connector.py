@@ -1,4 +1,4 @@
-"""`omnisql connector lint | test | new | import | list`: connectors that are manifests, for those who write them."""
+"""`omnisql connector lint | test | drift | new | import | list`: connectors that are manifests, for their authors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from rich.text import Text
 from connectors.capabilities import path_cells
 from connectors.declarative.connector import DeclarativeConnector
 from connectors.declarative.load import SUFFIX, Loaded, load_file
+from connectors.drift import Drift, drift_of
 from connectors.registry import all_connectors, connector_names, manifest_named, manifest_names
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import ManifestInvalid
+from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.starter import start
 from omnisql_server.commands.connector_import import importing
 from omnisql_server.commands.query import as_table
 from omnisql_server.commands.secret_input import given_options, read_secrets
 from omnisql_server.commands.terminal import ExitCode, output, run
+from omnisql_server.config import load_settings
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.manage.options import secret_options
+from omnisql_server.outbound import transport_settings
 
 _Repeated = Annotated[tuple[str, ...], Parameter(negative="")]
 FAILURES_SHOWN_MAX = 50
@@ -111,6 +115,47 @@ def prove(
     for claim in trial.failures[:FAILURES_SHOWN_MAX]:
         _say(f"not so: {claim}")
     return ExitCode.FAILED if trial.failures else ExitCode.OK
+
+
+@connector.command
+def drift(name: str, /, *, folder: Path | None = None, option: _Repeated = (), secret_file: _Repeated = ()) -> int:
+    """Read a little of every table of a live account and tell where its answers contradict the manifest.
+
+    Made to be run daily: the exit status is 1 where something contradicts, 0 where nothing or only a doubt is found.
+
+    Parameters
+    ----------
+    name
+        Name of the connector.
+    folder
+        Where its manifest is; without it those that come with OmniSQL.
+    option
+        An option of the server, such as base_url=https://acme.example. May be given several times.
+    secret_file
+        A secret in a file, such as token=/run/secrets/token. Other secrets are asked for.
+    """
+    loaded = _loaded(name, folder)
+    kind = DeclarativeConnector(loaded, transport_settings(load_settings(None)))
+    source = Source(
+        tenant="drift",
+        server="drift",
+        connector=name,
+        options=given_options(option, secret_options(kind)),
+        secrets=read_secrets(kind, secret_file),
+    )
+
+    async def work() -> list[Drift]:
+        connection = await kind.connect(source)
+        try:
+            return await drift_of(loaded, connection, QUIET_CONTEXT)
+        finally:
+            await connection.disconnect()
+
+    found = run(work())
+    for each in found:
+        _say(f"{'contradicts' if each.is_breaking else 'doubtful'}: {each.table}: {each.text}")
+    _say(f"{len(loaded.tables)} tables of version {loaded.manifest.version} compared")
+    return ExitCode.FAILED if any(each.is_breaking for each in found) else ExitCode.OK
 
 
 @connector.command

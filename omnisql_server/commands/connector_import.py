@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 from cyclopts import App, Parameter
 
+from connectors.importing.airbyte import import_airbyte
 from connectors.importing.openapi import import_openapi
 from connectors.importing.report import Imported, Refused
 from omnisql_server.commands.terminal import ExitCode
@@ -40,6 +41,28 @@ def openapi(document: str, /, *, name: str | None = None, table: _Repeated = ())
         A table that is wanted, by the name in the report; may be given several times. All without it.
     """
     return _tell(_converted(lambda read: import_openapi(read, _name(document, name), table), document))
+
+
+@importing.command
+def airbyte(document: Path, /, *, name: str | None = None) -> int:
+    """Write a manifest of a low-code manifest of Airbyte's to stdout, and a report to stderr.
+
+    A stream that cannot be converted is refused, and the report names the component that stopped it.
+
+    Parameters
+    ----------
+    document
+        A file such as manifest.yaml; schemas that are files are looked for in the folder schemas beside it.
+    name
+        Name of the connector; that of the file's folder without it, without source- in front.
+    """
+    chosen = name or document.absolute().parent.name.lower().removeprefix("source-").removeprefix("source_")
+
+    def schema_of(stream: str) -> Mapping[str, Any] | None:
+        file = document.parent / "schemas" / f"{Path(stream).name}.json"
+        return _read(str(file)) if file.is_file() else None
+
+    return _tell(_converted(lambda read: import_airbyte(read, _name(chosen, None), schema_of), str(document)))
 
 
 def _converted(convert: Any, document: str) -> Imported:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated
 
 import asyncpg
@@ -9,13 +11,13 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from catalog.quoting import identifier, literal, option_list, options_from_array
-from connectors.registry import connector_named
-from connectors.sdk.connector import WithSchemas
+from connectors.registry import add_folder, connector_named, connector_names
+from connectors.sdk.connector import Connector, WithSchemas
 from omnisql_server.commands.client import ClientConnection, as_client
 from omnisql_server.commands.query import as_table
 from omnisql_server.commands.secret_input import given_options, read_secrets
 from omnisql_server.commands.terminal import output, run
-from omnisql_server.config import client_dsn
+from omnisql_server.config import client_dsn, load_settings
 from omnisql_server.manage.options import MEMBERS, secret_options
 
 EVERYBODY = "public"
@@ -53,6 +55,7 @@ def add(
     schema: str | None = None,
     remote_schema: str | None = None,
     limit_to: str | None = None,
+    folder: Path | None = None,
     dsn: str | None = None,
 ) -> int:
     """Make a source: its server, a credential, and its tables in a schema; all of it or nothing.
@@ -77,31 +80,25 @@ def add(
         Schema of the source to import, where it has several, as PostgreSQL does; public without it.
     limit_to
         Names of tables, with commas between them; all tables without it.
+    folder
+        Folder of your own manifests; without it that of the setting connectors.folder, if it is set.
     dsn
         Where to connect; see omnisql query.
     """
-    kind = connector_named(connector)
+    kind = _connector_named(connector, folder)
     options = given_options(option, secret_options(kind))
     is_group = MEMBERS in options
     secrets = {} if is_group else read_secrets(kind, secret_file)
-    server, into = identifier(name), identifier(schema or name)
-    remote = remote_schema or (kind.default_schema if isinstance(kind, WithSchemas) else kind.name)
     whom = "PUBLIC" if role == EVERYBODY else identifier(role)
-    limit = f" LIMIT TO ({', '.join(identifier(each.strip()) for each in limit_to.split(','))})" if limit_to else ""
+    mapping = f"CREATE USER MAPPING FOR {whom} SERVER {identifier(name)}{option_list(secrets)}"
     statements = (
-        f"CREATE SERVER {server} FOREIGN DATA WRAPPER {identifier(kind.name)}{option_list(options)}",
-        *(() if is_group else (f"CREATE USER MAPPING FOR {whom} SERVER {server}{option_list(secrets)}",)),
-        f"CREATE SCHEMA IF NOT EXISTS {into}",
-        f"IMPORT FOREIGN SCHEMA {identifier(remote)}{limit} FROM SERVER {server} INTO {into}",
+        f"CREATE SERVER {identifier(name)} FOREIGN DATA WRAPPER {identifier(kind.name)}{option_list(options)}",
+        *(() if is_group else (mapping,)),
+        f"CREATE SCHEMA IF NOT EXISTS {identifier(schema or name)}",
+        _import_statement(kind, name, schema or name, remote_schema, limit_to),
     )
 
-    async def work(connection: ClientConnection) -> None:
-        await _in_one_transaction(connection, statements)
-        rows = await connection.fetch(SOURCES_SQL)
-        tables = next((row["tables"] or [] for row in rows if row["srvname"] == name), [])
-        _say(f"source {name} is ready: {len(tables)} tables in schema {schema or name}")
-
-    return run(as_client(dsn or client_dsn(), work))
+    return run(as_client(dsn or client_dsn(), _making(name, schema or name, statements)))
 
 
 @source.command
@@ -168,6 +165,33 @@ def remove(name: str, /, *, cascade: bool = False, dsn: str | None = None) -> in
         _say(f"source {name} is removed")
 
     return run(as_client(dsn or client_dsn(), work))
+
+
+def _making(name: str, schema: str, statements: tuple[str, ...]) -> Callable[[ClientConnection], Awaitable[None]]:
+    async def work(connection: ClientConnection) -> None:
+        await _in_one_transaction(connection, statements)
+        rows = await connection.fetch(SOURCES_SQL)
+        tables = next((row["tables"] or [] for row in rows if row["srvname"] == name), [])
+        _say(f"source {name} is ready: {len(tables)} tables in schema {schema}")
+
+    return work
+
+
+def _import_statement(
+    kind: Connector, server: str, schema: str, remote_schema: str | None, limit_to: str | None
+) -> str:
+    remote = remote_schema or (kind.default_schema if isinstance(kind, WithSchemas) else kind.name)
+    limit = f" LIMIT TO ({', '.join(identifier(each.strip()) for each in limit_to.split(','))})" if limit_to else ""
+    return (
+        f"IMPORT FOREIGN SCHEMA {identifier(remote)}{limit} FROM SERVER {identifier(server)} INTO {identifier(schema)}"
+    )
+
+
+def _connector_named(name: str, folder: Path | None) -> Connector:
+    """Return a connector of OmniSQL, or of a folder of one's own."""
+    if name not in connector_names() and (chosen := folder or load_settings(None).connectors.folder) is not None:
+        add_folder(chosen)
+    return connector_named(name)
 
 
 async def _in_one_transaction(connection: ClientConnection, statements: tuple[str, ...]) -> None:

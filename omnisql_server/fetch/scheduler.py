@@ -168,7 +168,9 @@ class _Fetching:
     async def _answered(self, asked: _Asked, reading: Reading | None, ask: Fetch) -> Answer:
         if reading is None:
             fetched = await ask(asked.scan)
-            return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+            answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+            asked.tally.answered(answer)
+            return answer
         calls_left = None if self.budget is None else self.budget.left
         answer = await reading.read(asked.scan, ask, self._confirm_for(asked), calls_left, self._later(asked))
         asked.tally.answered(answer)
@@ -348,4 +350,5 @@ def _report(plan: ScanPlan, tally: Tally) -> SourceReport:
         stale=tally.stale,
         cache_note="; ".join(tally.told()) or None,
         refreshing=tally.refreshing,
+        resets_at=None if tally.resets_after_s is None else datetime.now(UTC) + timedelta(seconds=tally.resets_after_s),
     )

@@ -28,7 +28,7 @@ class RequestCost:
         if self.path.counts:
             return self.path.count_requests
         pages = 1 if self.path.single else max(1, ceil(rows / self.path.page_rows_max))
-        return pages + self.calls_per_row * ceil(rows)
+        return pages + self.path.requests_fixed + self.calls_per_row * ceil(rows)
 
     def calls_for_keys(self, deferred: Sequence[str], combinations: float, given: int) -> int:
         """Return the expected calls for so many combinations of deferred keys beside `given` combinations of others."""

@@ -193,6 +193,10 @@ def _scan_plan(draft: Draft, choice: Choice, top: TopRows | None) -> ScanPlan:
     chosen = choice.chosen
     if chosen is None:
         return _empty_scan(draft)
+    if top is not None and chosen.path.requests_fixed:
+        # The first rows are had without what long readings begin with.
+        plain = [each for each in draft.join.candidates if not each.deferred and not each.path.requests_fixed]
+        chosen = cheapest(plain) if plain else chosen
     # Keys come from other rows than those that the statement would cut away.
     planned = _plan_chosen(draft, chosen, choice.keys, top if not chosen.deferred else None)
     if not chosen.deferred:

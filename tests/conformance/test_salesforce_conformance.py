@@ -36,8 +36,9 @@ from connectors.sdk.testing import Faults, prove_faults, prove_table
 from connectors.sdk.verdicts import Setting
 from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
-from connectors.simulators.salesforce import ORGANIZATION, create_app
+from connectors.simulators.salesforce import JOBS, ORGANIZATION, create_app
 from connectors.simulators.salesforce.identifiers import record_id
+from connectors.simulators.salesforce.jobs import Jobs
 from connectors.simulators.salesforce.org import Organization
 from connectors.simulators.toolkit import SIMULATION, Simulation
 
@@ -67,6 +68,7 @@ class World:
     base_url: str
     simulation: Simulation
     organization: Organization
+    jobs: Jobs
     connection: SalesforceConnection
 
 
@@ -79,6 +81,7 @@ async def opened(application: web.Application) -> AsyncIterator[World]:
         base_url=simulator.base_url,
         simulation=application[SIMULATION],
         organization=application[ORGANIZATION],
+        jobs=application[JOBS],
         connection=connection,
     )
     await connection.disconnect()
@@ -339,3 +342,38 @@ async def test_a_result_that_goes_on_elsewhere_is_not_followed(world: World) -> 
         with pytest.raises(Fatal, match="none of its results"):
             following(query("SELECT Id FROM User", "66.0"), address)
     assert following(query("SELECT Id FROM User", "66.0"), "/services/data/v66.0/query/01gDn00000000001AA-200").path
+
+
+def in_bulk(table: Table) -> Scan:
+    (path,) = (path for path in table.access_paths if path.name == "bulk")
+    names = [column.name for column in table.columns if path.columns is None or column.name in path.columns]
+    return Scan(table=table.name, access_path="bulk", columns=tuple(names))
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_job_gives_the_rows_that_queries_give(world: World, name: str) -> None:
+    scan = in_bulk((await tables_of(world.connection))[name])
+    queried = await read(world.connection, replace(scan, access_path="query"))
+    world.simulation.configure({"page_rows_max": 23})
+    assert await read(world.connection, scan) == queried
+    assert world.jobs.all == {}
+
+
+async def test_a_job_that_fails_or_is_left_is_ended(world: World) -> None:
+    scan = in_bulk((await tables_of(world.connection))["opportunities"])
+    world.simulation.configure({"page_rows_max": 23})
+    pages = world.connection.fetch(scan, QUIET_CONTEXT)
+    assert (await anext(pages)).rows.num_rows == 23
+    await pages.aclose()
+    assert world.jobs.all == {}
+    world.jobs.fails = True
+    with pytest.raises(Fatal, match="ended in state Failed"):
+        await read(world.connection, scan)
+    assert [job.state for job in world.jobs.all.values()] == ["Aborted"]
+
+
+async def test_a_result_that_is_cut_is_no_answer(world: World) -> None:
+    world.jobs.cuts = True
+    with pytest.raises(Retryable, match="a part of a result is missing"):
+        await read(world.connection, in_bulk((await tables_of(world.connection))["users"]))
+    assert world.jobs.all == {}

@@ -1,5 +1,5 @@
 """A Salesforce organization: the REST API's queries, descriptions and composite requests, and the token endpoint."""
 
-from connectors.simulators.salesforce.app import ORGANIZATION, SESSIONS, create_app
+from connectors.simulators.salesforce.app import JOBS, ORGANIZATION, SESSIONS, create_app
 
-__all__ = ["ORGANIZATION", "SESSIONS", "create_app"]
+__all__ = ["JOBS", "ORGANIZATION", "SESSIONS", "create_app"]

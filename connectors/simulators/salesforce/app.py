@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from connectors.simulators.company import Company
 from connectors.simulators.salesforce.identifiers import record_id
+from connectors.simulators.salesforce.jobs import Jobs
 from connectors.simulators.salesforce.oauth import TokenEndpoint
 from connectors.simulators.salesforce.org import Organization
 from connectors.simulators.salesforce.rules import TOKEN_PATH, SalesforceRules, Sessions, refusal
@@ -39,6 +40,7 @@ _LOCATOR = re.compile(r"/query/(?P<locator>\w{18})-(?P<offset>\d{1,9})")
 _DESCRIBE = re.compile(r"/sobjects/(?P<name>\w+)/describe")
 
 SESSIONS: web.AppKey[Sessions] = web.AppKey("sessions", Sessions)
+JOBS: web.AppKey[Jobs] = web.AppKey("jobs", Jobs)
 ORGANIZATION: web.AppKey[Organization] = web.AppKey("organization", Organization)
 
 
@@ -70,6 +72,8 @@ def create_app(
 
     app.router.add_post(TOKEN_PATH, endpoint.answer)
     app.router.add_post("/_sim/sessions/end", end_sessions)
+    app[JOBS] = Jobs(app[SIMULATION], server.exported)
+    app[JOBS].add_routes(app.router)
     app.router.add_get("/services/data", server.versions)
     app.router.add_get("/services/data/{version}", server.get)
     app.router.add_get("/services/data/{version}/{rest:.+}", server.get)
@@ -141,15 +145,26 @@ class _Server:
             return self._page(further["locator"], int(further["offset"]), root, headers)
         raise self._simulation.rules.not_found()
 
-    def _queried(self, text: str, root: str, headers: Mapping[str, str]) -> Any:
+    def exported(self, text: str) -> tuple[list[str], list[dict[str, Any]]]:
+        """Carry out the query of a job; compound fields are refused."""
+        query, source, found = self._chosen(text)
+        fields = [field_of(source, name) for name in query.names]
+        if [field.name for field in fields if field.type in {"address", "location"}]:
+            raise refusal(400, "FEATURENOTENABLED", "Selecting compound data not supported in Bulk Query")
+        return [field.name for field in fields], found
+
+    def _chosen(self, text: str) -> tuple[Query, SObject, list[dict[str, Any]]]:
         try:
             query = parse(text)
             source = self._objects.get(query.source.lower())
             if source is None:
                 raise SoqlError("INVALID_TYPE", f"\nERROR\nsObject type '{query.source}' is not supported.")
-            found = chosen(query, source, self._records[source.name.lower()])
+            return query, source, chosen(query, source, self._records[source.name.lower()])
         except SoqlError as error:
             raise refusal(400, error.code, error.message) from None
+
+    def _queried(self, text: str, root: str, headers: Mapping[str, str]) -> Any:
+        query, _, found = self._chosen(text)
         if not query.names:
             return {"totalSize": len(found), "done": True, "records": []}
         self._result_count += 1

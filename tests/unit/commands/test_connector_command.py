@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.registry import MANIFESTS, manifest_names
+from connectors.declarative.load import load_file
+from connectors.registry import MANIFESTS, forget_folders, manifest_names
 from omnisql_server.cli import execute
 from omnisql_server.commands.terminal import ExitCode
 
@@ -88,3 +89,33 @@ def test_connectors_are_listed_with_their_kind(capsys: Captured) -> None:
     assert execute(["connector", "list"]) == ExitCode.OK
     shown = capsys.readouterr().out
     assert all(name in shown for name in (*manifest_names(), "github", "jira", "Python"))
+
+
+IMPORTS = Path(__file__).parent.parent / "connectors" / "importing"
+
+
+@pytest.mark.parametrize("kind", ["openapi", "airbyte"])
+def test_import_writes_a_manifest_and_reports_beside_it(kind: str, tmp_path: Path, capsys: Captured) -> None:
+    document = str(IMPORTS / f"acme_{kind}.yaml")
+    assert execute(["connector", "import", kind, document, "--name", "acme"]) == ExitCode.OK
+    written = capsys.readouterr()
+    (tmp_path / "acme.yaml").write_text(written.out, encoding="utf-8")
+    assert len(load_file(tmp_path / "acme.yaml").tables) == 3
+    assert "refused: " in written.err
+    assert " found: " in written.err.splitlines()[-1]
+    missing = str(tmp_path / "nothing.yaml")
+    assert execute(["connector", "import", kind, missing, "--name", "acme"]) != ExitCode.OK
+    assert "nothing.yaml cannot be read" in capsys.readouterr().err
+
+
+def test_source_add_knows_the_connectors_of_a_folder(tmp_path: Path, capsys: Captured) -> None:
+    execute(["connector", "new", "acme_own", "--folder", str(tmp_path)])
+    (tmp_path / "token").write_text("t", encoding="utf-8")
+    capsys.readouterr()
+    add = ["source", "add", "crm", "--connector", "acme_own", "--secret-file", f"token={tmp_path / 'token'}"]
+    nowhere = ["--dsn", "postgresql://u:p@127.0.0.1:1/x"]
+    assert execute([*add, *nowhere]) != ExitCode.OK
+    assert "there is no connector acme_own" in capsys.readouterr().err
+    assert execute([*add, *nowhere, "--folder", str(tmp_path)]) != ExitCode.OK
+    assert "there is no connector" not in capsys.readouterr().err
+    forget_folders()

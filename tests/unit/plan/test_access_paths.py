@@ -154,3 +154,11 @@ def test_conditions_on_a_column_become_the_tightest() -> None:
 def test_a_contradiction_proves_that_no_row_matches() -> None:
     with pytest.raises(NoRowCanMatch, match="no value of id satisfies"):
         reduce_conditions(wanted(("id", Operator.EQ, 1), ("id", Operator.IN, (2, 3))))
+
+
+def test_a_path_with_requests_of_its_own_is_for_long_readings() -> None:
+    by_page = AccessPath(name="by_page", request="GET /t", page_rows_max=100)
+    by_job = AccessPath(name="by_job", request="POST /jobs", page_rows_max=10_000, requests_fixed=12)
+    for rows, name, calls in ((100, "by_page", 1), (1200, "by_page", 12), (2000, "by_job", 13), (50_000, "by_job", 17)):
+        chosen = choose_path(api_table(by_page, by_job, rows_expected=rows), "app.t", (), frozenset({"id"}), 10)
+        assert (chosen.path.name, chosen.calls_expected) == (name, calls)

@@ -309,3 +309,11 @@ def test_explain_says_which_expression_gives_a_key() -> None:
     assert "Keys: name from SPLIT_PART(name, ':', 1) of app.u, once that is read" in lines
     scans = json.loads(explain_json(planned, "duckdb", "", None))[0]["Plan"]["Plans"]
     assert [scan.get("Keys From") for scan in scans] == [None, ["name from SPLIT_PART(name, ':', 1) of app.u"]]
+
+
+def test_first_rows_are_not_read_by_a_path_for_long_readings() -> None:
+    by_job = AccessPath(name="by_job", request="POST /jobs", page_rows_max=10_000, requests_fixed=12)
+    table = api_table(AccessPath(name="by_page", request="GET /t"), by_job, rows_expected=50_000)
+    assert only("SELECT id FROM t", table).path.name == "by_job"
+    first = only("SELECT id FROM t LIMIT 5", table)
+    assert (first.path.name, first.limit, first.calls_expected) == ("by_page", 5, 1)

@@ -85,7 +85,11 @@ PAGES: tuple[tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]], ...] =
     ([query("page", minimum=0)], {}, {"kind": "page", "first": 0}),
     ([query("offset"), query("limit")], {"total": {"type": "integer"}}, {"kind": "offset", "total": "total"}),
     ([query("page[after]")], {"meta": {"properties": {"after_cursor": {}}}}, {"next": "meta.after_cursor"}),
-    ([query("starting_after")], {"has_more": {}}, {"kind": "cursor", "last": "id", "more": "has_more"}),
+    (
+        [query("starting_after")],
+        {"has_more": {"type": "boolean"}},
+        {"kind": "cursor", "last": "id", "more": "has_more"},
+    ),
     ([query("cursor")], {"next": {"type": "string"}}, {"kind": "next_url", "next": "next"}),
     ([query("limit", maximum=30)], {}, {"kind": "none", "rows_max": 30}),
 )

@@ -57,7 +57,7 @@ def test_columns_are_fields_of_types_that_are_known() -> None:
 
 
 def test_paths_are_by_identifier_by_query_by_count_and_by_reference() -> None:
-    assert list(PATHS) == ["by_id", "query", "count", "by_account__c"]
+    assert list(PATHS) == ["by_id", "query", "count", "bulk", "by_account__c"]
     assert PATHS["by_account__c"].batch == "account__c"
     assert PATHS["by_id"].single
     assert "account__c" not in PATHS["by_account__c"].operators
@@ -76,7 +76,7 @@ def test_fields_that_records_are_known_by_are_keys() -> None:
         field("Number__c", "double", externalId=True),
     ]
     paths = object_model({"name": "Thing__c", "fields": fields}, "thing__c").table.access_paths
-    assert [(path.name, path.batch_keys_max) for path in paths[3:]] == [
+    assert [(path.name, path.batch_keys_max) for path in paths[4:]] == [
         ("by_name", 100),
         ("by_erp__c", 100),
         ("by_email__c", 100),

@@ -1,0 +1,88 @@
+"""What a live account's answers have that a manifest does not say: read little of every table, and compare.
+
+Rows are decoded by the manifest, so that a value of another type is found; what is new in them is not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from connectors.declarative.compile import ReadableTable
+from connectors.declarative.connector import DeclarativeConnection
+from connectors.declarative.load import Loaded
+from connectors.declarative.proving import rows_of, whole
+from connectors.sdk.connector import FetchContext
+from connectors.sdk.errors import ConnectorError, CredentialsRejected, RateLimited, Retryable
+from connectors.sdk.scan import Scan
+
+ROWS_MAX = 100
+DOUBTFUL_ROWS = 20
+PARENTS_MAX = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What was found about a table; `is_breaking` says that answers contradict the manifest."""
+
+    table: str
+    is_breaking: bool
+    text: str
+
+
+async def drift_of(loaded: Loaded, connection: DeclarativeConnection, context: FetchContext) -> list[Drift]:
+    """Read up to 100 rows of every table and compare them with what is declared.
+
+    Raises:
+        CredentialsRejected, RateLimited, Retryable: the account cannot be asked, which says nothing of its tables.
+    """
+    await connection.check()
+    found: list[Drift] = []
+    read: dict[str, list[dict[str, Any]]] = {}
+    for name, table in sorted(loaded.tables.items(), key=lambda each: len(each[1].references)):
+        scans = _scans(table, read)
+        if not scans:
+            found.append(Drift(table=name, is_breaking=False, text="not read: no values of its keys were found"))
+            continue
+        rows: list[dict[str, Any]] = []
+        try:
+            for scan in scans:
+                rows += await rows_of(connection, replace(scan, limit=ROWS_MAX), context)
+        except (CredentialsRejected, RateLimited, Retryable):
+            raise
+        except ConnectorError as error:
+            found.append(Drift(table=name, is_breaking=True, text=error.message))
+        read[name] = rows
+        found += _compared(name, table, rows)
+    return found
+
+
+def _scans(table: ReadableTable, read: Mapping[str, list[dict[str, Any]]]) -> list[Scan]:
+    """Return what is read of a table: its listing, or those of a few rows of the table that its keys are from."""
+    listings = [path for path in table.table.access_paths if not path.counts and not path.single]
+    for path in sorted(listings, key=lambda path: len(path.keys)):
+        if not path.keys:
+            return [whole(table, path)]
+        parents = {table.references[key][0] for key in path.keys if key in table.references}
+        if len(parents) != 1 or not all(key in table.references for key in path.keys):
+            continue
+        columns = {key: table.references[key][1] for key in path.keys}
+        rows = [row for row in read.get(parents.pop(), []) if all(row.get(c) is not None for c in columns.values())]
+        return [whole(table, path, {k: row[c] for k, c in columns.items()}) for row in rows[:PARENTS_MAX]]
+    return []
+
+
+def _compared(name: str, table: ReadableTable, rows: list[dict[str, Any]]) -> list[Drift]:
+    found: list[Drift] = []
+    for column in table.table.columns:
+        if column.hydrate is not None or not rows:
+            continue
+        missing = sum(row.get(column.name) is None for row in rows)
+        if missing and not column.nullable:
+            text = f"{column.name} is never null, and is in {missing} of {len(rows)} rows"
+            found.append(Drift(table=name, is_breaking=True, text=text))
+        elif missing == len(rows) >= DOUBTFUL_ROWS:
+            text = f"{column.name} has no value in any of {len(rows)} rows: its path may be gone"
+            found.append(Drift(table=name, is_breaking=False, text=text))
+    return found
