@@ -12,8 +12,9 @@ from wire.frontend import Bind, Close, Describe, Parse
 
 _PLACEHOLDER = b"omnisql_placeholder"
 _AGAIN = b"omnisql_again"
-_NEVER = b"CLOSE omnisql_nothing"
-"""A statement that is never executed and gives no rows to FETCH."""
+_WITHOUT_ROWS = b"CLOSE omnisql_nothing"
+_WITH_ROWS = b"SELECT pg_catalog.current_setting('omnisql_nothing.at_all'::pg_catalog.text)"
+"""Statements that are never executed; both would fail. Only one that gives rows is not described in a failed block."""
 
 
 def open_placeholder(link: BackendLink, message: Bind, portal: Portal, reply: Reply) -> None:
@@ -27,10 +28,11 @@ def open_placeholder(link: BackendLink, message: Bind, portal: Portal, reply: Re
     link.send(Describe(kind="S", name=message.statement).encode(), CheckReply(DESCRIBE_ENDS))
     if _is_planned_by_bind(portal):
         link.send(Close(kind="S", name=_AGAIN).encode(), IgnoredReply(CLOSE_ENDS))
-        text = " " * portal.statement.offset + portal.statement.text
-        link.send(Parse(statement=_AGAIN, text=text.encode(), type_oids=oids).encode(), CheckReply(PARSE_ENDS))
+        again = " " * portal.statement.offset + portal.statement.text
+        link.send(Parse(statement=_AGAIN, text=again.encode(), type_oids=oids).encode(), CheckReply(PARSE_ENDS))
+    text = _WITHOUT_ROWS if portal.fields is None else _WITH_ROWS
     link.send(Close(kind="S", name=_PLACEHOLDER).encode(), IgnoredReply(CLOSE_ENDS))
-    link.send(Parse(statement=_PLACEHOLDER, text=_NEVER, type_oids=oids).encode(), CheckReply(PARSE_ENDS))
+    link.send(Parse(statement=_PLACEHOLDER, text=text, type_oids=oids).encode(), CheckReply(PARSE_ENDS))
     link.send(replace(message, statement=_PLACEHOLDER, result_formats=()).encode(), reply)
 
 

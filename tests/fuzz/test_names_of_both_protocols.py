@@ -87,6 +87,22 @@ def test_a_portal_is_moved_by_sql(target: Target, movement: str, state: str) -> 
     )
 
 
+@pytest.mark.parametrize("text", [ROWS, "INSERT INTO scratch SELECT count(*) FROM {table} WHERE type = $1"])
+def test_a_portal_in_a_failed_block_is_not_described(target: Target, text: str) -> None:
+    differ(
+        target,
+        (
+            Query(text=b"BEGIN"),
+            Parse(statement=b"", text=prepared(text)),
+            *(Bind(portal=b"c", statement=b"", parameters=(b"issues",)), Sync()),
+            Query(text=b"SELEKT"),
+            *(Describe(kind="P", name=b"c"), Sync(), Execute(portal=b"c"), Sync()),
+            *(Close(kind="P", name=b"c"), Execute(portal=b"c"), Sync()),
+            Query(text=b"ROLLBACK"),
+        ),
+    )
+
+
 def test_what_cannot_be_shown_says_so(target: Target) -> None:
     ours, _ = target.pair()
     bind = Bind(portal=b"c", statement=b"", parameters=(b"issues",), result_formats=(1,))
