@@ -202,19 +202,23 @@ def _table(
                 columns=frozenset(),
                 counts=True,
             ),
-            AccessPath(
-                name=BULK,
-                request=f"POST /services/data/{{version}}/jobs/query, {name}",
-                operators=operators,
-                page_rows_max=BULK_ROWS_MAX,
-                requests_fixed=BULK_REQUESTS,
-                # Compound fields are not in the text that a job gives.
-                columns=frozenset(
-                    column for column, each in columns.items() if _TYPES[str(each["type"])][0] != "jsonb"
-                ),
-            ),
+            _in_bulk(name, columns, operators),
             *(_by_key(asked, name, column, sent[column], operators) for column in keys),
         ),
+    )
+
+
+def _in_bulk(
+    name: str, columns: Mapping[str, Mapping[str, object]], operators: Mapping[str, Mapping[Operator, Pushdown]]
+) -> AccessPath:
+    """Return the path for long readings; compound fields are not in the text that a job gives."""
+    return AccessPath(
+        name=BULK,
+        request=f"POST /services/data/{{version}}/jobs/query, {name}",
+        operators=operators,
+        page_rows_max=BULK_ROWS_MAX,
+        requests_fixed=BULK_REQUESTS,
+        columns=frozenset(column for column, each in columns.items() if _TYPES[str(each["type"])][0] != "jsonb"),
     )
 
 
