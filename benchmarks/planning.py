@@ -144,8 +144,8 @@ async def _measure(rounds: int) -> Section:
         notes=(
             f"Milliseconds of the processor, median and 95th percentile of {rounds}. `from the text`: PostgreSQL's"
             " grammar, the tree and its check, names, types, conditions, paths, order. `new parameter`: a text seen"
-            " before, with another value. `again`: with the same value. What PostgreSQL is asked at binding is left out,"
-            " and so is policy.",
+            " before, with another value. `again`: with the same value. What PostgreSQL is asked at binding is left"
+            " out, and so is policy.",
             f"Aims: a join of six in a row from the text within {COLD_TARGET_MS:.0f} ms at the 95th percentile, new"
             f" parameters within {AGAIN_TARGET_MS:.0f} ms. Missed: {'; '.join(missed) or 'none'}.",
         ),

@@ -7,6 +7,7 @@ sources and log-ins, which fail with 57P03 meanwhile.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from catalog.errors import CatalogError, ClusterUnavailable
 CONNECTIONS_MAX = 8
 CONNECTIONS_KEPT_MAX = 4
 WAIT_MAX_S = 10.0
+FRESH_S = 0.5
+"""How long a connection is taken to answer after it has."""
 UNAVAILABLE_HINT = "Try again later; open sessions go on."
 # What a connection raises when its server is gone or going.
 LOST = (
@@ -41,7 +44,7 @@ class ControlDatabase:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self._kept: deque[OwnConnection] = deque()
+        self._kept: deque[tuple[OwnConnection, float]] = deque()
         self._permits = asyncio.Semaphore(CONNECTIONS_MAX)
         self._closed = False
 
@@ -71,12 +74,14 @@ class ControlDatabase:
         """Close what is kept."""
         self._closed = True
         while self._kept:
-            await self._kept.pop().close()
+            await self._kept.pop()[0].close()
 
     async def _take(self) -> OwnConnection:
         while self._kept:
-            kept = self._kept.pop()
-            if await _answers(kept):
+            kept, given_back_s = self._kept.pop()
+            # One that answered a moment ago is asked no more: a cluster that dies closes it, which is seen.
+            fresh = not kept.is_closed() and time.monotonic() - given_back_s < FRESH_S
+            if fresh or await _answers(kept):
                 return kept
         try:
             # Does nothing while the cluster runs; one that died is started again.
@@ -91,7 +96,7 @@ class ControlDatabase:
             return
         usable = not connection.is_in_transaction()
         if usable and not self._closed and len(self._kept) < CONNECTIONS_KEPT_MAX:
-            self._kept.append(connection)
+            self._kept.append((connection, time.monotonic()))
         else:
             await connection.close(timeout=WAIT_MAX_S)
 

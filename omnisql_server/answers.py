@@ -237,7 +237,10 @@ def warn(report: SourceReport, view: SessionView) -> None:
     told = []
     if not report.complete:
         message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
-        told.append((message, report.incomplete_reason or "unknown"))
+        came = f"{report.pages} pages with {report.rows_fetched} rows had come"
+        at = report.resets_at
+        again = "" if at is None else f"; it may be asked again at {at:%Y-%m-%d %H:%M:%S} UTC"
+        told.append((message, f"{report.incomplete_reason or 'unknown'} ({came}{again})"))
     if report.stale is not None:
         age_s = report.age_ms / 1000
         message = f"STALE_DATA: rows of {report.table} are {age_s:.1f} s old, for source {report.source} failed"

@@ -45,6 +45,7 @@ from omnisql_server.settings import Settings
 from omnisql_server.settings_log_in import LogInSettings
 from omnisql_server.tenancy import Tenancy
 from omnisql_server.watching import WatchedRunner
+from omnisql_server.webhook_service import receiving
 
 _log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ async def serve_tenants(
             tell=tell_destroyed,
         )
         directory = settings.data.directory.absolute()
-        async with asyncio.TaskGroup() as group, serve_admin(directory, administration):
+        async with asyncio.TaskGroup() as group, serve_admin(directory, administration), receiving(services):
             housekeeping = group.create_task(tenancy.housekeep())
             following = group.create_task(follow_destroyed(services, tenancy, listener.end_tenant))
             group.create_task(listener.serve())

@@ -20,7 +20,6 @@ from omnisql_server.settings import (
     DeclaredSetting,
     EngineSettings,
     FetchSettings,
-    FreshnessSettings,
     LimitSettings,
     ListenerSettings,
     NetworkSettings,
@@ -31,6 +30,7 @@ from omnisql_server.settings import (
     declared_settings,
     section_types,
 )
+from omnisql_server.settings_freshness import FreshnessSettings
 from omnisql_server.settings_table import settings_table
 
 __all__ = [

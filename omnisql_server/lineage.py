@@ -143,7 +143,8 @@ def _facts(written: Written, query: AuthorizedQuery) -> list[dict[str, Any]]:
     occurrences = {each.scan_name: each for each in _api(query)}
     whole = [fact for each in occurrences.values() for fact in _of_columns(each, each.columns, query)]
     facts = [{**fact, "attribute": None, "place": None} for fact in whole]
-    tree = query.query.tree if written.by_place else None
+    # Where the tree is only of what is read, its outputs are not what is written.
+    tree = query.query.tree if written.by_place and not query.query.parsed.written else None
     outputs = output_origins(tree) if tree is not None else None
     for place, origins in enumerate(outputs or ()):
         name = written.columns[place] if place < len(written.columns) else None

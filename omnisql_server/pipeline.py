@@ -36,6 +36,7 @@ from omnisql_server.execute.load import load
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchedScan, fetch
+from omnisql_server.late_hydration import survivors_of
 from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation
@@ -318,7 +319,6 @@ class Pipeline:
     ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
         """Fetch and materialize all scans, those first whose rows give the keys of others."""
         settings = query_plan.authorized.query.settings
-        partial_allowed = settings.on_source_error == "partial"
         salt = await self._tenant.hash_salt(query_plan)
         opening = partial(self._tenant.open, view=view, settings=settings)
         waiting = list(query_plan.scans)
@@ -334,8 +334,9 @@ class Pipeline:
                     bound,
                     opening if keeping is None else keeping.noted(opening),
                     self._bounds.fetch,
-                    partial_allowed=partial_allowed,
+                    partial_allowed=settings.on_source_error == "partial",
                     budget=budget,
+                    survivors=survivors_of(self._pool, settings.time_zone),
                 )
             with stage_span("materialize"):
                 relations += await materialized(query_plan, batch, salt)

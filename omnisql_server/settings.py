@@ -15,6 +15,7 @@ from typing import Any, get_args, get_type_hints
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import HOSTS, NETWORKS, PROXY, SERVER, TextForm
 from omnisql_server.setting import setting
+from omnisql_server.settings_freshness import FreshnessSettings, WebhookSettings
 from omnisql_server.settings_keys import KeySettings
 from omnisql_server.settings_log_in import LogInSettings
 
@@ -171,21 +172,6 @@ class FetchSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreshnessSettings:
-    """Rows kept for later statements, sealed in Valkey and decoded in memory."""
-
-    shared_bytes_max: int = setting(64 * 1024**2, "Sealed rows in Valkey, of all tenants.", minimum=0, maximum=1024**4)
-    local_bytes_max: int = setting(64 * 1024**2, "Decoded rows in this process.", minimum=0, maximum=1024**4)
-    answers_bytes_max: int = setting(
-        16 * 1024**2, "Encoded answers in this process, of all tenants; 0: none.", minimum=0, maximum=1024**4
-    )
-    entry_bytes_max: int = setting(
-        8 * 1024**2, "Largest answer of one request to keep.", minimum=0, maximum=256 * 1024**2
-    )
-    kept_s: float = setting(3600.0, "Longest time rows are kept.", minimum=1, maximum=604_800)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
     """The way out to sources, whose addresses tenants choose."""
 
@@ -264,6 +250,7 @@ class Settings:
     keys: KeySettings = field(default_factory=KeySettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,7 @@ SETTINGS = {
     "OMNISQL_LISTENER_MESSAGE_BYTES_MAX": str(1024 * 1024),
     "OMNISQL_LISTENER_DRAIN_TIMEOUT_S": "1",
     "OMNISQL_LIMITS_WAIT_MAX_S": "2",
+    "OMNISQL_WEBHOOKS_PORT": "0",
 }
 
 
@@ -89,6 +91,12 @@ class DemoServer:
     def arguments(self, user: str) -> dict[str, Any]:
         """Return how psycopg and asyncpg connect as a user."""
         return {"host": "127.0.0.1", "port": self.port, "user": user, "password": PASSWORD}
+
+    @property
+    def webhooks(self) -> str:
+        """Return the address that webhooks are sent to."""
+        (port,) = re.findall(r"webhooks_ready .*port=(\d+)", (self.directory / "log").read_text(errors="replace"))[-1:]
+        return f"http://127.0.0.1:{port}/webhooks"
 
     def reset(self) -> None:
         """Bring the simulators to their initial state and open every rate limit again."""

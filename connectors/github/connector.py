@@ -40,6 +40,7 @@ OPTIONS = (
     ),
     Option(name="api_version", description="Version of the REST API to ask for.", default="2022-11-28"),
     Option(name="token", description="Personal, fine-grained or installation token.", required=True, secret=True),
+    Option(name="webhook_secret", description="Secret that GitHub signs webhooks with.", secret=True),
 )
 _TABLES = {table.name: table for table in TABLES}
 _TOTAL, _UPDATED_AT, _LOGIN = path("total_count"), path("updated_at"), path("login")

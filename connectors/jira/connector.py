@@ -32,6 +32,7 @@ OPTIONS = (
     ),
     Option(name="email", description="Address of the account that the token belongs to.", required=True),
     Option(name="api_token", description="API token of that account.", required=True, secret=True),
+    Option(name="webhook_secret", description="Secret that Jira signs webhooks with.", secret=True),
 )
 _TABLES = {table.name: table for table in TABLES}
 _BASE_MODEL = issue_model()

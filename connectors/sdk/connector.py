@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
 
 from connectors.sdk.conditional import SharedBodies
 from connectors.sdk.resumption import Resumption
@@ -99,7 +101,9 @@ class FetchContext:
 
     `trail`, if given, is told what the answers came from, so that the source can confirm them later. `bodies`, if
     given, are those of other processes, which the source may confirm as well. `resumption`, if given, says where to go
-    on with a listing that failed before, and is told how far it comes.
+    on with a listing that failed before, and is told how far it comes. `survivors`, if
+    given, is asked before rows are hydrated: for a batch of the scan's other columns it returns the places of the rows,
+    in order, that may be in the answer; the others need no call and may be left out.
     """
 
     meter: Meter
@@ -108,6 +112,7 @@ class FetchContext:
     trail: Trail | None = None
     bodies: SharedBodies | None = None
     resumption: Resumption | None = None
+    survivors: Callable[[pa.RecordBatch], Awaitable[Sequence[int]]] | None = None
 
 
 class Connection(Protocol):

@@ -38,11 +38,16 @@ class RowDecoder:
 
     def __init__(self, table: Table, columns: Sequence[str], extractors: Mapping[str, Extract] | None = None) -> None:
         self._table = table
-        overriding = extractors or {}
+        overriding = self._overriding = extractors or {}
         self._columns = tuple(table.column(name) for name in columns)
         self._extracts = tuple(_extract(column, overriding) for column in self._columns)
         self._key = tuple(_extract(table.column(name), overriding) for name in table.primary_key)
         self._schema = pa.schema([pa.field(column.name, column.type.arrow) for column in self._columns])
+
+    def without_hydrated(self) -> RowDecoder:
+        """Return a decoder of the columns that the listing itself fills."""
+        names = [column.name for column in self._columns if column.hydrate is None]
+        return RowDecoder(self._table, names, self._overriding)
 
     def key(self, row: Row) -> Hashable:
         """Return the primary key of a row."""

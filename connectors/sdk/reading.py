@@ -57,11 +57,17 @@ async def pages_of(
                 rows = _unseen(found.rows, key, seen)
                 if scan.limit is not None:
                     rows = rows[: max(0, scan.limit - (len(seen) - len(rows)))]
+                listed = len(rows)
                 if hydrate is not None and rows:
-                    await hydrate(rows)
-                if rows or found.truncated:
-                    context.meter.page(len(rows))
-                    yield Page(rows=decoder.batch(rows), truncated=found.truncated)
+                    if context.survivors is not None and scan.limit is None:
+                        places = await context.survivors(decoder.without_hydrated().batch(rows))
+                        rows = [rows[place] for place in places]
+                    if rows:
+                        await hydrate(rows)
+                if listed or found.truncated:
+                    context.meter.page(listed)
+                    batch = decoder.batch(rows)
+                    yield Page(rows=batch, truncated=found.truncated, passed_over=listed - len(rows))
                 if scan.limit is not None and len(seen) >= scan.limit:
                     return
         except EmptyResult as gone:

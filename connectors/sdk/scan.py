@@ -82,8 +82,10 @@ class Scan:
 class Page:
     """One page of a scan: a batch with the scan's columns in order.
 
-    `truncated` says why the API will not give the rest (a search cap, for example); None otherwise.
+    `truncated` says why the API will not give the rest (a search cap, for example); None otherwise. `passed_over`
+    counts rows that were listed and left out, because the scan's context said that they cannot be in the answer.
     """
 
     rows: pa.RecordBatch
     truncated: str | None = None
+    passed_over: int = 0

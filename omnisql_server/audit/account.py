@@ -153,12 +153,12 @@ def _about(trail: Trail, session: Session, statement: Statement) -> _About:
     fingerprint, text = (
         session.redact(statement.text) if statement.kind is not StatementKind.NOT_GRAMMATICAL else ("", "")
     )
-    bound, user = trail.bound, session.principal.name
+    bound, role = trail.bound, session.principal.role
     tables = _tables(trail, statement)
     return _About(
         fingerprint=fingerprint,
         text=text,
-        roles=(user,) if bound is None else tuple(dict.fromkeys((user, bound.settings.current_user))),
+        roles=(role,) if bound is None else tuple(dict.fromkeys((role, bound.settings.current_user))),
         tables=tables,
         sources=tuple(dict.fromkeys(table.server for table in tables if table.server)),
         filters=tuple(dict.fromkeys(each for query in trail.authorized for each in _filters(query))),

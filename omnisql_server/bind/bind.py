@@ -112,7 +112,7 @@ class Binder:
             template = await self._template(request, key, moment, backend)
             answer = (await backend.ask(questions.ask_privileges(template.checks)))[0]
             denied = questions.denied(template.checks, answer)
-            if not backend.in_transaction_block:
+            if not backend.in_transaction_block and not template.closure.reads_temporary:
                 self._remember(guess_key, template)
         denied = denied or template.filtered
         if denied is not None:

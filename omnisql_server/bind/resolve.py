@@ -32,6 +32,11 @@ class Closure:
         return tuple({relation.oid: relation for relation in self.by_name.values()}.values())
 
     @property
+    def reads_temporary(self) -> bool:
+        """Say whether any of them is temporary: it may be changed without the catalog's sequence moving."""
+        return any(relation.schema.startswith("pg_temp_") for relation in self.by_name.values())
+
+    @property
     def reaches_api(self) -> bool:
         """Say whether any of them is an API table."""
         return any(relation.kind is RelationKind.API for relation in self.by_name.values())

@@ -65,6 +65,11 @@ def qualify_query(parsed: ParsedQuery, closure: Closure) -> QualifiedTree:
         raise NotQualified(f"names could not be resolved outside PostgreSQL ({type(error).__name__})") from error
     _check_names(tree, expansion)
     used = _columns_used(tree)
+    if parsed.written:
+        # The tree is of what the statement reads; what it writes may need more.
+        words = frozenset[str]().union(*(_words(query, closure) for query in (parsed, *closure.views.values())))
+        for name, relation in expansion.scans.items():
+            used.setdefault(name, set()).update(_named(relation, words))
     occurrences = tuple(
         Occurrence(
             scan_name=name,

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 
@@ -29,6 +30,9 @@ from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Late
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.observability.metrics import INSTRUMENTS
+
+Survivors = Callable[[ScanPlan, pa.RecordBatch], Awaitable[Sequence[int]]]
+"""Gives the places of a batch's rows that may be in the answer, before they are hydrated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,7 @@ async def fetch(
     *,
     partial_allowed: bool,
     budget: CallBudget | None = None,
+    survivors: Survivors | None = None,
 ) -> tuple[FetchedScan, ...]:
     """Read all scans.
 
@@ -79,6 +84,7 @@ async def fetch(
         slots=asyncio.Semaphore(bounds.concurrency_max),
         partial_allowed=partial_allowed,
         budget=budget,
+        survivors=survivors,
     )
     try:
         async with asyncio.TaskGroup() as group:
@@ -103,6 +109,7 @@ class _Fetching:
     slots: asyncio.Semaphore
     partial_allowed: bool
     budget: CallBudget | None
+    survivors: Survivors | None = None
 
     async def scan(self, plan: ScanPlan) -> FetchedScan:
         tally = Tally(connector=plan.relation.wrapper)
@@ -110,11 +117,13 @@ class _Fetching:
         if plan.scans:
             source = await self.open_source(plan)
             reading = None
-            if source.cache is not None and (source.staleness.is_used or plan.table.revalidates):
+            # Of rows that are passed over nothing can be kept; an answer that may be older is better than calls.
+            late = plan.hydrates_late and self.survivors is not None and not source.staleness.is_used
+            if source.cache is not None and not late and (source.staleness.is_used or plan.table.revalidates):
                 reading = await source.cache.begin(plan.table, source.staleness)
             async with asyncio.TaskGroup() as group:
                 for scan in plan.scans:
-                    asked = _Asked(plan=plan, scan=scan, source=source, tally=tally)
+                    asked = _Asked(plan=plan, scan=scan, source=source, tally=tally, late=late)
                     tasks.append(group.create_task(self._answer(asked, reading)))
         if tally.truncated is not None and not self.partial_allowed:
             raise Fatal(
@@ -159,7 +168,9 @@ class _Fetching:
     async def _answered(self, asked: _Asked, reading: Reading | None, ask: Fetch) -> Answer:
         if reading is None:
             fetched = await ask(asked.scan)
-            return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+            answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+            asked.tally.answered(answer)
+            return answer
         calls_left = None if self.budget is None else self.budget.left
         answer = await reading.read(asked.scan, ask, self._confirm_for(asked), calls_left, self._later(asked))
         asked.tally.answered(answer)
@@ -210,7 +221,14 @@ class _Fetching:
         bodies = None
         if source.cache is not None and asked.plan.table.revalidates:
             bodies = source.cache.bodies(kept=source.staleness.is_used)
-        return FetchContext(meter=meter, limiter=limiter, timeout_s=self.bounds.timeout_s, trail=trail, bodies=bodies)
+        return FetchContext(
+            meter=meter,
+            limiter=limiter,
+            timeout_s=self.bounds.timeout_s,
+            trail=trail,
+            bodies=bodies,
+            survivors=partial(self.survivors, asked.plan) if asked.late and self.survivors is not None else None,
+        )
 
     def _timed_out(self, asked: _Asked) -> SourceTimeout:
         return SourceTimeout(
@@ -234,6 +252,7 @@ class _Fetching:
                 async for page in closing:
                     batches.append(page.rows)
                     rows += page.rows.num_rows
+                    asked.tally.passed_over += page.passed_over
                     asked.tally.reading += page.rows.num_rows
                     truncated = page.truncated or truncated
                     _check_rows(asked.plan, asked.tally.rows + asked.tally.reading, self.bounds)
@@ -267,6 +286,7 @@ class _Asked:
     scan: Scan
     source: OpenSource
     tally: Tally
+    late: bool = False
 
 
 def _outcome(answer: Answer) -> str:
@@ -312,7 +332,7 @@ def _report(plan: ScanPlan, tally: Tally) -> SourceReport:
         requests=tally.requests,
         pages=tally.pages,
         revalidated=tally.revalidated,
-        rows_fetched=tally.rows,
+        rows_fetched=tally.rows + tally.passed_over,
         rows_returned=tally.rows,
         bytes_received=tally.bytes_received,
         pushed=tuple(
@@ -330,4 +350,5 @@ def _report(plan: ScanPlan, tally: Tally) -> SourceReport:
         stale=tally.stale,
         cache_note="; ".join(tally.told()) or None,
         refreshing=tally.refreshing,
+        resets_at=None if tally.resets_after_s is None else datetime.now(UTC) + timedelta(seconds=tally.resets_after_s),
     )

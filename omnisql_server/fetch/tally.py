@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from connectors.sdk.connector import RequestRecord
+from connectors.sdk.errors import RateLimited
 from omnisql_server.model.freshness import Answer
 from omnisql_server.observability.metrics import INSTRUMENTS
 
@@ -21,6 +22,7 @@ class Tally:
     pages: int = 0
     rows: int = 0
     reading: int = 0
+    passed_over: int = 0
     bytes_received: int = 0
     truncated: str | None = None
     cache_hits: int = 0
@@ -31,6 +33,7 @@ class Tally:
     merged: int = 0
     full_age_us: int = 0
     refreshing: bool = False
+    resets_after_s: float | None = None
     notes: dict[str, None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
@@ -58,6 +61,8 @@ class Tally:
             INSTRUMENTS.cache_asked("merged")
         self.full_age_us = max(self.full_age_us, answer.full_age_us)
         self.refreshing = self.refreshing or answer.refreshing
+        if isinstance(answer.error, RateLimited):
+            self.resets_after_s = max(self.resets_after_s or 0.0, answer.error.retry_after_s)
         if answer.shared:
             self.notes["another statement's fetch was shared"] = None
         if answer.resumed_at:

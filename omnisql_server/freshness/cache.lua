@@ -3,9 +3,13 @@
 --
 -- KEYS[1]  the common tag; every other key begins with it, so that all live on one node of a cluster
 -- ARGV     operation, shelf, microseconds that a test's clock is ahead, then by operation:
---   look    generation, number and telling known, how long requests are remembered (ms), entries with hits to count;
---           pairs of entry and hits; then of each request asked for: name, when, description
---           -> {now, generation, number, floor, telling, {entry, description, ...}, {name, when, description, ...}}
+--   look    generation, number and telling known, how long requests are remembered (ms), the place of changes, the last
+--           change known, entries with hits to count; pairs of entry and hits; then of each request asked for: name,
+--           when, description
+--           -> {now, generation, number, floor, telling, {entry, description, ...}, {name, when, description, ...},
+--               last change, {name, when, description, ...}}
+--   mark    name, description, kept for (ms), tenant, delivery; the shelf is a place of changes
+--           -> 1, or 0 when the same delivery has marked it before
 --   put     entry, description, rows, fetched, cost, bytes, kept for (us), bytes at most, tenant, steps; then entries
 --           to drop
 --           -> 1, or 0 when there is no room or the shelf was emptied since it was fetched
@@ -17,7 +21,7 @@ local tag, operation, shelf = KEYS[1], ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2] + tonumber(ARGV[3])
 
-local TOLD_MAX = 256
+local TOLD_MAX, CHANGES_MAX = 256, 100
 
 local function key(kind, name) return tag .. kind .. ':' .. (name or '') end
 local function whole(number) return string.format('%.0f', number) end
@@ -58,8 +62,8 @@ for _, place in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', whole(now
 end
 
 if operation == 'look' then
-  local told_from = 9 + 2 * tonumber(ARGV[8])
-  for at = 9, told_from - 1, 2 do
+  local told_from = 11 + 2 * tonumber(ARGV[10])
+  for at = 11, told_from - 1, 2 do
     local place = shelf .. '/' .. ARGV[at]
     if redis.call('HEXISTS', key('size'), place) == 1 then
       redis.call('HINCRBY', key('hits'), place, ARGV[at + 1])
@@ -99,7 +103,31 @@ if operation == 'look' then
     redis.call('PEXPIRE', key('told', shelf), ARGV[7])
     redis.call('PEXPIRE', key('asked', shelf), ARGV[7])
   end
-  return {whole(now), generation, number, state[3] or '0', telling, found, told}
+  local last, changed = ARGV[9], {}
+  for at, each in ipairs(redis.call('ZRANGEBYSCORE', key('changes', ARGV[8]), '(' .. ARGV[9], '+inf', 'WITHSCORES')) do
+    if at % 2 == 1 then
+      changed[#changed + 1] = each
+    else
+      last = whole(tonumber(each))
+      changed[#changed + 1] = last
+      changed[#changed + 1] = redis.call('HGET', key('changed', ARGV[8]), changed[#changed - 1]) or ''
+    end
+  end
+  return {whole(now), generation, number, state[3] or '0', telling, found, told, last, changed}
+elseif operation == 'mark' then
+  local name, changes = ARGV[4], key('changes', shelf)
+  if redis.call('EXISTS', key('gone', ARGV[7])) == 1 then return 0 end
+  if not redis.call('SET', key('delivery', shelf .. '/' .. ARGV[8]), '1', 'NX', 'PX', 86400000) then return 0 end
+  if redis.call('ZCARD', changes) >= CHANGES_MAX and not redis.call('ZSCORE', changes, name) then
+    redis.call('DEL', changes, key('changed', shelf))
+    name = 'all'
+  end
+  redis.call('SADD', key('tenant', ARGV[7]), shelf)
+  redis.call('ZADD', changes, whole(now), name)
+  redis.call('HSET', key('changed', shelf), name, ARGV[5])
+  redis.call('PEXPIRE', changes, ARGV[6])
+  redis.call('PEXPIRE', key('changed', shelf), ARGV[6])
+  return 1
 elseif operation == 'put' then
   local entry, description, rows, fetched = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
   local cost, size, kept, bound, tenant = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
@@ -152,7 +180,7 @@ elseif operation == 'drop' then
 elseif operation == 'leave' then
   for _, own in ipairs(redis.call('SMEMBERS', key('tenant', shelf))) do
     empty(own)
-    redis.call('DEL', key('shelf', own), key('told', own), key('asked', own))
+    for _, kind in ipairs({'shelf', 'told', 'asked', 'changes', 'changed'}) do redis.call('DEL', key(kind, own)) end
   end
   redis.call('DEL', key('tenant', shelf))
   redis.call('SET', key('gone', shelf), '1', 'PX', ARGV[4])

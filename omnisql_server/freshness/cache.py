@@ -21,6 +21,7 @@ from connectors.sdk.connector import Source
 from connectors.sdk.table import Table
 from omnisql_server.freshness.asked import Asked
 from omnisql_server.freshness.bodies import Place, ScanBodies
+from omnisql_server.freshness.changes import changes_of
 from omnisql_server.freshness.entries import Entry, Seal, Spoiled, described, seal_of
 from omnisql_server.freshness.flight import Flights
 from omnisql_server.freshness.index import Index
@@ -32,7 +33,7 @@ from omnisql_server.freshness.tier import Tier
 from omnisql_server.limits.valkey import VALKEY_ERRORS, Valkey
 from omnisql_server.model.freshness import Reading, Staleness
 from omnisql_server.observability.metrics import INSTRUMENTS
-from omnisql_server.settings import FreshnessSettings
+from omnisql_server.settings_freshness import FreshnessSettings
 
 GIVEN_UP_FOR_S = 1.0
 """How long Valkey is not asked again after it did not answer."""
@@ -127,6 +128,7 @@ class TenantCache:
                 seal=seal,
                 index=Index(),
                 asked=Asked(shelf=name, seal=seal),
+                changes=changes_of(self._tenant, seal, source),
                 on_record=self._on_record,
                 shared=self.shared,
             )

@@ -70,7 +70,7 @@ class ShelfReading:
     def peek(self, scan: Scan) -> Answer | None:
         """Say what would answer a scan now, and what the source would be asked to confirm."""
         scan = with_primary_key(scan, self.table, self.staleness)
-        division = self._divided(scan, self.now_us - self.staleness.max_us) if self.staleness.max_us else None
+        division = self._divided(scan, self._oldest_us(scan)) if self.staleness.max_us else None
         if division is None or not division.parts:
             older = [part.entry for part in self._older(scan).parts]
             return Answer(batches=(), age_us=self._age_us(older), confirmed=len(older)) if older else None
@@ -81,7 +81,7 @@ class ShelfReading:
     async def _meanwhile(self, scan: Scan, later: Later) -> Answer | None:
         """Answer by rows that are too old, but not by much, and have them read again; None where there are none."""
         bound_us, allowed_us = self.staleness.max_us, self.staleness.revalidate_us
-        if not 0 < bound_us < allowed_us or self._divided(scan, self.now_us - bound_us).left is None:
+        if not 0 < bound_us < allowed_us or self._divided(scan, self._oldest_us(scan)).left is None:
             return None
         instead = await self._kept(scan, self._age(self.now_us - allowed_us))
         if instead is None:
@@ -94,7 +94,7 @@ class ShelfReading:
     async def _within(self, scan: Scan, upstream: Upstream) -> Answer:
         if self.staleness.max_us == 0:
             return await self._asked(scan, upstream)
-        oldest_us = self.now_us - self.staleness.max_us
+        oldest_us = self._oldest_us(scan)
         division = self._divided(scan, oldest_us)
         kept = await self._read_parts(scan, division)
         if kept is None:
@@ -157,6 +157,10 @@ class ShelfReading:
     def _divided(self, scan: Scan, oldest_us: int) -> Division:
         return divided(self.shelf.index, self.table, scan, self._age(oldest_us))
 
+    def _oldest_us(self, scan: Scan) -> int:
+        """Return since when an entry must have been read: within the bound, and since the source told of a change."""
+        return max(self.now_us - self.staleness.max_us, self.shelf.changes.since_us(request_of(scan)))
+
     def _age(self, oldest_us: int) -> Age:
         """Bound the age of entries, and that of the last full reading of those that changes were merged into."""
         full_read_us = self.staleness.full_read_us
@@ -196,7 +200,7 @@ class ShelfReading:
 
         async def look() -> Answer | None:
             await shelf.look()
-            return await self._kept(led.scan, self._age(oldest_us))
+            return await self._kept(led.scan, self._age(max(oldest_us, self._oldest_us(led.scan))))
 
         async def run() -> Answer:
             return await self._asked(led.scan, upstream)
@@ -258,7 +262,7 @@ class ShelfReading:
         path = next(path for path in self.table.access_paths if path.name == scan.access_path)
         if not path.resumes or self.staleness.max_us == 0:
             return await upstream.fetch(scan), self.now_us
-        oldest_us = self.now_us - self.staleness.max_us
+        oldest_us = self._oldest_us(scan)
         return await Resuming(shelf=self.shelf, scan=scan, oldest_us=oldest_us, now_us=self.now_us).read(upstream.fetch)
 
     async def _read_parts(self, scan: Scan, division: Division) -> list[pa.RecordBatch] | None:

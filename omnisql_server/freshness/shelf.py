@@ -13,6 +13,7 @@ import structlog
 
 from connectors.sdk.trail import Step
 from omnisql_server.freshness.asked import Asked
+from omnisql_server.freshness.changes import Changes
 from omnisql_server.freshness.domains import Request
 from omnisql_server.freshness.entries import (
     Entry,
@@ -53,6 +54,7 @@ class Shelf:
     index: Index
     shared: Shared = field(repr=False)
     asked: Asked
+    changes: Changes
     on_record: OnRecord
     known: Known = field(default_factory=Known)
     floor_us: int = 0
@@ -73,7 +75,7 @@ class Shelf:
         hits, self.hits = self.hits, {}
         # A shelf without entries has no wider request to read instead of what is asked for.
         told = self.asked.untold() if self.known.generation else []
-        looked = await self.shared.store.look(self.name, self.known, hits, told)
+        looked = await self.shared.store.look(self.name, self.changes.place, self.known, hits, told)
         if looked.known.generation != self.known.generation:
             self.let_go()
         spoiled = []
@@ -83,7 +85,7 @@ class Shelf:
             except Spoiled:
                 spoiled.append(entry_id)
         self.known, self.floor_us = looked.known, looked.floor_us
-        if unread := len(spoiled) + self.asked.hear(looked.told):
+        if unread := len(spoiled) + self.asked.hear(looked.told) + self.changes.hear(looked.changes):
             self._spoiled(unread)
         if spoiled:
             await self.shared.store.drop(self.name, *spoiled)

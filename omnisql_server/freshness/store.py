@@ -24,7 +24,7 @@ _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A request that was asked for at `asked_us`, whatever answered it; its description is sealed."""
+    """A request that was asked for at `asked_us`, or a change that was noted then; its description is sealed."""
 
     name: str
     asked_us: int
@@ -33,16 +33,17 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """How much a process knows of a shelf: which filling of it, the last entry's number and the last telling's."""
+    """How much a process knows of a shelf: which filling of it, and the numbers of what it was told last."""
 
     generation: str = ""
     number: str = "0"
     telling: str = "0"
+    change: str = "0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What is new on a shelf: sealed descriptions by entry, and what was asked for.
+    """What is new on a shelf: sealed descriptions by entry, what was asked for, and what has changed at the source.
 
     `now_us` is Valkey's time; nothing that was fetched before `floor_us` is kept, because the shelf was emptied then.
     """
@@ -52,6 +53,7 @@ class Looked:
     floor_us: int
     found: Mapping[str, bytes]
     told: Sequence[Told]
+    changes: Sequence[Told]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,29 +82,38 @@ class Store:
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
 
-    async def look(self, shelf: str, known: Known, hits: Mapping[str, int], told: Sequence[Told]) -> Looked:
-        """Ask what is new on a shelf, count hits, and tell others what was asked for."""
+    async def look(
+        self, shelf: str, changes: str, known: Known, hits: Mapping[str, int], told: Sequence[Told]
+    ) -> Looked:
+        """Ask what is new on a shelf and has changed at its source, count hits, and tell what was asked for."""
         counted = [str(part) for pair in hits.items() for part in pair]
         tellings = [part for each in told for part in (each.name, each.asked_us, each.description)]
-        now, generation, number, floor, telling, found, asked = await self._run(
+        now, generation, number, floor, telling, found, asked, change, changed = await self._run(
             "look",
             shelf,
             known.generation,
             known.number,
             known.telling,
             self._kept_us // 1000,
+            changes,
+            known.change,
             len(hits),
             *counted,
             *tellings,
         )
         pairs = zip(found[::2], found[1::2], strict=True)
-        triples = zip(asked[::3], asked[1::3], asked[2::3], strict=True)
         return Looked(
             now_us=int(now),
-            known=Known(generation=generation.decode(), number=number.decode(), telling=telling.decode()),
+            known=Known(
+                generation=generation.decode(),
+                number=number.decode(),
+                telling=telling.decode(),
+                change=change.decode(),
+            ),
             floor_us=int(floor),
             found={entry.decode(): description for entry, description in pairs if description is not None},
-            told=[Told(name=name.decode(), asked_us=int(when), description=what) for name, when, what in triples],
+            told=_told(asked),
+            changes=_told(changed),
         )
 
     async def rows(self, shelf: str, entry: str) -> bytes | None:
@@ -143,6 +154,10 @@ class Store:
         )
         return bool(answer)
 
+    async def mark(self, tenant: str, place: str, name: str, change: bytes, delivery: str) -> bool:
+        """Mark a change at a source, unless the same delivery has done so."""
+        return bool(await self._run("mark", place, name, change, self._kept_us // 1000, tenant, delivery))
+
     async def list(self, shelf: str) -> tuple[int, list[tuple[str, bytes, int]]]:
         """Return Valkey's time and all entries of a shelf: name, sealed description, hits."""
         now, found = await self._run("list", shelf)
@@ -175,3 +190,8 @@ class Store:
     async def _run(self, operation: str, shelf: str, *arguments: str | bytes | int) -> Any:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             return await self._script(keys=[TAG], args=[operation, shelf, self._ahead_us(), *arguments])
+
+
+def _told(found: Sequence[bytes]) -> list[Told]:
+    triples = zip(found[::3], found[1::3], found[2::3], strict=True)
+    return [Told(name=name.decode(), asked_us=int(when), description=what) for name, when, what in triples]

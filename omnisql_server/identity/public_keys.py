@@ -34,13 +34,13 @@ def read_key(entry: Any) -> PublicKey:
         NoPublicKey: it is a shared secret, a private key, for encryption, or of an unknown kind.
     """
     if not isinstance(entry, Mapping) or "d" in entry or entry.get("kty") == "oct":
-        raise NoPublicKey("a shared secret or private key does not belong in a set of public keys")
+        raise NoPublicKey("A shared secret or a private key does not belong here: give the public key.")
     if entry.get("use", "sig") != "sig":
-        raise NoPublicKey("it is not for signatures")
+        raise NoPublicKey("A key is not for signatures.")
     try:
         read = jwt.PyJWK.from_dict(dict(entry))
     except (jwt.PyJWTError, TypeError, ValueError, AttributeError) as error:
-        raise NoPublicKey("it is of an unknown kind") from error
+        raise NoPublicKey("A key is of an unknown kind.") from error
     # Of RSA's algorithms a key is for all, unless it says for which; a curve has one.
     several = read.key_type == "RSA" and entry.get("alg") is None
     algorithms = _RSA if several else frozenset({read.algorithm_name}) & frozenset(ALGORITHMS)

@@ -132,6 +132,7 @@ def _report_rows(state: IntrospectionState) -> list[Row]:
             "age_ms": report.age_ms,
             "stale": report.stale,
             "cache_note": report.cache_note,
+            "resets_at": report.resets_at,
         }
         for report in state.reports
     ]

@@ -112,6 +112,7 @@ LAST_QUERY_SOURCES = _table(
     _column("age_ms float8!", "Age of the oldest rows when the statement began to read, in milliseconds."),
     _column("stale text", "The failure of the source that older rows stand in for."),
     _column("cache_note text", "Whether a fetch was shared, and why what was fetched is not kept."),
+    _column("resets_at timestamptz", "When a source may be asked again that has used up its rate limit."),
 )
 
 CACHE = _table(

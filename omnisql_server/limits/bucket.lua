@@ -3,6 +3,7 @@
 -- KEYS[1]  the bucket
 -- ARGV     operation, declared capacity, declared refill per second, then by operation:
 --            take     cost
+--            spare    cost, share of the capacity that must be left
 --            observe  limit or '', remaining or '', milliseconds to the reset or ''
 --            block    milliseconds
 -- Returns {allowed 0|1, tokens left as text, milliseconds to wait}.
@@ -51,6 +52,11 @@ if operation == 'take' then
     if full > now then
       wait = math.min(wait, full - now)
     end
+  end
+elseif operation == 'spare' then
+  local cost = tonumber(ARGV[4])
+  if now >= closed_until and tokens - cost >= capacity * tonumber(ARGV[5]) then
+    tokens, allowed = tokens - cost, 1
   end
 elseif operation == 'observe' then
   local remaining, reset = tonumber(ARGV[5]), tonumber(ARGV[6])

@@ -57,6 +57,10 @@ class BucketStore:
             raise ValueError("a cost is zero or more, and finite")
         return await self._run(key, limit, "take", repr(float(cost)))
 
+    async def take_spare(self, key: str, limit: BucketLimit, cost: float, left: float) -> Taken:
+        """Take `cost` units if a share `left` of the capacity remains after that; else none."""
+        return await self._run(key, limit, "spare", repr(float(cost)), repr(float(left)))
+
     async def observe(self, key: str, limit: BucketLimit, quota: QuotaObserved) -> Taken:
         """Correct the bucket by what the source said of its own count."""
         reset_ms = None if quota.reset_s is None else _milliseconds(quota.reset_s)

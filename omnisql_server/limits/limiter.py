@@ -97,22 +97,26 @@ class SourceLimiter:
         """Return the same limits for requests that nobody waits for."""
         return SparingLimiter(self)
 
-    async def has_to_spare(self, bucket: str, cost: float) -> bool:
-        """Say whether so much is left of a bucket that a request less is felt by nobody; nothing is taken.
+    async def acquire_spare(self, bucket: str, cost: float) -> None:
+        """Take units of a bucket if so much is left that nobody feels it; nothing is waited for.
 
-        Where that cannot be checked there is nothing to spare.
+        Raises:
+            RateLimited: (53400) there is not. Retryable: (08006) that cannot be checked.
         """
-        if self._has_given_up():
-            return False
-        limit = self._limit(bucket)
+        await note_call()
         try:
-            taken = await self._store.take(self._key(bucket), limit, 0)
+            if self._has_given_up():
+                raise TimeoutError
+            taken = await self._store.take_spare(self._key(bucket), self._limit(bucket), cost, SPARED)
         except (RedisError, TimeoutError, OSError) as error:
-            self._warn("rate_limit_unchecked", bucket, error)
-            return False
-        told = self._told.get(bucket)
-        capacity = limit.capacity if told is None or told[0] is None else told[0]
-        return taken.allowed and taken.left - cost >= capacity * SPARED
+            self._pass_unchecked(error)
+            return
+        if not taken.allowed:
+            raise RateLimited(
+                message=f'RATE_LIMIT_EXHAUSTED: what is left of the rate limit of server "{self._source}" is kept for'
+                " statements",
+                retry_after_s=60.0,
+            )
 
     async def observe(self, quota: QuotaObserved) -> None:
         """Correct a bucket by what the source itself said, as far as that is news."""
@@ -220,13 +224,9 @@ class SparingLimiter:
         """Take units of a bucket if it has some to spare; nothing is waited for.
 
         Raises:
-            RateLimited: (53400) it has not.
+            RateLimited: (53400) it has not. Retryable: (08006) that cannot be checked.
         """
-        if not await self.limiter.has_to_spare(bucket, cost):
-            raise RateLimited(
-                message="RATE_LIMIT_EXHAUSTED: what is left of a rate limit is kept for statements", retry_after_s=60.0
-            )
-        await self.limiter.acquire(bucket, cost)
+        await self.limiter.acquire_spare(bucket, cost)
 
     async def observe(self, quota: QuotaObserved) -> None:
         """Hand on what the source said."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from catalog.credentials import CredentialStore, Use, new_handle
+from catalog.credentials import CredentialStore, Use, handle_id, new_handle
 from catalog.quoting import identifier, literal
+from catalog.webhooks import put_webhook
 from connectors.sdk.connector import Connector
 from omnisql_server.errors import InternalError, LimitExceeded, NotSupported
 from omnisql_server.manage.errors import ServerUnknown, SourceOptionInvalid
@@ -26,6 +27,8 @@ from omnisql_server.model.run import SessionView
 from omnisql_server.model.statement import Statement
 
 SECRET_BYTES_MAX = 65_536
+WEBHOOK_SECRET = "webhook_secret"  # noqa: S105 - the name of an option
+"""The option with what a vendor signs webhooks with: it is looked for by its server, not by who connects."""
 
 
 class ManageCredential:
@@ -80,6 +83,10 @@ class ManageCredential:
             raise InternalError(message="PostgreSQL has made a user mapping for a role that it does not have")
         if not (definition.if_not_exists and target.exists):
             await self._seal({handles[name]: value for name, value in secrets.items() if not is_handle(value)}, use)
+            if WEBHOOK_SECRET in secrets and not is_handle(secrets[WEBHOOK_SECRET]):
+                async with self._control_connection() as connection:
+                    handle = handle_id(handles[WEBHOOK_SECRET])
+                    await put_webhook(connection, handle, definition.server, connector.name)
         return tag
 
     async def _verify_given(self, secrets: Mapping[str, str], use: Use) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -173,6 +173,17 @@ class Answer:
     not_kept: str | None = None
     resumed_at: int = 0
     refreshing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a source tells by itself of its rows: those of some API tables, none for all, have changed.
+
+    `keys` narrow them to rows with these values in these columns, as far as a table has them.
+    """
+
+    tables: frozenset[str] = frozenset()
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

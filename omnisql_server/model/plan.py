@@ -59,7 +59,9 @@ class ScanPlan:
 
     `columns` are the API columns fetched. `scans` are the combinations of keys to read, none when `empty` says that no
     row can match; they lack the `deferred` keys, which other scans give once they are read. Calls are API requests: at
-    least, expected, and at most (None: unknown until it has run).
+    least, expected, and at most (None: unknown until it has run). With `hydrates_late`, columns that cost a call for
+    each row are fetched for those rows alone that policy shows and that meet the conditions of `survival`; these name
+    the API's columns.
     """
 
     scan_name: str
@@ -83,6 +85,8 @@ class ScanPlan:
     rows_expected: float = 0.0
     calls_per_row: int = 0
     statistic: Statistic | None = None
+    survival: tuple[exp.Expr, ...] = ()
+    hydrates_late: bool = False
     otherwise: ScanPlan | None = None
 
 

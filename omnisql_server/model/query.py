@@ -23,7 +23,8 @@ class ParsedQuery:
 
     `tree` is None with a `reason` when no tree of ours is known to mean the same as the text. It stands for
     `tree_text`, which is the whole text or, in a statement that writes, the query in it at byte `tree_position`.
-    `deferred_text` is a query that PostgreSQL does not rewrite before it executes the statement around it.
+    `deferred_text` is a query that PostgreSQL does not rewrite before it executes the statement around it. With
+    `written`, the tree is only what an UPDATE, DELETE or MERGE reads by, and says nothing of what it writes.
     """
 
     text: str
@@ -34,6 +35,7 @@ class ParsedQuery:
     tree_text: str = ""
     tree_position: int = 0
     deferred_text: str = ""
+    written: bool = False
     scopes: QueryScopes = NO_SCOPES
     locking: bool = False
 

@@ -14,7 +14,8 @@ class SourceReport:
     than there is, `incomplete_reason` says why. `revalidated` counts requests answered by 304. `cache_hits` counts
     earlier requests whose rows were used, `calls_saved` what they took, `age_ms` is the age of the oldest rows. `stale`
     is the failure of the source that they stand in for, `cache_note` what else is to be said of what is kept.
-    `refreshing` says that rows older than the bound were taken, which are being read again.
+    `refreshing` says that rows older than the bound were taken, which are being read again. `resets_at` is when a
+    source may be asked again that has used up its rate limit.
     """
 
     scan_name: str
@@ -40,3 +41,4 @@ class SourceReport:
     stale: str | None = None
     cache_note: str | None = None
     refreshing: bool = False
+    resets_at: datetime | None = None

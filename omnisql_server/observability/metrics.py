@@ -64,6 +64,7 @@ class Instruments:
         self._cache_failures = meter.create_counter(
             "omnisql_cache_failures_total", description="What went wrong with rows that are kept."
         )
+        self._webhooks = meter.create_counter("omnisql_webhooks_total", description="Webhooks by outcome.")
         self._repeated = meter.create_counter(
             "omnisql_answers_repeated_total", description="Statements answered from bytes that were sent before."
         )
@@ -116,6 +117,10 @@ class Instruments:
     def cache_failed(self, what: str) -> None:
         """Count a failure: look and put say that Valkey did not answer, spoiled that an entry did not open."""
         self._cache_failures.add(1, {"what": self._bounded("what", what)})
+
+    def webhook_received(self, outcome: str) -> None:
+        """Count a webhook: noted, repeated, nothing, refused, too_old, too_large, not_json or unavailable."""
+        self._webhooks.add(1, {"outcome": self._bounded("webhook", outcome)})
 
     def audit_written(self, count: int) -> None:
         """Count audit records that are durable."""

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from omnisql_server.model.custom_settings import PREFIX, refusal
 from omnisql_server.model.definition import NotGrammatical
+from omnisql_server.model.remembered import Remembered, shape
 from omnisql_server.model.statement import DERIVED_KINDS, MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 
@@ -35,6 +36,7 @@ _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_"
 _WORDS = bytes(code if code in _LETTERS else ord(" ") for code in bytes(range(256)).lower())
 
 _OURS = PREFIX.rstrip(".").encode()
+_plain, _without_roles = Remembered(), Remembered()
 _parse = lru_cache(maxsize=4096)(parse_statements)
 
 
@@ -51,11 +53,18 @@ def route(
     written from some, `overlay` are the session's own. What only reads derived ones is relayed, once that is on record.
     A SET of one of our custom settings that has to be refused is a part to run, too.
     """
+    under = (reaching, derived)
+    key = shape(text) if not overlay and _have_no_digits(*under) else text
+    if not overlay and (key, under) in _plain:
+        return None
     lowered = text.lower()
     named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
     words = _words(text)
     rights = not (_RIGHTS_WORDS.isdisjoint(words) or _RIGHTS_VERBS.isdisjoint(words))
     if not named and not rights and not may_reach(text) and _MANAGED_WORDS.isdisjoint(words):
+        # A text with a password is not kept.
+        if not overlay and _ROLE_WORDS.isdisjoint(words):
+            _plain.add(key, under)
         return None
     secret = _may_hold_secret(text)
     try:
@@ -82,7 +91,19 @@ def route(
 
 def may_change_roles(text: bytes) -> bool:
     """Say whether a text names what statements about roles are made of; what a function does stays unseen."""
-    return not _ROLE_WORDS.isdisjoint(_words(text))
+    key = shape(text)
+    if key in _without_roles:
+        return False
+    if _ROLE_WORDS.isdisjoint(_words(text)):
+        _without_roles.add(key)
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _have_no_digits(reaching: frozenset[str], derived: frozenset[str]) -> bool:
+    """Say whether texts that differ in digits alone name the same of these; escapes count as names anyway."""
+    return not any(character.isdigit() for name in reaching | derived for character in name)
 
 
 def _words(text: bytes) -> list[bytes]:

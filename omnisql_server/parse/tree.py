@@ -17,9 +17,11 @@ from omnisql_server.model.query import ParsedQuery
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.parse.canonical import canonical
 from omnisql_server.parse.grammar import NotParsed, parse_statements, tokens_of
+from omnisql_server.parse.reading import reading_query
 from omnisql_server.parse.scopes import read_scopes
 from omnisql_server.parse.within import query_within
 
+_INSEPARABLE = "its query cannot be told apart from what it writes"
 _PARAMETER = re.compile(rb"\$\d+")
 
 
@@ -35,7 +37,14 @@ def parse_query(text: str) -> ParsedQuery:
         raise NotParsed("not one statement", None)
     statement = statements[0]
     tree_text, position = query_within(statement)
-    tree, reason = _tree(tree_text) if tree_text else (None, "its query cannot be told apart from what it writes")
+    deferred = tree_text if statement.creates or statement.kind is StatementKind.CURSOR else ""
+    written = not tree_text and statement.kind is StatementKind.WRITE and not statement.creates
+    if written:
+        tree_text, position = statement.text, 0
+    tree, reason = _tree(tree_text) if tree_text else (None, _INSEPARABLE)
+    if written and tree is not None:
+        tree = reading_query(tree)
+        reason = "" if tree is not None else _INSEPARABLE
     return ParsedQuery(
         text=statement.text,
         references=statement.references,
@@ -44,7 +53,8 @@ def parse_query(text: str) -> ParsedQuery:
         reason=reason,
         tree_text=tree_text,
         tree_position=position,
-        deferred_text=tree_text if statement.creates or statement.kind is StatementKind.CURSOR else "",
+        deferred_text=deferred,
+        written=written,
         locking=statement.locking,
         scopes=read_scopes(statement.text),
     )

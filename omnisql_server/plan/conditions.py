@@ -36,6 +36,7 @@ class ScanConditions:
     """What was found for one scan: conditions, and conjuncts that mention it and were not recognized.
 
     `advice` is by the SQL of what might be written in another way, `ruled_out` the one that none of the rows can meet.
+    `local` are conjuncts over columns of the scan alone, each true for every row that can change the answer.
     Those `beyond` hold for what a LIMIT of the scan's own query has left: they do not stand in its way.
     """
 
@@ -44,6 +45,7 @@ class ScanConditions:
     advice: dict[str, Advice] = field(default_factory=dict)
     beyond: list[tuple[str, str]] = field(default_factory=list)
     ruled_out: str | None = None
+    local: list[exp.Expr] = field(default_factory=list)
 
 
 class ConditionCollector:
@@ -106,6 +108,7 @@ class ConditionCollector:
     def _own_conditions(self, scope: Scope) -> list[Condition]:
         conditions: list[Condition] = []
         for conjunct, allowed in conjuncts(scope.expression):
+            self._local(scope, conjunct, allowed)
             found = recognize(conjunct, lambda column: self._type_oid(scope, column))
             kept = [
                 condition
@@ -124,6 +127,17 @@ class ConditionCollector:
                 self._advise(scope, conjunct)
                 self._residual(scope, conjunct, NARROWED if ranges else _FORM)
         return conditions
+
+    def _local(self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None) -> None:
+        named = {column.table for column in conjunct.find_all(exp.Column)}
+        alias = next(iter(named), "")
+        source = scope.sources.get(alias)
+        if len(named) != 1 or not isinstance(source, exp.Table) or conjunct.find(exp.Query) is not None:
+            return
+        # In WHERE, a row that an outer join puts in the place of one that was left out might pass.
+        restricts = alias in allowed if allowed is not None else not _may_be_null_supplied(scope.expression, alias)
+        if restricts:
+            self._scan(source).local.append(conjunct)
 
     def _advise(self, scope: Scope, conjunct: exp.Expr) -> None:
         advice = advise(conjunct, lambda column: self._type_oid(scope, column))

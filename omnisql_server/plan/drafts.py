@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from sqlglot import exp
+
 from catalog.types import BY_OID
 from connectors.sdk.scan import Operator, Predicate
 from connectors.sdk.table import Table
@@ -21,6 +23,7 @@ from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statistics import TableStatistics
 from omnisql_server.plan.conditions import JOINING, NARROWED, ConditionCollector, ScanConditions
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
+from omnisql_server.plan.hydration import survival
 from omnisql_server.plan.joins import JoinScan
 from omnisql_server.plan.limit import TopRows, top_rows
 from omnisql_server.plan.links import Link, find_links
@@ -76,6 +79,7 @@ class Draft:
     join: JoinScan
     advice: Mapping[str, Advice] = field(default_factory=dict)
     empty: str | None = None
+    survival: tuple[exp.Expr, ...] = ()
 
 
 def draft_scan(
@@ -136,6 +140,7 @@ def draft_scan(
         join=join,
         advice=found.advice,
         empty=empty,
+        survival=survival(relation, table, found.local, frozenset(masks)),
     )
 
 

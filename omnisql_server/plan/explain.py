@@ -136,6 +136,8 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
         yield f"Access Path: {scan.path.name}, {scan.path.request}"
         yield f"Columns: {', '.join(map(_name, scan.columns)) or 'none, rows are counted'}"
         yield from _key_lines(scan)
+        if scan.calls_per_row:
+            yield f"Hydrated: {_hydrated_text(scan)}"
     for pushed in scan.pushed:
         yield f"Pushed: {_pushed_text(pushed)} ({pushed.grade.value})"
     for kept in scan.not_pushed:
@@ -154,6 +156,13 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
         if scan.empty is None:
             yield f"Rows: {_rows_text(scan)}"
         yield f"API Calls: {_calls_text(scan.calls_min, scan.calls_expected, scan.calls_max)}"
+
+
+def _hydrated_text(scan: ScanPlan) -> str:
+    names = ", ".join(_name(name) for name in scan.columns if scan.table.column(name).hydrate is not None)
+    calls = "one more request" if scan.calls_per_row == 1 else f"{scan.calls_per_row} more requests"
+    left = " that the conditions on other columns leave" if scan.hydrates_late else ""
+    return f"{names}, {calls} for each row{left}"
 
 
 def _note_lines(note: ScanNotes) -> Iterator[str]:

@@ -99,6 +99,7 @@ def _plan_scans(
         if draft.join.scan_name not in choices:
             # It could take its keys from scans that cannot be read themselves.
             raise _lacking(draft, combinations_max)
+    drafts = [replace(draft, survival=tuple(filter(evaluable, draft.survival))) for draft in drafts]
     plans = [_scan_plan(draft, choices[draft.join.scan_name], read.top.get(draft.join.scan_name)) for draft in drafts]
     return tuple(
         advised(made, draft, known_to(source, draft.filters), combinations_max)
@@ -247,7 +248,16 @@ def _plan_chosen(draft: Draft, chosen: ChosenPath, keys: Mapping[str, DeferredKe
         rows_expected=chosen.rows_expected,
         calls_per_row=chosen.calls_per_row,
         statistic=chosen.statistic,
+        survival=draft.survival if chosen.calls_per_row else (),
+        hydrates_late=limit is None and bool(chosen.calls_per_row) and _has_survivors(draft),
     )
+
+
+def _has_survivors(draft: Draft) -> bool:
+    """Say whether rows can be told apart before they are hydrated; policy's filters come first, and need no call."""
+    hydrated = {column.name for column in draft.table.columns if column.hydrate is not None}
+    told = all(hydrated.isdisjoint(rule.columns) for rule in draft.filters)
+    return told and bool(draft.survival or draft.filters)
 
 
 def _empty_scan(draft: Draft) -> ScanPlan:

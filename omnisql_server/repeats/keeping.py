@@ -12,6 +12,7 @@ from connectors.sdk.conditional import SharedBodies
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.fetch.scheduler import OpenSource
+from omnisql_server.freshness.domains import request_of
 from omnisql_server.freshness.reading import ShelfReading
 from omnisql_server.model.freshness import Answer, Confirm, Fetch, Later, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import ScanPlan
@@ -65,16 +66,22 @@ class Keeping:
             shelf=reading.shelf,
             generation=reading.shelf.known.generation,
             number=reading.shelf.known.number,
+            change=reading.shelf.known.change,
             now_us=reading.now_us,
             fetched_us=reading.now_us,
             max_us=staleness.max_us,
         )
 
-    def note_answered(self, scan_name: str, answer: Answer) -> None:
+    def note_answered(self, scan_name: str, scan: Scan, answer: Answer) -> None:
         """Note which entries answered one of a scan's requests, the age of the oldest with it."""
         place = self.places[scan_name]
         fetched_us = min(place.fetched_us, place.now_us - answer.age_us)
-        self.places[scan_name] = replace(place, fetched_us=fetched_us, entries=(*place.entries, *answer.entries))
+        self.places[scan_name] = replace(
+            place,
+            fetched_us=fetched_us,
+            entries=(*place.entries, *answer.entries),
+            requests=(*place.requests, request_of(scan)),
+        )
 
     def is_pure(self, reports: tuple[SourceReport, ...]) -> bool:
         """Say whether everything came from what is kept, completely, and nothing else is to be said of it."""
@@ -144,7 +151,7 @@ class _NotedReading:
     ) -> Answer:
         answer = await self.reading.read(scan, fetch, confirm, calls_left, later)
         if answer.entries and not answer.refreshing and not self.keeping.spoiled:
-            self.keeping.note_answered(self.scan_name, answer)
+            self.keeping.note_answered(self.scan_name, scan, answer)
         else:
             self.keeping.spoiled = True
         return answer

@@ -204,6 +204,7 @@ class Repeats:
             now_us = await look
             age_us = 0 if now_us is None else max(0, now_us - place.fetched_us)
             stands = stands and now_us is not None and age_us <= place.max_us
+            place.note_asked(now_us or 0)
             ages_us[place.scan_name] = age_us
         stands = stands and await self._may_read(kept.places)
         # What may have changed while the last of them was waited for.

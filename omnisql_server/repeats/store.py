@@ -7,6 +7,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
 from catalog.version import Version
+from omnisql_server.freshness.asked import TOLD_AGAIN_AFTER_US
+from omnisql_server.freshness.domains import Request
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.report import SourceReport
@@ -33,15 +35,26 @@ class Place:
     shelf: Shelf = field(repr=False)
     generation: str
     number: str
+    change: str
     now_us: int
     fetched_us: int
     max_us: int
     entries: tuple[str, ...] = ()
+    requests: tuple[Request, ...] = ()
+    noted_us: list[int] = field(default_factory=lambda: [0], repr=False)
 
     @property
     def stands(self) -> bool:
-        """Say whether the shelf, as this process knows it, is as it was."""
-        return (self.shelf.known.generation, self.shelf.known.number) == (self.generation, self.number)
+        """Say whether the shelf, as this process knows it, is as it was, and its source has told of no change."""
+        known = self.shelf.known
+        return (known.generation, known.number, known.change) == (self.generation, self.number, self.change)
+
+    def note_asked(self, now_us: int) -> None:
+        """Note now and then that it is still asked for: it helps to judge what to read when something must be read."""
+        if now_us - self.noted_us[0] >= TOLD_AGAIN_AFTER_US:
+            self.noted_us[0] = now_us
+            for request in self.requests:
+                self.shelf.asked.note(request, now_us)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -255,9 +255,8 @@ class ExtendedProtocol:
         statement = self.statements.get(message.statement)
         if statement is None and message.statement.decode(errors="replace") in self._running.overlay:
             lent: list[RunStatement] = []
-            if not await self._ready(frame) or not await self._succeeds(
-                self._twins.lend(message.statement, self._refused, lent)
-            ):
+            lend = self._twins.lend(message.statement, self._refused, lent)
+            if not await self._ready(frame) or not await self._succeeds(lend):
                 return
             statement = lent[0] if lent else None
         if statement is None:
@@ -288,12 +287,10 @@ class ExtendedProtocol:
             prepared=statement,
             fields=statement.description.fields,
         )
-        if self.statements.keeps(statement.twin) or (await self._ready(frame) and await self._renew(portal)):
+        if self.statements.keeps(statement.twin) or (
+            await self._ready(frame) and await self._succeeds(self.renew(portal))
+        ):
             await self._open_portal(message, portal, CheckReply(BIND_ENDS) if told else RELAYED_BIND)
-
-    async def _renew(self, portal: Portal) -> bool:
-        """Make sure that a portal's statement has its twin; if it cannot, the client is told."""
-        return await self._succeeds(self.renew(portal))
 
     async def _succeeds(self, work: Awaitable[None]) -> bool:
         """Do a statement's work; if it fails, the client is told, and everything up to Sync is ignored."""
@@ -334,16 +331,17 @@ class ExtendedProtocol:
 
     async def _execute(self, message: Execute) -> None:
         self._journal.spoil()
-        self._link.send(Describe(kind="P", name=message.portal).encode(), CheckReply(DESCRIBE_ENDS))
-        self._running.backend.rest()
         portal = self.portals.get(message.portal)
-        if not await self._settled() or portal is None:
-            return
+        in_open_block = self._link.status == "T" and not self._link.pending
+        if portal is None or not (in_open_block and self.portals.have_at_hand(portal, message.rows_max)):
+            self._link.send(Describe(kind="P", name=message.portal).encode(), CheckReply(DESCRIBE_ENDS))
+            self._running.backend.rest()
+            if not await self._settled() or portal is None:
+                return
+            self.portals.doubtful = False
         portal.among_others = self._running.executed
         self._running.executed = True
-        rows_max = max(message.rows_max, 0)
-        succeeded = await self._running.attempt(self._deliver(portal, rows_max))
-        self.discarding = not succeeded
+        succeeded = await self._succeeds(self._deliver(portal, max(message.rows_max, 0)))
         if portal.complete or not succeeded:
             await self._running.release(portal)
 
@@ -377,7 +375,7 @@ class ExtendedProtocol:
 
     def _relay(self, frame: Frame) -> None:
         self._link.send(frame.data, self._replies[frame.kind])
-        self._running.relayed = True
+        self._running.relayed = self.portals.doubtful = True
         self._running.executed = self._running.executed or frame.kind == b"E"
 
     async def _settled(self) -> bool:

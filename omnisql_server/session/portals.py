@@ -80,6 +80,10 @@ class Portal:
         self.position += stop - start
         return data, stop - start
 
+    def holds(self, rows_max: int) -> bool:
+        """Say whether so many rows (0: all, which it cannot know) wait to be read."""
+        return self._kept is not None and 0 < rows_max <= self._kept.row_count - self._kept_start
+
     def tag(self, rows: int) -> str:
         """Return the command tag of an Execute that read so many rows."""
         if self.own_tag is not None:
@@ -101,11 +105,15 @@ def _stop_by_bytes(rows: EncodedRows, start: int) -> int:
 
 
 class Portals:
-    """Holds at most as many portals as the settings allow, by name."""
+    """Holds at most as many portals as the settings allow, by name.
+
+    `doubtful` says that something was relayed since PostgreSQL was asked for a portal, which may have closed one.
+    """
 
     def __init__(self, live: LiveSettings) -> None:
         self._live = live
         self._portals: dict[bytes, Portal] = {}
+        self.doubtful = False
 
     def __contains__(self, name: object) -> bool:
         """Say whether a portal of that name is over a run statement."""
@@ -123,6 +131,10 @@ class Portals:
     def get(self, name: bytes) -> Portal | None:
         """Return the portal of a name, None if it is relayed or unknown."""
         return self._portals.get(name)
+
+    def have_at_hand(self, portal: Portal, rows_max: int) -> bool:
+        """Say whether the wanted rows of a portal that PostgreSQL has can be sent without asking it."""
+        return not self.doubtful and portal.holds(rows_max)
 
     def check_room(self, name: bytes) -> None:
         """Make sure that one more portal may be opened.

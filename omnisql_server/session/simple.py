@@ -113,7 +113,7 @@ class SimpleProtocol:
 
     def _relay(self, frame: Frame) -> None:
         self._last = frame
-        self._may_leave_portal = True
+        self._may_leave_portal = self._extended.portals.doubtful = True
         # Trying again would hide that the refusal undid what the client sent before in the same implicit transaction.
         reply = QueryReply(self._refuse, retryable=not self._running.relayed)
         self._running.link.send(frame.data, reply)
@@ -145,6 +145,7 @@ class SimpleProtocol:
     async def _run(self, frame: Frame, parts: Sequence[Part]) -> None:
         """Run or relay each part in order up to the first error; one ReadyForQuery ends it all."""
         link = self._running.link
+        self._extended.portals.doubtful = True
         await link.settle()
         if link.copying_in:
             # PostgreSQL, which waits for COPY data, says what it thinks of it.

@@ -52,6 +52,7 @@ WALL_CLOCK_READERS = {
     "omnisql_server/fetch/scheduler.py": "fetched_at is a time of day",
     "omnisql_server/repeats/repeats.py": "fetched_at is a time of day",
     "omnisql_server/manage/analyze.py": "seen_at is a time of day",
+    "omnisql_server/webhooks/receiver.py": "a vendor says at which time of day it sent a webhook",
 }
 """Who may ask for the time of day, which jumps: all that measures or waits asks a clock that does not."""
 

@@ -6,6 +6,7 @@ metrics as a collector gets them, the audit, everything in Valkey, and every fil
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import threading
 import zlib
@@ -15,16 +16,28 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import jwt
 import psycopg
 import pytest
 import redis
 from audit_reading import WEB, session, texts
 from beside_control import with_control
-from demo_server import DemoServer, demo_directory, start_demo
+from cryptography.hazmat.primitives.asymmetric import ec
+from demo_server import DATABASE, DemoServer, demo_directory, start_demo
 from served import until
 
+from catalog.api_tokens import new_token, token_digest, token_id
+from omnisql_server.admin.channel import AdminError, ask_running_server
+
 TOKEN, EMAIL_TOKEN, LOG_IN = "ghp_canary0123456789abcdef", "jira-canary-0123456789", "log-in-canary-0123456789"
-SECRETS = (TOKEN, EMAIL_TOKEN, LOG_IN)
+SIGNING = ec.generate_private_key(ec.SECP256R1())
+JWK = {**jwt.algorithms.ECAlgorithm.to_jwk(SIGNING, as_dict=True), "kid": "canary"}
+ISSUER = "https://issuer.test"
+API_TOKEN = new_token()
+SIGNED = {"iss": ISSUER, "aud": "omnisql", "exp": 4_000_000_000, "sub": "ana"}
+JWT = jwt.encode(SIGNED, SIGNING, algorithm="ES256", headers={"kid": "canary"})
+SECRETS = (TOKEN, EMAIL_TOKEN, LOG_IN, JWK["d"], API_TOKEN[-43:], JWT.rpartition(".")[2])
+BY_TOKEN = {"sslmode": "require", "options": "-c omnisql.log_in=token"}
 STATEMENTS = (
     f"SELECT number, title FROM github.issues WHERE {WEB}",
     f"EXPLAIN (ANALYZE) SELECT count(*) FROM github.issues WHERE {WEB}",
@@ -126,6 +139,7 @@ def ran() -> Iterator[tuple[DemoServer, Heard, str]]:
             with suppress(psycopg.OperationalError):
                 session(server, "canary", password=LOG_IN + "x")
             session(server, "canary", password=LOG_IN).close()
+            told += show_tokens(server)
             with session(server) as ana:
                 ana.execute("SET omnisql.max_staleness = '1h'")
                 for _ in range(2):
@@ -135,6 +149,35 @@ def ran() -> Iterator[tuple[DemoServer, Heard, str]]:
             yield server, heard, "\n".join(told)
         finally:
             server.stop()
+
+
+def show_tokens(server: DemoServer) -> list[str]:
+    """Log in by tokens, rightly and wrongly, and have a private key refused; return what is told."""
+
+    def administer(operation: str, **arguments: object) -> str:
+        try:
+            asked = ask_running_server(server.directory / "data", operation, {"name": DATABASE, **arguments})
+            return repr(asyncio.run(asked))
+        except AdminError as error:
+            return f"{error.message} {error.detail} {error.hint}"
+
+    def rules(key: dict[str, str]) -> dict[str, object]:
+        return {"identity_provider": {"issuer": ISSUER, "audience": ["omnisql"], "keys": {"keys": [key]}}}
+
+    told = [administer("set_log_in_rules", rules=rules(JWK))]
+    public = {name: value for name, value in JWK.items() if name != "d"}
+    told.append(administer("set_log_in_rules", rules=rules(public)))
+    token = {"user": "ana", "token": token_id(API_TOKEN), "digest": token_digest(API_TOKEN).hex()}
+    told.append(administer("create_token", **token, description="canary", days=1))
+    for shown in (JWT, API_TOKEN):
+        session(server, "ana", password=shown, **BY_TOKEN).close()
+        for user, wrong in (("eve", shown), ("ana", f"{shown}x")):
+            try:
+                session(server, user, password=wrong, **BY_TOKEN)
+            except psycopg.OperationalError as error:
+                told.append(str(error))
+    told += [administer("tokens"), administer("revoke_token", token=token_id(API_TOKEN))]
+    return told
 
 
 def tell(opened: psycopg.Connection, sql: str) -> list[str]:
@@ -165,6 +208,8 @@ def test_the_canary_was_used_and_is_found_where_it_is(ran: tuple[DemoServer, Hea
     _, heard, told = ran
     assert heard.given_back >= 3
     assert "division by zero" in told
+    assert told.count("password authentication failed") == 4
+    assert "a private key does not belong here" in told
     assert found_in(f"a{TOKEN}b") == [TOKEN]
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import re
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,6 +123,36 @@ def test_an_option_lets_older_rows_answer_meanwhile(server: DemoServer, ana: psy
             assert requests(ana, COUNT.replace("SELECT", "SELECT /*+ max_staleness(0) */")) > 0
         finally:
             admin.execute("ALTER SERVER github OPTIONS (DROP max_staleness, DROP stale_while_revalidate)")
+
+
+def test_a_webhook_of_the_vendor_makes_what_is_kept_too_old(server: DemoServer, ana: psycopg.Connection) -> None:
+    secret = "told by nobody"
+    body = json.dumps({"action": "opened", "repository": {"name": "web", "owner": {"login": "acme"}}}).encode()
+
+    def send(key: str, place: str = f"{DATABASE}/github") -> int:
+        signature = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+        headers = {"X-Hub-Signature-256": f"sha256={signature}", "X-GitHub-Event": "issues"}
+        request = urllib.request.Request(f"{server.webhooks}/{place}", data=body, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    with connect(server, "admin") as admin:
+        try:
+            admin.execute(f"ALTER USER MAPPING FOR PUBLIC SERVER github OPTIONS (ADD webhook_secret '{secret}')")
+            shown = admin.execute("SELECT array_to_string(umoptions, ',') FROM pg_user_mappings").fetchall()
+            assert "webhook_secret=secret:" in str(shown)
+            assert secret not in str(shown)
+            ana.execute("SET omnisql.max_staleness = '5 min'")
+            assert [requests(ana, COUNT) > 0 for _ in range(2)] == [True, False]
+            assert (send("guessed"), send(secret, f"{DATABASE}/jira")) == (401, 401)
+            assert requests(ana, COUNT) == 0
+            assert send(secret) == 204
+            assert [requests(ana, COUNT) > 0 for _ in range(2)] == [True, False]
+        finally:
+            admin.execute("ALTER USER MAPPING FOR PUBLIC SERVER github OPTIONS (DROP webhook_secret)")
 
 
 def test_an_option_lets_changes_be_merged(server: DemoServer, ana: psycopg.Connection) -> None:

@@ -52,6 +52,18 @@ CASES: dict[str, tuple[tuple[str, ...], list[object]]] = {
         ),
         [ALL, ["temp"], ALL, ["temp"], ALL],
     ),
+    "temp view that is replaced": (
+        (
+            "CREATE TEMP VIEW v AS SELECT k FROM {s}.p WHERE k < 'D'",
+            f"{K} v",
+            "CREATE OR REPLACE TEMP VIEW v AS SELECT k FROM {s}.p WHERE k > 'D'",
+            f"{K} v",
+            "ALTER VIEW v RENAME COLUMN k TO m",
+            f"{K} v",
+            "SELECT m FROM v",
+        ),
+        [["API"], ["DATA", "MOB", "WEB"], "42703", ["DATA", "MOB", "WEB"]],
+    ),
     "temp view over it": (
         (
             "CREATE TEMP VIEW v AS SELECT k FROM {s}.p WHERE k < 'D'",

@@ -174,3 +174,17 @@ SET omnisql.max_api_calls = 500 ;; SELECT id, summary FROM {i} AS x
 SET TimeZone = 'Asia/Kolkata' ;; SELECT id, created FROM {i} AS x
 SET DateStyle = 'SQL, DMY' ;; SELECT id, created::text FROM {i} AS x
 BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY ;; SELECT id, summary FROM {i} AS x
+# what was written before: tables of tables, views over them, copies
+CREATE TEMP TABLE t AS SELECT id, summary, description, project_key FROM {i} AS x ;; CREATE TEMP TABLE u AS SELECT * FROM t ;; SELECT id, summary, description FROM u
+SELECT id, summary, raw INTO TEMP t FROM {i} AS x ;; SELECT id, summary, raw FROM t
+CREATE TEMP TABLE t AS SELECT id, summary, time_spent_s FROM {i} AS x ;; CREATE TEMP VIEW w AS SELECT id, summary FROM t WHERE time_spent_s = 3600 ;; SELECT * FROM w
+CREATE TEMP TABLE t AS SELECT id, summary, reporter_name FROM {i} AS x ;; COPY t TO STDOUT
+CREATE TEMP TABLE t AS SELECT id, summary, reporter_name FROM {i} AS x ;; COPY (SELECT reporter_name, count(*) FROM t GROUP BY 1) TO STDOUT
+CREATE TEMP TABLE t AS SELECT id, description FROM {i} AS x ;; PREPARE p AS SELECT id, description FROM t ;; EXECUTE p
+CREATE TEMP TABLE t AS SELECT id, summary FROM {i} AS x ;; BEGIN ;; DECLARE k CURSOR FOR SELECT id, summary FROM t ORDER BY id ;; FETCH ALL FROM k
+CREATE TEMP TABLE t AS SELECT id, summary FROM {i} AS x ;; DO $$ BEGIN UPDATE t SET summary = upper(summary); END $$ ;; SELECT id, summary FROM t
+CREATE TEMP TABLE t AS SELECT id, summary, project_key FROM {i} AS x ;; SELECT t.id, p.name FROM t JOIN {c} AS p ON p.key = t.project_key
+CREATE TEMP TABLE t (id int8, summary text) ;; INSERT INTO t SELECT id, summary FROM {i} AS x ;; INSERT INTO t SELECT id, summary FROM t ;; SELECT id, summary, count(*) FROM t GROUP BY 1, 2
+CREATE TEMP TABLE t (id int8 PRIMARY KEY, summary text) ;; INSERT INTO t SELECT id, 'x' FROM {i} AS x ;; WITH x AS (SELECT id, summary FROM {i} AS x) UPDATE t SET summary = x.summary FROM x WHERE x.id = t.id ;; SELECT id, summary FROM t
+SET omnisql.purpose = 'support' ;; SELECT id, summary, description FROM {i} AS x
+SET omnisql.purpose = 'billing' ;; CREATE TEMP TABLE t AS SELECT id, summary FROM {i} AS x ;; TABLE t

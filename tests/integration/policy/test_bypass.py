@@ -33,6 +33,19 @@ ISSUES = {
 STATEMENTS = [(template, name) for template in TEMPLATES for name in ISSUES]
 SESSIONS = 3
 MODES = [(engine, staleness) for engine in ("auto", "postgres") for staleness in ("0", "10 min")]
+EXPLAINS = (
+    "EXPLAIN",
+    "EXPLAIN (ANALYZE)",
+    "EXPLAIN (ANALYZE, COSTS OFF, FORMAT JSON)",
+    "EXPLAIN (VERBOSE, FORMAT JSON)",
+    "EXPLAIN ANALYZE VERBOSE",
+)
+EXPLAINED = (
+    "SELECT id, summary, description, raw FROM {i} AS x WHERE summary LIKE '%a%'",
+    "SELECT x.id FROM {i} AS x JOIN {i} AS y ON y.description = x.description WHERE x.time_spent_s = 3600",
+    "SELECT project_key, min(summary), max(description) FROM {i} AS x GROUP BY 1 HAVING max(reporter_name) > 'a'",
+    "SELECT id FROM {i} AS x WHERE description IN (SELECT description FROM {i} AS y WHERE project_key = 'API')",
+)
 PREPARATION = b"""
 CREATE SCHEMA shared; GRANT USAGE ON SCHEMA shared TO eve;
 CREATE VIEW shared.issues AS SELECT * FROM jira.issues;
@@ -182,3 +195,17 @@ def test_no_way_leads_round_the_policy(
 
     in_sessions(server, STATEMENTS, run, settings)
     assert wrong == [], "\n".join([f"{len(wrong)} of {len(STATEMENTS)}", *sorted(wrong)[:12]])
+
+
+@pytest.mark.parametrize("engine", ["auto", "postgres"])
+def test_no_plan_tells_of_what_is_hidden(prepared: tuple[DemoServer, list[str]], engine: str) -> None:
+    server, secrets = prepared
+    hidden = re.compile("|".join(map(re.escape, secrets)))
+    with log_in(server, "eve") as eve:
+        eve.execute(f"SET omnisql.engine = '{engine}'".encode())
+        for words in EXPLAINS:
+            for statement in EXPLAINED:
+                for issues in ("jira.issues", "shared.issues"):
+                    found = ask(eve, f"{words} {written(statement, issues, '')}", ())
+                    assert (found.error, hidden.search(" ".join(found.rows))) == ("", None), statement
+                    assert "policy" in " ".join(found.rows)

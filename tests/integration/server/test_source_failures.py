@@ -177,11 +177,14 @@ def test_an_exhausted_limit_is_kept_for_every_session(
 
 def test_a_partial_answer_is_marked(demo: DemoServer, ana: psycopg.Connection) -> None:
     notices: list[tuple[str | None, str | None]] = []
+    details: list[str] = []
     ana.add_notice_handler(lambda notice: notices.append((notice.severity, notice.sqlstate)))
+    ana.add_notice_handler(lambda notice: details.append(notice.message_detail or ""))
     ana.execute("SET omnisql.on_source_error = 'partial'")
     demo.github.configure(next=[{"status": 401}])
     assert value_of(ana, github(45)) == 0
     assert notices == [("WARNING", "01000")]
+    assert details[0].endswith("(0 pages with 0 rows had come)")
     complete, reason = (
         ana.execute("SELECT complete, incomplete_reason FROM omnisql.last_query_sources").fetchone() or ()
     )

@@ -9,6 +9,8 @@ import pytest
 from demo_server import DemoServer
 from writing import FIRST, WEB, paths, refused, rows, tag
 
+WEB_OF_I = "i.owner = 'acme' AND i.repo = 'web'"
+
 
 @pytest.mark.parametrize(
     ("statement", "expected"),
@@ -29,10 +31,40 @@ def test_rows_written_are_counted(ana: psycopg.Connection, statement: str, expec
 
 
 @pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (f"UPDATE copied SET title = i.title FROM github.issues AS i WHERE {WEB_OF_I} AND i.number = copied.number", 5),
+        (f"UPDATE copied SET title = (SELECT max(title) FROM {WEB}) WHERE number < 3", 2),
+        (f"DELETE FROM copied USING github.issues AS i WHERE {WEB_OF_I} AND i.number = copied.number", 5),
+        (f"DELETE FROM copied WHERE number IN (SELECT number FROM {WEB} AND number < 4)", 3),
+        (
+            f"MERGE INTO copied USING (SELECT number, title FROM {WEB} AND number < 9) AS i "
+            "ON i.number = copied.number WHEN MATCHED THEN UPDATE SET title = i.title "
+            "WHEN NOT MATCHED THEN INSERT VALUES (i.number, i.title)",
+            8,
+        ),
+        (
+            "WITH gone AS (DELETE FROM copied WHERE number < 3 RETURNING number) "
+            f"INSERT INTO copied SELECT -g.number, i.title FROM gone AS g, github.issues AS i WHERE {WEB_OF_I} "
+            "AND i.number = g.number",
+            2,
+        ),
+    ],
+)
+def test_conditions_of_a_statement_that_changes_rows_are_asked_of_the_api(
+    ana: psycopg.Connection, demo: DemoServer, statement: str, expected: int
+) -> None:
+    tag(ana, f"INSERT INTO copied {FIRST}")
+    demo.github.reset()
+    assert (tag(ana, statement) or "").split()[-1] == str(expected)
+    assert all("/repos/acme/web/" in path or path == "/graphql" for path in paths(demo.github))
+    assert paths(demo.github)
+
+
+@pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE copied SET title = i.title FROM github.issues AS i WHERE i.owner = 'acme' AND i.repo = 'web'",
-        "DELETE FROM copied USING github.issues AS i WHERE i.owner = 'acme' AND i.repo = 'web'",
+        f"UPDATE copied SET (number, title) = (SELECT number, title FROM {WEB} AND number = 5)",
         f"INSERT INTO copied VALUES ((SELECT number FROM {WEB} AND number = 5), 'x')",
     ],
 )

@@ -231,6 +231,7 @@ async def test_last_query_sources_tell_the_truth() -> None:
             "age_ms": 1500.0,
             "stale": "the source failed",
             "cache_note": "another statement's fetch was shared",
+            "resets_at": None,
         }
     ]
 

@@ -41,6 +41,32 @@ def test_names_of_the_session_count_whatever_their_case() -> None:
     assert parts_of("SELECT * FROM mine", overlay) is None
 
 
+def test_texts_of_one_shape_are_told_apart_where_digits_are_names() -> None:
+    named = frozenset({"orders2"})
+
+    def reaches(text: bytes) -> bool:
+        return b"orders2" in text
+
+    for _ in range(2):
+        assert route(b"SELECT 1 FROM orders1", reaches, named, frozenset()) is None
+        assert route(b"SELECT 1 FROM orders2", reaches, named, frozenset()) is not None
+        assert parts_of("SELECT 1 FROM mine7") is None
+        assert parts_of("SELECT 1 FROM mine8", frozenset({"mine8"})) is not None
+        assert parts_of("SELECT 2 FROM issues") is not None
+
+
+def test_a_text_with_a_password_is_not_remembered() -> None:
+    text = b"ALTER ROLE ana PASSWORD 'hidden'"
+    assert route(text, lambda _text: False, frozenset(), frozenset()) is not None
+    assert router.may_change_roles(text)
+    under = (frozenset[str](), frozenset[str]())
+    assert (text, under) not in router._plain
+    assert text not in router._without_roles
+    assert (b"SELECT 00", frozenset()) not in router._plain
+    assert route(b"SELECT 42", lambda _text: False, frozenset(), frozenset()) is None
+    assert (b"SELECT 00", under) in router._plain
+
+
 def test_what_cannot_be_read_is_relayed() -> None:
     assert parts_of("SELEC * FROM issues") is None
     assert route(b"SELECT '\xff' FROM issues", lambda text: True, REACHING, frozenset()) is None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from authorized import shown_by
@@ -17,6 +19,8 @@ from omnisql_server.model.mask import Mask, MaskKind
 from omnisql_server.model.plan import Pushed, ScanNotes, ScanPlan
 from omnisql_server.model.statistics import Origin, Statistic
 from omnisql_server.plan.explain import explain_json, explain_text, predicate_text
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_scan_shows_its_requests_and_why_conditions_stay_here() -> None:
@@ -300,3 +304,12 @@ def test_what_earlier_fetches_answer_is_told() -> None:
     lines = explain_text(query_plan(ISSUES), "duckdb", "proved", {"scan_0": used})
     assert "        Cache: 2 earlier answers used, 7 requests saved, age 1.5 s (shared)" in lines
     assert "        Stale: it is down" in lines
+
+
+def test_every_kind_of_line_is_explained_in_the_documentation() -> None:
+    written = (ROOT / "omnisql_server" / "plan" / "explain.py").read_text(encoding="utf-8")
+    kinds = set(re.findall(r'(?:yield|lines.append\()\s*\(?\s*f?"(?:\{_INDENT\})?\s*([A-Z][A-Za-z ]+):', written))
+    assert {"Source", "Keys", "Otherwise", "Hydrated", "Quota", "Stale", "Complete"} <= kinds
+    explained = (ROOT / "docs" / "planner.md").read_text(encoding="utf-8")
+    told = {name for row in re.findall(r"^\| ([A-Z][^|]*) \|", explained, re.MULTILINE) for name in row.split(", ")}
+    assert kinds - told == set()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from connectors.sdk.connector import FetchContext
@@ -68,6 +70,38 @@ async def test_hydration_happens_to_rows_within_the_limit_alone(context: FetchCo
 
     assert await read(lists([1, 2, 3]), context, limit=2, hydrate=hydrate) == [[(1, 10), (2, 10)]]
     assert asked == [1, 2]
+
+
+async def test_rows_that_do_not_survive_are_neither_hydrated_nor_given(context: FetchContext, recorder: Any) -> None:
+    asked: list[object] = []
+    seen: list[object] = []
+
+    async def hydrate(rows: list[Row]) -> None:
+        for row in rows:
+            asked.append(row["id"])
+            attach(row, "detail", {"size": 10})
+
+    async def odd(batch: pa.RecordBatch) -> list[int]:
+        seen.append((batch.schema.names, batch.num_rows))
+        return [place for place, number in enumerate(batch.column("id").to_pylist()) if number % 2]
+
+    choosy = replace(context, survivors=odd)
+    scan = Scan(table="things", access_path="all", columns=("id", "size"))
+    decoder = RowDecoder(TABLE, scan.columns)
+    source = lists([1, 2, 3], [4, 6], [7])
+    pages = [page async for page in pages_of(source, scan=scan, decoder=decoder, context=choosy, hydrate=hydrate)]
+    assert [page.rows.to_pylist() for page in pages] == [
+        [{"id": 1, "size": 10}, {"id": 3, "size": 10}],
+        [],
+        [{"id": 7, "size": 10}],
+    ]
+    assert [page.passed_over for page in pages] == [1, 2, 0]
+    assert asked == [1, 3, 7]
+    # It is asked by what the listing filled; pages are counted as they were listed.
+    assert seen == [(["id"], 3), (["id"], 2), (["id"], 1)]
+    assert recorder.pages == [3, 2, 1]
+    # A limit counts the rows of a listing.
+    assert await read(lists([2, 4]), choosy, limit=1, hydrate=hydrate) == [[(2, 10)]]
 
 
 async def test_nothing_at_first_is_no_rows_but_later_a_loss(context: FetchContext) -> None:

@@ -1,0 +1,1 @@
+"""Webhooks: what vendors tell by themselves marks kept rows stale."""

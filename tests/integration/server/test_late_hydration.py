@@ -1,0 +1,72 @@
+"""Columns that cost a request for each row are fetched for the rows that all other conditions leave, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from demo_server import DemoServer
+from sessions import WEB, rows_of
+
+PULLS = f"FROM github.pull_requests p WHERE {WEB}"
+
+
+@pytest.fixture(autouse=True)
+def _clean(demo: DemoServer) -> Iterator[None]:
+    demo.reset()
+    yield
+    demo.reset()
+
+
+def details(demo: DemoServer) -> set[int]:
+    """Return the numbers of the pull requests that were asked for one by one."""
+    paths = [str(record["path"]) for record in demo.github.requests()]
+    return {int(path.rpartition("/")[2]) for path in paths if "/pulls/" in path}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["upper(p.title) LIKE '%1%'", "p.draft", "p.number > 30 AND p.title IS NOT NULL", "p.merged_at IS NULL"],
+)
+def test_conditions_come_before_calls(demo: DemoServer, ana: psycopg.Connection, condition: str) -> None:
+    wanted = {number for (number,) in rows_of(ana, f"SELECT number {PULLS} AND {condition}")}
+    every = rows_of(ana, f"SELECT number {PULLS}")
+    assert 0 < len(wanted) < len(every)
+    assert details(demo) == set()
+    found = rows_of(ana, f"SELECT number, additions {PULLS} AND {condition}")
+    assert details(demo) == wanted == {number for number, _ in found}
+    assert all(additions is not None for _, additions in found)
+
+
+def test_a_condition_that_needs_the_call_is_evaluated_after_it(demo: DemoServer, ana: psycopg.Connection) -> None:
+    sizes = rows_of(ana, f"SELECT number, additions {PULLS} AND draft")
+    median = sorted(additions for _, additions in sizes)[len(sizes) // 2]
+    demo.reset()
+    found = rows_of(ana, f"SELECT number {PULLS} AND draft AND additions >= {median}")
+    assert {number for (number,) in found} == {number for number, additions in sizes if additions >= median}
+    assert details(demo) == {number for number, _ in sizes}
+
+
+def test_a_row_that_an_outer_join_would_replace_is_not_left_out(demo: DemoServer, ana: psycopg.Connection) -> None:
+    sql = (
+        "SELECT i.number, p.additions FROM github.issues i LEFT JOIN github.pull_requests p"
+        " ON p.owner = i.owner AND p.repo = i.repo AND p.number = i.number AND p.owner = 'acme' AND p.repo = 'web'"
+        " WHERE i.owner = 'acme' AND i.repo = 'web' AND p.draft IS NOT TRUE"
+    )
+    drafts = {number for (number,) in rows_of(ana, f"SELECT number {PULLS} AND draft")}
+    issues = {number for (number,) in rows_of(ana, f"SELECT number FROM github.issues WHERE {WEB}")}
+    assert drafts
+    assert {number for number, _ in rows_of(ana, sql)} == issues - drafts
+    demo.reset()
+    joined = sql.replace("WHERE", "AND NOT p.draft WHERE").replace(" AND p.draft IS NOT TRUE", "")
+    assert {number for number, additions in rows_of(ana, joined) if additions is not None}.isdisjoint(drafts)
+    assert details(demo).isdisjoint(drafts)
+
+
+def test_explain_says_so(ana: psycopg.Connection) -> None:
+    lines = [line.strip() for (line,) in rows_of(ana, f"EXPLAIN SELECT number, additions, merged {PULLS} AND draft")]
+    said = "one more request for each row that the conditions on other columns leave"
+    assert f"Hydrated: additions, merged, {said}" in lines or f"Hydrated: merged, additions, {said}" in lines
+    lines = [line.strip() for (line,) in rows_of(ana, f"EXPLAIN SELECT additions {PULLS} ORDER BY created_at LIMIT 3")]
+    assert "Hydrated: additions, one more request for each row" in lines
