@@ -158,16 +158,7 @@ def _table(
     return Table(
         name=table,
         description=f"{label}: records of {name} that the credentials can see, deleted ones excepted.",
-        columns=tuple(
-            Column(
-                name=column,
-                type_name=_TYPES[str(each["type"])][0],
-                path=str(each["name"]),
-                nullable=_is_nullable(each),
-                description=str(each.get("label") or each["name"]),
-            )
-            for column, each in columns.items()
-        ),
+        columns=tuple(_column(column, each) for column, each in columns.items()),
         primary_key=("id",),
         rows_expected=_ROWS_EXPECTED,
         size_request=f"{asked}, SELECT COUNT() FROM {name}",
@@ -205,6 +196,16 @@ def _table(
             _in_bulk(name, columns, operators),
             *(_by_key(asked, name, column, sent[column], operators) for column in keys),
         ),
+    )
+
+
+def _column(name: str, field: Mapping[str, object]) -> Column:
+    return Column(
+        name=name,
+        type_name=_TYPES[str(field["type"])][0],
+        path=str(field["name"]),
+        nullable=_is_nullable(field),
+        description=str(field.get("label") or field["name"]),
     )
 
 
