@@ -158,16 +158,7 @@ def _table(
     return Table(
         name=table,
         description=f"{label}: records of {name} that the credentials can see, deleted ones excepted.",
-        columns=tuple(
-            Column(
-                name=column,
-                type_name=_TYPES[str(each["type"])][0],
-                path=str(each["name"]),
-                nullable=_is_nullable(each),
-                description=str(each.get("label") or each["name"]),
-            )
-            for column, each in columns.items()
-        ),
+        columns=tuple(_column(column, each) for column, each in columns.items()),
         primary_key=("id",),
         rows_expected=_ROWS_EXPECTED,
         size_request=f"{asked}, SELECT COUNT() FROM {name}",
@@ -196,17 +187,7 @@ def _table(
                 resumes=True,  # a result stays there, with a locator, for two days
             ),
             _counted(asked, name),
-            AccessPath(
-                name=BULK,
-                request=f"POST /services/data/{{version}}/jobs/query, {name}",
-                operators=operators,
-                page_rows_max=BULK_ROWS_MAX,
-                requests_fixed=BULK_REQUESTS,
-                # Compound fields are not in the text that a job gives.
-                columns=frozenset(
-                    column for column, each in columns.items() if _TYPES[str(each["type"])][0] != "jsonb"
-                ),
-            ),
+            _in_bulk(name, columns, operators),
             *(_by_key(asked, name, column, sent[column], operators) for column in keys),
         ),
     )
@@ -215,6 +196,30 @@ def _table(
 def _counted(asked: str, name: str) -> AccessPath:
     request = f"{asked}, SELECT COUNT() FROM {name}"
     return AccessPath(name=COUNT, request=request, columns=frozenset(), counts=True)
+
+
+def _column(name: str, field: Mapping[str, object]) -> Column:
+    return Column(
+        name=name,
+        type_name=_TYPES[str(field["type"])][0],
+        path=str(field["name"]),
+        nullable=_is_nullable(field),
+        description=str(field.get("label") or field["name"]),
+    )
+
+
+def _in_bulk(
+    name: str, columns: Mapping[str, Mapping[str, object]], operators: Mapping[str, Mapping[Operator, Pushdown]]
+) -> AccessPath:
+    """Return the path for long readings; compound fields are not in the text that a job gives."""
+    return AccessPath(
+        name=BULK,
+        request=f"POST /services/data/{{version}}/jobs/query, {name}",
+        operators=operators,
+        page_rows_max=BULK_ROWS_MAX,
+        requests_fixed=BULK_REQUESTS,
+        columns=frozenset(column for column, each in columns.items() if _TYPES[str(each["type"])][0] != "jsonb"),
+    )
 
 
 def _by_key(

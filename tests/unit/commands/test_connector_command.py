@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +122,20 @@ def test_source_add_knows_the_connectors_of_a_folder(tmp_path: Path, capsys: Cap
     assert execute([*add, *nowhere, "--folder", str(tmp_path)]) != ExitCode.OK
     assert "there is no connector" not in capsys.readouterr().err
     forget_folders()
+
+
+def test_drift_compares_a_live_account(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNISQL_NETWORK_ALLOWED_NETWORKS", "127.0.0.0/8")
+    (tmp_path / "token").write_text("simulated-token", encoding="utf-8")
+    command = [sys.executable, "-m", "connectors.simulators", "--connector", "stripe", "--issues", "60"]
+    with subprocess.Popen([*command, "--token", "simulated-token"], stdout=subprocess.PIPE, text=True) as simulator:
+        assert simulator.stdout is not None
+        address = json.loads(simulator.stdout.readline())["base_url"]
+        secret = f"secret_key={tmp_path / 'token'}"
+        arguments = ["connector", "drift", "stripe", "--option", f"base_url={address}", "--secret-file", secret]
+        assert execute(arguments) == ExitCode.OK
+        assert "tables of version 1 compared" in capsys.readouterr().out
+        (tmp_path / "token").write_text("mistyped", encoding="utf-8")
+        assert execute(arguments) != ExitCode.OK
+        assert "does not accept its credentials" in capsys.readouterr().err
+        simulator.terminate()
