@@ -196,19 +196,23 @@ def _table(
                 resumes=True,  # a result stays there, with a locator, for two days
             ),
             _counted(asked, name),
-            AccessPath(
-                name=BULK,
-                request=f"POST /services/data/{{version}}/jobs/query, {name}",
-                operators=operators,
-                page_rows_max=BULK_ROWS_MAX,
-                requests_fixed=BULK_REQUESTS,
-                # Compound fields are not in the text that a job gives.
-                columns=frozenset(
-                    column for column, each in columns.items() if _TYPES[str(each["type"])][0] != "jsonb"
-                ),
-            ),
+            _bulk(name, operators, columns),
             *(_by_key(asked, name, column, sent[column], operators) for column in keys),
         ),
+    )
+
+
+def _bulk(
+    name: str, operators: Mapping[str, Mapping[Operator, Pushdown]], columns: Mapping[str, Mapping[str, object]]
+) -> AccessPath:
+    return AccessPath(
+        name=BULK,
+        request=f"POST /services/data/{{version}}/jobs/query, {name}",
+        operators=operators,
+        page_rows_max=BULK_ROWS_MAX,
+        requests_fixed=BULK_REQUESTS,
+        # Compound fields are not in the text that a job gives.
+        columns=frozenset(column for column, each in columns.items() if _TYPES[str(each["type"])][0] != "jsonb"),
     )
 
 
