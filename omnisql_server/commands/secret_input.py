@@ -9,6 +9,7 @@ from pathlib import Path
 
 from connectors.sdk.connector import Connector, Option
 from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.manage.credential import WEBHOOK_SECRET
 
 
 def given_options(pairs: Iterable[str], secrets: tuple[str, ...]) -> dict[str, str]:
@@ -30,6 +31,8 @@ def given_options(pairs: Iterable[str], secrets: tuple[str, ...]) -> dict[str, s
 def read_secrets(connector: Connector, files: Iterable[str]) -> dict[str, str]:
     """Read every secret of a connector: from its file, else by asking; one that is not required may stay empty.
 
+    That of webhooks is no part of a log-in: it comes from a file alone.
+
     Raises:
         ConfigurationInvalid: a required one is missing, or a file is for no secret. OSError: a file cannot be read.
     """
@@ -38,9 +41,9 @@ def read_secrets(connector: Connector, files: Iterable[str]) -> dict[str, str]:
         name: Path(file).read_text(encoding="utf-8").rstrip("\r\n") for name, file in _files(files, wanted).items()
     }
     for name, option in wanted.items():
-        if name not in found:
+        if name not in found and name != WEBHOOK_SECRET:
             found[name] = _asked(option)
-        if option.required and not found[name]:
+        if option.required and not found.get(name):
             raise ConfigurationInvalid(message=f"secret {name} is missing", detail=option.description)
     return {name: value for name, value in found.items() if value}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -144,6 +145,9 @@ def test_a_terminal_is_asked_and_shows_nothing(demo: DemoServer, owner: psycopg.
         os.write(terminal, GOOD_TOKEN.encode() + b"\n")
         while chunk := _read(terminal):
             shown += chunk
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
     finally:
         _, status = os.waitpid(child, 0)
         os.close(terminal)
