@@ -155,7 +155,7 @@ async def test_a_user_may_keep_a_custom_setting(acme: EmbeddedCluster, admin: Ow
         (
             "ALTER FOREIGN TABLE github.issues OPTIONS (ADD x '1')",
             'invalid option "x"',
-            "Known options are: table, max_staleness, full_read.",
+            "Known options are: table, max_staleness, full_read, stale_while_revalidate.",
         ),
         (
             "ALTER FOREIGN TABLE github.issues ALTER COLUMN number OPTIONS (ADD x '1')",
