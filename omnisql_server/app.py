@@ -119,7 +119,7 @@ async def _access(
     """Give a principal's session its tenant."""
     async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
         runner = AuditedRunner(
-            runner=WatchedRunner(opened.tenant, opened.pipeline),
+            runner=WatchedRunner(tenant=opened.tenant, runner=opened.pipeline),
             session=_audited(services, opened.record.id, principal),
         )
         yield TenantAccess(

@@ -74,7 +74,7 @@ from wire.rows import EncodedRows
 
 
 class Pipeline:
-    """Runs the statements of one tenant; implements `model.run.StatementRunner`."""
+    """Runs the statements of one tenant; implements `model.run.TenantRunner`."""
 
     def __init__(
         self,

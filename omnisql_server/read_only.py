@@ -12,8 +12,7 @@ from omnisql_server.errors import OmniSQLError
 from omnisql_server.model.run import (
     BoundParameters,
     Description,
-    Repeatable,
-    Repeated,
+    ForwardingRunner,
     RunResult,
     SessionView,
     StatementRunner,
@@ -29,10 +28,8 @@ class ReadOnlySession(OmniSQLError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOnlyRunner:
+class ReadOnlyRunner(ForwardingRunner[StatementRunner]):
     """A runner whose session may not leave the read-only mode that its transactions begin in."""
-
-    runner: StatementRunner
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
         """Split a message into parts; one that might end the mode is a single part to run."""
@@ -41,23 +38,6 @@ class ReadOnlyRunner:
         whole = text.decode("utf-8", "replace")
         refused = Statement(text=whole, kind=StatementKind.SELECT, references=())
         return (Part(text=whole, offset=0, statement=refused),)
-
-    async def refresh_snapshot(self) -> None:
-        """Read the tenant's snapshot again."""
-        await self.runner.refresh_snapshot()
-
-    @property
-    def outdated(self) -> bool:
-        """Say whether a session has defined something since the snapshot was read."""
-        return self.runner.outdated
-
-    def defined(self) -> None:
-        """Learn that a transaction has ended in which something was defined."""
-        self.runner.defined()
-
-    async def catch_up(self) -> None:
-        """Read the snapshot again if it is outdated."""
-        await self.runner.catch_up()
 
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
@@ -84,10 +64,6 @@ class ReadOnlyRunner:
     async def watch(self, statement: Statement, view: SessionView) -> None:
         """Note what a statement reads that was derived, before it is relayed."""
         await self.runner.watch(statement, view)
-
-    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
-        """Answer a statement of this session again; it has been judged when it was run."""
-        return await self.runner.repeat(repeatable, view)
 
 
 def _check(statement: Statement) -> None:

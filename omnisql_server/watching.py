@@ -13,8 +13,8 @@ from omnisql_server.bind.questions import RESOLVE, rows_of, text_array
 from omnisql_server.errors import InsufficientPrivilege, RelayInstead
 from omnisql_server.lineage import DERIVES, note_late, note_relayed
 from omnisql_server.model.backend import Ask
-from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
-from omnisql_server.model.statement import READING_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.run import BoundParameters, Description, ForwardingRunner, RunResult, SessionView
+from omnisql_server.model.statement import READING_KINDS, Statement, StatementKind
 from omnisql_server.model.trail import DerivedRead, Fact, note_derived
 from omnisql_server.pipeline import Pipeline
 from omnisql_server.prepared import look_up
@@ -39,33 +39,11 @@ class _Reads:
     api: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedRunner:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedRunner(ForwardingRunner[Pipeline]):
     """One session's way to its tenant's pipeline; implements `model.run.StatementRunner`."""
 
     tenant: Tenant
-    pipeline: Pipeline
-
-    def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
-        """Split a message into parts to relay and to run."""
-        return self.pipeline.route(text, overlay)
-
-    async def refresh_snapshot(self) -> None:
-        """Read the tenant's snapshot again."""
-        await self.pipeline.refresh_snapshot()
-
-    @property
-    def outdated(self) -> bool:
-        """Say whether a session has defined something since the snapshot was read."""
-        return self.pipeline.outdated
-
-    def defined(self) -> None:
-        """Learn that a transaction has ended in which something was defined."""
-        self.pipeline.defined()
-
-    async def catch_up(self) -> None:
-        """Read the snapshot again if it is outdated."""
-        await self.pipeline.catch_up()
 
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
@@ -81,7 +59,7 @@ class WatchedRunner:
         reads = await self._reads(statement, view)
         if reads.derived and not reads.api:
             raise RelayInstead(watched=True)
-        return await self.pipeline.describe(statement, type_oids, view, twin=twin)
+        return await self.runner.describe(statement, type_oids, view, twin=twin)
 
     async def watch(self, statement: Statement, view: SessionView) -> None:
         """Note what a statement reads that was derived, before it is relayed.
@@ -106,11 +84,7 @@ class WatchedRunner:
         await self._note(statement, reads, view)
         if reads.derived and not reads.api:
             raise RelayInstead(watched=True)
-        return await self.pipeline.run(statement, parameters, view, twin=twin)
-
-    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
-        """Answer a statement again, which reads API tables alone."""
-        return await self.pipeline.repeat(repeatable, view)
+        return await self.runner.run(statement, parameters, view, twin=twin)
 
     async def _let(self, view: SessionView) -> None:
         """Let rights to what the session's principal wrote from API tables be given away, as far as policy does."""
@@ -118,7 +92,7 @@ class WatchedRunner:
             return
         rows = rows_of((await view.backend.ask(Ask(sql=OWNED)))[0])
         owned = {int(oid or 0): [tuple(fact) for fact in json.loads(facts or "[]")] for oid, facts in rows}
-        await self.pipeline.sharing.let(owned, view.principal)
+        await self.runner.sharing.let(owned, view.principal)
 
     async def _note(self, statement: Statement, reads: _Reads, view: SessionView) -> None:
         note_derived(reads.derived)

@@ -20,13 +20,14 @@ from omnisql_server.errors import RelayInstead
 from omnisql_server.model.run import (
     BoundParameters,
     Description,
+    ForwardingRunner,
     Repeatable,
     Repeated,
     RunResult,
     SessionView,
     StatementRunner,
 )
-from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.model.trail import TRAIL
 from omnisql_server.observability.traces import statement_span
 from wire.rows import EncodedRows
@@ -48,32 +49,10 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditedRunner:
+class AuditedRunner(ForwardingRunner[StatementRunner]):
     """One session's way to its tenant's pipeline."""
 
-    runner: StatementRunner
     session: Session
-
-    def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
-        """Split a message into parts to relay and to run."""
-        return self.runner.route(text, overlay)
-
-    async def refresh_snapshot(self) -> None:
-        """Read the tenant's snapshot again."""
-        await self.runner.refresh_snapshot()
-
-    @property
-    def outdated(self) -> bool:
-        """Say whether a session has defined something since the snapshot was read."""
-        return self.runner.outdated
-
-    def defined(self) -> None:
-        """Learn that a transaction has ended in which something was defined."""
-        self.runner.defined()
-
-    async def catch_up(self) -> None:
-        """Read the snapshot again if it is outdated."""
-        await self.runner.catch_up()
 
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from omnisql_server.model.backend import Backend
 from omnisql_server.model.principal import Principal
@@ -105,7 +105,7 @@ async def _no_rows() -> AsyncGenerator[EncodedRows, None]:
     yield  # pragma: no cover
 
 
-class StatementRunner(Protocol):
+class TenantRunner(Protocol):
     """The pipeline of one tenant, as its sessions use it."""
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
@@ -132,9 +132,6 @@ class StatementRunner(Protocol):
     ) -> Description:
         """Parse and describe a statement without running it; the private statement `twin` stays on the backend."""
 
-    async def watch(self, statement: Statement, view: SessionView) -> None:
-        """Look at what a relayed statement, which is about to be bound, reads that was derived from API tables."""
-
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
     ) -> RunResult:
@@ -148,3 +145,45 @@ class StatementRunner(Protocol):
 
         The session has sent its backend nothing since the settings were read under which the statement was run.
         """
+
+
+class StatementRunner(TenantRunner, Protocol):
+    """A session's way to its tenant's pipeline."""
+
+    async def watch(self, statement: Statement, view: SessionView) -> None:
+        """Look at what a relayed statement, which is about to be bound, reads that was derived from API tables."""
+
+
+Behind_co = TypeVar("Behind_co", bound=TenantRunner, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardingRunner(Generic[Behind_co]):
+    """What runners that stand in front of another have in common: they pass on what they do not look at."""
+
+    runner: Behind_co
+
+    def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
+        """Split a message into parts to relay and to run."""
+        return self.runner.route(text, overlay)
+
+    async def refresh_snapshot(self) -> None:
+        """Read the tenant's snapshot again."""
+        await self.runner.refresh_snapshot()
+
+    @property
+    def outdated(self) -> bool:
+        """Say whether a session has defined something since the snapshot was read."""
+        return self.runner.outdated
+
+    def defined(self) -> None:
+        """Learn that a transaction has ended in which something was defined."""
+        self.runner.defined()
+
+    async def catch_up(self) -> None:
+        """Read the snapshot again if it is outdated."""
+        await self.runner.catch_up()
+
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
+        """Answer a statement again as it was answered before; None where it must be run."""
+        return await self.runner.repeat(repeatable, view)
