@@ -34,6 +34,9 @@ from omnisql_server.observability.metrics import INSTRUMENTS
 Survivors = Callable[[ScanPlan, pa.RecordBatch], Awaitable[Sequence[int]]]
 """Gives the places of a batch's rows that may be in the answer, before they are hydrated."""
 
+TIMER_SLACK_S = 0.01
+"""How much too early a timer of the event loop may be."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSource:
@@ -248,7 +251,7 @@ class _Fetching:
         failure: ConnectorError | None = None
         try:
             pages = _closable(asked.source.connection.fetch(asked.scan, context))
-            async with self.slots, asyncio.timeout(self.bounds.timeout_s), aclosing(pages) as closing:
+            async with self.slots, asyncio.timeout(self.bounds.timeout_s) as bound, aclosing(pages) as closing:
                 async for page in closing:
                     batches.append(page.rows)
                     rows += page.rows.num_rows
@@ -263,7 +266,9 @@ class _Fetching:
             stop.batches = tuple(batches)
             raise
         except ConnectorError as error:
-            failure = error
+            # A connector keeps the same bound for each request: whoever notices it first, it is the scan's.
+            is_over = isinstance(error, SourceTimeout) and _is_over(bound)
+            failure = self._timed_out(asked) if is_over else error
         finally:
             asked.tally.reading -= rows
         return Fetched(
@@ -287,6 +292,11 @@ class _Asked:
     source: OpenSource
     tally: Tally
     late: bool = False
+
+
+def _is_over(bound: asyncio.Timeout) -> bool:
+    when_s = bound.when()
+    return when_s is not None and asyncio.get_running_loop().time() >= when_s - TIMER_SLACK_S
 
 
 def _outcome(answer: Answer) -> str:
