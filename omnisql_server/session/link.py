@@ -17,12 +17,12 @@ from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.connection import TERMINATE, BackendConnection
 from omnisql_server.session.dial import said_before_loss
 from omnisql_server.session.ending import lost_session
+from omnisql_server.session.exchange import PrivateReply
 from omnisql_server.session.link_events import LinkEvents
 from omnisql_server.session.passing import NOTED_TAGS, READY_BYTES, answered
 from omnisql_server.session.replies import (
     COPY_END,
     CopyEnd,
-    PrivateReply,
     Reply,
     SyncReply,
     as_timeout,
@@ -56,8 +56,7 @@ class BackendLink(asyncio.Protocol):
         self._address: ClusterAddress | None = None
         self._frames = FrameBuffer(BACKEND_MESSAGE_BYTES_MAX, from_backend=True)
         self._replies: deque[Reply] = deque()
-        self._out: list[bytes] = []
-        self._out_bytes = 0
+        self._out, self._out_bytes = list[bytes](), 0
         self._flush_needed = False
         self._settled: asyncio.Future[None] | None = None
         self._cancels = CancelsSent()
@@ -70,11 +69,10 @@ class BackendLink(asyncio.Protocol):
         self._ready_is_private = False
         self._block_opened = False
         self.events: LinkEvents | None = None
-        self.status = "I"
+        self.status, self.secret_key = "I", b""
         self.skipping = self.copying_in = self.fatal_shown = self.timed_out = self.executed_privately = False
         self.head_since_s = 0.0
         self.process_id = self.touches = 0
-        self.secret_key = b""
         self.parameters: dict[bytes, bytes] = {}
 
     @property
@@ -288,7 +286,9 @@ class BackendLink(asyncio.Protocol):
             if kind == b"S":
                 self.parameters[frame.payload.partition(b"\0")[0]] = frame.data
                 self.touches += 1
-            if kind != b"N" or head is None or not head.is_private:
+            if kind == b"N" and head is not None and head.is_private:
+                head.notice()
+            else:
                 out.append(frame.data)
         elif kind == b"E":
             self._dispatch_error(frame, head, out)
