@@ -76,11 +76,14 @@ def test_a_hint_bounds_the_statement(ana: psycopg.Connection) -> None:
     assert requests(ana, hinted) > 0
     assert requests(ana, hinted) == 0
     assert requests(ana, f"/*+ max_staleness(1h) */ {COUNT}") == 0
+    assert requests(ana, f"/*+ max_staleness_ms(300000) */ {COUNT}") == 0
+    assert requests(ana, f"/*+ max_staleness_ms(0) */ {COUNT}") > 0
     assert requests(ana, COUNT) > 0
     ana.execute("SET omnisql.max_staleness = '5 min'")
     assert requests(ana, COUNT.replace("SELECT", "SELECT /*+ max_staleness(0) */")) > 0
-    with pytest.raises(psycopg.errors.InvalidParameterValue):
-        ana.execute(COUNT.replace("SELECT", "SELECT /*+ max_staleness(soon) */"))
+    for hint in ("max_staleness(soon)", "max_staleness_ms(5 s)", "max_staleness_ms()"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            ana.execute(COUNT.replace("SELECT", f"SELECT /*+ {hint} */"))
 
 
 def test_options_bound_a_table_and_a_server(server: DemoServer, ana: psycopg.Connection) -> None:
