@@ -243,11 +243,10 @@ class ExtendedProtocol:
             self.discarding = True
             # A privilege may have been missing after PostgreSQL had parsed it.
             self._strays.append(twin.encode())
-            if check.passed:
-                # PostgreSQL has taken a statement that the client is told it does not have.
-                self._strays.append(name)
             if check.passed or not name:
-                # A Parse drops the unnamed statement whether it succeeds or not.
+                # PostgreSQL has taken what the client is told it does not have, or it was not asked at all: a Parse
+                # drops the unnamed statement whether it succeeds or not.
+                self._strays.append(name)
                 self.statements.forget(name)
 
     async def _bind(self, frame: Frame, message: Bind, *, told: bool = False) -> None:

@@ -103,6 +103,21 @@ def test_a_portal_in_a_failed_block_is_not_described(target: Target, text: str) 
     )
 
 
+@pytest.mark.parametrize("second", [ROWS, "SELECT 1"])
+def test_a_refused_parse_takes_the_unnamed_statement_along(target: Target, second: str) -> None:
+    differ(
+        target,
+        (
+            Query(text=b"BEGIN"),
+            *(Parse(statement=b"", text=prepared(ROWS)), Sync(), Query(text=b"SAVEPOINT s")),
+            *(Parse(statement=b"", text=prepared(ROWS)), Bind(portal=b"", statement=b""), Sync()),
+            *(Parse(statement=b"", text=prepared(second)), Sync()),
+            *(Describe(kind="S", name=b""), Sync(), Query(text=b"ROLLBACK TO s"), Describe(kind="S", name=b""), Sync()),
+            Query(text=b"ROLLBACK"),
+        ),
+    )
+
+
 def test_what_cannot_be_shown_says_so(target: Target) -> None:
     ours, _ = target.pair()
     bind = Bind(portal=b"c", statement=b"", parameters=(b"issues",), result_formats=(1,))
