@@ -166,7 +166,7 @@ def main() -> None:
             ],
             notes=(
                 f"Sealing and unsealing are {100 * (median(closing) + median(opening)) / median(from_valkey):.1f} % of "
-                "the scan from Valkey (the aim is less than 15 %), which unseals only; a scan from memory does neither. "
+                "the scan from Valkey (the aim is less than 15 %), which only unseals; one from memory does neither. "
                 f"The rows are {size / 1024**2:.1f} MiB sealed, fetched in pages of 100.",
             ),
         )
