@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
 from omnisql_server.model.statement import SECRET_KINDS, Statement
+from omnisql_server.session.describing import Describing
 from omnisql_server.session.link import FLUSH, SYNC
-from omnisql_server.session.moving import moved_portal, not_in_extended_protocol
+from omnisql_server.session.moving import Movements, moved_portal
 from omnisql_server.session.placeholders import open_placeholder
 from omnisql_server.session.portals import Portal, Portals
 from omnisql_server.session.refused import Refused, RefusedStatements
@@ -41,7 +42,7 @@ from omnisql_server.session.statements import (
 )
 from omnisql_server.session.twins import Twins
 from omnisql_server.session.watched import WatchedStatements
-from wire.backend import NO_DATA, PARSE_COMPLETE, row_description
+from wire.backend import PARSE_COMPLETE
 from wire.errors import WireError
 from wire.framing import Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
@@ -65,6 +66,8 @@ class ExtendedProtocol:
         self.portals = Portals(running.live)
         self.discarding = False
         self._strays: list[bytes] = []
+        self._describing = Describing(running, self.statements, self.portals)
+        self._movements = Movements(self.statements, self.portals)
         self._twins = Twins(running, self.statements, self._strays)
         self.watched = WatchedStatements(running)
         self._refused = RefusedStatements(running)
@@ -170,8 +173,8 @@ class ExtendedProtocol:
                 await self._parse(frame, message)
             case Bind():
                 await self._bind(frame, message)
-            case Describe(kind="P", name=name) if name in self.portals:
-                await self._describe_portal(name)
+            case Describe() if self._describing.concerns(message):
+                await self._describing.describe(message)
             case Execute(portal=name) if name in self.portals:
                 await self._execute(message)
             case Close():
@@ -185,11 +188,6 @@ class ExtendedProtocol:
             self._relay(frame)
             return
         parts = await self._running.route(message.text)
-        if parts is not None and len(parts) == 1 and moved_portal(parts[0], self.portals) is not None:
-            if await self._ready(frame):
-                self.discarding = True
-                await self._running.fail(not_in_extended_protocol())
-            return
         if parts is not None and len(parts) > 1 and any(may_hold_secret(part) for part in parts):
             # PostgreSQL refuses more than one statement, but not before showing the text in its activity.
             self._relay(Frame(kind=frame.kind, data=replace(message, text=_SEVERAL).encode()))
@@ -199,8 +197,11 @@ class ExtendedProtocol:
                 await self.drop_unnamed()
             self._relay(frame)
             self.watched.forget(message.statement)
-            if message.statement in self.statements and await self._settled():
+            moved = moved_portal(parts[0], self.portals) if parts is not None and len(parts) == 1 else None
+            if (moved is not None or message.statement in self.statements) and await self._settled():
                 self.statements.forget(message.statement)
+                if moved is not None and parts is not None:
+                    await self._succeeds(self._movements.keep(message.statement, parts[0], moved))
             return
         if await self._ready(frame):
             await self._prepare(frame, message, parts[0].statement, parts[0].offset)
@@ -252,8 +253,10 @@ class ExtendedProtocol:
 
     async def _bind(self, frame: Frame, message: Bind, *, told: bool = False) -> None:
         """Bind a statement; `told` says that the client knows that it is bound."""
-        statement = self.statements.get(message.statement)
-        if statement is None and message.statement.decode(errors="replace") in self._running.overlay:
+        statement, source = self.statements.get(message.statement), None
+        if statement is not None:
+            statement, source = self._movements.bound(statement)
+        elif message.statement.decode(errors="replace") in self._running.overlay:
             lent: list[RunStatement] = []
             lend = self._twins.lend(message.statement, self._refused, lent)
             if not await self._ready(frame) or not await self._succeeds(lend):
@@ -285,6 +288,7 @@ class ExtendedProtocol:
             statement=statement.statement,
             parameters=parameters,
             prepared=statement,
+            source=source,
             fields=statement.description.fields,
         )
         if self.statements.keeps(statement.twin) or (
@@ -303,7 +307,10 @@ class ExtendedProtocol:
         Raises:
             OmniSQLError: it cannot.
         """
-        if portal.prepared is not None and portal.result is None and not portal.complete:
+        if portal.source is not None:
+            self._movements.check(portal.source)
+            await self.renew(portal.source)
+        elif portal.prepared is not None and portal.result is None and not portal.complete:
             await self._running.check_may_run()
             portal.prepared = await self._twins.renewed(portal.prepared)
 
@@ -316,18 +323,6 @@ class ExtendedProtocol:
                 return
             await self._drop_portal(name)
         self.portals.put(name, portal)
-
-    async def _describe_portal(self, name: bytes) -> None:
-        self._link.send(Describe(kind="P", name=name).encode(), CheckReply(DESCRIBE_ENDS))
-        portal = self.portals.get(name)
-        if not await self._settled() or portal is None:
-            return
-        if portal.fields is None:
-            self._running.client.write(NO_DATA)
-            return
-        formats = portal.parameters.result_formats
-        fields = [replace(field, format=code) for field, code in zip(portal.fields, formats, strict=True)]
-        self._running.client.write(row_description(fields))
 
     async def _execute(self, message: Execute) -> None:
         self._journal.spoil()
