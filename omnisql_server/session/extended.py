@@ -18,17 +18,15 @@ from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.moving import Movements, moved_portal
 from omnisql_server.session.placeholders import open_placeholder
 from omnisql_server.session.portals import Portal, Portals
+from omnisql_server.session.proven import Proven
 from omnisql_server.session.refused import Refused, RefusedStatements
 from omnisql_server.session.replies import (
-    BIND_ENDS,
     CLOSE_ENDS,
     DESCRIBE_ENDS,
     PARSE_ENDS,
     READY_ENDS,
-    RELAYED_BIND,
     CheckReply,
     IgnoredReply,
-    Reply,
     with_hint,
 )
 from omnisql_server.session.running import Running
@@ -41,6 +39,7 @@ from omnisql_server.session.statements import (
     named_text,
 )
 from omnisql_server.session.twins import Twins
+from omnisql_server.session.units import Units
 from omnisql_server.session.watched import WatchedStatements
 from wire.backend import PARSE_COMPLETE
 from wire.errors import WireError
@@ -59,13 +58,14 @@ class ExtendedProtocol:
     `discarding` says that a run statement failed and everything up to Sync is ignored.
     """
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, proven: Proven) -> None:
         self._running = running
         self._link = running.link
         self.statements = RunStatements(running.live, running.backend.close_statement)
         self.portals = Portals(running.live)
         self.discarding = False
         self._strays: list[bytes] = []
+        self.units = Units(running, proven, self.statements)
         self._describing = Describing(running, self.statements, self.portals)
         self._movements = Movements(self.statements, self.portals)
         self._twins = Twins(running, self.statements, self._strays)
@@ -79,13 +79,16 @@ class ExtendedProtocol:
         return self.discarding or bool(self.portals) or bool(self._strays) or bool(self._refused)
 
     @property
-    def _is_concerned(self) -> bool:
-        return bool(self.statements or self.portals or self.watched)
-
-    @property
     def has_refused(self) -> bool:
         """Say whether a relayed statement met an API table and is to be handled once more, before anything else is."""
         return bool(self._refused)
+
+    async def repeated(self, frame: Frame) -> bool:
+        """Answer the unit that begins with a message as it was answered before, and say whether that could be done."""
+        link, running = self._link, self._running
+        busy = link.busy or link.in_block or link.skipping or link.copying_in
+        alone = not (busy or running.relayed or running.executed or self.holds_open)
+        return await self.units.answered(frame, alone=alone)
 
     def own_names(self, text: bytes) -> frozenset[str]:
         """Return the names of what this session prepared or opened over API tables, if a text may name one of them."""
@@ -101,12 +104,13 @@ class ExtendedProtocol:
     async def handle(self, frame: Frame) -> None:
         """Handle one message."""
         self._journal.note(frame)
+        self.units.inside = frame.kind != b"S"
         if frame.kind == b"S":
             await self._sync()
         elif frame.kind == b"H":
             self._link.send_raw(FLUSH)
             self._link.flush()
-        elif frame.kind == b"P" or self._is_concerned or self._running.overlay:
+        elif frame.kind == b"P" or self.statements or self.portals or self.watched or self._running.overlay:
             await self._handle_named(frame)
         else:
             self._relay(frame)
@@ -114,7 +118,7 @@ class ExtendedProtocol:
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that cannot concern anything run, and say whether it was one: the common case, made short."""
         reply = self._replies.get(frame.kind)
-        if reply is None or self.discarding or self._is_concerned or self._strays:
+        if reply is None or self.discarding or self.statements or self.portals or self.watched or self._strays:
             return False
         if frame.kind == b"B" and self._running.overlay:
             return False
@@ -294,7 +298,7 @@ class ExtendedProtocol:
         if self.statements.keeps(statement.twin) or (
             await self._ready(frame) and await self._succeeds(self.renew(portal))
         ):
-            await self._open_portal(message, portal, CheckReply(BIND_ENDS) if told else RELAYED_BIND)
+            await self._open_portal(message, portal, told=told)
 
     async def _succeeds(self, work: Awaitable[None]) -> bool:
         """Do a statement's work; if it fails, the client is told, and everything up to Sync is ignored."""
@@ -314,9 +318,9 @@ class ExtendedProtocol:
             await self._running.check_may_run()
             portal.prepared = await self._twins.renewed(portal.prepared)
 
-    async def _open_portal(self, message: Bind, portal: Portal, reply: Reply) -> None:
+    async def _open_portal(self, message: Bind, portal: Portal, *, told: bool) -> None:
         """Open a portal, and a placeholder of its name in PostgreSQL."""
-        open_placeholder(self._link, message, portal, reply)
+        open_placeholder(self._link, message, portal, told=told)
         name = message.portal
         if name in self.portals:
             if not await self._settled():
@@ -338,6 +342,8 @@ class ExtendedProtocol:
         self._running.executed = True
         succeeded = await self._succeeds(self._deliver(portal, max(message.rows_max, 0)))
         if portal.complete or not succeeded:
+            if succeeded:
+                self.units.executed(portal)
             await self._running.release(portal)
 
     async def _deliver(self, portal: Portal, rows_max: int) -> None:

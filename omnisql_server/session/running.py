@@ -168,9 +168,10 @@ class Running:
             finally:
                 INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
 
-    async def repeat(self, repeatable: Repeatable) -> bool:
+    async def repeat(self, repeatable: Repeatable, *, before: bytes | None = None) -> bool:
         """Answer a statement as it was answered before, up to ReadyForQuery; say whether the client has been answered.
 
+        `before` is what it is told before the rows; None is the row description of the simple protocol.
         Raises SessionEnd when there is no session left.
         """
         started_s, outcome = time.perf_counter(), "ok"
@@ -179,12 +180,17 @@ class Running:
                 repeated = await self.runner.repeat(repeatable, self.view)
             if repeated is None:
                 return False
-            self.client.write(repeated.messages + READY_IDLE)
+            messages = repeated.messages
+            if before is not None:
+                # The first message describes the rows.
+                messages = before + messages[1 + int.from_bytes(messages[1:HEADER_BYTES]) :]
+            self.client.write(messages + READY_IDLE)
             self.link.head_since_s = time.monotonic()
         except SessionEnd:
             raise
         except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
             outcome = "canceled" if getattr(error, "sqlstate", None) == QUERY_CANCELED else "error"
+            self.client.write(before or b"")
             await self.fail(error)
             self.client.write(READY_IDLE)
         INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)

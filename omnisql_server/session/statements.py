@@ -89,6 +89,10 @@ class RunStatements:
         """Learn of the twin of a statement that is not kept, because SQL has prepared it and may forget it unseen."""
         self._keep(statement.twin)
 
+    def revive(self, statement: RunStatement) -> None:
+        """Take a statement back that was replaced; its twin may be gone."""
+        self._statements[statement.name] = statement
+
     def renew(self, statement: RunStatement, description: Description, twin: str) -> RunStatement:
         """Give a statement a new twin, which must describe the same rows.
 
