@@ -181,6 +181,21 @@ def no_locking() -> NotSupported:
     )
 
 
+def not_available(statement: Statement) -> NotSupported | None:
+    """Say of a statement that it cannot be run over API tables, whatever they are; None where it may."""
+    known = {
+        StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
+        StatementKind.NESTED_WRITE: (
+            "EXPLAIN or COPY of a statement that writes",
+            "EXPLAIN the query in it, or run the statement by itself",
+        ),
+    }
+    if statement.kind not in known:
+        return None
+    what, hint = known[statement.kind]
+    return NotSupported(message=f"{what} over API tables is not available", hint=hint)
+
+
 def require_api(statement: Statement, bound: BoundQuery) -> None:
     """Leave a statement that only looked like one over API tables to PostgreSQL; refuse to lock rows of an API.
 

@@ -19,6 +19,7 @@ from omnisql_server.answers import (
     hinted,
     made_empty,
     no_locking,
+    not_available,
     own_position,
     parameter_constants,
     read_only,
@@ -30,6 +31,7 @@ from omnisql_server.answers import (
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
+from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.execute.load import load
@@ -51,12 +53,14 @@ from omnisql_server.model.statement import (
     CHANGING_KINDS,
     MANAGED_KINDS,
     NEVER_RUN_KINDS,
+    WRITING_KINDS,
     Part,
     Statement,
     StatementKind,
 )
 from omnisql_server.model.trail import note_authorized, note_bound, note_reports
 from omnisql_server.observability.traces import stage_span
+from omnisql_server.owner_rows import Connect, read_as_owners
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.parse.within import load_of
@@ -86,6 +90,7 @@ class Pipeline:
         managers: Mapping[StatementKind, Manage],
         repeats: Repeats,
         sharing: Sharing,
+        connect: Connect,
     ) -> None:
         self._tenant = tenant
         self.sharing = sharing
@@ -94,6 +99,7 @@ class Pipeline:
         self._bounds = bounds
         self._managers = managers
         self._repeats = repeats
+        self._connect = connect
         self._binder = Binder(
             parse_query=parse_query,
             api_wrappers=lambda: tenant.wrappers,
@@ -203,9 +209,10 @@ class Pipeline:
                 return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
             budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
             check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
+            owned = await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max)
             relations, reports = await self._read(query_plan, budget, view, keeping)
         tags: list[str] = []
-        rows = self._execute(statement, bound, engine, relations, parameters, view, tags.append)
+        rows = self._execute(statement, bound, engine, (relations, owned), parameters, view, tags.append)
         rows = deadline.bounded(noting(statement, authorized, view, rows, self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
             async for _ in rows:
@@ -283,16 +290,13 @@ class Pipeline:
             error = refusal(name, value)
             if error is not None:
                 raise error
-        if statement.kind in _WRITING and (found := await self._binder.api_target(statement, view.backend)):
+        if statement.kind in WRITING_KINDS and (found := await self._binder.api_target(statement, view.backend)):
             raise read_only(*found)
         if statement.kind in NEVER_RUN_KINDS:
             raise RelayInstead
-        if statement.kind not in _REFUSED:
-            return
-        if not await self._binder.reaches_api(statement, view.backend):
-            raise RelayInstead
-        what, hint = _REFUSED[statement.kind]
-        raise NotSupported(message=f"{what} over API tables is not available", hint=hint)
+        refused = not_available(statement)
+        if refused is not None:
+            raise refused if await self._binder.reaches_api(statement, view.backend) else RelayInstead
 
     async def _has_been_made(self, statement: Statement, view: SessionView) -> bool:
         """Say whether a statement makes nothing, because what it would make exists and that is to be left alone."""
@@ -358,13 +362,14 @@ class Pipeline:
         statement: Statement,
         bound: BoundQuery,
         engine: Engine,
-        relations: tuple[LocalRelation, ...],
+        given_rows: tuple[tuple[LocalRelation, ...], Mapping[object, ArrayParameter]],
         parameters: BoundParameters,
         view: SessionView,
         completed: Callable[[str], None],
     ) -> AsyncGenerator[EncodedRows, None]:
         copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
         wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
+        relations, owned = given_rows
         by_name = {relation.scan_name: relation.rows for relation in relations}
         given = Parameters(
             type_oids=bound.parameter_oids,
@@ -375,6 +380,7 @@ class Pipeline:
             ),
             completed=completed,
             copy_format=copy_format,
+            owned=owned,
         )
         rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice)
         if (wanted_load := load_of(statement)) is not None:
@@ -384,14 +390,6 @@ class Pipeline:
         return copy_stream(rows, copy_format, [field.name for field in bound.fields])
 
 
-_REFUSED = {
-    StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
-    StatementKind.NESTED_WRITE: (
-        "EXPLAIN or COPY of a statement that writes",
-        "EXPLAIN the query in it, or run the statement by itself",
-    ),
-}
-_WRITING = frozenset({StatementKind.WRITE, StatementKind.NESTED_WRITE, StatementKind.COPY_FROM, StatementKind.TRUNCATE})
 _BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}
 
 
