@@ -18,7 +18,7 @@ from omnisql_server.model.plan import QueryPlan, ScanNotes
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
-from omnisql_server.model.run import BoundParameters, RunResult, SessionView, command_result
+from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.plan.explain import explain_json, explain_text
 from wire.backend import Field, data_row
@@ -156,6 +156,15 @@ def fields_of(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | No
     if statement.kind is StatementKind.EXPLAIN:
         return explain_fields(statement)
     return None if statement.kind is StatementKind.COPY_TO or not bound.returns_rows else bound.fields
+
+
+def described(statement: Statement, bound: BoundQuery) -> Description:
+    """Describe a statement: its parameters, the rows that the client gets, and what its transaction has to be."""
+    return Description(
+        parameter_oids=bound.parameter_oids,
+        fields=fields_of(statement, bound),
+        needs_snapshot=bound.as_owners.need_snapshot,
+    )
 
 
 def result_of(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[EncodedRows, None]) -> RunResult:

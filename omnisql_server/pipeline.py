@@ -12,10 +12,10 @@ from functools import partial
 
 from omnisql_server.answers import (
     copy_stream,
+    described,
     done_alone,
     explain_wants,
     explained,
-    fields_of,
     hinted,
     made_empty,
     no_locking,
@@ -153,16 +153,16 @@ class Pipeline:
             executed = await look_up(statement, view.backend, relayable=True)
             await self._require_reach(executed.statement, view)
             try:
-                described = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
+                description = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
             except BackendError as error:
                 raise error.without_position() from error
-            return replace(described, parameter_oids=())
+            return replace(description, parameter_oids=())
         await self._refuse(statement, view)
         query = parse_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         require_api(statement, bound)
-        return Description(parameter_oids=bound.parameter_oids, fields=fields_of(statement, bound))
+        return described(statement, bound)
 
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
@@ -205,8 +205,8 @@ class Pipeline:
                 engine = _engine(statement, bound)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                notes = await self._tenant.notes(query_plan, view)
-                return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
+                told = explained(statement, query_plan, engine, None, await self._tenant.notes(query_plan, view))
+                return result_of(statement, bound, told)
             budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
             check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
             owned = await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max)
@@ -316,7 +316,10 @@ class Pipeline:
             twin=twin,
             described=twin is not None,
         )
-        return await self._binder.bind(request, view.backend)
+        bound = await self._binder.bind(request, view.backend)
+        if bound.as_owners.need_snapshot and await view.backend.begin_again():
+            bound = await self._binder.bind(request, view.backend)
+        return bound
 
     async def _read(
         self, query_plan: QueryPlan, budget: CallBudget, view: SessionView, keeping: Keeping | None
@@ -385,9 +388,8 @@ class Pipeline:
         rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice)
         if (wanted_load := load_of(statement)) is not None:
             return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
-        if copy_format is None:
-            return rows
-        return copy_stream(rows, copy_format, [field.name for field in bound.fields])
+        names = [field.name for field in bound.fields]
+        return rows if copy_format is None else copy_stream(rows, copy_format, names)
 
 
 _BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}

@@ -132,6 +132,11 @@ class OwnerReads:
     views: frozenset[tuple[int, ...]] = frozenset()
     reads_others: bool = False
 
+    @property
+    def need_snapshot(self) -> bool:
+        """Say whether the session's backend has to read by the very snapshot that the owners' backends read by."""
+        return bool(self.reads) and self.reads_others
+
 
 NO_OWNER_READS = OwnerReads()
 

@@ -287,9 +287,8 @@ class ExtendedProtocol:
             prepared=statement,
             fields=statement.description.fields,
         )
-        if self.statements.keeps(statement.twin) or (
-            await self._ready(frame) and await self._succeeds(self.renew(portal))
-        ):
+        kept = self.statements.keeps(statement.twin) and not statement.description.needs_snapshot
+        if kept or (await self._ready(frame) and await self._succeeds(self.renew(portal))):
             await self._open_portal(message, portal, CheckReply(BIND_ENDS) if told else RELAYED_BIND)
 
     async def _succeeds(self, work: Awaitable[None]) -> bool:
@@ -306,6 +305,8 @@ class ExtendedProtocol:
         if portal.prepared is not None and portal.result is None and not portal.complete:
             await self._running.check_may_run()
             portal.prepared = await self._twins.renewed(portal.prepared)
+            if portal.prepared.description.needs_snapshot and not self.portals:
+                await self._running.begin_again()
 
     async def _open_portal(self, message: Bind, portal: Portal, reply: Reply) -> None:
         """Open a portal, and a placeholder of its name in PostgreSQL."""

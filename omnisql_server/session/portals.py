@@ -28,7 +28,7 @@ class Portal:
 
     `position` counts the rows that were read. `prepared` is the prepared statement it comes from, None in the simple
     protocol. `among_others` says that there are other statements in its message or pipeline, which makes an implicit
-    transaction block.
+    transaction block; `alone`, that nothing else at all is in its transaction, not even a portal of PostgreSQL's.
     """
 
     statement: Statement
@@ -42,6 +42,7 @@ class Portal:
     counts_rows: bool = True
     copies: bool = False
     among_others: bool = False
+    alone: bool = False
     position: int = 0
     own_tag: Callable[[], str] | None = None
     _rows: AsyncIterator[EncodedRows] | None = None
