@@ -294,9 +294,8 @@ class ExtendedProtocol:
             source=source,
             fields=statement.description.fields,
         )
-        if self.statements.keeps(statement.twin) or (
-            await self._ready(frame) and await self._succeeds(self.renew(portal))
-        ):
+        kept = self.statements.keeps(statement.twin) and not statement.description.needs_snapshot
+        if kept or (await self._ready(frame) and await self._succeeds(self.renew(portal))):
             await self._open_portal(message, portal, told=told)
 
     async def _succeeds(self, work: Awaitable[None]) -> bool:
@@ -316,6 +315,8 @@ class ExtendedProtocol:
         elif portal.prepared is not None and portal.result is None and not portal.complete:
             await self._running.check_may_run()
             portal.prepared = await self._twins.renewed(portal.prepared)
+            if portal.prepared.description.needs_snapshot and not self.portals:
+                await self._running.begin_again()
 
     async def _open_portal(self, message: Bind, portal: Portal, *, told: bool) -> None:
         """Open a portal, and a placeholder of its name in PostgreSQL."""
