@@ -126,8 +126,8 @@ def _measure(asked: Sequence[Asked], root: Path, size: Size) -> Section:
         header=("asked", "statements", "of the peer's", "median", "95th percentile", "processor time of the server"),
         rows=rows,
         notes=[
-            f"{CLIENTS} clients of pgbench, simple protocol but where another is named, ten rows, {size.rounds} rounds of {size.round_s} s in "
-            "turn; servers, clients, PostgreSQL and Valkey on the same cores. The time in which sessions begin, to the "
+            f"{CLIENTS} clients of pgbench, simple protocol but where another is named, ten rows, {size.rounds} rounds "
+            f"of {size.round_s} s in turn; servers, clients, PostgreSQL and Valkey on the same cores. The time in which sessions begin, to the "
             f"{BEGIN}th statement of the last of them, is left out of latencies and rates, not of the processor time. "
             f"The aims are a rate with a 95th percentile: {'; '.join(notes)}."
         ],

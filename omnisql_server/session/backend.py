@@ -55,6 +55,9 @@ STREAM_CHUNK_BYTES = 262_144
 REST = Ask(sql="SELECT")
 """Ends with a complete Execute, after which PostgreSQL's statement timer stands still until our next message."""
 
+KEEP_SNAPSHOT = "SET transaction_isolation TO 'repeatable read'"
+"""Without LOCAL, of which PostgreSQL warns outside blocks; it is gone with the transaction all the same."""
+
 _COMMAND_NAME = b"omnisql_command"
 _REWRITTEN_NAME = b"omnisql_rewritten"
 _FAILURE_NAME = b"omnisql_failure"
@@ -64,7 +67,10 @@ _Read = Callable[[], Answer]
 
 
 class SessionBackend:
-    """Implements `model.backend.Backend` over a link."""
+    """Implements `model.backend.Backend` over a link.
+
+    `alone`: nothing in the implicit transaction is the client's but the statement that is run, and no portal.
+    """
 
     def __init__(self, link: BackendLink, presence: Presence) -> None:
         self._link = link
@@ -73,6 +79,7 @@ class SessionBackend:
         self._numbers = itertools.count(1)
         self._streams_free: list[int] = []
         self._stream_numbers = itertools.count(1)
+        self.alone = False
 
     @property
     def in_transaction_block(self) -> bool:
@@ -247,6 +254,19 @@ class SessionBackend:
             BackendLost: the connection is gone.
         """
         await self._send_alone(SYNC)
+
+    async def begin_again(self) -> bool:
+        """Begin an implicit transaction again as REPEATABLE READ, before anything in it has a snapshot; say whether.
+
+        Raises:
+            BackendError: as `ask`.
+        """
+        if not self.alone:
+            return False
+        await self._take()
+        await self.sync()
+        await self.ask(Command(sql=KEEP_SNAPSHOT))
+        return True
 
     async def discard_all(self) -> None:
         """Make the backend as new, between two statements of the client.

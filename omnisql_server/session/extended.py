@@ -248,11 +248,10 @@ class ExtendedProtocol:
             self.discarding = True
             # A privilege may have been missing after PostgreSQL had parsed it.
             self._strays.append(twin.encode())
-            if check.passed:
-                # PostgreSQL has taken a statement that the client is told it does not have.
-                self._strays.append(name)
             if check.passed or not name:
-                # A Parse drops the unnamed statement whether it succeeds or not.
+                # PostgreSQL has taken what the client is told it does not have, or it was not asked at all: a Parse
+                # drops the unnamed statement whether it succeeds or not.
+                self._strays.append(name)
                 self.statements.forget(name)
 
     async def _bind(self, frame: Frame, message: Bind, *, told: bool = False) -> None:
@@ -295,9 +294,8 @@ class ExtendedProtocol:
             source=source,
             fields=statement.description.fields,
         )
-        if self.statements.keeps(statement.twin) or (
-            await self._ready(frame) and await self._succeeds(self.renew(portal))
-        ):
+        kept = self.statements.keeps(statement.twin) and not statement.description.needs_snapshot
+        if kept or (await self._ready(frame) and await self._succeeds(self.renew(portal))):
             await self._open_portal(message, portal, told=told)
 
     async def _succeeds(self, work: Awaitable[None]) -> bool:
@@ -317,6 +315,8 @@ class ExtendedProtocol:
         elif portal.prepared is not None and portal.result is None and not portal.complete:
             await self._running.check_may_run()
             portal.prepared = await self._twins.renewed(portal.prepared)
+            if portal.prepared.description.needs_snapshot and not self.portals:
+                await self._running.begin_again()
 
     async def _open_portal(self, message: Bind, portal: Portal, *, told: bool) -> None:
         """Open a portal, and a placeholder of its name in PostgreSQL."""

@@ -15,6 +15,7 @@ from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
 from omnisql_server.session.cancel import CancelsSent
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.connection import TERMINATE, BackendConnection
+from omnisql_server.session.dial import said_before_loss
 from omnisql_server.session.ending import lost_session
 from omnisql_server.session.exchange import PrivateReply
 from omnisql_server.session.link_events import LinkEvents
@@ -69,8 +70,7 @@ class BackendLink(asyncio.Protocol):
         self._block_opened = False
         self.events: LinkEvents | None = None
         self.status, self.secret_key = "I", b""
-        self.skipping = self.copying_in = False
-        self.fatal_shown = self.timed_out = self.executed_privately = False
+        self.skipping = self.copying_in = self.fatal_shown = self.timed_out = self.executed_privately = False
         self.head_since_s = 0.0
         self.process_id = self.touches = 0
         self.parameters: dict[bytes, bytes] = {}
@@ -157,8 +157,7 @@ class BackendLink(asyncio.Protocol):
         """Hand everything queued to the socket."""
         if self._out and self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
-        self._out = []
-        self._out_bytes = 0
+        self._out, self._out_bytes = [], 0
 
     async def drain(self) -> None:
         """Wait while the backend takes nothing more, or a cancel is on its way that must not hit what comes next."""
@@ -261,8 +260,10 @@ class BackendLink(asyncio.Protocol):
         self._client.write(data if out and out[0] is ready.data else data[:-READY_BYTES] + b"".join(out))
         self._notice_settled()
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody who waits for an answer that none will come."""
+        if error is not None and self._transport is not None and (said := said_before_loss(self._transport)):
+            self.data_received(said)
         self._closed.set()
         self._writable.set()
         self._drop_all(BackendLost(message="the connection to the tenant's PostgreSQL was lost"))
@@ -355,8 +356,7 @@ class BackendLink(asyncio.Protocol):
         if frame.kind == b"Z":
             self.status = frame.data[5:6].decode()
             self._block_opened = False
-            self.timed_out = False
-            self.executed_privately = False
+            self.timed_out = self.executed_privately = False
             if self.events is not None:
                 self.events.on_ready(self.status)
         elif frame.kind == b"G" and not self._replies[0].is_private:

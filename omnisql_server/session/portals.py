@@ -28,7 +28,8 @@ class Portal:
 
     `position` counts the rows that were read. `prepared` is the prepared statement it comes from, None in the simple
     protocol; `source` the portal that a FETCH or MOVE reads. `among_others` says that there are other statements in its
-    message or pipeline, which makes an implicit transaction block.
+    message or pipeline, which makes an implicit transaction block; `alone`, that nothing else at all is in its
+    transaction, not even a portal of PostgreSQL's.
     """
 
     statement: Statement
@@ -43,6 +44,7 @@ class Portal:
     counts_rows: bool = True
     copies: bool = False
     among_others: bool = False
+    alone: bool = False
     position: int = 0
     own_tag: Callable[[], str] | None = None
     _rows: AsyncIterator[EncodedRows] | None = None

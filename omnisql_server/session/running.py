@@ -253,8 +253,14 @@ class Running:
             raise NoTransactionBlock(message="DECLARE CURSOR can only be used in transaction blocks")
         # If it fails after PostgreSQL has done a part of it, that part must be undone.
         self.relayed = self.relayed or portal.statement.kind in CHANGING_KINDS
-        async with self.presence.of(portal.statement):
-            await self._send(portal, rows_max, describe=describe)
+        self.backend.alone, defines = portal.alone, self._defines
+        try:
+            async with self.presence.of(portal.statement):
+                await self._send(portal, rows_max, describe=describe)
+        finally:
+            self.backend.alone = False
+            # What the statement defines has not been told if its transaction has been begun again.
+            self._defines = self._defines or defines
 
     async def _send(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         await self.start(portal, describe=describe)
@@ -340,6 +346,14 @@ class Running:
     async def _pass(self, data: memoryview | bytes) -> None:
         self.client.write(data)
         await self.client.drain()
+
+    async def begin_again(self) -> None:
+        """Begin an implicit transaction, in which the client has no portal, as one that keeps its first snapshot."""
+        self.backend.alone = not (self.link.in_block or self.relayed or self.executed)
+        try:
+            await self.backend.begin_again()
+        finally:
+            self.backend.alone = False
 
     async def start(self, portal: Portal, *, describe: bool) -> None:
         """Run a portal's statement unless it already runs, and send what comes before its rows."""

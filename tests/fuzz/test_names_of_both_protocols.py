@@ -102,6 +102,21 @@ def test_a_portal_in_a_failed_block_is_not_described(target: Target, text: str) 
     )
 
 
+@pytest.mark.parametrize("second", [ROWS, "SELECT 1"])
+def test_a_refused_parse_takes_the_unnamed_statement_along(target: Target, second: str) -> None:
+    differ(
+        target,
+        (
+            Query(text=b"BEGIN"),
+            *(Parse(statement=b"", text=prepared(ROWS)), Sync(), Query(text=b"SAVEPOINT s")),
+            *(Parse(statement=b"", text=prepared(ROWS)), Bind(portal=b"", statement=b""), Sync()),
+            *(Parse(statement=b"", text=prepared(second)), Sync()),
+            *(Describe(kind="S", name=b""), Sync(), Query(text=b"ROLLBACK TO s"), Describe(kind="S", name=b""), Sync()),
+            Query(text=b"ROLLBACK"),
+        ),
+    )
+
+
 @pytest.mark.parametrize("formats", [(), (1,)], ids=["text", "binary"])
 @pytest.mark.parametrize("movement", [each for each in MOVEMENTS if ";" not in each])
 def test_a_portal_is_moved_in_the_extended_protocol(target: Target, movement: str, formats: tuple[int, ...]) -> None:
