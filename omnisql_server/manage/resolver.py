@@ -17,7 +17,7 @@ from catalog.connection import Connection
 from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
 from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot
-from connectors.sdk.connector import Connector, Source
+from connectors.sdk.connector import Connector, Source, connector_at
 from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
@@ -95,7 +95,7 @@ class Resolver:
             CredentialMissing: 28000. CatalogError: 28000, a secret was given for another use.
         """
         refuse_group(facts, "account")
-        connector = self._connector_of(facts.wrapper)
+        connector = connector_at(self._connector_of(facts.wrapper), facts.version)
         mapping = facts.mapping
         held = await self._held(mapping) if mapping is not None else {}
         secrets = secret_options(connector)
@@ -113,6 +113,7 @@ class Resolver:
             options=options,
             secrets=unsealed,
             credential_id=f"{facts.oid}:{role_oid}:{','.join(sorted(handles.values()))}",
+            version=facts.version,
         )
 
     async def _read(self, server: str, view: SessionView) -> ServerFacts:
