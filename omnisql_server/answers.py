@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
@@ -51,6 +51,16 @@ def result_formats(wanted: Sequence[int], column_count: int) -> tuple[int, ...]:
     if len(wanted) == column_count:
         return tuple(wanted)
     return tuple(wanted or (0,)) * column_count if len(wanted) <= 1 else tuple(wanted)
+
+
+UNAVAILABLE = {
+    StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
+    StatementKind.NESTED_WRITE: (
+        "EXPLAIN or COPY of a statement that writes",
+        "EXPLAIN the query in it, or run the statement by itself",
+    ),
+}
+"""What cannot be done over API tables, and what to do instead."""
 
 
 @contextmanager
@@ -129,6 +139,20 @@ async def explained(
     yield EncodedRows(data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64))
 
 
+async def analyzed(
+    statement: Statement,
+    plan: QueryPlan,
+    engine: Engine,
+    rows: AsyncGenerator[EncodedRows, None],
+    reports: Callable[[], tuple[SourceReport, ...]],
+) -> AsyncGenerator[EncodedRows, None]:
+    """Read a statement's rows to their end, and return those of EXPLAIN (ANALYZE) instead."""
+    async with aclosing(rows):
+        async for _ in rows:
+            continue
+    return explained(statement, plan, engine, {report.scan_name: report for report in reports()})
+
+
 async def copy_stream(
     chunks: AsyncGenerator[EncodedRows, None], copy_format: CopyFormat, names: Sequence[str]
 ) -> AsyncGenerator[EncodedRows, None]:
@@ -171,6 +195,12 @@ def result_of(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[Enco
         counts_rows=statement.kind is not StatementKind.EXPLAIN,
         copy_formats=copy_formats,
     )
+
+
+def unavailable(kind: StatementKind) -> NotSupported:
+    """Say that statements of a kind cannot be carried out over API tables."""
+    what, hint = UNAVAILABLE[kind]
+    return NotSupported(message=f"{what} over API tables is not available", hint=hint)
 
 
 def no_locking() -> NotSupported:

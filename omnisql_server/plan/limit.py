@@ -39,11 +39,11 @@ def top_rows(tree: exp.Expr) -> dict[str, TopRows]:
 def _top_of(scope: Scope, *, whole: bool) -> TopRows | None:
     if not isinstance(scope.expression, exp.Select):
         return None
-    limit = _count(scope.expression.args.get("limit"))
+    limit = count_of(scope.expression.args.get("limit"))
     if limit is None:
         return None
     offset_clause = scope.expression.args.get("offset")
-    offset = _count(offset_clause) if offset_clause is not None else 0
+    offset = count_of(offset_clause) if offset_clause is not None else 0
     order = _order(scope.expression)
     if offset is None or order is None:
         return None
@@ -81,10 +81,10 @@ def _is_plain(select: exp.Expr) -> bool:
     blocked = ("joins", "laterals", "group", "having", "distinct", "windows", "qualify")
     if any(select.args.get(key) for key in blocked):
         return False
-    return all(isinstance(node, _ROW_BY_ROW) for projection in select.selects for node in projection.walk())
+    return all(isinstance(node, ROW_BY_ROW) for projection in select.selects for node in projection.walk())
 
 
-_ROW_BY_ROW = (
+ROW_BY_ROW = (
     exp.Alias,
     exp.Identifier,
     exp.Column,
@@ -125,7 +125,7 @@ def is_cut(select: exp.Expr) -> bool:
     return False
 
 
-def _count(clause: exp.Expr | None) -> int | None:
+def count_of(clause: exp.Expr | None) -> int | None:
     if clause is None:
         return None
     value = clause.expression

@@ -18,7 +18,7 @@ from omnisql_server.errors import (
     KeyColumnRequired,
     LimitExceeded,
 )
-from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan
+from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan, Streaming
 from omnisql_server.model.query import AuthorizedQuery, derive
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
@@ -28,6 +28,7 @@ from omnisql_server.plan.joins import Choice, order_scans
 from omnisql_server.plan.limit import TopRows
 from omnisql_server.plan.links import Link
 from omnisql_server.plan.paths import ChosenPath, calls_expected, cheapest, usable_paths
+from omnisql_server.plan.streaming import streaming_of
 
 Evaluable = Callable[[exp.Expr], bool]
 """Says whether an expression over one scan's rows can be computed here with PostgreSQL's meaning."""
@@ -64,10 +65,11 @@ def plan(
 
     def planned_anew() -> _Planned:
         usable = evaluable if plain else lambda _: False
-        return _Planned(scans=_plan_scans(authorized, sources, combinations_max, usable), of=sources)
+        scans = _plan_scans(authorized, sources, combinations_max, usable)
+        return _Planned(scans=scans, streaming=streaming_of(query, scans), of=sources)
 
     planned = derive(query, _Planned, planned_anew, name)
-    return QueryPlan(authorized=authorized, scans=planned.scans)
+    return QueryPlan(authorized=authorized, scans=planned.scans, streaming=planned.streaming)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,7 @@ class _Planned:
     """The scans of a plan, kept for statements that share a tree, filters, masks, tables and statistics."""
 
     scans: tuple[ScanPlan, ...]
+    streaming: Streaming | None
     of: tuple[ScanSource, ...]
 
 
