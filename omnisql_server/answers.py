@@ -83,6 +83,8 @@ def hinted(bound: BoundQuery, statement: Statement) -> BoundQuery:
         settings = replace(settings, max_staleness_us=duration_us(wanted))
     if instead is not None:
         settings = replace(settings, stale_if_error_us=duration_us(instead) or 0)
+    if statement.renews:
+        settings = replace(settings, max_staleness_us=0, stale_if_error_us=0, on_source_error="fail", keeps=True)
     return bound if settings is bound.settings else replace(bound, settings=settings)
 
 
@@ -264,18 +266,18 @@ def _uncounted(message: bytes) -> EncodedRows:
 
 def warn(report: SourceReport, view: SessionView) -> None:
     """Tell the client of rows that are missing, or older than it asked for."""
-    told = []
+    messages = []
     if not report.complete:
         message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
         came = f"{report.pages} pages with {report.rows_fetched} rows had come"
         at = report.resets_at
         again = "" if at is None else f"; it may be asked again at {at:%Y-%m-%d %H:%M:%S} UTC"
-        told.append((message, f"{report.incomplete_reason or 'unknown'} ({came}{again})"))
+        messages.append((message, f"{report.incomplete_reason or 'unknown'} ({came}{again})"))
     if report.stale is not None:
         age_s = report.age_ms / 1000
         message = f"STALE_DATA: rows of {report.table} are {age_s:.1f} s old, for source {report.source} failed"
-        told.append((message, report.stale))
-    for message, detail in told:
+        messages.append((message, report.stale))
+    for message, detail in messages:
         view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": detail})
     if report.refreshing:
         message = f"rows of {report.table} are {report.age_ms / 1000:.1f} s old and are being read again"

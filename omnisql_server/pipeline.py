@@ -167,7 +167,7 @@ class Pipeline:
             OmniSQLError, ConnectorError: it cannot be answered.
         """
         if statement.kind in MANAGED_KINDS:
-            return await managed_result(self._managers, statement, view)
+            return await managed_result(self._managers, statement, view, self.run)
         if statement.kind in CHANGING_KINDS:
             return await self._run_matview(statement, view, relayable=twin is None)
         if statement.executes is not None:

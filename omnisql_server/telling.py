@@ -10,7 +10,8 @@ from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import SessionView
 from omnisql_server.model.trail import noting_reports
-from omnisql_server.tenant import Tenant, remember_reports
+from omnisql_server.session_reports import remember_reports
+from omnisql_server.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -304,7 +304,6 @@ class _Compiler:
             single=found.single or is_found_by_key,
             parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
             rows_max=found.rows_max,
-            columns=frozenset(self._columns) if self._declared.hydrate else None,
             # Whether a listing is cut off is told by its rows, counted from the first page on.
             resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
         )

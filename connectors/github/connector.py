@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
-from connectors.github import columns, counts, requests, sizes
+from connectors.github import aliases, columns, counts, requests, sizes
 from connectors.github.judge import QUOTA, judge
 from connectors.github.requests import Reading
 from connectors.github.tables import TABLES
@@ -115,7 +115,7 @@ class GitHubConnection:
             scan=scan,
             decoder=decoder,
             context=context,
-            hydrate=_detailed(scan, reader) if hydrated else None,
+            hydrate=_detailed(scan, reader, self._base_url) if hydrated else None,
         )
 
     async def check(self) -> str:
@@ -256,13 +256,20 @@ def _is_older(row: Row, boundary: datetime) -> bool:
     return isinstance(text, str) and datetime.fromisoformat(text) < boundary
 
 
-def _detailed(scan: Scan, reader: Reader) -> Hydrate:
+def _detailed(scan: Scan, reader: Reader, base_url: str) -> Hydrate:
+    owner, repo = str(scan.keys["owner"]), str(scan.keys["repo"])
     key_column = "sha" if scan.table == "commits" else "number"
 
     def request_of(row: Row) -> Request:
-        return requests.detail(scan.table, scan.keys["owner"], scan.keys["repo"], row[key_column])
+        return requests.detail(scan.table, owner, repo, row[key_column])
+
+    def place_of(row: Row) -> aliases.Place:
+        return owner, repo, int(str(row["number"]))
 
     async def hydrate(rows: list[Row]) -> None:
+        if scan.table == "pull_requests" and len(rows) > 1:
+            await aliases.detailed(reader, rows, scan.columns, place_of, base_url)
+            return
         await hydrate_rows(reader, rows, name="detail", request_of=request_of, concurrency=reader.concurrency)
 
     return hydrate
