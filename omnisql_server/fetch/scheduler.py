@@ -281,11 +281,12 @@ class _Fetching:
                 async for page in closing:
                     asked.tally.passed_over += page.passed_over
                     truncated = page.truncated or truncated
+                    rows += page.rows.num_rows
                     if give is not None:
+                        _check_rows(asked.plan, rows, self.bounds)
                         await _untimed(bound, context.pauses, give(page.rows))
                         continue
                     batches.append(page.rows)
-                    rows += page.rows.num_rows
                     asked.tally.reading += page.rows.num_rows
                     _check_rows(asked.plan, asked.tally.rows + asked.tally.reading, self.bounds)
         except TimeoutError:
@@ -299,7 +300,7 @@ class _Fetching:
             is_over = isinstance(error, SourceTimeout) and _is_over(bound)
             failure = self._timed_out(asked) if is_over else error
         finally:
-            asked.tally.reading -= rows
+            asked.tally.reading -= sum(batch.num_rows for batch in batches)
         return Fetched(
             batches=tuple(batches),
             requests=meter.requests,

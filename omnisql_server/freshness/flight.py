@@ -1,7 +1,8 @@
 """Single flight: statements that want the same rows at the same time share one fetch, in this process and across them.
 
-A fetch runs in a task of its own, which ends early only when nobody waits for it any more. Across processes a lock in
-Valkey with a lease says who fetches: when its holder dies, the lease ends and another takes over.
+A fetch runs in a task of its own, which ends early only when nobody waits for it any more. Its pages are there for all
+who wait as they come: who joins late finds those that came before. It waits for nobody's client. Across processes a
+lock in Valkey with a lease says who fetches: when its holder dies, the lease ends and another takes over.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
 import structlog
 
+from omnisql_server.fetch.budget import CallsExhausted
 from omnisql_server.freshness.domains import Request, covers
 from omnisql_server.freshness.store import Store
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Answer
+from omnisql_server.model.freshness import Answer, Give
 
 LEASE_MS = 10_000
 RENEW_S = 3.0
@@ -26,17 +29,36 @@ POLL_MAX_S = 0.2
 
 _log = structlog.get_logger(__name__)
 
-Lead = Callable[[], Awaitable[Answer]]
+Lead = Callable[[Give], Awaitable[Answer]]
+Run = Callable[[], Awaitable[Answer]]
 Look = Callable[[], Awaitable[Answer | None]]
+
+
+@dataclass(slots=True, eq=False)
+class Pages:
+    """What a fetch has read so far."""
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def give(self, batch: pa.RecordBatch) -> None:
+        """Add a page and wake those who wait for it."""
+        self.batches.append(batch)
+        self.came.set()
+        self.came = asyncio.Event()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Flight:
-    """A fetch under way; `task` ends with what it gave. One that is `sparing` may fail where others would not."""
+    """A fetch under way; `task` ends with what it gave beside its `pages`.
+
+    One that is `sparing` may fail where others would not.
+    """
 
     request: Request
     started_us: int
     task: asyncio.Task[Answer]
+    pages: Pages
     waiting: int = 0
     given_up: bool = False
     sparing: bool = False
@@ -60,10 +82,20 @@ class Flights:
                 return flight
         return None
 
-    async def lead(self, shelf: str, request: Request, started_us: int, run: Lead, *, sparing: bool = False) -> Answer:
+    async def lead(
+        self,
+        shelf: str,
+        request: Request,
+        started_us: int,
+        run: Lead,
+        *,
+        sparing: bool = False,
+        give: Give | None = None,
+    ) -> Answer:
         """Run a fetch that others may join, and wait for it."""
-        task = asyncio.create_task(_run(run), name="shared-fetch")
-        flight = Flight(request=request, started_us=started_us, task=task, sparing=sparing)
+        pages = Pages()
+        task = asyncio.create_task(_run(run, pages.give), name="shared-fetch")
+        flight = Flight(request=request, started_us=started_us, task=task, pages=pages, sparing=sparing)
         self._under_way.setdefault(shelf, []).append(flight)
         self._tasks.add(task)
 
@@ -76,9 +108,13 @@ class Flights:
                 del self._under_way[shelf]
 
         task.add_done_callback(over)
-        return await self.wait(flight)
+        try:
+            return await self.wait(flight, give)
+        except CallsExhausted as stop:
+            stop.batches = () if give is not None else tuple(pages.batches)
+            raise
 
-    async def alone(self, name: str, run: Lead, look: Look) -> Answer:
+    async def alone(self, name: str, run: Run, look: Look) -> Answer:
         """Run a fetch unless another process runs it; then wait for what `look` finds of it, or for its end."""
         token = secrets.token_hex(8)
         delay_s = POLL_S
@@ -115,11 +151,15 @@ class Flights:
             with suppress(*VALKEY_ERRORS):
                 await self.store.renew(name, token, LEASE_MS)
 
-    async def wait(self, flight: Flight) -> Answer:
-        """Wait for a fetch; when nobody does any more, it is canceled."""
+    async def wait(self, flight: Flight, give: Give | None = None) -> Answer:
+        """Wait for a fetch, and give its pages away as they come; when nobody waits any more, it is canceled."""
         flight.waiting += 1
+        given = 0
         try:
-            await asyncio.wait([flight.task])
+            if give is None:
+                await asyncio.wait([flight.task])
+            else:
+                given = await _given(flight, give)
         finally:
             flight.waiting -= 1
             if flight.waiting == 0 and not flight.task.done():
@@ -127,8 +167,27 @@ class Flights:
                 flight.task.cancel()
                 # Its requests end before the statement does.
                 await asyncio.gather(flight.task, return_exceptions=True)
-        return flight.task.result()
+        answer = flight.task.result()
+        return replace(answer, batches=(*flight.pages.batches[given:], *answer.batches))
 
 
-async def _run(run: Lead) -> Answer:
-    return await run()
+async def _given(flight: Flight, give: Give) -> int:
+    """Give the pages of a fetch away until it is over; return how many there were."""
+    given, pages = 0, flight.pages
+    while True:
+        came = pages.came
+        while given < len(pages.batches):
+            given += 1
+            await give(pages.batches[given - 1])
+        if flight.task.done() and given == len(pages.batches):
+            return given
+        if pages.came is came and not flight.task.done():
+            waiting = asyncio.ensure_future(came.wait())
+            try:
+                await asyncio.wait([flight.task, waiting], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+
+
+async def _run(run: Lead, give: Give) -> Answer:
+    return await run(give)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from connectors.sdk.errors import RateLimited, Retryable
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
-from omnisql_server.errors import OmniSQLError
+from omnisql_server.errors import OmniSQLError, SharedFetchEnded
 from omnisql_server.freshness.asked import name_of
 from omnisql_server.freshness.checkpoints import Resuming
 from omnisql_server.freshness.collecting import Collecting
@@ -24,6 +24,7 @@ from omnisql_server.freshness.division import Division, conformed, divided, fits
 from omnisql_server.freshness.domains import Request, covers, request_of
 from omnisql_server.freshness.entries import Entry
 from omnisql_server.freshness.index import Age
+from omnisql_server.freshness.narrowing import Narrowing
 from omnisql_server.freshness.renewal import Renewal, Upstream, with_primary_key
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
@@ -184,7 +185,6 @@ class ShelfReading:
     async def _shared(self, scan: Scan, upstream: Upstream, oldest_us: int) -> Answer:
         """Wait for a fetch under way that gives what a scan asks for, or begin one that others can wait for."""
         shelf, request = self.shelf, request_of(scan)
-        upstream = replace(upstream, give=None)
         flights = shelf.shared.flights
         floor_us = max(oldest_us, shelf.floor_us)
         # Who allows another time between full readings does not get what was merged for this one.
@@ -193,18 +193,23 @@ class ShelfReading:
             flight = flights.under_way(group, request, floor_us)
             if flight is None or not fits(self.table, flight.request, request):
                 break
+            narrowing = Narrowing(known=flight.request.scan, scan=scan, table=self.table)
             try:
-                shared = await flights.wait(flight)
-            except OmniSQLError:
+                shared = await flights.wait(flight, narrowing.giving(upstream.give))
+            except OmniSQLError as error:
                 # A bound of the other statement, not of this one.
+                if narrowing.given:
+                    raise _ended() from error
                 continue
-            if shared.error is not None and flight.sparing:
+            if shared.error is not None and flight.sparing and not narrowing.given:
                 break
-            narrowed = self._narrowed(shared, flight.request.scan, scan)
+            batches = narrowing.of(shared.batches)
             age_us = shared.age_us + max(0, self.now_us - flight.started_us)
-            if narrowed is None or age_us > self.staleness.max_us:
+            if batches is None or narrowing.unfit or age_us > self.staleness.max_us:
+                if narrowing.given:
+                    raise _ended()
                 break
-            return replace(narrowed, shared=True, age_us=age_us)
+            return replace(shared, batches=batches, shared=True, age_us=age_us)
         wider = self._wider(request, upstream)
         led = request if wider is None else wider.request
 
@@ -212,26 +217,20 @@ class ShelfReading:
             await shelf.look()
             return await self._kept(led.scan, self._age(max(oldest_us, self._oldest_us(led.scan))))
 
-        async def run() -> Answer:
-            return await self._asked(led.scan, upstream)
+        async def run(give: Give) -> Answer:
+            asking = replace(upstream, give=give)
+            return await flights.alone(name, lambda: self._asked(led.scan, asking), look)
 
         facts = (sorted(map(repr, led.identity)), led.scan.access_path, led.scan.columns, repr(led.scan.order))
         name = f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}"
-        answer = await flights.lead(
-            group, led, self.now_us, lambda: flights.alone(name, run, look), sparing=upstream.sparing
-        )
-        narrowed = self._narrowed(answer, led.scan, scan)
-        if narrowed is None or (wider is not None and answer.truncated is not None):
+        # Of more than is asked for, it may turn out that not all comes.
+        give = upstream.give if wider is None else None
+        answer = await flights.lead(group, led, self.now_us, run, sparing=upstream.sparing, give=give)
+        batches = Narrowing(known=led.scan, scan=scan, table=self.table).of(answer.batches)
+        if batches is None or (wider is not None and answer.truncated is not None):
             # The whole of it does not come any more: what is asked for may.
             return await self._asked(scan, upstream)
-        return narrowed
-
-    def _narrowed(self, answer: Answer, known: Scan, scan: Scan) -> Answer | None:
-        """Take a scan's columns and keys from the answer to one that covers it; None where they do not fit."""
-        if known == scan:
-            return answer
-        batches = conformed(answer.batches, scan, self.table)
-        return None if batches is None else replace(answer, batches=only_keys(batches, scan))
+        return replace(answer, batches=batches)
 
     def _wider(self, request: Request, upstream: Upstream) -> Entry | None:
         """Return an entry that is too old and covers a request, if more of it is soon to be asked for anyway.
@@ -340,6 +339,13 @@ class Unkept:
     def peek(self, scan: Scan) -> Answer | None:  # noqa: ARG002 - the protocol's signature
         """Say that nothing would answer."""
         return None
+
+
+def _ended() -> SharedFetchEnded:
+    return SharedFetchEnded(
+        message="the fetch that this statement shared with another one has ended before it was complete",
+        hint="run the statement again",
+    )
 
 
 def _selecting(columns: list[str], give: Give) -> Give:

@@ -126,6 +126,8 @@ class FakeSource:
     changed: int = 0
     scans: dict[str, Scan] = field(default_factory=dict)
     gate: asyncio.Event | None = None
+    between: asyncio.Event | None = None
+    """Holds the second page of a reading back while it is not set."""
     places: list[str | None] = field(default_factory=list)
     """Where readings by place began."""
     faults_left: int = 1_000_000
@@ -169,6 +171,8 @@ class FakeConnection:
             for number, page in enumerate(pages):
                 _note(context.trail, f"{number} {scan!r}", page, asked_at)
         yield Page(rows=_batch(pages[0], scan.columns))
+        if source.between is not None:
+            await source.between.wait()
         if fault is not None:
             raise fault
         if truncated is not None:
