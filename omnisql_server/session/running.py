@@ -244,6 +244,9 @@ class Running:
         # If it fails after PostgreSQL has done a part of it, that part must be undone.
         self.relayed = self.relayed or portal.statement.kind in CHANGING_KINDS
         async with self.presence.of(portal.statement):
+            if portal.result is not None:
+                # What it goes on with may have to come from its source first.
+                self.presence.rest()
             await self._send(portal, rows_max, describe=describe)
 
     async def _send(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
