@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-import pyarrow as pa
 import structlog
 
 from omnisql_server.fetch.budget import CallsExhausted
 from omnisql_server.freshness.domains import Request, covers
+from omnisql_server.freshness.relay import Following, Relay
+from omnisql_server.freshness.shared_pages import SharedPages
 from omnisql_server.freshness.store import Store
 from omnisql_server.limits.valkey import VALKEY_ERRORS
 from omnisql_server.model.freshness import Answer, Give
@@ -29,23 +30,9 @@ POLL_MAX_S = 0.2
 
 _log = structlog.get_logger(__name__)
 
-Lead = Callable[[Give], Awaitable[Answer]]
-Run = Callable[[], Awaitable[Answer]]
+Lead = Callable[[SharedPages], Awaitable[Answer]]
+Run = Callable[[Give], Awaitable[Answer]]
 Look = Callable[[], Awaitable[Answer | None]]
-
-
-@dataclass(slots=True, eq=False)
-class Pages:
-    """What a fetch has read so far."""
-
-    batches: list[pa.RecordBatch] = field(default_factory=list)
-    came: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def give(self, batch: pa.RecordBatch) -> None:
-        """Add a page and wake those who wait for it."""
-        self.batches.append(batch)
-        self.came.set()
-        self.came = asyncio.Event()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -58,7 +45,7 @@ class Flight:
     request: Request
     started_us: int
     task: asyncio.Task[Answer]
-    pages: Pages
+    pages: SharedPages
     waiting: int = 0
     given_up: bool = False
     sparing: bool = False
@@ -93,14 +80,17 @@ class Flights:
         give: Give | None = None,
     ) -> Answer:
         """Run a fetch that others may join, and wait for it."""
-        pages = Pages()
-        task = asyncio.create_task(_run(run, pages.give), name="shared-fetch")
+        pages = SharedPages()
+        task = asyncio.create_task(_run(run, pages), name="shared-fetch")
         flight = Flight(request=request, started_us=started_us, task=task, pages=pages, sparing=sparing)
         self._under_way.setdefault(shelf, []).append(flight)
         self._tasks.add(task)
 
         def over(_: asyncio.Task[Answer]) -> None:
             self._tasks.discard(task)
+            if not task.cancelled():
+                # Of one that went on for other processes, nobody here asks how it ended.
+                task.exception()
             left = [other for other in self._under_way[shelf] if other is not flight]
             if left:
                 self._under_way[shelf] = left
@@ -114,25 +104,36 @@ class Flights:
             stop.batches = () if give is not None else tuple(pages.batches)
             raise
 
-    async def alone(self, name: str, run: Run, look: Look) -> Answer:
-        """Run a fetch unless another process runs it; then wait for what `look` finds of it, or for its end."""
-        token = secrets.token_hex(8)
+    async def alone(self, relay: Relay, run: Run, look: Look, pages: SharedPages) -> Answer:
+        """Run a fetch unless another process runs it; then take its pages, or what `look` finds, or wait for its end.
+
+        Raises:
+            SharedFetchEnded: its end did not come, and a statement here has sent some of its rows.
+        """
+        name, token = relay.name, secrets.token_hex(8)
+        following = Following(relay=relay, pages=pages)
         delay_s = POLL_S
         try:
             while not await self.store.lock(name, token, LEASE_MS):
+                known = len(pages.batches)
+                answer = await following.go_on(holder=await self.store.holder(name))
+                if answer is not None:
+                    return answer
+                delay_s = POLL_S if len(pages.batches) > known else min(POLL_MAX_S, delay_s * 1.5)
                 await self.sleep(delay_s)
-                delay_s = min(POLL_MAX_S, delay_s * 1.5)
-                found = await look()
-                if found is not None:
+                if not pages.taken and (found := await look()) is not None:
+                    pages.begin_again()
                     return found
         except VALKEY_ERRORS as error:
             # Nobody can say who else fetches: an answer matters more than the calls it may cost twice.
             _log.warning("single_flight_unlocked", error=type(error).__name__)
-            return await run()
+            pages.begin_again()
+            return await run(pages.give)
         renewing = asyncio.create_task(self._renew(name, token), name="shared-fetch-lease")
         try:
             # It may have been put there between the look and the lock.
-            return await look() or await run()
+            answer = await following.go_on(holder=None) or await look()
+            return answer or await relay.lead(token, run, pages)
         finally:
             renewing.cancel()
             with suppress(*VALKEY_ERRORS):
@@ -154,15 +155,18 @@ class Flights:
     async def wait(self, flight: Flight, give: Give | None = None) -> Answer:
         """Wait for a fetch, and give its pages away as they come; when nobody waits any more, it is canceled."""
         flight.waiting += 1
+        flight.pages.deserted = False
         given = 0
         try:
             if give is None:
                 await asyncio.wait([flight.task])
             else:
-                given = await _given(flight, give)
+                given = await flight.pages.given_to(give, flight.task)
         finally:
             flight.waiting -= 1
-            if flight.waiting == 0 and not flight.task.done():
+            flight.pages.deserted = flight.waiting == 0
+            # Rows that another process has sent need the rest; the fetch ends with the next page if they do not.
+            if flight.pages.deserted and not flight.task.done() and not flight.pages.relayed:
                 flight.given_up = True
                 flight.task.cancel()
                 # Its requests end before the statement does.
@@ -171,23 +175,5 @@ class Flights:
         return replace(answer, batches=(*flight.pages.batches[given:], *answer.batches))
 
 
-async def _given(flight: Flight, give: Give) -> int:
-    """Give the pages of a fetch away until it is over; return how many there were."""
-    given, pages = 0, flight.pages
-    while True:
-        came = pages.came
-        while given < len(pages.batches):
-            given += 1
-            await give(pages.batches[given - 1])
-        if flight.task.done() and given == len(pages.batches):
-            return given
-        if pages.came is came and not flight.task.done():
-            waiting = asyncio.ensure_future(came.wait())
-            try:
-                await asyncio.wait([flight.task, waiting], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waiting.cancel()
-
-
-async def _run(run: Lead, give: Give) -> Answer:
-    return await run(give)
+async def _run(run: Lead, pages: SharedPages) -> Answer:
+    return await run(pages)

@@ -25,7 +25,9 @@ from omnisql_server.freshness.domains import Request, covers, request_of
 from omnisql_server.freshness.entries import Entry
 from omnisql_server.freshness.index import Age
 from omnisql_server.freshness.narrowing import Narrowing
+from omnisql_server.freshness.relay import Relay
 from omnisql_server.freshness.renewal import Renewal, Upstream, with_primary_key
+from omnisql_server.freshness.shared_pages import SharedPages, ended
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
 from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Give, Later, Staleness
@@ -184,53 +186,84 @@ class ShelfReading:
 
     async def _shared(self, scan: Scan, upstream: Upstream, oldest_us: int) -> Answer:
         """Wait for a fetch under way that gives what a scan asks for, or begin one that others can wait for."""
-        shelf, request = self.shelf, request_of(scan)
-        flights = shelf.shared.flights
-        floor_us = max(oldest_us, shelf.floor_us)
+        request, floor_us = request_of(scan), max(oldest_us, self.shelf.floor_us)
         # Who allows another time between full readings does not get what was merged for this one.
-        group = f"{shelf.name}@{self.staleness.full_read_us}"
+        group = f"{self.shelf.name}@{self.staleness.full_read_us}"
+        joined = await self._joined(group, request, upstream, floor_us)
+        if joined is not None:
+            return joined
+        wider = self._wider(request, upstream)
+        led = request if wider is None else wider.request
+        # Of more than is asked for, it may turn out that not all comes.
+        give = upstream.give if wider is None else None
+        narrowing = Narrowing(known=led.scan, scan=scan, table=self.table)
+        try:
+            answer = await self._led(group, led, replace(upstream, give=narrowing.giving(give)), oldest_us)
+        except SharedFetchEnded:
+            if narrowing.given:
+                raise
+            return await self._asked(scan, upstream)
+        batches = narrowing.of(answer.batches)
+        if batches is None or (wider is not None and answer.truncated is not None):
+            # The whole of it does not come any more: what is asked for may.
+            return await self._asked(scan, upstream)
+        return replace(answer, batches=batches)
+
+    async def _joined(self, group: str, request: Request, upstream: Upstream, floor_us: int) -> Answer | None:
+        """Take part in a fetch under way in this process; None where there is none that will do.
+
+        Raises:
+            SharedFetchEnded: it was stopped by a bound of another statement, after rows of it went out as this one's.
+        """
+        flights = self.shelf.shared.flights
         for _ in range(JOINS_MAX):
             flight = flights.under_way(group, request, floor_us)
             if flight is None or not fits(self.table, flight.request, request):
-                break
-            narrowing = Narrowing(known=flight.request.scan, scan=scan, table=self.table)
+                return None
+            narrowing = Narrowing(known=flight.request.scan, scan=request.scan, table=self.table)
             try:
                 shared = await flights.wait(flight, narrowing.giving(upstream.give))
             except OmniSQLError as error:
                 # A bound of the other statement, not of this one.
                 if narrowing.given:
-                    raise _ended() from error
+                    raise ended() from error
                 continue
             if shared.error is not None and flight.sparing and not narrowing.given:
-                break
+                return None
             batches = narrowing.of(shared.batches)
             age_us = shared.age_us + max(0, self.now_us - flight.started_us)
             if batches is None or narrowing.unfit or age_us > self.staleness.max_us:
                 if narrowing.given:
-                    raise _ended()
-                break
+                    raise ended()
+                return None
             return replace(shared, batches=batches, shared=True, age_us=age_us)
-        wider = self._wider(request, upstream)
-        led = request if wider is None else wider.request
+        return None
+
+    async def _led(self, group: str, led: Request, upstream: Upstream, oldest_us: int) -> Answer:
+        """Begin a fetch that others can take part in, unless another process has begun it."""
+        shelf, flights = self.shelf, self.shelf.shared.flights
 
         async def look() -> Answer | None:
             await shelf.look()
             return await self._kept(led.scan, self._age(max(oldest_us, self._oldest_us(led.scan))))
 
-        async def run(give: Give) -> Answer:
-            asking = replace(upstream, give=give)
-            return await flights.alone(name, lambda: self._asked(led.scan, asking), look)
+        async def ask(give: Give) -> Answer:
+            return await self._asked(led.scan, replace(upstream, give=give))
 
         facts = (sorted(map(repr, led.identity)), led.scan.access_path, led.scan.columns, repr(led.scan.order))
-        name = f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}"
-        # Of more than is asked for, it may turn out that not all comes.
-        give = upstream.give if wider is None else None
-        answer = await flights.lead(group, led, self.now_us, run, sparing=upstream.sparing, give=give)
-        batches = Narrowing(known=led.scan, scan=scan, table=self.table).of(answer.batches)
-        if batches is None or (wider is not None and answer.truncated is not None):
-            # The whole of it does not come any more: what is asked for may.
-            return await self._asked(scan, upstream)
-        return replace(answer, batches=batches)
+        relay = Relay(
+            store=shelf.shared.store,
+            seal=shelf.seal,
+            name=f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}",
+            began_us=self.now_us,
+            oldest_us=max(oldest_us, shelf.floor_us),
+            bytes_max=shelf.shared.entry_bytes_max,
+        )
+
+        async def run(pages: SharedPages) -> Answer:
+            return await flights.alone(relay, ask, look, pages)
+
+        return await flights.lead(group, led, self.now_us, run, sparing=upstream.sparing, give=upstream.give)
 
     def _wider(self, request: Request, upstream: Upstream) -> Entry | None:
         """Return an entry that is too old and covers a request, if more of it is soon to be asked for anyway.
@@ -339,13 +372,6 @@ class Unkept:
     def peek(self, scan: Scan) -> Answer | None:  # noqa: ARG002 - the protocol's signature
         """Say that nothing would answer."""
         return None
-
-
-def _ended() -> SharedFetchEnded:
-    return SharedFetchEnded(
-        message="the fetch that this statement shared with another one has ended before it was complete",
-        hint="run the statement again",
-    )
 
 
 def _selecting(columns: list[str], give: Give) -> Give:
