@@ -18,7 +18,7 @@ from omnisql_server.model.plan import QueryPlan, ScanNotes
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
-from omnisql_server.model.run import BoundParameters, RunResult, SessionView, command_result
+from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.plan.explain import explain_json, explain_text
 from wire.backend import Field, data_row
@@ -51,16 +51,6 @@ def result_formats(wanted: Sequence[int], column_count: int) -> tuple[int, ...]:
     if len(wanted) == column_count:
         return tuple(wanted)
     return tuple(wanted or (0,)) * column_count if len(wanted) <= 1 else tuple(wanted)
-
-
-UNAVAILABLE = {
-    StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
-    StatementKind.NESTED_WRITE: (
-        "EXPLAIN or COPY of a statement that writes",
-        "EXPLAIN the query in it, or run the statement by itself",
-    ),
-}
-"""What cannot be done over API tables, and what to do instead."""
 
 
 @contextmanager
@@ -184,6 +174,15 @@ def fields_of(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | No
     return None if statement.kind is StatementKind.COPY_TO or not bound.returns_rows else bound.fields
 
 
+def described(statement: Statement, bound: BoundQuery) -> Description:
+    """Describe a statement: its parameters, the rows that the client gets, and what its transaction has to be."""
+    return Description(
+        parameter_oids=bound.parameter_oids,
+        fields=fields_of(statement, bound),
+        needs_snapshot=bound.as_owners.need_snapshot,
+    )
+
+
 def result_of(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[EncodedRows, None]) -> RunResult:
     """Give an answer its command tag and the shape of its rows."""
     copy_formats = None
@@ -199,18 +198,27 @@ def result_of(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[Enco
     )
 
 
-def unavailable(kind: StatementKind) -> NotSupported:
-    """Say that statements of a kind cannot be carried out over API tables."""
-    what, hint = UNAVAILABLE[kind]
-    return NotSupported(message=f"{what} over API tables is not available", hint=hint)
-
-
 def no_locking() -> NotSupported:
     """Say that rows that are not here cannot be locked."""
     return NotSupported(
         message="rows of an API table cannot be locked",
         hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",
     )
+
+
+def not_available(statement: Statement) -> NotSupported | None:
+    """Say of a statement that it cannot be run over API tables, whatever they are; None where it may."""
+    known = {
+        StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
+        StatementKind.NESTED_WRITE: (
+            "EXPLAIN or COPY of a statement that writes",
+            "EXPLAIN the query in it, or run the statement by itself",
+        ),
+    }
+    if statement.kind not in known:
+        return None
+    what, hint = known[statement.kind]
+    return NotSupported(message=f"{what} over API tables is not available", hint=hint)
 
 
 def require_api(statement: Statement, bound: BoundQuery) -> None:

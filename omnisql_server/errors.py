@@ -146,6 +146,12 @@ class SharedFetchEnded(OmniSQLError):
     sqlstate = "40001"
 
 
+class LockNotAvailable(OmniSQLError):
+    """A relation is locked, and whoever holds the lock may be waiting for this very statement."""
+
+    sqlstate = "55P03"
+
+
 class StatementCanceled(OmniSQLError):
     """The client, a timeout or a drain stopped the statement."""
 

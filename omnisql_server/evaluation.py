@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from omnisql_server.answers import copy_stream, result_formats
+from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.load import load
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
@@ -45,6 +46,7 @@ class Evaluation:
     backend: Backend
     pool: InstancePool
     splice: SpliceLimits
+    owned: Mapping[object, ArrayParameter] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
 
     def over(self, relations: Sequence[LocalRelation]) -> AsyncGenerator[EncodedRows, None]:
@@ -84,6 +86,7 @@ class Evaluation:
             result_formats=result_formats(wanted, len(self.bound.fields)),
             completed=self.tags.append,
             copy_format=copy_format,
+            owned=self.owned,
         )
 
 

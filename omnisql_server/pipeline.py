@@ -11,21 +11,20 @@ from dataclasses import replace
 from functools import partial
 
 from omnisql_server.answers import (
-    UNAVAILABLE,
     analyzed,
+    described,
     done_alone,
     explain_wants,
     explained,
-    fields_of,
     hinted,
     made_empty,
     no_locking,
+    not_available,
     own_position,
     parameter_constants,
     read_only,
     require_api,
     result_of,
-    unavailable,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
@@ -37,7 +36,7 @@ from omnisql_server.execute.run import DUCKDB
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchedScan, fetch
 from omnisql_server.fetch.stream import PageStream
-from omnisql_server.late_hydration import survivors_of
+from omnisql_server.late_hydration import LateFetch, may_execute, survivors_of, with_details
 from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation
@@ -51,12 +50,14 @@ from omnisql_server.model.statement import (
     CHANGING_KINDS,
     MANAGED_KINDS,
     NEVER_RUN_KINDS,
+    WRITING_KINDS,
     Part,
     Statement,
     StatementKind,
 )
 from omnisql_server.model.trail import note_authorized, note_bound
 from omnisql_server.observability.traces import stage_span
+from omnisql_server.owner_rows import Connect, read_as_owners
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.pipeline_bounds import PipelineBounds
@@ -85,6 +86,7 @@ class Pipeline:
         managers: Mapping[StatementKind, Manage],
         repeats: Repeats,
         sharing: Sharing,
+        connect: Connect,
     ) -> None:
         self._tenant = tenant
         self.sharing = sharing
@@ -93,6 +95,7 @@ class Pipeline:
         self._bounds = bounds
         self._managers = managers
         self._repeats = repeats
+        self._connect = connect
         self._binder = Binder(
             parse_query=parse_query,
             api_wrappers=lambda: tenant.wrappers,
@@ -146,16 +149,16 @@ class Pipeline:
             executed = await look_up(statement, view.backend, relayable=True)
             await self._require_reach(executed.statement, view)
             try:
-                described = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
+                description = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
             except BackendError as error:
                 raise error.without_position() from error
-            return replace(described, parameter_oids=())
+            return replace(description, parameter_oids=())
         await self._refuse(statement, view)
         query = parse_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         require_api(statement, bound)
-        return Description(parameter_oids=bound.parameter_oids, fields=fields_of(statement, bound))
+        return described(statement, bound)
 
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
@@ -199,12 +202,14 @@ class Pipeline:
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
-                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known, may_evaluate)
+                query_plan = plan(
+                    authorized, tables, self._bounds.key_combinations_max, known, may_evaluate, may_execute
+                )
                 engine = engine_of(statement, bound)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                notes = await self._tenant.notes(query_plan, view)
-                return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
+                told = explained(statement, query_plan, engine, None, await self._tenant.notes(query_plan, view))
+                return result_of(statement, bound, told)
             evaluation = Evaluation(
                 statement=statement,
                 bound=bound,
@@ -213,6 +218,7 @@ class Pipeline:
                 backend=view.backend,
                 pool=self._pool,
                 splice=self._bounds.splice,
+                owned=await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max),
             )
             answer = await self._answer(query_plan, evaluation, view, keeping)
         rows = deadline.bounded(noting(statement, authorized, view, answer.rows(), self.sharing))
@@ -292,15 +298,13 @@ class Pipeline:
             error = refusal(name, value)
             if error is not None:
                 raise error
-        if statement.kind in _WRITING and (found := await self._binder.api_target(statement, view.backend)):
+        if statement.kind in WRITING_KINDS and (found := await self._binder.api_target(statement, view.backend)):
             raise read_only(*found)
         if statement.kind in NEVER_RUN_KINDS:
             raise RelayInstead
-        if statement.kind not in UNAVAILABLE:
-            return
-        if not await self._binder.reaches_api(statement, view.backend):
-            raise RelayInstead
-        raise unavailable(statement.kind)
+        refused = not_available(statement)
+        if refused is not None:
+            raise refused if await self._binder.reaches_api(statement, view.backend) else RelayInstead
 
     async def _has_been_made(self, statement: Statement, view: SessionView) -> bool:
         """Say whether a statement makes nothing, because what it would make exists and that is to be left alone."""
@@ -320,7 +324,10 @@ class Pipeline:
             twin=twin,
             described=twin is not None,
         )
-        return await self._binder.bind(request, view.backend)
+        bound = await self._binder.bind(request, view.backend)
+        if bound.as_owners.need_snapshot and await view.backend.begin_again():
+            bound = await self._binder.bind(request, view.backend)
+        return bound
 
     async def _answer(
         self, query_plan: QueryPlan, evaluation: Evaluation, view: SessionView, keeping: Keeping | None
@@ -330,12 +337,18 @@ class Pipeline:
         check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
         settings = query_plan.authorized.query.settings
         salt = await self._tenant.hash_salt(query_plan)
-        opening = partial(self._tenant.open, view=view, settings=settings)
+        plainly = partial(self._tenant.open, view=view, settings=settings)
+        late = LateFetch(
+            open_source=plainly if keeping is None else keeping.noted(plainly),
+            bounds=self._bounds.fetch,
+            budget=budget,
+            partial_allowed=settings.on_source_error == "partial",
+        )
         fetching = partial(
             fetch,
-            open_source=opening if keeping is None else keeping.noted(opening),
-            bounds=self._bounds.fetch,
-            partial_allowed=settings.on_source_error == "partial",
+            open_source=late.open_source,
+            bounds=late.bounds,
+            partial_allowed=late.partial_allowed,
             budget=budget,
             survivors=survivors_of(self._pool, settings.time_zone),
         )
@@ -347,7 +360,7 @@ class Pipeline:
             if isinstance(first, PageStream):
                 return StreamedAnswer(stream=first, plan=query_plan, salt=salt, evaluation=evaluation, telling=telling)
             begun = first
-        return await self._read(query_plan, evaluation, salt, fetching, budget, begun, telling)
+        return await self._read(query_plan, evaluation, salt, fetching, late, begun, telling)
 
     async def _read(
         self,
@@ -355,7 +368,7 @@ class Pipeline:
         evaluation: Evaluation,
         salt: bytes,
         fetching: Fetching,
-        budget: CallBudget,
+        late: LateFetch,
         begun: FetchedScan | None,
         telling: Telling,
     ) -> WholeAnswer:
@@ -367,7 +380,7 @@ class Pipeline:
             read = {relation.scan_name: relation.rows for relation in relations}
             ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
             waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
-            bound = [bind_keys(scan, await keyed(scan, read, self._pool), budget.left) for scan in ready]
+            bound = [bind_keys(scan, await keyed(scan, read, self._pool), late.budget.left) for scan in ready]
             with stage_span("fetch"):
                 batch = (begun,) if begun is not None else await fetching(bound)
             with stage_span("materialize"):
@@ -375,12 +388,6 @@ class Pipeline:
             fetched += batch
             for scan in batch:
                 telling.learn(scan.plan, scan.report)
-        reports = tuple(
-            replace(scan.report, rows_returned=relation.rows.num_rows)
-            for scan, relation in zip(fetched, relations, strict=True)
-        )
+        whole, reports = await with_details(query_plan, fetched, relations, self._pool, late, salt)
         telling.tell(reports)
-        return WholeAnswer(evaluation=evaluation, relations=tuple(relations), told=reports)
-
-
-_WRITING = frozenset({StatementKind.WRITE, StatementKind.NESTED_WRITE, StatementKind.COPY_FROM, StatementKind.TRUNCATE})
+        return WholeAnswer(evaluation=evaluation, relations=whole, told=reports)

@@ -104,7 +104,7 @@ class _Writing:
 
     async def _write(self, batches: Sequence[pa.RecordBatch]) -> None:
         parts = [] if self._listed else [(_HEAD, msgspec.json.encode(_Head(began_us=self.relay.began_us)))]
-        parts += [(_PAGE, pack((batch,))) for batch in batches]
+        parts += [(_PAGE, bytes(pack((batch,)))) for batch in batches]
         self._given += len(batches)
         self._bytes += sum(len(content) for _, content in parts)
         if self._bytes > self.relay.bytes_max:

@@ -68,7 +68,7 @@ class Sealed:
 
     id: str
     description: bytes
-    rows: bytes
+    rows: bytes | memoryview
     fetched_us: int
     cost: int
     steps: bytes = b""
@@ -224,7 +224,7 @@ class Store:
             found: Any = self._client.lrange(f"{TAG}pages:{name}/{token}", start, -1)
             return cast("Sequence[bytes]", await found)
 
-    async def _run(self, operation: str, shelf: str, *arguments: str | bytes | int) -> Any:
+    async def _run(self, operation: str, shelf: str, *arguments: str | bytes | memoryview | int) -> Any:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             return await self._script(keys=[TAG], args=[operation, shelf, self._ahead_us(), *arguments])
 
