@@ -28,6 +28,7 @@ from omnisql_server.freshness.store import TAG, Store
 from omnisql_server.limits import ValkeyChild
 from omnisql_server.limits.valkey import Valkey
 from omnisql_server.model.freshness import Change, Staleness
+from omnisql_server.model.report import SourceReport
 
 EXAMPLES, STEPS = 100, 40
 
@@ -225,11 +226,7 @@ class Freshness(RuleBasedStateMachine):
                 self.run(shared.refreshes.settled())
             self.world.source.fault = self.world.source.truncated = None
         report = fetched.report
-        Freshness.hits += report.cache_hits
-        Freshness.confirmed += self.world.source.confirmed
-        Freshness.changed += self.world.source.changed
-        self.world.source.confirmed = self.world.source.changed = 0
-        Freshness.refreshed += report.refreshing
+        self._count(report)
         assert not report.refreshing or how["max_us"] > 0
         bound_us = max(
             how["max_us"],
@@ -255,6 +252,13 @@ class Freshness(RuleBasedStateMachine):
             self._check(rows, question, seen, floors, complete=report.complete, of_two=of_two)
         made: int = report.requests
         return made
+
+    def _count(self, report: SourceReport) -> None:
+        Freshness.hits += report.cache_hits
+        Freshness.confirmed += self.world.source.confirmed
+        Freshness.changed += self.world.source.changed
+        self.world.source.confirmed = self.world.source.changed = 0
+        Freshness.refreshed += report.refreshing
 
     def _seen(self, credential: str, bound_us: int) -> list[tuple[int, list[Row]]]:
         """Return what a credential could see within a bound, state by state, with the state's number."""
