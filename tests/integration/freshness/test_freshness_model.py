@@ -33,6 +33,16 @@ from omnisql_server.model.report import SourceReport
 EXAMPLES, STEPS = 100, 40
 
 
+def _staleness_of(how: Mapping[str, Any]) -> Staleness:
+    return Staleness(
+        max_us=how["max_us"],
+        if_error_us=how["if_error_us"],
+        kept=how["kept"],
+        full_read_us=how["full_read_us"],
+        revalidate_us=how["revalidate_us"],
+    )
+
+
 class Freshness(RuleBasedStateMachine):
     """The source, two replicas that keep its rows, and the states that the source has had."""
 
@@ -203,16 +213,9 @@ class Freshness(RuleBasedStateMachine):
         credential, policy = USERS[user]
         limit = None if table.access_paths == BATCHED.access_paths else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)
-        staleness = Staleness(
-            max_us=how["max_us"],
-            if_error_us=how["if_error_us"],
-            kept=how["kept"],
-            full_read_us=how["full_read_us"],
-            revalidate_us=how["revalidate_us"],
-        )
         reading = self.world.read(
             question,
-            staleness,
+            _staleness_of(how),
             credential=self._credential(credential),
             replica=how["replica"],
             partial=how["partial"],
