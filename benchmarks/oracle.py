@@ -42,6 +42,7 @@ from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchBounds, OpenSource, fetch
 from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.plan import QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery, Settings
@@ -106,7 +107,7 @@ class World:
             constants = list(zip(row[::2], row[1::2], strict=True))
         return BoundQuery(
             parsed=parsed,
-            tree=fill_constants(folded.tree, constants),
+            meaning=meaning_of(fill_constants(folded.tree, constants)),
             reason="",
             occurrences=qualified.occurrences,
             relations=closure.by_name,

@@ -22,6 +22,7 @@ from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_consta
 from omnisql_server.bind.resolve import Closure
 from omnisql_server.bind.tree import QualifiedTree, qualify_query
 from omnisql_server.execute.key_values import may_evaluate
+from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
 from omnisql_server.model.relation import Relation
@@ -56,7 +57,7 @@ class World:
         """Put a parameter in."""
         return BoundQuery(
             parsed=parse_query(sql),
-            tree=bind_parameters(qualified[1].tree, (("text", value),)),
+            meaning=meaning_of(bind_parameters(qualified[1].tree, (("text", value),))),
             reason="",
             occurrences=qualified[0].occurrences,
             relations=self.relations,

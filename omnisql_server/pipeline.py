@@ -57,8 +57,8 @@ from omnisql_server.model.statement import (
 )
 from omnisql_server.model.trail import note_authorized, note_bound, note_reports
 from omnisql_server.observability.traces import stage_span
+from omnisql_server.parse import shaped, tree
 from omnisql_server.parse.router import may_change_roles, route
-from omnisql_server.parse.tree import parse_query
 from omnisql_server.parse.within import load_of
 from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.plan.keys import bind_keys
@@ -95,7 +95,7 @@ class Pipeline:
         self._managers = managers
         self._repeats = repeats
         self._binder = Binder(
-            parse_query=parse_query,
+            parse_query=tree.parse_query,
             api_wrappers=lambda: tenant.wrappers,
             api_relations=lambda: frozenset(tenant.snapshot.tables),
         )
@@ -152,7 +152,7 @@ class Pipeline:
                 raise error.without_position() from error
             return replace(described, parameter_oids=())
         await self._refuse(statement, view)
-        query = parse_query(statement.query)
+        query = shaped.shaped_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         require_api(statement, bound)
@@ -306,7 +306,7 @@ class Pipeline:
             # To describe a statement without columns again, PostgreSQL neither looks at it anew nor locks anything.
             twin = None
         request = BindRequest(
-            parsed=parse_query(statement.query),
+            parsed=shaped.shaped_query(statement.query),
             type_oids=parameters.type_oids,
             parameters=lambda oids: parameter_constants(parameters, oids),
             twin=twin,

@@ -1,24 +1,34 @@
 """Bind one statement: PostgreSQL describes it, names and locks are compared, privileges read, constants folded.
 
 One flush on the session's backend answers everything for a statement seen before; a new one needs two or three more.
-What does not depend on the moment is kept as a template by text; privileges, settings, locks and constants never are.
+What does not depend on the moment is kept as a template by the text's shape; privileges, settings, locks and constants
+never are.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from omnisql_server.bind import questions
-from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_constants, fill_constants, fold_sql
+from omnisql_server.bind.fold import (
+    FoldedTree,
+    blank_literals,
+    constant_fillings,
+    extract_constants,
+    fold_sql,
+    literal_fillings,
+    parameter_fillings,
+)
 from omnisql_server.bind.privileges import local_reads, privilege_checks
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
-from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
+from omnisql_server.bind.tree import NotQualified, coarse_occurrences, placed, qualify_query
 from omnisql_server.errors import InsufficientPrivilege, NotSupported, OmniSQLError
 from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question, Rows
+from omnisql_server.model.meaning import Form, Meaning, with_literals
 from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.statement import NewRelation, Statement
@@ -44,9 +54,10 @@ class BindRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Template:
-    """What a text means as long as names, the catalog's sequence and the role are the same.
+    """What texts of a shape mean as long as names, the catalog's sequence and the role are the same.
 
-    `lasts` says that the same parameters and settings give the same tree at every moment.
+    `lasts` says that the same parameters and settings give the same tree at every moment. `blanked` are the literals of
+    the form's blanks, with their marks.
     """
 
     key: tuple[object, ...]
@@ -58,6 +69,16 @@ class _Template:
     has_parameters: bool
     lasts: bool = False
     filtered: Check | None = None
+    form: Form | None = None
+    blanked: Mapping[str, exp.Literal] = field(default_factory=dict)
+    derived: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Instance:
+    """A template's form with values, and what was derived from it."""
+
+    meaning: Meaning
     derived: dict[str, object] = field(default_factory=dict)
 
 
@@ -86,12 +107,15 @@ class Binder:
         api_wrappers: Callable[[], frozenset[str]],
         api_relations: Callable[[], frozenset[int]],
         templates_max: int = 2048,
+        instances_max: int = 1024,
     ) -> None:
         self._parse_query = parse_query
         self._api_wrappers = api_wrappers
         self._api_relations = api_relations
         self._templates: OrderedDict[tuple[object, ...], _Template] = OrderedDict()
         self._templates_max = templates_max
+        self._instances: OrderedDict[tuple[object, ...], _Instance] = OrderedDict()
+        self._instances_max = instances_max
 
     async def bind(self, request: BindRequest, backend: Backend) -> BoundQuery:
         """Resolve, check and fold one query.
@@ -99,17 +123,19 @@ class Binder:
         Raises:
             BackendError: PostgreSQL refuses the statement, with its own words.
             InsufficientPrivilege: a GRANT is missing (42501).
-        NotSupported: a local relation would have to be read with another's rights (0A000).
+            NotSupported: a local relation would have to be read with another's rights (0A000).
             InternalError: what was found is not what PostgreSQL locked (XX000).
         """
-        guess_key = (request.parsed.text, request.type_oids)
+        guess_key = ((request.parsed.shape or request.parsed).text, request.type_oids)
         guess = self._templates.get(guess_key)
         moment = await self._flush(request, guess, backend)
         key = (moment.sequence, moment.search_path, moment.settings.current_user, moment.oids)
         template = guess if guess is not None and guess.key == key else None
         denied = moment.denied
         if template is None:
-            template = await self._template(request, key, moment, backend)
+            template = await self._template(request.parsed, key, moment, backend)
+            if template is None:
+                return await self.bind(replace(request, parsed=self._parse_query(request.parsed.text)), backend)
             answer = (await backend.ask(questions.ask_privileges(template.checks)))[0]
             denied = questions.denied(template.checks, answer)
             if not backend.in_transaction_block and not template.closure.reads_temporary:
@@ -164,7 +190,7 @@ class Binder:
             asked.append(questions.ask_privileges(guess.checks))
         folds = guess is not None and guess.folded is not None and guess.folded.constants and not guess.has_parameters
         if folds and guess is not None and guess.folded is not None:
-            asked.append(Ask(sql=fold_sql(guess.folded.constants, ())))
+            asked.append(Ask(sql=fold_sql(_constants_of(guess.folded, parsed), ())))
         answers: list[Answer] = await backend.ask(*asked)
         locked_before = questions.read_oids(answers.pop(0))
         if parsed.deferred_text:
@@ -183,9 +209,10 @@ class Binder:
         )
 
     async def _template(
-        self, request: BindRequest, key: tuple[object, ...], moment: _Moment, backend: Backend
-    ) -> _Template:
-        parsed = request.parsed
+        self, query: ParsedQuery, key: tuple[object, ...], moment: _Moment, backend: Backend
+    ) -> _Template | None:
+        """Work out what texts of a query's shape mean; None where the shape hides what matters."""
+        parsed = query.shape or query
         closure = await close_over(names_of(parsed), moment.oids, backend, self._parse_query, self._api_wrappers())
         checks = privilege_checks(parsed, closure, moment.settings.current_user)
         apart = local_reads(parsed, closure, moment.settings.current_user)
@@ -205,6 +232,9 @@ class Binder:
                 filtered=filtered,
             )
         folded = extract_constants(qualified.tree)
+        blanked = blank_literals(folded, query.literals)
+        if blanked is None:
+            return None
         return _Template(
             key=key,
             closure=closure,
@@ -214,26 +244,31 @@ class Binder:
             checks=checks,
             filtered=filtered,
             lasts=not folded.moves,
+            form=Form(folded.tree),
+            blanked=blanked,
             has_parameters=any(tree.find(exp.Parameter) for tree in (folded.tree, *folded.constants)),
         )
 
     async def _bound(
         self, request: BindRequest, template: _Template, moment: _Moment, backend: Backend, guessed: bool
     ) -> BoundQuery:
-        tree, reason = None, template.reason
-        if template.folded is not None:
+        instance, reason = None, template.reason
+        if template.folded is not None and template.form is not None:
             given = request.parameters
             parameters = given(moment.prepared.parameter_oids) if given and template.has_parameters else ()
             if parameters is None:
                 reason = "a parameter has a type that only PostgreSQL understands"
             else:
-                known = moment.constants if guessed else None
-                tree = await self._instantiate(template.folded, template, parameters, known, backend)
+                constants = moment.constants if guessed else None
+                if constants is None and template.folded.constants and (parameters or not template.has_parameters):
+                    sql = fold_sql(_constants_of(template.folded, request.parsed), parameters)
+                    constants = _constants((await backend.ask(Ask(sql=sql)))[0])
+                instance = self._instance(template, template.form, request.parsed, parameters, constants or ())
         return BoundQuery(
             parsed=request.parsed,
-            tree=tree,
+            meaning=instance.meaning if instance is not None else None,
             reason=reason,
-            occurrences=template.occurrences,
+            occurrences=placed(template.occurrences, request.parsed),
             relations=template.closure.by_name,
             views=template.closure.views,
             parameter_oids=moment.prepared.parameter_oids,
@@ -241,29 +276,43 @@ class Binder:
             settings=moment.settings,
             catalog_sequence=moment.sequence,
             returns_rows=moment.prepared.fields is not None,
-            origin=template.derived if tree is not None and template.lasts else None,
-            derived=template.derived if template.folded is None or tree is template.folded.tree else {},
+            origin=template.derived if instance is not None and template.lasts else None,
+            derived=instance.derived if instance is not None else template.derived if template.folded is None else {},
         )
 
-    async def _instantiate(
+    def _instance(
         self,
-        folded: FoldedTree,
         template: _Template,
+        form: Form,
+        parsed: ParsedQuery,
         parameters: Sequence[Constant],
-        constants: tuple[Constant, ...] | None,
-        backend: Backend,
-    ) -> exp.Expr:
-        """Put the parameters and this moment's constants into a template's tree."""
-        if constants is None and folded.constants and (parameters or not template.has_parameters):
-            sql = fold_sql(folded.constants, parameters)
-            constants = _constants((await backend.ask(Ask(sql=sql)))[0])
-        return fill_constants(bind_parameters(folded.tree, parameters), constants or ())
+        constants: tuple[Constant, ...],
+    ) -> _Instance:
+        """Put the parameters, literals and this moment's constants into a template's form."""
+        key = (form, tuple(parameters), constants, parsed.literals)
+        known = self._instances.get(key)
+        if known is None:
+            fillings = {
+                **parameter_fillings(parameters),
+                **constant_fillings(constants),
+                **literal_fillings(template.blanked, parsed.literals),
+            }
+            known = self._instances[key] = _Instance(meaning=Meaning(form, fillings))
+        self._instances.move_to_end(key)
+        if len(self._instances) > self._instances_max:
+            self._instances.popitem(last=False)
+        return known
 
     def _remember(self, key: tuple[object, ...], template: _Template) -> None:
         self._templates[key] = template
         self._templates.move_to_end(key)
         if len(self._templates) > self._templates_max:
             self._templates.popitem(last=False)
+
+
+def _constants_of(folded: FoldedTree, parsed: ParsedQuery) -> tuple[exp.Expr, ...]:
+    """Return a template's constants with a text's own literals in them."""
+    return tuple(with_literals(constant, parsed.literals) for constant in folded.constants)
 
 
 def _prepare(request: BindRequest) -> Prepare:

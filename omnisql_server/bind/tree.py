@@ -5,7 +5,7 @@ Each place that reads an API table or a local table becomes a relation `scan_N`;
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -235,3 +235,19 @@ def _words(query: ParsedQuery, closure: Closure) -> frozenset[str]:
 
 def _named(relation: Relation, words: frozenset[str]) -> tuple[str, ...]:
     return tuple(a.name for a in relation.attributes if "*" in words or a.name in words)
+
+
+def placed(occurrences: tuple[Occurrence, ...], parsed: ParsedQuery) -> tuple[Occurrence, ...]:
+    """Move the places of occurrences from the shape of a text to the text."""
+    if parsed.shape is None:
+        return occurrences
+    moved = {
+        known.position: reference.position
+        for known, reference in zip(parsed.shape.references, parsed.references, strict=True)
+    }
+    return tuple(
+        occurrence
+        if occurrence.place is None or moved.get(occurrence.place[0], 0) == occurrence.place[0]
+        else replace(occurrence, place=(moved[occurrence.place[0]], *occurrence.place[1:]))
+        for occurrence in occurrences
+    )

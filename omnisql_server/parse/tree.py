@@ -67,7 +67,7 @@ def _tree(text: str) -> tuple[exp.Expr | None, str]:
         # What is written is a copy already.
         rendered = tree.transform(_plain).sql("postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
         same = canonical(text) == canonical(rendered)
-    except (SqlglotError, NotParsed, RecursionError) as error:
+    except (SqlglotError, NotParsed, RecursionError, ValueError) as error:
         return None, f"the planner's grammar does not cover this text ({type(error).__name__})"
     if not same:
         return None, "the planner's tree would not mean the same"

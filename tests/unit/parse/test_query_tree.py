@@ -114,3 +114,9 @@ def test_no_text_makes_parsing_fail_otherwise(text: str) -> None:
     except (NotParsed, UnicodeEncodeError):
         return
     assert parsed.tree is not None or parsed.reason != ""
+
+
+def test_a_text_that_the_planner_cannot_read_has_no_tree() -> None:
+    parsed = parse_query("SELECT date_part('', at) FROM t")
+    assert parsed.tree is None
+    assert parsed.reason == "the planner's grammar does not cover this text (ValueError)"
