@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlglot import exp
 
 from omnisql_server.model.literals import TextLiteral
-from omnisql_server.model.meaning import FOLDED, LITERAL, fill
+from omnisql_server.model.meaning import FOLDED, LITERAL, Filling, fill
 
 _FOLDED_FUNCTIONS = frozenset({"MAKE_INTERVAL", "MAKE_DATE", "MAKE_TIMESTAMPTZ", "TO_TIMESTAMP", "AGE"})
 _FOLDED_NODES = (
@@ -168,14 +169,14 @@ def fill_constants(tree: exp.Expr, values: Sequence[tuple[str, str | None]]) -> 
     return fill(tree, constant_fillings(values))
 
 
-def parameter_fillings(parameters: Sequence[tuple[str, str | None]]) -> dict[str, exp.Expr]:
+def parameter_fillings(parameters: Sequence[tuple[str, str | None]]) -> dict[str, Filling]:
     """Return what belongs in the place of parameters."""
-    return {f"${number}": typed_literal(*parameter) for number, parameter in enumerate(parameters, 1)}
+    return {f"${number}": _typed(*parameter) for number, parameter in enumerate(parameters, 1)}
 
 
-def constant_fillings(values: Sequence[tuple[str, str | None]]) -> dict[str, exp.Expr]:
+def constant_fillings(values: Sequence[tuple[str, str | None]]) -> dict[str, Filling]:
     """Return what belongs in the place of folded constants."""
-    return {f"{FOLDED}{place}": typed_literal(*value) for place, value in enumerate(values)}
+    return {f"{FOLDED}{place}": _typed(*value) for place, value in enumerate(values)}
 
 
 def blank_literals(folded: FoldedTree, literals: Sequence[TextLiteral]) -> dict[str, exp.Literal] | None:
@@ -195,13 +196,14 @@ def blank_literals(folded: FoldedTree, literals: Sequence[TextLiteral]) -> dict[
     return blanked if sorted(found) == sorted(places.values()) else None
 
 
-def literal_fillings(blanked: Mapping[str, exp.Literal], literals: Sequence[TextLiteral]) -> dict[str, exp.Expr]:
+def literal_fillings(blanked: Mapping[str, exp.Literal], literals: Sequence[TextLiteral]) -> dict[str, Filling]:
     """Return what belongs in the place of literals."""
-    fillings: dict[str, exp.Expr] = {}
+    fillings: dict[str, Filling] = {}
     for name, literal in blanked.items():
-        filling = literal.copy()
-        filling.set("this", literals[int(name.removeprefix(LITERAL))].value)
-        fillings[name] = filling
+        node = literal.copy()
+        value = literals[int(name.removeprefix(LITERAL))].value
+        node.set("this", value)
+        fillings[name] = Filling(type_sql="", text=value, node=node)
     return fillings
 
 
@@ -212,7 +214,16 @@ def _marks(tree: exp.Expr, places: Mapping[tuple[str, bool], str]) -> Iterator[t
             yield literal, name
 
 
+def _typed(type_sql: str, text: str | None) -> Filling:
+    return Filling(type_sql=type_sql, text=text, node=typed_literal(type_sql, text))
+
+
 def typed_literal(type_sql: str, text: str | None) -> exp.Expr:
     """Write a constant with its type: the cast of a string literal, or of NULL."""
     value: exp.Expr = exp.Null() if text is None else exp.Literal.string(text)
-    return exp.Cast(this=value, to=exp.DataType.build(type_sql, dialect="postgres", udt=True))
+    return exp.Cast(this=value, to=_data_type(type_sql).copy())
+
+
+@lru_cache(maxsize=1024)
+def _data_type(type_sql: str) -> exp.DataType:
+    return exp.DataType.build(type_sql, dialect="postgres", udt=True)

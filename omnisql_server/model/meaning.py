@@ -6,7 +6,8 @@ only for who asks for it: most of what is derived from a tree is the same for al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
@@ -16,21 +17,31 @@ FOLDED, LITERAL = "fold_", "literal_"
 """What the placeholders of folded constants and of literals are called, before their number."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """What belongs in a blank: its type as SQL (empty for a literal, whose blank has one), its text, and its node."""
+
+    type_sql: str
+    text: str | None
+    node: exp.Expr = field(compare=False, repr=False)
+
+
 class Form:
     """A tree with blanks, never changed; `derived` keeps what stages derive from it for whatever values."""
 
-    __slots__ = ("_filled", "derived", "tree")
+    __slots__ = ("_blanks", "derived", "tree")
 
     def __init__(self, tree: exp.Expr) -> None:
         self.tree = tree
         self.derived: dict[str, object] = {}
-        self._filled: dict[int, bool] = {}
+        self._blanks: dict[int, tuple[str, ...]] = {}
 
-    def has_blanks(self, node: exp.Expr) -> bool:
-        """Say whether a node of the tree has a blank in it."""
-        known = self._filled.get(id(node))
+    def blanks(self, node: exp.Expr) -> tuple[str, ...]:
+        """Return the names of the blanks in a node of the tree."""
+        known = self._blanks.get(id(node))
         if known is None:
-            known = self._filled[id(node)] = any(blank_of(part) is not None for part in node.walk())
+            named = (blank_of(part) for part in node.walk())
+            known = self._blanks[id(node)] = tuple(name for name in named if name is not None)
         return known
 
 
@@ -39,7 +50,7 @@ class Meaning:
 
     __slots__ = ("_tree", "fillings", "form")
 
-    def __init__(self, form: Form, fillings: Mapping[str, exp.Expr]) -> None:
+    def __init__(self, form: Form, fillings: Mapping[str, Filling]) -> None:
         self.form = form
         self.fillings = fillings
         self._tree: exp.Expr | None = None
@@ -53,7 +64,12 @@ class Meaning:
 
     def filled(self, node: exp.Expr) -> exp.Expr:
         """Return a node of the form with its blanks filled; the very node where it has none."""
-        return fill(node, self.fillings) if self.form.has_blanks(node) else node
+        return fill(node, self.fillings) if self.form.blanks(node) else node
+
+    def values(self, node: exp.Expr) -> Hashable:
+        """Return what fills the blanks of a node of the form, to be compared; None where it has none."""
+        names = self.form.blanks(node)
+        return tuple(self.fillings.get(name) for name in names) if names else None
 
 
 def meaning_of(tree: exp.Expr | None) -> Meaning | None:
@@ -70,7 +86,7 @@ def blank_of(node: exp.Expr) -> str | None:
     return None
 
 
-def fill(node: exp.Expr, fillings: Mapping[str, exp.Expr]) -> exp.Expr:
+def fill(node: exp.Expr, fillings: Mapping[str, Filling]) -> exp.Expr:
     """Return a copy of a node with the blanks filled that are among the fillings."""
     if not fillings:
         return node
@@ -78,7 +94,7 @@ def fill(node: exp.Expr, fillings: Mapping[str, exp.Expr]) -> exp.Expr:
     def filling(part: exp.Expr) -> exp.Expr:
         name = blank_of(part)
         found = fillings.get(name) if name is not None else None
-        return found.copy() if found is not None else part
+        return found.node.copy() if found is not None else part
 
     return node.transform(filling)
 

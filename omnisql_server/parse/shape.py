@@ -133,7 +133,7 @@ def _candidates_again(encoded: bytes, marked: str) -> Iterator[_Candidate]:
 
 
 def _find(select: Any) -> Iterator[int]:
-    """Yield the places of constants that a query's conditions compare columns with, and of LIMIT and OFFSET.
+    """Yield the places of constants that a query's conditions compare something with, and of LIMIT and OFFSET.
 
     What stands among outputs, in GROUP BY, ORDER BY or HAVING is left out: there two expressions may have to be alike.
     """
@@ -179,8 +179,17 @@ def _find_compared(node: Any) -> Iterator[int]:
             yield from _constant(node.rexpr)
     elif kind == "AEXPR_OP" and len(node.name) == 1 and node.name[0].string.sval in _COMPARISONS:
         for one, other in ((node.lexpr, node.rexpr), (node.rexpr, node.lexpr)):
-            if one.HasField("column_ref"):
+            if _is_computed(one):
                 yield from _constant(other)
+
+
+def _is_computed(node: Any) -> bool:
+    """Say whether a node is a column, a cast of one or a function: what is compared with values."""
+    return bool(
+        node.HasField("column_ref")
+        or (node.HasField("func_call") and len(node.func_call.args))
+        or (node.HasField("type_cast") and node.type_cast.arg.HasField("column_ref"))
+    )
 
 
 def _constant(node: Any) -> Iterator[int]:
