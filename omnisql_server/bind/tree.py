@@ -6,6 +6,7 @@ Each place that reads an API table or a local table becomes a relation `scan_N`;
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -16,6 +17,7 @@ from sqlglot.schema import MappingSchema
 
 from catalog.types import BY_OID
 from omnisql_server.bind.postgres_types import POSTGRES_TYPES
+from omnisql_server.bind.privileges import Reading
 from omnisql_server.bind.resolve import Closure, Name
 from omnisql_server.bind.row_sources import expand_row_sources
 from omnisql_server.model.query import Occurrence, ParsedQuery
@@ -237,17 +239,23 @@ def _named(relation: Relation, words: frozenset[str]) -> tuple[str, ...]:
     return tuple(a.name for a in relation.attributes if "*" in words or a.name in words)
 
 
-def placed(occurrences: tuple[Occurrence, ...], parsed: ParsedQuery) -> tuple[Occurrence, ...]:
-    """Move the places of occurrences from the shape of a text to the text."""
+_Placed = TypeVar("_Placed", Occurrence, Reading)
+
+
+def _moved(one: _Placed, place: tuple[int, ...]) -> _Placed:
+    return replace(one, place=place)
+
+
+def placed(found: tuple[_Placed, ...], parsed: ParsedQuery) -> tuple[_Placed, ...]:
+    """Move the places of what was found by the shape of a text to the text."""
     if parsed.shape is None:
-        return occurrences
+        return found
     moved = {
         known.position: reference.position
         for known, reference in zip(parsed.shape.references, parsed.references, strict=True)
     }
-    return tuple(
-        occurrence
-        if occurrence.place is None or moved.get(occurrence.place[0], 0) == occurrence.place[0]
-        else replace(occurrence, place=(moved[occurrence.place[0]], *occurrence.place[1:]))
-        for occurrence in occurrences
-    )
+    made: list[_Placed] = []
+    for one in found:
+        place: tuple[int, ...] | None = one.place
+        made.append(_moved(one, (moved[place[0]], *place[1:])) if place is not None else one)
+    return tuple(made)

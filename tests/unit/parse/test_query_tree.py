@@ -116,7 +116,14 @@ def test_no_text_makes_parsing_fail_otherwise(text: str) -> None:
     assert parsed.tree is not None or parsed.reason != ""
 
 
-def test_a_text_that_the_planner_cannot_read_has_no_tree() -> None:
-    parsed = parse_query("SELECT date_part('', at) FROM t")
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("SELECT date_part('', at) FROM t", "ValueError"),
+        ("SELECT * FROM t, JSON_TABLE(t.j, 'a' COLUMNS (n FOR ORDINALITY)) AS x", "TypeError"),
+    ],
+)
+def test_a_text_that_the_planner_cannot_read_has_no_tree(text: str, kind: str) -> None:
+    parsed = parse_query(text)
     assert parsed.tree is None
-    assert parsed.reason == "the planner's grammar does not cover this text (ValueError)"
+    assert parsed.reason == f"the planner's grammar does not cover this text ({kind})"
