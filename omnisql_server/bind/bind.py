@@ -26,7 +26,7 @@ from omnisql_server.bind.fold import (
 from omnisql_server.bind.owners import owner_reads, reads_api_as_owner
 from omnisql_server.bind.privileges import Reading, privilege_checks, readings_of
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
-from omnisql_server.bind.tree import NotQualified, coarse_occurrences, placed, qualify_query
+from omnisql_server.bind.tree import NotQualified, coarse_occurrences, placed, placed_readings, qualify_query
 from omnisql_server.errors import InsufficientPrivilege
 from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question, Rows
 from omnisql_server.model.meaning import Form, Meaning, with_literals
@@ -145,7 +145,7 @@ class Binder:
             raise _privilege_error(missing, template.closure)
         verify(template.closure, moment.locked_before, moment.locked, self._api_relations())
         bound = await self._bound(request, template, moment, backend, template is guess)
-        readings = placed(template.readings, request.parsed)
+        readings = placed_readings(template.readings, request.parsed)
         apart = owner_reads(readings, frozenset(denied), bound)
         return replace(bound, as_owners=apart, shields=bool(apart.reads) or reads_api_as_owner(readings, bound))
 

@@ -6,7 +6,6 @@ Each place that reads an API table or a local table becomes a relation `scan_N`;
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -239,23 +238,26 @@ def _named(relation: Relation, words: frozenset[str]) -> tuple[str, ...]:
     return tuple(a.name for a in relation.attributes if "*" in words or a.name in words)
 
 
-_Placed = TypeVar("_Placed", Occurrence, Reading)
-
-
-def _moved(one: _Placed, place: tuple[int, ...]) -> _Placed:
-    return replace(one, place=place)
-
-
-def placed(found: tuple[_Placed, ...], parsed: ParsedQuery) -> tuple[_Placed, ...]:
-    """Move the places of what was found by the shape of a text to the text."""
+def placed(occurrences: tuple[Occurrence, ...], parsed: ParsedQuery) -> tuple[Occurrence, ...]:
+    """Move the places of occurrences from the shape of a text to the text."""
     if parsed.shape is None:
-        return found
-    moved = {
-        known.position: reference.position
-        for known, reference in zip(parsed.shape.references, parsed.references, strict=True)
-    }
-    made: list[_Placed] = []
-    for one in found:
-        place: tuple[int, ...] | None = one.place
-        made.append(_moved(one, (moved[place[0]], *place[1:])) if place is not None else one)
-    return tuple(made)
+        return occurrences
+    moved = moved_places(parsed)
+    return tuple(
+        replace(one, place=(moved[one.place[0]], *one.place[1:])) if one.place is not None else one
+        for one in occurrences
+    )
+
+
+def placed_readings(readings: tuple[Reading, ...], parsed: ParsedQuery) -> tuple[Reading, ...]:
+    """Move the places of readings from the shape of a text to the text."""
+    if parsed.shape is None:
+        return readings
+    moved = moved_places(parsed)
+    return tuple(replace(one, place=(moved[one.place[0]], *one.place[1:])) for one in readings)
+
+
+def moved_places(parsed: ParsedQuery) -> dict[int, int]:
+    """Return where relations stand in a text, by where they stand in its shape."""
+    known = parsed.shape.references if parsed.shape is not None else parsed.references
+    return {one.position: other.position for one, other in zip(known, parsed.references, strict=True)}

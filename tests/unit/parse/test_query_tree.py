@@ -120,7 +120,7 @@ def test_no_text_makes_parsing_fail_otherwise(text: str) -> None:
     ("text", "kind"),
     [
         ("SELECT date_part('', at) FROM t", "ValueError"),
-        ("SELECT * FROM t, JSON_TABLE(t.j, 'a' COLUMNS (n FOR ORDINALITY)) AS x", "TypeError"),
+        ("SELECT * FROM t, JSON_TABLE(t.j, 'a'\n'b' COLUMNS (n FOR ORDINALITY, a text PATH '$.a')) AS x", "TypeError"),
     ],
 )
 def test_a_text_that_the_planner_cannot_read_has_no_tree(text: str, kind: str) -> None:
