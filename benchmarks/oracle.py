@@ -43,6 +43,7 @@ from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, fetch
 from omnisql_server.late_hydration import LateFetch, may_execute, with_details
 from omnisql_server.materialize.relations import LocalRelation, materialize
+from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.plan import QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery, Settings
@@ -107,7 +108,7 @@ class World:
             constants = list(zip(row[::2], row[1::2], strict=True))
         return BoundQuery(
             parsed=parsed,
-            tree=fill_constants(folded.tree, constants),
+            meaning=meaning_of(fill_constants(folded.tree, constants)),
             reason="",
             occurrences=qualified.occurrences,
             relations=closure.by_name,

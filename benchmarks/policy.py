@@ -131,7 +131,7 @@ def _query() -> BoundQuery:
     )
     return BoundQuery(
         parsed=ParsedQuery(text="", references=(), named_columns=frozenset(), tree=None),
-        tree=None,
+        meaning=None,
         reason="",
         occurrences=occurrences,
         relations={},

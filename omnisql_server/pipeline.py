@@ -59,6 +59,7 @@ from omnisql_server.model.trail import note_authorized, note_bound
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.owner_rows import Connect, read_as_owners
 from omnisql_server.parse.router import may_change_roles, route
+from omnisql_server.parse.shaped import shaped_query
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.plan.keys import bind_keys
@@ -154,7 +155,7 @@ class Pipeline:
                 raise error.without_position() from error
             return replace(description, parameter_oids=())
         await self._refuse(statement, view)
-        query = parse_query(statement.query)
+        query = shaped_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         require_api(statement, bound)
@@ -318,7 +319,7 @@ class Pipeline:
             # To describe a statement without columns again, PostgreSQL neither looks at it anew nor locks anything.
             twin = None
         request = BindRequest(
-            parsed=parse_query(statement.query),
+            parsed=shaped_query(statement.query),
             type_oids=parameters.type_oids,
             parameters=lambda oids: parameter_constants(parameters, oids),
             twin=twin,

@@ -1,25 +1,35 @@
 """Bind one statement: PostgreSQL describes it, names and locks are compared, privileges read, constants folded.
 
 One flush on the session's backend answers everything for a statement seen before; a new one needs two or three more.
-What does not depend on the moment is kept as a template by text; privileges, settings, locks and constants never are.
+What does not depend on the moment is kept as a template by the text's shape; privileges, settings, locks and constants
+never are.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from omnisql_server.bind import questions
-from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_constants, fill_constants, fold_sql
+from omnisql_server.bind.fold import (
+    FoldedTree,
+    blank_literals,
+    constant_fillings,
+    extract_constants,
+    fold_sql,
+    literal_fillings,
+    parameter_fillings,
+)
 from omnisql_server.bind.owners import owner_reads, reads_api_as_owner
 from omnisql_server.bind.privileges import Reading, privilege_checks, readings_of
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
-from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
+from omnisql_server.bind.tree import NotQualified, coarse_occurrences, placed, placed_readings, qualify_query
 from omnisql_server.errors import InsufficientPrivilege
 from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question, Rows
+from omnisql_server.model.meaning import Form, Meaning, with_literals
 from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.statement import NewRelation, Statement
@@ -45,9 +55,10 @@ class BindRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Template:
-    """What a text means as long as names, the catalog's sequence and the role are the same.
+    """What texts of a shape mean as long as names, the catalog's sequence and the role are the same.
 
-    `lasts` says that the same parameters and settings give the same tree at every moment.
+    `lasts` says that the same parameters and settings give the same tree at every moment. `blanked` are the literals of
+    the form's blanks, with their marks.
     """
 
     key: tuple[object, ...]
@@ -59,6 +70,16 @@ class _Template:
     has_parameters: bool
     lasts: bool = False
     readings: tuple[Reading, ...] = ()
+    form: Form | None = None
+    blanked: Mapping[str, exp.Literal] = field(default_factory=dict)
+    derived: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Instance:
+    """A template's form with values, and what was derived from it."""
+
+    meaning: Meaning
     derived: dict[str, object] = field(default_factory=dict)
 
 
@@ -87,12 +108,15 @@ class Binder:
         api_wrappers: Callable[[], frozenset[str]],
         api_relations: Callable[[], frozenset[int]],
         templates_max: int = 2048,
+        instances_max: int = 1024,
     ) -> None:
         self._parse_query = parse_query
         self._api_wrappers = api_wrappers
         self._api_relations = api_relations
         self._templates: OrderedDict[tuple[object, ...], _Template] = OrderedDict()
         self._templates_max = templates_max
+        self._instances: OrderedDict[tuple[object, ...], _Instance] = OrderedDict()
+        self._instances_max = instances_max
 
     async def bind(self, request: BindRequest, backend: Backend) -> BoundQuery:
         """Resolve, check and fold one query.
@@ -103,14 +127,16 @@ class Binder:
             NotSupported: a local relation has to be read with another's rights, and cannot be (0A000).
             InternalError: what was found is not what PostgreSQL locked (XX000).
         """
-        guess_key = (request.parsed.text, request.type_oids)
+        guess_key = ((request.parsed.shape or request.parsed).text, request.type_oids)
         guess = self._templates.get(guess_key)
         moment = await self._flush(request, guess, backend)
         key = (moment.sequence, moment.search_path, moment.settings.current_user, moment.oids)
         template = guess if guess is not None and guess.key == key else None
         denied = moment.denied
         if template is None:
-            template = await self._template(request, key, moment, backend)
+            template = await self._template(request.parsed, key, moment, backend)
+            if template is None:
+                return await self.bind(replace(request, parsed=self._parse_query(request.parsed.text)), backend)
             answer = (await backend.ask(questions.ask_privileges(template.checks)))[0]
             denied = questions.denied(template.checks, answer)
             if not backend.in_transaction_block and not template.closure.reads_temporary:
@@ -119,10 +145,9 @@ class Binder:
             raise _privilege_error(missing, template.closure)
         verify(template.closure, moment.locked_before, moment.locked, self._api_relations())
         bound = await self._bound(request, template, moment, backend, template is guess)
-        apart = owner_reads(template.readings, frozenset(denied), bound)
-        return replace(
-            bound, as_owners=apart, shields=bool(apart.reads) or reads_api_as_owner(template.readings, bound)
-        )
+        readings = placed_readings(template.readings, request.parsed)
+        apart = owner_reads(readings, frozenset(denied), bound)
+        return replace(bound, as_owners=apart, shields=bool(apart.reads) or reads_api_as_owner(readings, bound))
 
     async def api_target(self, statement: Statement, backend: Backend) -> tuple[Relation, Relation] | None:
         """Return the first relation written to through which an API table is reached, and that table."""
@@ -168,7 +193,7 @@ class Binder:
             asked.append(questions.ask_privileges(guess.checks))
         folds = guess is not None and guess.folded is not None and guess.folded.constants and not guess.has_parameters
         if folds and guess is not None and guess.folded is not None:
-            asked.append(Ask(sql=fold_sql(guess.folded.constants, ())))
+            asked.append(Ask(sql=fold_sql(_constants_of(guess.folded, parsed), ())))
         answers: list[Answer] = await backend.ask(*asked)
         locked_before = questions.read_oids(answers.pop(0))
         if parsed.deferred_text:
@@ -187,9 +212,10 @@ class Binder:
         )
 
     async def _template(
-        self, request: BindRequest, key: tuple[object, ...], moment: _Moment, backend: Backend
-    ) -> _Template:
-        parsed = request.parsed
+        self, query: ParsedQuery, key: tuple[object, ...], moment: _Moment, backend: Backend
+    ) -> _Template | None:
+        """Work out what texts of a query's shape mean; None where the shape hides what matters."""
+        parsed = query.shape or query
         closure = await close_over(names_of(parsed), moment.oids, backend, self._parse_query, self._api_wrappers())
         readings = readings_of(parsed, closure, moment.settings.current_user)
         checks = privilege_checks(readings)
@@ -207,6 +233,9 @@ class Binder:
                 readings=readings,
             )
         folded = extract_constants(qualified.tree)
+        blanked = blank_literals(folded, query.literals)
+        if blanked is None:
+            return None
         return _Template(
             key=key,
             closure=closure,
@@ -216,26 +245,31 @@ class Binder:
             checks=checks,
             readings=readings,
             lasts=not folded.moves,
+            form=Form(folded.tree),
+            blanked=blanked,
             has_parameters=any(tree.find(exp.Parameter) for tree in (folded.tree, *folded.constants)),
         )
 
     async def _bound(
         self, request: BindRequest, template: _Template, moment: _Moment, backend: Backend, guessed: bool
     ) -> BoundQuery:
-        tree, reason = None, template.reason
-        if template.folded is not None:
+        instance, reason = None, template.reason
+        if template.folded is not None and template.form is not None:
             given = request.parameters
             parameters = given(moment.prepared.parameter_oids) if given and template.has_parameters else ()
             if parameters is None:
                 reason = "a parameter has a type that only PostgreSQL understands"
             else:
-                known = moment.constants if guessed else None
-                tree = await self._instantiate(template.folded, template, parameters, known, backend)
+                constants = moment.constants if guessed else None
+                if constants is None and template.folded.constants and (parameters or not template.has_parameters):
+                    sql = fold_sql(_constants_of(template.folded, request.parsed), parameters)
+                    constants = _constants((await backend.ask(Ask(sql=sql)))[0])
+                instance = self._instance(template, template.form, request.parsed, parameters, constants or ())
         return BoundQuery(
             parsed=request.parsed,
-            tree=tree,
+            meaning=instance.meaning if instance is not None else None,
             reason=reason,
-            occurrences=template.occurrences,
+            occurrences=placed(template.occurrences, request.parsed),
             relations=template.closure.by_name,
             views=template.closure.views,
             parameter_oids=moment.prepared.parameter_oids,
@@ -243,29 +277,43 @@ class Binder:
             settings=moment.settings,
             catalog_sequence=moment.sequence,
             returns_rows=moment.prepared.fields is not None,
-            origin=template.derived if tree is not None and template.lasts else None,
-            derived=template.derived if template.folded is None or tree is template.folded.tree else {},
+            origin=template.derived if instance is not None and template.lasts else None,
+            derived=instance.derived if instance is not None else template.derived if template.folded is None else {},
         )
 
-    async def _instantiate(
+    def _instance(
         self,
-        folded: FoldedTree,
         template: _Template,
+        form: Form,
+        parsed: ParsedQuery,
         parameters: Sequence[Constant],
-        constants: tuple[Constant, ...] | None,
-        backend: Backend,
-    ) -> exp.Expr:
-        """Put the parameters and this moment's constants into a template's tree."""
-        if constants is None and folded.constants and (parameters or not template.has_parameters):
-            sql = fold_sql(folded.constants, parameters)
-            constants = _constants((await backend.ask(Ask(sql=sql)))[0])
-        return fill_constants(bind_parameters(folded.tree, parameters), constants or ())
+        constants: tuple[Constant, ...],
+    ) -> _Instance:
+        """Put the parameters, literals and this moment's constants into a template's form."""
+        key = (form, tuple(parameters), constants, parsed.literals)
+        known = self._instances.get(key)
+        if known is None:
+            fillings = {
+                **parameter_fillings(parameters),
+                **constant_fillings(constants),
+                **literal_fillings(template.blanked, parsed.literals),
+            }
+            known = self._instances[key] = _Instance(meaning=Meaning(form, fillings))
+        self._instances.move_to_end(key)
+        if len(self._instances) > self._instances_max:
+            self._instances.popitem(last=False)
+        return known
 
     def _remember(self, key: tuple[object, ...], template: _Template) -> None:
         self._templates[key] = template
         self._templates.move_to_end(key)
         if len(self._templates) > self._templates_max:
             self._templates.popitem(last=False)
+
+
+def _constants_of(folded: FoldedTree, parsed: ParsedQuery) -> tuple[exp.Expr, ...]:
+    """Return a template's constants with a text's own literals in them."""
+    return tuple(with_literals(constant, parsed.literals) for constant in folded.constants)
 
 
 def _prepare(request: BindRequest) -> Prepare:

@@ -7,10 +7,14 @@ transaction, so that the planner, DuckDB and PostgreSQL use one value. Volatile 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlglot import exp
+
+from omnisql_server.model.literals import TextLiteral
+from omnisql_server.model.meaning import FOLDED, LITERAL, Filling, fill
 
 _FOLDED_FUNCTIONS = frozenset({"MAKE_INTERVAL", "MAKE_DATE", "MAKE_TIMESTAMPTZ", "TO_TIMESTAMP", "AGE"})
 _FOLDED_NODES = (
@@ -44,7 +48,6 @@ _MOVING_NODES = (exp.CurrentTimestamp, exp.CurrentDate)
 _MOVING_WORDS = re.compile("now|today|tomorrow|yesterday", re.IGNORECASE)
 """What PostgreSQL reads as a time of the moment inside a string."""
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-_FOLD = "fold_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ def extract_constants(tree: exp.Expr) -> FoldedTree:
     _type_literals(tree)
     constants: list[exp.Expr] = []
     for node in list(_largest_constants(tree)):
-        placeholder = exp.Placeholder(this=f"{_FOLD}{len(constants)}")
+        placeholder = exp.Placeholder(this=f"{FOLDED}{len(constants)}")
         node.replace(placeholder)
         constants.append(node)
     return FoldedTree(tree=tree, constants=tuple(constants))
@@ -158,31 +161,69 @@ def fold_sql(constants: Sequence[exp.Expr], parameters: Sequence[tuple[str, str 
 
 def bind_parameters(tree: exp.Expr, parameters: Sequence[tuple[str, str | None]]) -> exp.Expr:
     """Replace `$n` by a literal of the parameter's type; `parameters` are (type as SQL, text form) in order."""
-    if not parameters:
-        return tree
-
-    def replace(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Parameter):
-            return typed_literal(*parameters[int(node.name) - 1])
-        return node
-
-    return tree.transform(replace)
+    return fill(tree, parameter_fillings(parameters))
 
 
 def fill_constants(tree: exp.Expr, values: Sequence[tuple[str, str | None]]) -> exp.Expr:
     """Replace the placeholders of `extract_constants` by literals; `values` are (type as SQL, text form) in order."""
-    if not values:
-        return tree
+    return fill(tree, constant_fillings(values))
 
-    def replace(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Placeholder) and node.name.startswith(_FOLD):
-            return typed_literal(*values[int(node.name.removeprefix(_FOLD))])
-        return node
 
-    return tree.transform(replace)
+def parameter_fillings(parameters: Sequence[tuple[str, str | None]]) -> dict[str, Filling]:
+    """Return what belongs in the place of parameters."""
+    return {f"${number}": _typed(*parameter) for number, parameter in enumerate(parameters, 1)}
+
+
+def constant_fillings(values: Sequence[tuple[str, str | None]]) -> dict[str, Filling]:
+    """Return what belongs in the place of folded constants."""
+    return {f"{FOLDED}{place}": _typed(*value) for place, value in enumerate(values)}
+
+
+def blank_literals(folded: FoldedTree, literals: Sequence[TextLiteral]) -> dict[str, exp.Literal] | None:
+    """Put placeholders where a tree has the marks of literals; give the literals by placeholder, each with its mark.
+
+    Marks inside the constants stay. None where a mark is not found once in all.
+    """
+    places = {(literal.mark, literal.is_string): f"{LITERAL}{place}" for place, literal in enumerate(literals)}
+    blanked: dict[str, exp.Literal] = {}
+    found: list[str] = []
+    for literal, name in _marks(folded.tree, places):
+        found.append(name)
+        blanked[name] = literal
+        literal.replace(exp.Placeholder(this=name))
+    for constant in folded.constants:
+        found += (name for _, name in _marks(constant, places))
+    return blanked if sorted(found) == sorted(places.values()) else None
+
+
+def literal_fillings(blanked: Mapping[str, exp.Literal], literals: Sequence[TextLiteral]) -> dict[str, Filling]:
+    """Return what belongs in the place of literals."""
+    fillings: dict[str, Filling] = {}
+    for name, literal in blanked.items():
+        node = literal.copy()
+        value = literals[int(name.removeprefix(LITERAL))].value
+        node.set("this", value)
+        fillings[name] = Filling(type_sql="", text=value, node=node)
+    return fillings
+
+
+def _marks(tree: exp.Expr, places: Mapping[tuple[str, bool], str]) -> Iterator[tuple[exp.Literal, str]]:
+    for literal in list(tree.find_all(exp.Literal)):
+        name = places.get((literal.name, bool(literal.is_string)))
+        if name is not None:
+            yield literal, name
+
+
+def _typed(type_sql: str, text: str | None) -> Filling:
+    return Filling(type_sql=type_sql, text=text, node=typed_literal(type_sql, text))
 
 
 def typed_literal(type_sql: str, text: str | None) -> exp.Expr:
     """Write a constant with its type: the cast of a string literal, or of NULL."""
     value: exp.Expr = exp.Null() if text is None else exp.Literal.string(text)
-    return exp.Cast(this=value, to=exp.DataType.build(type_sql, dialect="postgres", udt=True))
+    return exp.Cast(this=value, to=_data_type(type_sql).copy())
+
+
+@lru_cache(maxsize=1024)
+def _data_type(type_sql: str) -> exp.DataType:
+    return exp.DataType.build(type_sql, dialect="postgres", udt=True)

@@ -5,7 +5,7 @@ Each place that reads an API table or a local table becomes a relation `scan_N`;
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -16,6 +16,7 @@ from sqlglot.schema import MappingSchema
 
 from catalog.types import BY_OID
 from omnisql_server.bind.postgres_types import POSTGRES_TYPES
+from omnisql_server.bind.privileges import Reading
 from omnisql_server.bind.resolve import Closure, Name
 from omnisql_server.bind.row_sources import expand_row_sources
 from omnisql_server.model.query import Occurrence, ParsedQuery
@@ -235,3 +236,28 @@ def _words(query: ParsedQuery, closure: Closure) -> frozenset[str]:
 
 def _named(relation: Relation, words: frozenset[str]) -> tuple[str, ...]:
     return tuple(a.name for a in relation.attributes if "*" in words or a.name in words)
+
+
+def placed(occurrences: tuple[Occurrence, ...], parsed: ParsedQuery) -> tuple[Occurrence, ...]:
+    """Move the places of occurrences from the shape of a text to the text."""
+    if parsed.shape is None:
+        return occurrences
+    moved = moved_places(parsed)
+    return tuple(
+        replace(one, place=(moved[one.place[0]], *one.place[1:])) if one.place is not None else one
+        for one in occurrences
+    )
+
+
+def placed_readings(readings: tuple[Reading, ...], parsed: ParsedQuery) -> tuple[Reading, ...]:
+    """Move the places of readings from the shape of a text to the text."""
+    if parsed.shape is None:
+        return readings
+    moved = moved_places(parsed)
+    return tuple(replace(one, place=(moved[one.place[0]], *one.place[1:])) for one in readings)
+
+
+def moved_places(parsed: ParsedQuery) -> dict[int, int]:
+    """Return where relations stand in a text, by where they stand in its shape."""
+    known = parsed.shape.references if parsed.shape is not None else parsed.references
+    return {one.position: other.position for one, other in zip(known, parsed.references, strict=True)}

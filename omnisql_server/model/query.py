@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from sqlglot import exp
 
+from omnisql_server.model.literals import TextLiteral
 from omnisql_server.model.mask import Mask
+from omnisql_server.model.meaning import Meaning
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.relation import Relation
 from omnisql_server.model.row_filter import RowFilter
@@ -23,6 +25,7 @@ class ParsedQuery:
 
     `tree` is None with a `reason` when no tree of ours is known to mean the same as the text. It stands for
     `tree_text`, which is the whole text or, in a statement that writes, the query in it at byte `tree_position`.
+    With a `shape`, the tree is that one's: it has marks where the text has its `literals`.
     `deferred_text` is a query that PostgreSQL does not rewrite before it executes the statement around it. With
     `written`, the tree is only what an UPDATE, DELETE or MERGE reads by, and says nothing of what it writes.
     """
@@ -38,6 +41,8 @@ class ParsedQuery:
     written: bool = False
     scopes: QueryScopes = NO_SCOPES
     locking: bool = False
+    shape: ParsedQuery | None = None
+    literals: tuple[TextLiteral, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +154,8 @@ NO_OWNER_READS = OwnerReads()
 class BoundQuery:
     """A query with every name resolved.
 
-    `tree` is qualified: every column carries its source, every relation is an `Occurrence`, views are expanded,
-    parameters are literals and stable expressions are folded; None when only PostgreSQL may execute the text.
+    The tree that it means is qualified: every column carries its source, every relation is an `Occurrence`, views are
+    expanded, parameters are literals and stable expressions are folded; None when only PostgreSQL may execute the text.
     `relations` maps what the texts name to what PostgreSQL resolved it to, for the splice. `derived` keeps what stages
     derive from the tree alone; statements that share a tree share it. Queries of the same `origin` (by identity) mean
     the same if their parameters and settings are the same; None where that depends on the moment. `shields` says that
@@ -158,7 +163,7 @@ class BoundQuery:
     """
 
     parsed: ParsedQuery
-    tree: exp.Expr | None
+    meaning: Meaning | None
     reason: str
     occurrences: tuple[Occurrence, ...]
     relations: Mapping[tuple[str | None, str], Relation]
@@ -172,6 +177,11 @@ class BoundQuery:
     shields: bool = False
     derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
     origin: object | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def tree(self) -> exp.Expr | None:
+        """Return the tree, made when it is first asked for."""
+        return self.meaning.tree if self.meaning is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from omnisql_server.model.definition import NotGrammatical
 from omnisql_server.model.remembered import Remembered, shape
 from omnisql_server.model.statement import DERIVED_KINDS, MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
 from omnisql_server.parse.grammar import NotParsed, parse_statements
+from omnisql_server.parse.shaped import statements_of
 
 _MANAGED_WORDS = frozenset({b"server", b"mapping", b"import", b"foreign", b"call", b"refresh"})
 """Key words without which no statement is of a managed kind."""
@@ -37,7 +38,6 @@ _WORDS = bytes(code if code in _LETTERS else ord(" ") for code in bytes(range(25
 
 _OURS = PREFIX.rstrip(".").encode()
 _plain, _without_roles = Remembered(), Remembered()
-_parse = lru_cache(maxsize=4096)(parse_statements)
 
 
 def route(
@@ -69,7 +69,7 @@ def route(
     secret = _may_hold_secret(text)
     try:
         # A password is not kept.
-        statements = parse_statements(text.decode()) if secret or b"password" in words else _parse(text.decode())
+        statements = parse_statements(text.decode()) if secret or b"password" in words else statements_of(text.decode())
     except (NotParsed, UnicodeDecodeError) as error:
         return (_not_grammatical(text, error),) if secret else None
     names = reaching | overlay

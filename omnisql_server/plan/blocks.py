@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
-from omnisql_server.plan.conditions import flattened, is_flat
+from omnisql_server.plan.conjuncts import flattened, is_flat
 from omnisql_server.plan.taint import Taint
 
 

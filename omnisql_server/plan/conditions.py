@@ -10,25 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sqlglot import exp
-from sqlglot.optimizer.scope import Scope, ScopeType, build_scope
+from sqlglot.optimizer.scope import Scope, ScopeType
 
 from connectors.sdk.scan import Operator
+from omnisql_server.model.meaning import Meaning
 from omnisql_server.model.query import Occurrence
 from omnisql_server.plan.branches import TEXT_OID, constant_text, verdict_on_constant
+from omnisql_server.plan.conjuncts import Equality, may_be_null_supplied
 from omnisql_server.plan.limit import is_cut
 from omnisql_server.plan.monotone import implied
+from omnisql_server.plan.readings import Conjunct, Readings
 from omnisql_server.plan.recognize import Condition, recognize
 from omnisql_server.plan.rewrites import Advice, advise
 from omnisql_server.plan.texts import text_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equality:
-    """`left = right` between two sources of one scope; `both_ways` unless the right side is null-supplied."""
-
-    left: tuple[str, str]
-    right: tuple[str, str]
-    both_ways: bool
 
 
 @dataclass(slots=True)
@@ -54,16 +48,19 @@ class ConditionCollector:
     Ranges are taken from functions in `time_zone`; without one, functions of these names may be a user's own.
     """
 
-    def __init__(self, occurrences: tuple[Occurrence, ...], time_zone: str | None = None) -> None:
+    def __init__(
+        self, occurrences: tuple[Occurrence, ...], readings: Readings, meaning: Meaning, time_zone: str | None = None
+    ) -> None:
+        self._readings = readings
+        self._meaning = meaning
         self._time_zone = time_zone
         self._occurrences = {occurrence.scan_name: occurrence for occurrence in occurrences}
         self.found: dict[str, ScanConditions] = {name: ScanConditions() for name in self._occurrences}
 
-    def collect(self, tree: exp.Expr) -> dict[str, ScanConditions]:
+    def collect(self) -> dict[str, ScanConditions]:
         """Return the conditions of every scan of the tree."""
-        root = build_scope(tree)
-        if root is not None:
-            self._visit(root, [])
+        if self._readings.root is not None:
+            self._visit(self._readings.root, [])
         return self.found
 
     def _visit(self, scope: Scope, inherited: list[Condition]) -> None:
@@ -107,19 +104,20 @@ class ConditionCollector:
 
     def _own_conditions(self, scope: Scope) -> list[Condition]:
         conditions: list[Condition] = []
-        for conjunct, allowed in conjuncts(scope.expression):
+        for written, allowed in self._readings.conjuncts(scope):
+            conjunct = self._readings.read(written, self._meaning)
             self._local(scope, conjunct, allowed)
-            found = recognize(conjunct, lambda column: self._type_oid(scope, column))
+            found = conjunct.get("found", lambda node: recognize(node, lambda column: self._type_oid(scope, column)))
             kept = [
                 condition
                 for condition in found
                 if (allowed is None or condition.source in allowed)
                 and not (
-                    condition.operator is Operator.IS_NULL and _may_be_null_supplied(scope.expression, condition.source)
+                    condition.operator is Operator.IS_NULL and may_be_null_supplied(scope.expression, condition.source)
                 )
             ]
             conditions += kept
-            if isinstance(conjunct, exp.Like | exp.ILike):
+            if isinstance(written, exp.Like | exp.ILike):
                 self._advise(scope, conjunct)
             if not kept:
                 ranges = self._ranges(scope, conjunct, allowed)
@@ -128,40 +126,44 @@ class ConditionCollector:
                 self._residual(scope, conjunct, NARROWED if ranges else _FORM)
         return conditions
 
-    def _local(self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None) -> None:
-        named = {column.table for column in conjunct.find_all(exp.Column)}
+    def _local(self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None) -> None:
+        named = conjunct.get("named", _named)
         alias = next(iter(named), "")
         source = scope.sources.get(alias)
-        if len(named) != 1 or not isinstance(source, exp.Table) or conjunct.find(exp.Query) is not None:
+        if len(named) != 1 or not isinstance(source, exp.Table) or conjunct.get("asks", _asks):
             return
         # In WHERE, a row that an outer join puts in the place of one that was left out might pass.
-        restricts = alias in allowed if allowed is not None else not _may_be_null_supplied(scope.expression, alias)
+        restricts = alias in allowed if allowed is not None else not may_be_null_supplied(scope.expression, alias)
         if restricts:
-            self._scan(source).local.append(conjunct)
+            self._scan(source).local.append(conjunct.node)
 
-    def _advise(self, scope: Scope, conjunct: exp.Expr) -> None:
-        advice = advise(conjunct, lambda column: self._type_oid(scope, column))
+    def _advise(self, scope: Scope, conjunct: Conjunct) -> None:
+        advice = conjunct.get("advice", lambda node: advise(node, lambda column: self._type_oid(scope, column)))
         source = scope.sources.get(advice.branches[0][0].source) if advice is not None else None
         if advice is not None and isinstance(source, exp.Table):
             self._scan(source).advice[advice.condition] = advice
 
-    def _ranges(self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None) -> list[Condition]:
-        if self._time_zone is None:
+    def _ranges(self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None) -> list[Condition]:
+        zone = self._time_zone
+        if zone is None:
             return []
-        found = implied(conjunct, lambda column: self._type_oid(scope, column), self._time_zone)
+        found = conjunct.get(
+            f"ranges {zone}", lambda node: implied(node, lambda column: self._type_oid(scope, column), zone)
+        )
         return [condition for condition in found if allowed is None or condition.source in allowed]
 
-    def _residual(self, scope: Scope, conjunct: exp.Expr, form: str) -> None:
-        if _is_same_for_every_row(conjunct):
+    def _residual(self, scope: Scope, conjunct: Conjunct, form: str) -> None:
+        if conjunct.get("constant", _is_same_for_every_row):
             return
-        named = {column.table for column in conjunct.find_all(exp.Column)}
+        named = conjunct.get("named", _named)
         reason = JOINING if len(named) > 1 else form
+        text = conjunct.get("text", text_of)
         for alias in named or scope.selected_sources:
             source = scope.sources.get(alias)
             if isinstance(source, exp.Table):
-                self._scan(source).residuals.append((text_of(conjunct), reason))
+                self._scan(source).residuals.append((text, reason))
             elif isinstance(source, Scope):
-                self._note(source, text_of(conjunct), reason)
+                self._note(source, text, reason)
 
     def _note(self, scope: Scope, sql: str, reason: str) -> None:
         """Record for every scan below a scope that a condition has to be evaluated after the fetch."""
@@ -192,7 +194,7 @@ class ConditionCollector:
 
     def _propagate(self, scope: Scope, conditions: list[Condition]) -> None:
         """Carry `a.x = constant` over `a.x = b.y` to b.y, until nothing new is learned."""
-        pairs = list(equalities(scope.expression))
+        pairs = self._readings.equalities(scope)
         known = {(c.source, c.column, c.operator, c.value) for c in conditions}
         pending = list(conditions)
         while pending:
@@ -232,6 +234,14 @@ NARROWED = "what is sent is the range that follows from it"
 JOINING = "it compares more than one relation"
 _FAMILIES = (frozenset({20, 21, 23}), frozenset({25, 1043}))
 """The integers, and the texts: a constant of one is a value of the others."""
+
+
+def _named(conjunct: exp.Expr) -> set[str]:
+    return {column.table for column in conjunct.find_all(exp.Column)}
+
+
+def _asks(conjunct: exp.Expr) -> bool:
+    return conjunct.find(exp.Query) is not None
 
 
 def _is_same_for_every_row(conjunct: exp.Expr) -> bool:
@@ -285,99 +295,13 @@ def _through_projection(scope: Scope, condition: Condition) -> Condition | None:
     grouped = group is not None or any(p.find(exp.AggFunc) for p in select.selects)
     if grouped and (group is None or inner not in group.expressions or (len(group.args) > 1 and _has_sets(group))):
         return None
-    if condition.operator is Operator.IS_NULL and _may_be_null_supplied(select, inner.table):
+    if condition.operator is Operator.IS_NULL and may_be_null_supplied(select, inner.table):
         return None
     return condition.renamed(inner.table, inner.name)
 
 
 def _has_sets(group: exp.Group) -> bool:
     return any(group.args.get(key) for key in ("cube", "rollup", "grouping_sets"))
-
-
-def _joins(select: exp.Expr) -> list[exp.Join]:
-    return list(select.args.get("joins") or [])
-
-
-def _first_source(select: exp.Expr) -> str:
-    from_clause = select.args.get("from_") or select.args.get("from")
-    return from_clause.this.alias_or_name if from_clause is not None else ""
-
-
-def is_flat(select: exp.Expr) -> bool:
-    """Say whether the joins stand in one row; inside parentheses they may null-supply what they contain."""
-    from_clause = select.args.get("from_") or select.args.get("from")
-    items = [from_clause.this] if from_clause is not None else []
-    items += [join.this for join in _joins(select)]
-    return all(item.alias_or_name and not item.args.get("joins") for item in items)
-
-
-def _may_be_null_supplied(select: exp.Expr, source: str) -> bool:
-    """Say whether an outer join may replace a source's rows by nulls."""
-    if not is_flat(select):
-        return True
-    seen = [_first_source(select)]
-    nullable: set[str] = set()
-    for join in _joins(select):
-        alias = join.this.alias_or_name
-        if join.side in ("LEFT", "FULL"):
-            nullable.add(alias)
-        if join.side in ("RIGHT", "FULL"):
-            nullable.update(seen)
-        seen.append(alias)
-    return source in nullable
-
-
-def conjuncts(select: exp.Expr) -> Iterator[tuple[exp.Expr, set[str] | None]]:
-    """Yield each conjunct with the sources it may restrict, None for any."""
-    where = select.args.get("where")
-    if where is not None:
-        for conjunct in flattened(where.this):
-            yield conjunct, None
-    if not is_flat(select):
-        return
-    seen = {_first_source(select)}
-    for join in _joins(select):
-        alias = join.this.alias_or_name
-        condition = join.args.get("on")
-        if condition is not None and join.side != "FULL":
-            allowed = {"LEFT": {alias}, "RIGHT": set(seen)}.get(join.side)
-            for conjunct in flattened(condition):
-                yield conjunct, allowed
-        seen.add(alias)
-
-
-def flattened(expression: exp.Expr) -> Iterator[exp.Expr]:
-    expression = expression.unnest()
-    if isinstance(expression, exp.And):
-        yield from flattened(expression.left)
-        yield from flattened(expression.right)
-    else:
-        yield expression
-
-
-def equalities(select: exp.Expr) -> Iterator[Equality]:
-    """Yield the equalities between columns of a SELECT that hold for every row that matters."""
-    where = select.args.get("where")
-    for conjunct in flattened(where.this) if where is not None else ():
-        yield from _column_pair(conjunct, None)
-    for join in _joins(select) if is_flat(select) else ():
-        condition = join.args.get("on")
-        if condition is None or join.side not in ("", "LEFT"):
-            continue
-        for conjunct in flattened(condition):
-            yield from _column_pair(conjunct, join.this.alias_or_name if join.side == "LEFT" else None)
-
-
-def _column_pair(conjunct: exp.Expr, null_supplied: str | None) -> Iterator[Equality]:
-    if not isinstance(conjunct, exp.EQ):
-        return
-    left, right = conjunct.left, conjunct.right
-    if not (isinstance(left, exp.Column) and isinstance(right, exp.Column)):
-        return
-    if null_supplied is not None and left.table == null_supplied:
-        left, right = right, left
-    if null_supplied is None or (right.table == null_supplied and left.table != null_supplied):
-        yield Equality(left=(left.table, left.name), right=(right.table, right.name), both_ways=null_supplied is None)
 
 
 def _partners(equalities: list[Equality], side: tuple[str, str]) -> Iterator[tuple[str, str]]:

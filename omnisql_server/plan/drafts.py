@@ -29,6 +29,7 @@ from omnisql_server.plan.limit import TopRows, top_rows
 from omnisql_server.plan.links import Link, find_links
 from omnisql_server.plan.paths import ChosenPath, usable_paths
 from omnisql_server.plan.policy_filters import typed_filters, typed_masks, wanted_of
+from omnisql_server.plan.readings import readings_of
 from omnisql_server.plan.rewrites import Advice
 
 
@@ -53,10 +54,15 @@ class ReadTree:
 def read_tree(query: BoundQuery) -> ReadTree:
     """Read what planning needs from a bound tree, or nothing from a statement without one."""
     settings = query.settings
-    collector = ConditionCollector(query.occurrences, settings.time_zone if settings.catalog_first else None)
-    if query.tree is None:
-        return ReadTree(found=collector.found, top={})
-    return ReadTree(found=collector.collect(query.tree), top=top_rows(query.tree), links=find_links(query.tree))
+    if query.meaning is None:
+        return ReadTree(found={occurrence.scan_name: ScanConditions() for occurrence in query.occurrences}, top={})
+    readings, meaning = readings_of(query.meaning)
+    zone = settings.time_zone if settings.catalog_first else None
+    return ReadTree(
+        found=ConditionCollector(query.occurrences, readings, meaning, zone).collect(),
+        top=top_rows(readings.root, readings.scopes, meaning.filled),
+        links=readings.whole("links", lambda: find_links(readings.scopes)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

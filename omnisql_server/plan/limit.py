@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
-from sqlglot.optimizer.scope import Scope, build_scope
+from sqlglot.optimizer.scope import Scope
 
 from connectors.sdk.scan import Direction
 
@@ -19,31 +20,32 @@ class TopRows:
     order: tuple[tuple[str, Direction], ...]
 
 
-def top_rows(tree: exp.Expr) -> dict[str, TopRows]:
+def top_rows(
+    root: Scope | None, scopes: Sequence[Scope], filled: Callable[[exp.Expr], exp.Expr] = lambda node: node
+) -> dict[str, TopRows]:
     """Return by name the scans of which first rows are enough: they answer the statement, or a subquery of it.
 
     Joins and groups must not stand between. A subquery that depends on the query around it has other first rows for
-    each of that one's rows.
+    each of that one's rows. Counts may be blanks, which are `filled`.
     """
-    root = build_scope(tree)
-    scopes = list(root.traverse()) if root is not None else []
     found = [
         top
         for scope in scopes
         if scope is root or not scope.external_columns
-        if (top := _top_of(scope, whole=scope is root)) is not None
+        if (top := _top_of(scope, filled, whole=scope is root)) is not None
     ]
     return {top.scan_name: top for top in found}
 
 
-def _top_of(scope: Scope, *, whole: bool) -> TopRows | None:
+def _top_of(scope: Scope, filled: Callable[[exp.Expr], exp.Expr], *, whole: bool) -> TopRows | None:
     if not isinstance(scope.expression, exp.Select):
         return None
-    limit = count_of(scope.expression.args.get("limit"))
+    limit_clause = scope.expression.args.get("limit")
+    limit = count_of(filled(limit_clause)) if limit_clause is not None else None
     if limit is None:
         return None
     offset_clause = scope.expression.args.get("offset")
-    offset = count_of(offset_clause) if offset_clause is not None else 0
+    offset = count_of(filled(offset_clause)) if offset_clause is not None else 0
     order = _order(scope.expression)
     if offset is None or order is None:
         return None

@@ -6,13 +6,14 @@ column may have more values than the statement uses; never fewer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
-from sqlglot.optimizer.scope import Scope, build_scope
+from sqlglot.optimizer.scope import Scope
 
-from omnisql_server.plan.conditions import conjuncts, equalities, projection
+from omnisql_server.plan.conditions import projection
+from omnisql_server.plan.conjuncts import conjuncts, equalities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,8 @@ class Link:
     expression: exp.Expr | None = field(default=None, compare=False)
 
 
-def find_links(tree: exp.Expr) -> tuple[Link, ...]:
-    """Return every link of a bound tree."""
-    root = build_scope(tree)
-    scopes = list(root.traverse()) if root is not None else []
+def find_links(scopes: Sequence[Scope]) -> tuple[Link, ...]:
+    """Return every link of a bound tree, which all its scopes are given of; whatever its blanks are filled with."""
     return tuple(link for scope in scopes if isinstance(scope.expression, exp.Select) for link in _links(scope))
 
 

@@ -25,7 +25,8 @@ from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
 from omnisql_server.plan.advice import advised
 from omnisql_server.plan.drafts import Draft, ReadTree, ScanSource, draft_scan, known_to, read_tree
 from omnisql_server.plan.hydration import await_columns
-from omnisql_server.plan.joins import Choice, order_scans
+from omnisql_server.plan.joins import Choice
+from omnisql_server.plan.kept import kept_with, key_of, ordered
 from omnisql_server.plan.limit import TopRows
 from omnisql_server.plan.links import Link
 from omnisql_server.plan.paths import ChosenPath, calls_expected, cheapest, usable_paths
@@ -98,30 +99,51 @@ class _Planned:
 def _plan_scans(
     authorized: AuthorizedQuery, sources: tuple[ScanSource, ...], combinations_max: int, evaluable: Evaluable
 ) -> tuple[ScanPlan, ...]:
-    settings = authorized.query.settings
+    settings, meaning = authorized.query.settings, authorized.query.meaning
     name = f"tree {settings.time_zone} {settings.catalog_first}"
     read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), name)
-    links = _links(authorized, read.links, evaluable)
+    kept = kept_with(meaning)
+    plain = settings.catalog_first and settings.plain_input
+    # All that drafts depend on beside the conditions; ids of what a kept draft keeps alive.
+    under = (repr((authorized.filters, authorized.masks)), combinations_max, plain, tuple(map(_identity, sources)))
+    links = kept.find(("links", under), lambda: _links(authorized, read.links, evaluable), sources)
     drafts = []
     for source in sources:
-        given = links.get(source.occurrence.scan_name, {})
+        name = source.occurrence.scan_name
+        key = ("draft", under, name, key_of(read.found[name]))
+
+        def drafted(source: ScanSource = source) -> Draft:
+            given = links.get(source.occurrence.scan_name, {})
+            draft = draft_scan(authorized, source, read, combinations_max, given)
+            return replace(draft, survival=tuple(filter(evaluable, draft.survival)))
+
         try:
-            drafts.append(draft_scan(authorized, source, read, combinations_max, given))
+            drafts.append(kept.find(key, drafted, (source, read.found)))
         except KeyColumnRequired as error:
             if authorized.query.tree is None:
                 raise _unread_conditions(error, authorized.query.reason) from error
             raise
-    choices = order_scans([draft.join for draft in drafts])
+    choices = ordered([draft.join for draft in drafts], kept, ("order", under), (sources, links))
     for draft in drafts:
         if draft.join.scan_name not in choices:
             # It could take its keys from scans that cannot be read themselves.
             raise _lacking(draft, combinations_max)
-    drafts = [replace(draft, survival=tuple(filter(evaluable, draft.survival))) for draft in drafts]
-    plans = [_scan_plan(draft, choices[draft.join.scan_name], read.top.get(draft.join.scan_name)) for draft in drafts]
-    return tuple(
-        advised(made, draft, known_to(source, draft.filters), combinations_max)
-        for made, draft, source in zip(plans, drafts, sources, strict=True)
-    )
+    plans = []
+    for draft, source in zip(drafts, sources, strict=True):
+        choice, top = choices[draft.join.scan_name], read.top.get(draft.join.scan_name)
+
+        def planned(
+            draft: Draft = draft, source: ScanSource = source, choice: Choice = choice, top: TopRows | None = top
+        ) -> ScanPlan:
+            return advised(_scan_plan(draft, choice, top), draft, known_to(source, draft.filters), combinations_max)
+
+        chosen = (id(draft), id(choice.chosen), tuple(map(id, choice.keys.values())), choice.calls, top)
+        plans.append(kept.find(("plan", chosen), planned, (draft, choice)))
+    return tuple(plans)
+
+
+def _identity(source: ScanSource) -> tuple[int, int, int]:
+    return id(source.table), id(source.known), id(source.occurrence.relation)
 
 
 def _links(

@@ -24,6 +24,7 @@ from itertools import pairwise
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, build_scope
 
+from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.plan import Reduction
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import ROW_NUMBER
@@ -107,7 +108,7 @@ def _made(
         for one in query.occurrences
         if any(table.name == one.scan_name for table in tree.find_all(exp.Table))
     )
-    reduced = replace(query, tree=tree, fields=(), occurrences=occurrences, derived={}, origin=None)
+    reduced = replace(query, meaning=meaning_of(tree), fields=(), occurrences=occurrences, derived={}, origin=None)
     return Reduction(scan_name=scan_name, query=reduced, rows_max=first.count if first is not None else None)
 
 

@@ -17,18 +17,27 @@ import psycopg
 import pyarrow as pa
 from psycopg.pq.abc import PGresult
 
-from omnisql_server.bind.fold import bind_parameters, extract_constants, fill_constants, fold_sql
+from omnisql_server.bind.fold import (
+    blank_literals,
+    constant_fillings,
+    extract_constants,
+    fold_sql,
+    literal_fillings,
+    parameter_fillings,
+)
 from omnisql_server.bind.questions import DETAIL, RESOLVE, ask_resolve, read_relation, text_array
 from omnisql_server.bind.resolve import Closure, Name, names_of
-from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
+from omnisql_server.bind.tree import NotQualified, coarse_occurrences, placed, qualify_query
 from omnisql_server.errors import BackendError
 from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, execute
 from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.model.backend import Answer, Question
+from omnisql_server.model.meaning import Form, Meaning, with_literals
 from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import ROW_NUMBER, Relation, RelationKind
+from omnisql_server.parse.shaped import shaped_query
 from omnisql_server.parse.tree import parse_query
 from wire.backend import Field, data_row
 from wire.rows import EncodedRows
@@ -134,26 +143,34 @@ class Arena:
         )
         return tuple(result.param_type(i) for i in range(result.nparams)), fields
 
-    def bind(self, sql: str, parameters: Sequence[Parameter] = ()) -> BoundQuery:
-        """Bind a statement as the server does, with the local tables taken for API tables."""
+    def bind(self, sql: str, parameters: Sequence[Parameter] = (), *, shaped: bool = False) -> BoundQuery:
+        """Bind a statement as the server does, with the local tables taken for API tables.
+
+        `shaped` has it bound by the shape of its text.
+        """
         parameter_oids, fields = self.describe(sql)
-        parsed = parse_query(sql)
-        closure = self.closure(parsed)
-        tree, reason, occurrences = None, "", coarse_occurrences(parsed, closure)
+        parsed = shaped_query(sql) if shaped else parse_query(sql)
+        known = parsed.shape or parsed
+        closure = self.closure(known)
+        meaning, reason, occurrences = None, "", coarse_occurrences(known, closure)
         try:
-            qualified = qualify_query(parsed, closure)
+            qualified = qualify_query(known, closure)
         except NotQualified as error:
             reason = str(error)
         else:
             folded = extract_constants(qualified.tree)
-            tree = bind_parameters(folded.tree, parameters)
+            blanked = blank_literals(folded, parsed.literals)
+            assert blanked is not None, sql
+            fillings = {**parameter_fillings(parameters), **literal_fillings(blanked, parsed.literals)}
             if folded.constants:
-                row = self.rows(fold_sql(folded.constants, parameters))[0]
-                tree = fill_constants(tree, [(row[i] or "text", row[i + 1]) for i in range(0, len(row), 2)])
-            occurrences = qualified.occurrences
+                constants = [with_literals(constant, parsed.literals) for constant in folded.constants]
+                row = self.rows(fold_sql(constants, parameters))[0]
+                fillings |= constant_fillings([(row[i] or "text", row[i + 1]) for i in range(0, len(row), 2)])
+            meaning = Meaning(Form(folded.tree), fillings)
+            occurrences = placed(qualified.occurrences, parsed)
         return BoundQuery(
             parsed=parsed,
-            tree=tree,
+            meaning=meaning,
             reason=reason,
             occurrences=occurrences,
             relations=closure.by_name,

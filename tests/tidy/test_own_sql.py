@@ -19,7 +19,7 @@ from catalog.snapshot import SEQUENCE_SQL
 from omnisql_server.session.presence import SLEEP
 
 TRUSTED = ("pg_catalog", "omnisql_catalog")
-FOLDING = {"fold_sql(guess.folded.constants, ())", "sql"}
+FOLDING = {"fold_sql(_constants_of(guess.folded, parsed), ())", "sql"}
 """The one text that is made at run time, in bind: expressions of the user's own statement, which mean what they mean
 to the user; what is put around them is looked at below."""
 

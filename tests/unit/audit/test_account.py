@@ -73,7 +73,7 @@ def bound() -> BoundQuery:
     )
     return BoundQuery(
         parsed=ParsedQuery(text="", references=(), named_columns=frozenset(), tree=None),
-        tree=None,
+        meaning=None,
         reason="",
         occurrences=(Occurrence(scan_name="scan_0", relation=relation, columns=("Mail", "name")),),
         relations={},

@@ -11,6 +11,7 @@ from omnisql_server.bind.resolve import Closure
 from omnisql_server.bind.tree import qualify_query
 from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.duckdb_text import duckdb_text
+from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.parse.tree import parse_query
@@ -29,7 +30,7 @@ def query_of(text: str, kind: RelationKind = RelationKind.API, *type_oids: int) 
     qualified = qualify_query(parsed, Closure(by_name={(None, "t"): relation}))
     return BoundQuery(
         parsed=parsed,
-        tree=qualified.tree,
+        meaning=meaning_of(qualified.tree),
         reason="",
         occurrences=qualified.occurrences,
         relations={},
@@ -62,7 +63,7 @@ def test_local_tables_and_other_types_are_postgresqls() -> None:
 
 
 def test_a_statement_without_a_tree_keeps_its_reason() -> None:
-    assert refusal(replace(query_of("SELECT id FROM t"), tree=None, reason="because")) == "because"
+    assert refusal(replace(query_of("SELECT id FROM t"), meaning=None, reason="because")) == "because"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ TEXT = "SELECT 1"
 LIMITS = SpliceLimits(inline_bytes_max=1024, table_bytes_max=1024)
 QUERY = BoundQuery(
     parsed=ParsedQuery(text=TEXT, references=(), named_columns=frozenset(), tree=None),
-    tree=None,
+    meaning=None,
     reason="",
     occurrences=(),
     relations={},

@@ -19,6 +19,7 @@ from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.execute.load import load
 from omnisql_server.execute.run import Parameters
 from omnisql_server.model.backend import Answer, Prepared, Question, Rows
+from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.query import BoundQuery, ParsedQuery
 from omnisql_server.model.statement import Load
 from wire.backend import Field
@@ -37,7 +38,7 @@ def query(text: str = TEXT) -> BoundQuery:
         column.type = exp.DataType.build("BIGINT")
     return BoundQuery(
         parsed=ParsedQuery(text=text, references=(), named_columns=frozenset(), tree=tree),
-        tree=tree,
+        meaning=meaning_of(tree),
         reason="",
         occurrences=(),
         relations={},
@@ -110,7 +111,7 @@ Change = Callable[[BoundQuery], BoundQuery]
     ("change", "table", "asked"),
     [
         (lambda bound: bound, TABLE.slice(0, module.ROWS_MIN - 1), []),
-        (lambda bound: replace(bound, tree=None), TABLE, []),
+        (lambda bound: replace(bound, meaning=None), TABLE, []),
         (lambda bound: replace(bound, settings=replace(SETTINGS, engine="postgres")), TABLE, []),
         (lambda bound: replace(bound, settings=replace(SETTINGS, catalog_first=False)), TABLE, ["ask"]),
         (lambda bound: query("SELECT to_hex(number) FROM numbers"), TABLE, ["ask"]),

@@ -52,7 +52,7 @@ def query_of(text: str, parameter_oids: tuple[int, ...] = ()) -> BoundQuery:
         occurrences = coarse_occurrences(parsed, closure)
     return BoundQuery(
         parsed=parsed,
-        tree=None,
+        meaning=None,
         reason="",
         occurrences=occurrences,
         relations=closure.by_name,

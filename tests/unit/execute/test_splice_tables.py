@@ -52,7 +52,7 @@ def query(*scans: str) -> BoundQuery:
     relation = Relation(oid=1, schema="app", name="words", kind=RelationKind.API, owner="ana", attributes=(word,))
     return BoundQuery(
         parsed=ParsedQuery(text="", references=(), named_columns=frozenset(), tree=None),
-        tree=None,
+        meaning=None,
         reason="",
         occurrences=tuple(Occurrence(scan_name=scan, relation=relation, columns=("word",)) for scan in scans),
         relations={},

@@ -114,3 +114,16 @@ def test_no_text_makes_parsing_fail_otherwise(text: str) -> None:
     except (NotParsed, UnicodeEncodeError):
         return
     assert parsed.tree is not None or parsed.reason != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("SELECT date_part('', at) FROM t", "ValueError"),
+        ("SELECT * FROM t, JSON_TABLE(t.j, 'a'\n'b' COLUMNS (n FOR ORDINALITY, a text PATH '$.a')) AS x", "TypeError"),
+    ],
+)
+def test_a_text_that_the_planner_cannot_read_has_no_tree(text: str, kind: str) -> None:
+    parsed = parse_query(text)
+    assert parsed.tree is None
+    assert parsed.reason == f"the planner's grammar does not cover this text ({kind})"

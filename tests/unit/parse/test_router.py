@@ -8,6 +8,7 @@ from omnisql_server.model.definition import NotGrammatical
 from omnisql_server.model.statement import SECRET_KINDS, Part, StatementKind
 from omnisql_server.parse import router
 from omnisql_server.parse.router import route
+from omnisql_server.parse.shaped import statements_of
 
 REACHING = frozenset({"issues", "Open Issues"})
 
@@ -112,6 +113,6 @@ def test_what_is_not_utf_8_and_may_hold_a_secret_is_kept_from_postgresql() -> No
 
 
 def test_a_text_that_may_hold_a_secret_is_not_cached() -> None:
-    before = router._parse.cache_info().currsize
+    before = statements_of.cache_info().currsize
     assert parts_of("CREATE USER MAPPING FOR a SERVER gh OPTIONS (token 'ghp_uncached')") is not None
-    assert router._parse.cache_info().currsize == before
+    assert statements_of.cache_info().currsize == before

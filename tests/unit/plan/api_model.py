@@ -11,6 +11,7 @@ from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
 from omnisql_server.bind.fold import extract_constants, fill_constants
 from omnisql_server.bind.resolve import Closure
 from omnisql_server.bind.tree import qualify_query
+from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.parse.tree import parse_query
@@ -83,7 +84,7 @@ def bound(text: str, constants: Mapping[str, tuple[str, str | None]] | None = No
     tree = fill_constants(folded.tree, [(constants or {})[sql] for sql in asked])
     return BoundQuery(
         parsed=parsed,
-        tree=tree,
+        meaning=meaning_of(tree),
         reason="",
         occurrences=qualified.occurrences,
         relations=closure.by_name,

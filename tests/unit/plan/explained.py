@@ -10,6 +10,7 @@ from plain_settings import SETTINGS
 
 from connectors.sdk.scan import Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import AccessPath, Column, Grade, Table
+from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.plan import NotPushed, Pushed, QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, ParsedQuery
@@ -76,7 +77,7 @@ def query_plan(
     tree = sqlglot.parse_one(sql, dialect="postgres") if sql else None
     query = BoundQuery(
         parsed=ParsedQuery(text="", references=(), named_columns=frozenset(), tree=tree),
-        tree=tree,
+        meaning=meaning_of(tree),
         reason="",
         occurrences=(),
         relations={},

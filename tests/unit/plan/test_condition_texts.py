@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from api_model import bound
 
-from omnisql_server.plan.conditions import conjuncts
+from omnisql_server.plan.conjuncts import conjuncts
 from omnisql_server.plan.texts import text_of
 
 CONDITIONS = (

@@ -8,16 +8,24 @@ from datetime import UTC, datetime
 import pytest
 from api_model import bound
 
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
+from omnisql_server.plan.readings import readings_of
 
 Shown = set[tuple[str, str, object]]
 MOMENT = {"CAST('2026-01-01' AS TIMESTAMPTZ)": ("timestamp with time zone", "2026-01-01 00:00:00+05:30")}
 
 
+def found_in(query: BoundQuery) -> dict[str, ScanConditions]:
+    """Collect the conditions of a bound query."""
+    assert query.meaning is not None
+    return ConditionCollector(query.occurrences, *readings_of(query.meaning)).collect()
+
+
 def collected(text: str, constants: Mapping[str, tuple[str, str | None]] | None = None) -> list[ScanConditions]:
     query = bound(text, constants)
     assert query.tree is not None
-    found = ConditionCollector(query.occurrences).collect(query.tree)
+    found = found_in(query)
     return [found[occurrence.scan_name] for occurrence in query.occurrences]
 
 
@@ -29,7 +37,7 @@ def of(text: str, place: int = 0) -> Shown:
     """Show the conditions of the relation named at a place of the text, counted from 0."""
     query = bound(text)
     assert query.tree is not None
-    found = ConditionCollector(query.occurrences).collect(query.tree)
+    found = found_in(query)
     by_place = sorted(query.occurrences, key=lambda occurrence: occurrence.place or ())
     return shown(found[by_place[place].scan_name])
 
@@ -192,7 +200,7 @@ def test_on_restricts_only_what_it_may(join: str, left: Shown, right: Shown) -> 
 def test_is_null_on_a_null_supplied_side_is_not_a_condition(join: str, null_test: bool) -> None:
     query = bound(f"SELECT 1 FROM {join} WHERE b.name IS NULL AND b.done")
     assert query.tree is not None
-    found = ConditionCollector(query.occurrences).collect(query.tree)
+    found = found_in(query)
     (scan,) = [found[o.scan_name] for o in query.occurrences if o.relation.name == "u"]
     wanted: Shown = {("done", "=", True)} | ({("name", "is null", None)} if null_test else set())
     assert shown(scan) == wanted

@@ -15,6 +15,7 @@ from scan_plans import key, keys_of, lacking
 
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.links import Link, find_links
+from omnisql_server.plan.readings import Readings
 
 A_DRIVES_B = "scan_0.k > scan_1.k"
 B_DRIVES_A = "scan_1.k > scan_0.k"
@@ -24,7 +25,7 @@ def found(sql: str) -> set[str]:
     """Write the links of a bound query as `driver.column > driven.column`."""
     return {
         f"{link.driver_scan}.{link.driver_column} > {link.driven_scan}.{link.driven_column}"
-        for link in find_links(sqlglot.parse_one(sql, dialect="postgres"))
+        for link in find_links(Readings(sqlglot.parse_one(sql, dialect="postgres")).scopes)
     }
 
 
@@ -169,7 +170,7 @@ def test_reading_only_the_bound_keys_never_changes_the_answer(sql: str, rows: tu
     tree = sqlglot.parse_one(sql, dialect="postgres")
     text = tree.sql("duckdb")
     tables = {f"scan_{number}": table for number, table in enumerate(rows)}
-    links = list(find_links(tree))
+    links = list(find_links(Readings(tree).scopes))
     order.shuffle(links)
     with duckdb.connect(config={"threads": 1}) as connection:
         for name, table in tables.items():

@@ -52,7 +52,7 @@ def query_over(table: str, kind: RelationKind = RelationKind.API) -> BoundQuery:
     )
     return BoundQuery(
         parsed=ParsedQuery(text="", references=(), named_columns=frozenset(), tree=None),
-        tree=None,
+        meaning=None,
         reason="",
         occurrences=(Occurrence(scan_name="scan_0", relation=relation, columns=()),),
         relations={},
