@@ -26,7 +26,7 @@ from omnisql_server.answers import (
     require_api,
     result_formats,
     result_of,
-    warn,
+    told,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
@@ -38,7 +38,7 @@ from omnisql_server.execute.load import load
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchedScan, fetch
-from omnisql_server.late_hydration import survivors_of
+from omnisql_server.late_hydration import LateFetch, may_execute, survivors_of, with_details
 from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation
@@ -58,7 +58,7 @@ from omnisql_server.model.statement import (
     Statement,
     StatementKind,
 )
-from omnisql_server.model.trail import note_authorized, note_bound, note_reports
+from omnisql_server.model.trail import note_authorized, note_bound
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.owner_rows import Connect, read_as_owners
 from omnisql_server.parse.router import may_change_roles, route
@@ -72,7 +72,7 @@ from omnisql_server.prepared import arguments, look_up, unplaced
 from omnisql_server.repeats.keeping import Keeping
 from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.sharing import Sharing
-from omnisql_server.tenant import Tenant, remember_reports
+from omnisql_server.tenant import Tenant
 from wire.copy import parse_copy_options
 from wire.rows import EncodedRows
 
@@ -174,7 +174,7 @@ class Pipeline:
             OmniSQLError, ConnectorError: it cannot be answered.
         """
         if statement.kind in MANAGED_KINDS:
-            return await managed_result(self._managers, statement, view)
+            return await managed_result(self._managers, statement, view, self.run)
         if statement.kind in CHANGING_KINDS:
             return await self._run_matview(statement, view, relayable=twin is None)
         if statement.executes is not None:
@@ -201,7 +201,9 @@ class Pipeline:
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
-                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known, may_evaluate)
+                query_plan = plan(
+                    authorized, tables, self._bounds.key_combinations_max, known, may_evaluate, may_execute
+                )
                 engine = _engine(statement, bound)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
@@ -327,7 +329,10 @@ class Pipeline:
         """Fetch and materialize all scans, those first whose rows give the keys of others."""
         settings = query_plan.authorized.query.settings
         salt = await self._tenant.hash_salt(query_plan)
-        opening = partial(self._tenant.open, view=view, settings=settings)
+        plainly = partial(self._tenant.open, view=view, settings=settings)
+        opening = plainly if keeping is None else keeping.noted(plainly)
+        lenient = settings.on_source_error == "partial"
+        survivors = survivors_of(self._pool, settings.time_zone)
         waiting = list(query_plan.scans)
         fetched: list[FetchedScan] = []
         relations: list[LocalRelation] = []
@@ -338,27 +343,17 @@ class Pipeline:
             bound = [bind_keys(scan, await keyed(scan, read, self._pool), budget.left) for scan in ready]
             with stage_span("fetch"):
                 batch = await fetch(
-                    bound,
-                    opening if keeping is None else keeping.noted(opening),
-                    self._bounds.fetch,
-                    partial_allowed=settings.on_source_error == "partial",
-                    budget=budget,
-                    survivors=survivors_of(self._pool, settings.time_zone),
+                    bound, opening, self._bounds.fetch, partial_allowed=lenient, budget=budget, survivors=survivors
                 )
             with stage_span("materialize"):
                 relations += await materialized(query_plan, batch, salt)
             fetched += batch
             for scan in batch:
                 self._tenant.observe(scan.plan, scan.report)
-        reports = tuple(
-            replace(scan.report, rows_returned=relation.rows.num_rows)
-            for scan, relation in zip(fetched, relations, strict=True)
-        )
-        remember_reports(view, reports)
-        note_reports(reports)
-        for report in reports:
-            warn(report, view)
-        return tuple(relations), reports
+        late = LateFetch(open_source=opening, bounds=self._bounds.fetch, budget=budget, partial_allowed=lenient)
+        whole, reports = await with_details(query_plan, fetched, relations, self._pool, late, salt)
+        told(reports, view)
+        return whole, reports
 
     def _execute(
         self,

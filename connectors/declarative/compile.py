@@ -20,6 +20,7 @@ from connectors.declarative.checks import (
 from connectors.declarative.columns import ColumnFound, column_found, echoed
 from connectors.declarative.counting import Counted, check_count, counted_of
 from connectors.declarative.document import Path
+from connectors.declarative.hydrations import hydrate_inputs, hydrations_of
 from connectors.declarative.manifest import (
     CountDeclared,
     Direction,
@@ -157,6 +158,7 @@ class _Compiler:
         for name, each in declared.access_paths.items():
             found = self._path(name, each)
             paths |= {counted.name: counted for counted in counted_paths(found)} | {name: found}
+        hydrate = self._hydrates()
         table = Table(
             name=self._name,
             description=declared.description,
@@ -164,12 +166,13 @@ class _Compiler:
             primary_key=declared.primary_key,
             rows_expected=declared.rows_expected,
             access_paths=tuple(self._access_path(each) for each in paths.values()),
+            hydrations=hydrations_of(hydrate, self._columns),
         )
         return ReadableTable(
             table=table,
             columns=self._columns,
             paths=paths,
-            hydrate=self._hydrates(),
+            hydrate=hydrate,
             references=self._references(),
             formats=self._formats(),
         )
@@ -187,9 +190,9 @@ class _Compiler:
             if called is not None and called not in found:
                 raise self._at(("columns", name), f"there is no hydrate {called}", f"Allowed: {listed(found)}.")
         for name, each in found.items():
-            names = {used for text in (each.request, *each.inputs.values()) for used in placeholders(text)}
-            self._known(("hydrate", name), tuple(sorted(names)))
-            for used in sorted(names):
+            names = hydrate_inputs(each)
+            self._known(("hydrate", name), names)
+            for used in names:
                 if self._columns[used].column.hydrate is not None:
                     raise self._at(("hydrate", name), f"column {used} needs a call itself")
         return found
@@ -304,7 +307,6 @@ class _Compiler:
             single=found.single or is_found_by_key,
             parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
             rows_max=found.rows_max,
-            columns=frozenset(self._columns) if self._declared.hydrate else None,
             # Whether a listing is cut off is told by its rows, counted from the first page on.
             resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
         )

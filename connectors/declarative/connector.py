@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
+
+import pyarrow as pa
 
 from connectors.declarative.columns import note_keys
 from connectors.declarative.compile import ReadablePath, ReadableTable
@@ -29,7 +32,7 @@ from connectors.sdk.counted import CountedRows, counted_pages
 from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.extract import path
-from connectors.sdk.hydrate import hydrate_rows
+from connectors.sdk.hydrate import hydrate_rows, hydrated_pages
 from connectors.sdk.options import checked_base_url, checked_options
 from connectors.sdk.ordered import in_order
 from connectors.sdk.pagination import Reader, link_pages, numbered_pages, offset_pages, single_page, token_pages
@@ -102,14 +105,7 @@ class DeclarativeConnection:
         """
         table = self._loaded.tables[scan.table]
         rows_wanted = page_rows(table, table.paths[scan.access_path], scan)
-        reader = Reader(
-            transport=self.transport,
-            context=context,
-            table=scan.table,
-            deadline_s=asyncio.get_running_loop().time() + context.timeout_s,
-            concurrency=self.transport.settings.concurrency_max,
-            pages_wanted_max=None if scan.limit is None else -(-scan.limit // rows_wanted),
-        )
+        reader = self._reader(scan, context, None if scan.limit is None else -(-scan.limit // rows_wanted))
         if table.paths[scan.access_path].counted is not None:
             return self._counted(table, scan, reader)
         return pages_of(
@@ -118,6 +114,28 @@ class DeclarativeConnection:
             decoder=table.decoder(scan.columns, scan.access_path),
             context=context,
             hydrate=self._hydrate(table, scan, reader),
+        )
+
+    def hydrate(self, scan: Scan, rows: pa.RecordBatch, context: FetchContext) -> AsyncGenerator[Page, None]:
+        """Fetch what listings lack of rows read before.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        table = self._loaded.tables[scan.table]
+        hydrate = self._hydrate(table, scan, self._reader(scan, context), is_decoded=True)
+        if hydrate is None:
+            raise Fatal(message=f"no column of {scan.table} that is wanted needs a call of its own")
+        return hydrated_pages(rows, hydrate, table.decoder(scan.columns, scan.access_path))
+
+    def _reader(self, scan: Scan, context: FetchContext, pages_wanted_max: int | None = None) -> Reader:
+        return Reader(
+            transport=self.transport,
+            context=context,
+            table=scan.table,
+            deadline_s=asyncio.get_running_loop().time() + context.timeout_s,
+            concurrency=self.transport.settings.concurrency_max,
+            pages_wanted_max=pages_wanted_max,
         )
 
     async def _counted(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[Page, None]:
@@ -154,7 +172,7 @@ class DeclarativeConnection:
             reader.context.meter.page(page.rows.num_rows)
             yield page
 
-    def _hydrate(self, table: ReadableTable, scan: Scan, reader: Reader) -> Hydrate | None:
+    def _hydrate(self, table: ReadableTable, scan: Scan, reader: Reader, *, is_decoded: bool = False) -> Hydrate | None:
         needed = {called for name in scan.columns if (called := table.columns[name].column.hydrate) is not None}
         if not needed:
             return None
@@ -165,7 +183,7 @@ class DeclarativeConnection:
                     reader,
                     rows,
                     name=name,
-                    request_of=lambda row, name=name: hydrate_request(self._loaded.manifest, table, name, row),  # type: ignore[misc]
+                    request_of=partial(_hydrate_of, self._loaded.manifest, table, name, is_decoded),
                     concurrency=reader.concurrency,
                     has_gaps=bool(table.hydrate[name].empty),
                 )
@@ -236,6 +254,10 @@ class DeclarativeConnection:
                     yield RowList(rows=rows, truncated=f"the API gives {access.rows_max} rows of this listing at most")
                     return
                 yield RowList(rows=rows)
+
+
+def _hydrate_of(manifest: Manifest, table: ReadableTable, name: str, is_decoded: bool, row: Row) -> Request:
+    return hydrate_request(manifest, table, name, row, is_decoded=is_decoded)
 
 
 def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncGenerator[Response, None]:

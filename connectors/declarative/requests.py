@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from connectors.declarative.checks import PLACEHOLDER, placeholders
+from connectors.declarative.checks import PLACEHOLDER
 from connectors.declarative.compile import ReadablePath, ReadableTable
 from connectors.declarative.dialects import filter_input
+from connectors.declarative.hydrations import hydrate_inputs
 from connectors.declarative.manifest import HydrateDeclared, Manifest, Projection
 from connectors.declarative.pages import CursorPages
 from connectors.declarative.pushdown import conditions_for, filters_for, inputs_for
@@ -59,16 +60,18 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     )
 
 
-def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Row) -> Request:
-    """Return the call that a row needs for the columns of one hydrate.
+def hydrate_request(
+    manifest: Manifest, table: ReadableTable, name: str, row: Row, *, is_decoded: bool = False
+) -> Request:
+    """Return the call that a row needs for the columns of one hydrate; a decoded row has columns, not the API's fields.
 
     Raises:
         EmptyResult: the row has no value to make it with.
     """
     declared: HydrateDeclared = table.hydrate[name]
     template = declared.request.partition(" ")[2]
-    texts = (template, *declared.inputs.values())
-    values = {used: table.columns[used].extract(row) for text in texts for used in placeholders(text)}
+    names = hydrate_inputs(declared)
+    values = {used: row[used] if is_decoded else table.columns[used].extract(row) for used in names}
     if any(value is None for value in values.values()):
         raise EmptyResult(message="the row has nothing to ask for")
     return Request(

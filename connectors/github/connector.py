@@ -7,7 +7,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
-from connectors.github import columns, counts, requests, sizes
+import pyarrow as pa
+
+from connectors.github import aliases, columns, counts, requests, sizes
 from connectors.github.judge import QUOTA, judge
 from connectors.github.requests import Reading
 from connectors.github.tables import TABLES
@@ -18,7 +20,7 @@ from connectors.sdk.counted import counted_pages
 from connectors.sdk.decode import Row, RowDecoder, attach
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.extract import path
-from connectors.sdk.hydrate import hydrate_rows
+from connectors.sdk.hydrate import hydrate_rows, hydrated_pages
 from connectors.sdk.options import checked_base_url, checked_options
 from connectors.sdk.pagination import Reader, link_pages, single_page
 from connectors.sdk.quiet import QUIET_CONTEXT
@@ -99,15 +101,7 @@ class GitHubConnection:
         table = _TABLES[scan.table]
         if scan.access_path == "counted":
             return self._counted(table, scan, context)
-        page_rows = requests.PER_PAGE_MAX
-        reader = Reader(
-            transport=self.transport,
-            context=context,
-            table=scan.table,
-            deadline_s=asyncio.get_running_loop().time() + context.timeout_s,
-            concurrency=self.transport.settings.concurrency_max,
-            pages_wanted_max=None if scan.limit is None else -(-scan.limit // page_rows),
-        )
+        reader = self._reader(scan, context)
         decoder = RowDecoder(table, scan.columns, columns.EXTRACTORS.get(scan.table))
         hydrated = any(table.column(name).hydrate for name in scan.columns)
         return pages_of(
@@ -115,8 +109,17 @@ class GitHubConnection:
             scan=scan,
             decoder=decoder,
             context=context,
-            hydrate=_detailed(scan, reader) if hydrated else None,
+            hydrate=_detailed(scan, reader, self._base_url) if hydrated else None,
         )
+
+    def hydrate(self, scan: Scan, rows: pa.RecordBatch, context: FetchContext) -> AsyncGenerator[Page, None]:
+        """Fetch what listings lack of rows read before.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        decoder = RowDecoder(_TABLES[scan.table], scan.columns, columns.EXTRACTORS.get(scan.table))
+        return hydrated_pages(rows, _detailed(scan, self._reader(scan, context), self._base_url), decoder)
 
     async def check(self) -> str:
         """Prove that the credentials work and return the login they belong to.
@@ -155,6 +158,16 @@ class GitHubConnection:
     async def disconnect(self) -> None:
         """Close the connections and forget the token."""
         await self.transport.close()
+
+    def _reader(self, scan: Scan, context: FetchContext) -> Reader:
+        return Reader(
+            transport=self.transport,
+            context=context,
+            table=scan.table,
+            deadline_s=asyncio.get_running_loop().time() + context.timeout_s,
+            concurrency=self.transport.settings.concurrency_max,
+            pages_wanted_max=None if scan.limit is None else -(-scan.limit // requests.PER_PAGE_MAX),
+        )
 
     async def _rows(self, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
         found = requests.readings(scan)
@@ -256,13 +269,24 @@ def _is_older(row: Row, boundary: datetime) -> bool:
     return isinstance(text, str) and datetime.fromisoformat(text) < boundary
 
 
-def _detailed(scan: Scan, reader: Reader) -> Hydrate:
+def _detailed(scan: Scan, reader: Reader, base_url: str) -> Hydrate:
     key_column = "sha" if scan.table == "commits" else "number"
 
+    def repository_of(row: Row) -> tuple[str, str]:
+        # Rows read before name their own repository.
+        found = scan.keys or row
+        return str(found["owner"]), str(found["repo"])
+
     def request_of(row: Row) -> Request:
-        return requests.detail(scan.table, scan.keys["owner"], scan.keys["repo"], row[key_column])
+        return requests.detail(scan.table, *repository_of(row), row[key_column])
+
+    def place_of(row: Row) -> aliases.Place:
+        return *repository_of(row), int(str(row["number"]))
 
     async def hydrate(rows: list[Row]) -> None:
+        if scan.table == "pull_requests" and len(rows) > 1:
+            await aliases.detailed(reader, rows, scan.columns, place_of, base_url)
+            return
         await hydrate_rows(reader, rows, name="detail", request_of=request_of, concurrency=reader.concurrency)
 
     return hydrate

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from connectors.github import columns
+from connectors.github.aliases import PULLS_MAX
 from connectors.sdk.grades import SUPERSET, Operators, at_least, equals, exact_among, ranges, when
 from connectors.sdk.scan import Direction, Operator, Value
-from connectors.sdk.table import AccessPath, Column, Delta, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Hydration, Table
 
 BOTH = frozenset({Direction.ASC, Direction.DESC})
 REPOSITORY = ("owner", "repo")
@@ -126,9 +127,10 @@ ISSUES = Table(
 
 PULL_REQUESTS = Table(
     name="pull_requests",
-    description="Pull requests of a repository; merged to commits cost one more request per row.",
+    description=f"Pull requests of a repository; merged to commits cost one more request for {PULLS_MAX} rows.",
     columns=columns.PULL_REQUESTS,
     primary_key=("id",),
+    hydrations={"detail": Hydration(inputs=(*REPOSITORY, "number"), rows_max=PULLS_MAX)},
     size_request="GET /search/issues, total_count",
     access_paths=(
         AccessPath(
@@ -185,6 +187,7 @@ COMMITS = Table(
     name="commits",
     description="Commits that the default branch contains; by sha also others. Line counts cost a request per row.",
     columns=columns.COMMITS,
+    hydrations={"detail": Hydration(inputs=(*REPOSITORY, "sha"))},
     primary_key=("owner", "repo", "sha"),
     size_request="GET /repos/{owner}/{repo}/commits of three repositories, last page",
     access_paths=(

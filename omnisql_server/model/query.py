@@ -46,8 +46,9 @@ class Settings:
 
     `catalog_first` says that PostgreSQL's own functions and operators are found before those of users, `plain_input`
     that backslashes in strings and `= NULL` mean what the standard says, `array_nulls` that NULL in an array is null.
-    `max_staleness_us` is None where the foreign table or its server decides. `tells` names a setting of the user's
-    under which PostgreSQL tells the values of parameters.
+    `max_staleness_us` is None where the foreign table or its server decides. `keeps` says that rows are kept although
+    none that are kept are taken. `tells` names a setting of the user's under which PostgreSQL tells the values of
+    parameters.
     """
 
     time_zone: str
@@ -65,6 +66,7 @@ class Settings:
     max_staleness_us: int | None = None
     stale_if_error_us: int = 0
     purpose: str = ""
+    keeps: bool = False
     tells: str = ""
 
     @property

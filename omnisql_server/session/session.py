@@ -20,9 +20,11 @@ from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.interrupts import Interrupts, statement_timeout, user_request
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.login import READ_ONLY
+from omnisql_server.session.onlookers import Onlooker
 from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
+from omnisql_server.session.proven import Proven
 from omnisql_server.session.replies import QUERY_SYNC, RELAYED_FUNCTION_CALL, CopyEnd, QueryReply
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
@@ -75,9 +77,11 @@ class Session:
             link=link, backend=self._backend, footprint=self._running.footprint, home=home, live=live
         )
         self._park_wanted = False
-        self._extended = ExtendedProtocol(self._running)
-        self._simple = SimpleProtocol(self._running, self._extended)
+        proven = Proven(link)
+        self._extended = ExtendedProtocol(self._running, proven)
+        self._simple = SimpleProtocol(self._running, self._extended, proven)
         self._running.own_names = self._extended.own_names
+        self._onlooker = Onlooker(home.pool)
         self._doomed: list[Portal] = []
         self._discarded = False
         self._handling = False
@@ -109,8 +113,10 @@ class Session:
     async def cancel(self) -> None:
         """Stop what runs now: the run statement, or what the backend does for the client; nothing if nothing runs."""
         # What the backend does for us alone, to be given away, is nothing of the client's.
-        if not self._interrupts.interrupt(user_request()) and self._link.busy and not self._parking.active:
-            await self._link.cancel()
+        if not self._interrupts.interrupt(user_request()) and not self._parking.active:
+            self._interrupts.interrupt_next(user_request())
+            if self._link.busy:
+                await self._link.cancel()
 
     async def cancel_overdue(self) -> None:
         """Stop a relayed statement that `is_overdue`."""
@@ -138,6 +144,11 @@ class Session:
         """Give the backend away now, if it still can go."""
         self._park_wanted = True
         self._client.wake()
+
+    def show(self) -> asyncio.Future[None] | None:
+        """Have the statement that is run seen in PostgreSQL; None where there is none, or it is seen already."""
+        presence = self._running.presence
+        return None if presence.is_seen else presence.show()
 
     def drain(self) -> None:
         """End the session as soon as it is idle, outside any transaction."""
@@ -213,16 +224,28 @@ class Session:
                 # The next message may be run, or the query may have to be tried again: one after the other.
                 await self._link.settle()
                 await self._do_chores()
+            if frame.kind in b"PB" and await self._repeated(frame):
+                continue
             if self._parking.lacks_unnamed:
                 self._parking.prepare_unnamed(frame)
+            if self._onlooker.looks(frame):
+                await self._onlooker.show_others()
             if not self._relay_at_once(frame):
                 self._handling = True
-                await self._handle(frame)
+                with self._interrupts.expecting():
+                    await self._handle(frame)
                 self._handling = False
             handled += 1
             if handled % FRAMES_PER_TURN == 0:
                 # A client that sends without end must not keep other sessions waiting.
                 await asyncio.sleep(0)
+
+    async def _repeated(self, frame: Frame) -> bool:
+        """Answer all up to Sync as it was answered before, and say whether that could be done."""
+        if not await self._extended.repeated(frame):
+            return False
+        self._parking.lacks_unnamed |= self._extended.units.takes_unnamed()
+        return True
 
     def _on_frames(self) -> None:
         """Relay what has just arrived without a turn of the session's task, as long as nothing else is to be done."""
@@ -230,7 +253,7 @@ class Session:
             return
         for _ in range(FRAMES_PER_TURN):
             frame = self._client.first_frame
-            if frame is None or not self._relay_at_once(frame):
+            if frame is None or self._onlooker.looks(frame) or not self._relay_at_once(frame):
                 break
             self._client.take_frame()
         self._link.flush()

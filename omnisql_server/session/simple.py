@@ -42,9 +42,9 @@ _SHOWN_OF_EXECUTE = b"DCIGHdc"
 class SimpleProtocol:
     """Handles Query messages."""
 
-    def __init__(self, running: Running, extended: ExtendedProtocol) -> None:
+    def __init__(self, running: Running, extended: ExtendedProtocol, proven: Proven) -> None:
         self._running = running
-        self._proven = Proven(running.link)
+        self._proven = proven
         self._extended = extended
         self._last: Frame | None = None
         self._may_leave_portal = False
