@@ -173,6 +173,14 @@ def _transfer_steps(seen: Seen) -> tuple[Step, ...]:
     return (
         Step(name="copy", act=Act.COPIED, sql=f"COPY ({first}) TO STDOUT", rows=lines),
         Step(name="pages", act=Act.PAGED, sql=first, rows=seen.numbers(4)),
+        Step(name="make a table", sql=f"CREATE TEMP TABLE script_kept AS {first}"),
+        Step(name="write more into it", sql=f"INSERT INTO script_kept {first}"),
+        Step(
+            name="what was written",
+            sql="SELECT DISTINCT repo, number FROM script_kept ORDER BY 1, 2",
+            rows=seen.numbers(4),
+        ),
+        Step(name="how much", sql="SELECT count(*) FROM script_kept", rows=[(str(2 * len(lines)),)]),
         Step(name="cancel", act=Act.CANCELED, sql=LONG_STATEMENT, sqlstate="57014"),
         Step(name="after the cancel", sql=first, rows=seen.numbers(4)),
     )

@@ -29,6 +29,8 @@ async function nodePg() {
   for (const state of ["open", "closed"]) {
     answers.prepared.push((await client.query({ name: "by_state", text: PREPARED, values: [state] })).rows[0].n);
   }
+  const described = await client.query(`SELECT number, created_at FROM github.issues WHERE ${where} LIMIT 0`);
+  answers.described = described.fields.map((field) => field.dataTypeID);
   const cursor = client.query(new Cursor(FIRST));
   answers.paged = [(await cursor.read(2)).map(Object.values), (await cursor.read(100)).map(Object.values)];
   await cursor.close();

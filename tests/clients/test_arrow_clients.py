@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +11,15 @@ import duckdb
 import duckdb_extensions
 import pyarrow as pa
 import pytest
-from client_script import WHERE, Seen
+from client_script import LONG_STATEMENT, WHERE, Seen
 from demo_server import DATABASE, PASSWORD, DemoServer
+from served import until
 
 from connectors.simulators.company import Company
 
 pytestmark = pytest.mark.clients
 
+LATENCY_MS = 30_000
 FIRST = f"SELECT repo, number FROM github.issues WHERE {WHERE} AND number <= 4 ORDER BY repo, number"
 
 
@@ -56,6 +59,27 @@ def test_adbc_reads_arrow(adbc: Any, first: list[tuple[Any, ...]]) -> None:
         assert list(zip(*table.to_pydict().values(), strict=True)) == first
         cursor.execute(f"SELECT count(*) FROM github.issues WHERE {WHERE} AND number <= $1", (4,))
         assert cursor.fetchall() == [(len(first),)]
+
+
+def test_adbc_pages_and_cancels(adbc: Any, demo: DemoServer, first: list[tuple[Any, ...]]) -> None:
+    with adbc.cursor() as cursor:
+        cursor.execute(FIRST)
+        pages = [page.num_rows for page in cursor.fetch_record_batch()]
+        assert sum(pages) == len(first)
+    with adbc.cursor() as cursor:
+
+        def cancel() -> None:
+            until(lambda: bool(demo.jira.requests()))
+            cursor.adbc_cancel()
+
+        demo.jira.reset()
+        demo.jira.configure(latency_ms=LATENCY_MS)
+        canceling = threading.Thread(target=cancel)
+        canceling.start()
+        with pytest.raises(adbc_driver_postgresql.dbapi.Error, match="canceling statement"):
+            cursor.execute(LONG_STATEMENT)
+        canceling.join()
+        demo.jira.reset()
 
 
 def test_adbc_introspects_and_ingests(adbc: Any, first: list[tuple[Any, ...]]) -> None:

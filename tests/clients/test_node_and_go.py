@@ -81,6 +81,7 @@ def test_node_pg(demo: DemoServer, seen: Seen) -> None:
     assert node(demo, "pg") == {
         "first": first,
         "prepared": states(seen),
+        "described": [23, 1184],
         "paged": [first[:2], first[2:]],
         "streamed": first,
         "kept": len(first),
@@ -112,6 +113,8 @@ def test_pgx(demo: DemoServer, seen: Seen, tmp_path: Path) -> None:
         "first": first,
         "prepared": first,
         "simple": first,
+        "described": ["int4", "timestamptz"],
+        "paged": [first[:2], first[2:]],
         "filled": f"INSERT 0 {len(first)}",
         "copied in": 2,
         "copied out": lines(seen),
@@ -126,6 +129,8 @@ def test_lib_pq(demo: DemoServer, seen: Seen, tmp_path: Path) -> None:
     assert go(demo, "pq", tmp_path) == {
         "first": first,
         "prepared": first,
+        "described": ["INT4", "TIMESTAMPTZ"],
+        "paged": [first[:2], first[2:]],
         "filled": len(first),
         "kept": len(first) + 1,
         "error": "22012",

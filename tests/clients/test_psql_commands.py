@@ -173,6 +173,7 @@ def test_wrong_password_is_refused(demo: DemoServer) -> None:
             "\\dy",
             "\\z",
         ),
+        *("\\dAc", "\\dAf", "\\dAo btree", "\\dAp btree", "\\dE *.*", "\\dfS+ abs", "\\sv pg_catalog.pg_views"),
         *("\\sf pg_catalog.abs(int)", "\\encoding", "\\conninfo", "\\dconfig work_mem"),
     ],
 )
@@ -198,6 +199,37 @@ def test_commands_of_the_query_buffer_work_over_api_tables(demo: DemoServer) -> 
     assert rows[0][0] == "web"
     assert rows[1:5] == [["1"], ["2"], ["3"], ["4"]]
     assert rows[5:] == [["number", "2"], ["repo", "web"], ["1"]]
+
+
+def test_commands_about_files_large_objects_and_connections_work(demo: DemoServer, tmp_path: Path) -> None:
+    script, shown, large, back = (tmp_path / name for name in ("script.sql", "shown", "large", "back"))
+    script.write_text(f"SELECT count(*) {WEB};\n")
+    large.write_text("large")
+    rows, errors = psql(
+        demo,
+        f"\\i {script}",
+        f"SELECT number {WEB} ORDER BY number \\g {shown}",
+        f"\\o {shown}2",
+        f"SELECT number {WEB} ORDER BY number;",
+        "\\o",
+        "\\set wanted 2",
+        "\\if true",
+        f"SELECT number {WEB} AND number = :wanted;",
+        "\\else",
+        "SELECT 'never';",
+        "\\endif",
+        "BEGIN;",
+        f"\\lo_import {large}",
+        f"\\lo_export :LASTOID {back}",
+        "\\lo_unlink :LASTOID",
+        "ROLLBACK;",
+        "\\c",
+        f"SELECT max(number) {WEB};",
+    )
+    assert errors == ""
+    assert [row for row in rows if row[0].isdigit()] == [["3"], ["2"], ["3"]]
+    assert [path.read_text().split() for path in (shown, Path(f"{shown}2"))] == [["1", "2", "3"]] * 2
+    assert back.read_text() == "large"
 
 
 def test_copy_reads_a_file_into_a_table_that_joins_an_api_table(demo: DemoServer, tmp_path: Path) -> None:

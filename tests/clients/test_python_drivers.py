@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,14 +14,16 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extras
 import pytest
-from client_script import WHERE, Seen
+from client_script import LONG_STATEMENT, WHERE, Seen
 from demo_server import DATABASE, DemoServer
+from served import until
 
 from connectors.simulators.company import Company
 
 pytestmark = pytest.mark.clients
 
 FIRST = f"SELECT repo, number FROM github.issues WHERE {WHERE} AND number <= 4 ORDER BY repo, number"
+LATENCY_MS = 30_000
 OPEN = f"SELECT count(*) FROM github.issues WHERE {WHERE} AND state = "
 
 
@@ -101,6 +104,27 @@ def test_psycopg2_goes_on_after_an_error_by_a_savepoint(psycopg2_ana: Any, first
         cursor.execute("ROLLBACK TO before")
         cursor.execute(FIRST)
         assert cursor.fetchall() == first
+
+
+def test_psycopg2_cancels_and_introspects(psycopg2_ana: Any, demo: DemoServer) -> None:
+    def cancel() -> None:
+        until(lambda: bool(demo.jira.requests()))
+        psycopg2_ana.cancel()
+
+    demo.jira.reset()
+    demo.jira.configure(latency_ms=LATENCY_MS)
+    canceling = threading.Thread(target=cancel)
+    canceling.start()
+    with psycopg2_ana, psycopg2_ana.cursor() as cursor, pytest.raises(psycopg2.errors.QueryCanceled):
+        cursor.execute(LONG_STATEMENT)
+    canceling.join()
+    demo.jira.reset()
+    psycopg2_ana.rollback()
+    with psycopg2_ana, psycopg2_ana.cursor() as cursor:
+        cursor.execute(FIRST)
+        assert [(each.name, each.type_code) for each in cursor.description] == [("repo", 25), ("number", 23)]
+        cursor.execute("SELECT table_type FROM information_schema.tables WHERE table_schema = 'jira'")
+        assert set(cursor.fetchall()) == {("FOREIGN",)}
 
 
 def test_psycopg_pipelines_reads_and_writes(psycopg_ana: psycopg.Connection, first: list[tuple[Any, ...]]) -> None:

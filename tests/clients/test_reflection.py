@@ -92,6 +92,15 @@ def test_sqlalchemy_selects_over_reflected_api_tables(engine: Engine, company: C
         assert session.execute(select(teams.c.key)).scalars().all() == ["WEB"]
 
 
+def test_sqlalchemy_streams_pages_of_an_api_table(engine: Engine) -> None:
+    streaming = {"stream_results": True, "max_row_buffer": 2}
+    with engine.connect().execution_options(**streaming) as connection:
+        found = connection.exec_driver_sql("SELECT key FROM jira.projects ORDER BY key")
+        pages = [[key for (key,) in page] for page in found.partitions(2)]
+    assert [len(page) for page in pages] == [2, 2]
+    assert [*pages[0], *pages[1]] == sorted([*pages[0], *pages[1]])
+
+
 def test_sqlalchemy_reflects_the_whole_tenant_at_once(engine: Engine) -> None:
     everything = MetaData()
     everything.reflect(engine, schema="rf", views=True)
@@ -114,6 +123,8 @@ def test_pgcli_completes_names_of_api_tables(demo: DemoServer, owner: psycopg.Co
     assert {"assignee_name", "story_points"} <= completed("SELECT * FROM jira.issues i WHERE i.")
     assert {"jira", "github"} <= completed("SELECT * FROM ")
     assert DATABASE in execute.databases()
+    ((_, shown, columns, status, *_),) = execute.run("SELECT key FROM jira.projects ORDER BY key LIMIT 1")
+    assert ([tuple(row) for row in shown], list(columns), status) == ([("API",)], ["key"], "SELECT 1")
     assert [row[0] for row in execute.views() if row[0] == "rf"] == ["rf"]
 
 

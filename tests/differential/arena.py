@@ -324,6 +324,10 @@ class ArenaBackend:
         self.arena = arena
         self._allowed = allowed
 
+    async def begin_again(self) -> bool:
+        """Leave the transaction as it is: nothing here is read as somebody else."""
+        return False
+
     async def ask(self, *questions: Question) -> list[Answer]:
         """Answer nothing: `execute` asks nothing."""
         raise AssertionError(questions)

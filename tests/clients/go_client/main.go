@@ -35,6 +35,10 @@ func first(where string) string {
 	return "SELECT repo, number FROM github.issues WHERE " + where + " AND number <= 4 ORDER BY repo, number"
 }
 
+func shape(where string) string {
+	return "SELECT number, created_at FROM github.issues WHERE " + where + " LIMIT 0"
+}
+
 func withPgx(address, jira, where string) answers {
 	ctx := context.Background()
 	conn := got(pgx.Connect(ctx, address))
@@ -45,6 +49,18 @@ func withPgx(address, jira, where string) answers {
 	got(conn.Prepare(ctx, "typed", typed))
 	said["prepared"] = pgxRows(conn.Query(ctx, "typed", "acme", []string{"web", "api"}, 4))
 	said["simple"] = pgxRows(conn.Query(ctx, typed, pgx.QueryExecModeSimpleProtocol, "acme", []string{"web", "api"}, 4))
+	prepared := got(conn.Prepare(ctx, "shape", shape(where)))
+	types := []string{}
+	for _, field := range prepared.Fields {
+		known, _ := conn.TypeMap().TypeForOID(field.DataTypeOID)
+		types = append(types, known.Name)
+	}
+	said["described"] = types
+	paging := got(conn.Begin(ctx))
+	got(paging.Exec(ctx, "DECLARE paged CURSOR FOR "+first(where)))
+	page := pgxRows(paging.Query(ctx, "FETCH 2 FROM paged"))
+	said["paged"] = [][][]any{page, pgxRows(paging.Query(ctx, "FETCH ALL FROM paged"))}
+	must(paging.Commit(ctx))
 	batch := &pgx.Batch{}
 	batch.Queue("CREATE TEMP TABLE kept (repo text, number int)")
 	batch.Queue("SELECT 1")
@@ -85,6 +101,16 @@ func withPq(address, jira, where string) answers {
 	statement := got(db.Prepare(typed))
 	said["prepared"] = sqlRows(statement.Query("acme", pq.Array([]string{"web", "api"}), 4))
 	tx := got(db.Begin())
+	described := got(tx.Query(shape(where)))
+	types := []string{}
+	for _, column := range got(described.ColumnTypes()) {
+		types = append(types, column.DatabaseTypeName())
+	}
+	must(described.Close())
+	said["described"] = types
+	got(tx.Exec("DECLARE paged CURSOR FOR " + first(where)))
+	page := sqlRows(tx.Query("FETCH 2 FROM paged"))
+	said["paged"] = [][][]any{page, sqlRows(tx.Query("FETCH ALL FROM paged"))}
 	got(tx.Exec("CREATE TEMP TABLE kept (repo text, number int) ON COMMIT DROP"))
 	result := got(tx.Exec("INSERT INTO kept " + first(where)))
 	said["filled"] = got(result.RowsAffected())

@@ -19,7 +19,7 @@ INSERT INTO public.hv_hidden VALUES ('WEB', 'shown', true, 1), ('WEB', 'hidden',
 CREATE TABLE public.hv_mine (n int);
 INSERT INTO public.hv_mine VALUES (1);
 CREATE VIEW public.hv_v AS SELECT p.key, h.note, h.n FROM jira.projects p JOIN public.hv_hidden h ON h.k = p.key
-  WHERE h.shown;
+  WHERE md5(h.note) = md5('shown');
 GRANT SELECT ON public.hv_v, public.hv_mine TO ana;
 """
 SUM = "SELECT (SELECT sum(n) FROM public.hv_v) + (SELECT sum(n) FROM public.hv_mine)"
