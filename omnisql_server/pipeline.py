@@ -211,6 +211,8 @@ class Pipeline:
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 told = explained(statement, query_plan, engine, None, await self._tenant.notes(query_plan, view))
                 return result_of(statement, bound, told)
+            budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
+            check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
             evaluation = Evaluation(
                 statement=statement,
                 bound=bound,
@@ -221,7 +223,7 @@ class Pipeline:
                 splice=self._bounds.splice,
                 owned=await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max),
             )
-            answer = await self._answer(query_plan, evaluation, view, keeping)
+            answer = await self._answer(query_plan, evaluation, budget, view, keeping)
         rows = deadline.bounded(noting(statement, authorized, view, answer.rows(), self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
             rows = await analyzed(statement, query_plan, engine, rows, answer.reports)
@@ -331,11 +333,14 @@ class Pipeline:
         return bound
 
     async def _answer(
-        self, query_plan: QueryPlan, evaluation: Evaluation, view: SessionView, keeping: Keeping | None
+        self,
+        query_plan: QueryPlan,
+        evaluation: Evaluation,
+        budget: CallBudget,
+        view: SessionView,
+        keeping: Keeping | None,
     ) -> StreamedAnswer | WholeAnswer:
         """Read what a plan needs, all of it or, where its rows may be streamed, up to the first page."""
-        budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
-        check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
         settings = query_plan.authorized.query.settings
         salt = await self._tenant.hash_salt(query_plan)
         plainly = partial(self._tenant.open, view=view, settings=settings)
