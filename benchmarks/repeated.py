@@ -127,8 +127,9 @@ def _measure(asked: Sequence[Asked], root: Path, size: Size) -> Section:
         rows=rows,
         notes=[
             f"{CLIENTS} clients of pgbench, simple protocol but where another is named, ten rows, {size.rounds} rounds "
-            f"of {size.round_s} s in turn; servers, clients, PostgreSQL and Valkey on the same cores. The time in which sessions begin, to the "
-            f"{BEGIN}th statement of the last of them, is left out of latencies and rates, not of the processor time. "
+            f"of {size.round_s} s in turn; servers, clients, PostgreSQL and Valkey share the cores. The time in which "
+            f"sessions begin, to the {BEGIN}th statement of the last of them, is left out of latencies and rates, not "
+            "of the processor time. "
             f"The aims are a rate with a 95th percentile: {'; '.join(notes)}."
         ],
     )
