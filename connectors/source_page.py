@@ -77,7 +77,7 @@ def _blank(options: list[Option]) -> str:
 
 
 def _first_way(loaded: Loaded) -> set[str]:
-    return {name for text in auth_texts(loaded.manifest.auth[0]) for name in placeholders(text)}
+    return {name for auth in loaded.manifest.auth[:1] for text in auth_texts(auth) for name in placeholders(text)}
 
 
 def _options(connector: Connector) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from connectors.declarative.auths import HeaderAuth, OAuthGrant, auth_texts
 from connectors.declarative.checks import PLACEHOLDER, placeholders
 from connectors.declarative.manifest import Manifest
-from connectors.sdk.auth import Authenticator, BasicAuth, Grant, OAuth2, TokenAuth, kept_by_this_process
+from connectors.sdk.auth import Authenticator, BasicAuth, Grant, OAuth2, OpenAccess, TokenAuth, kept_by_this_process
 from connectors.sdk.errors import OptionInvalid
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.transport import post_form
@@ -30,6 +30,8 @@ def authenticator(
     def filled(text: str) -> str:
         return PLACEHOLDER.sub(lambda match: values[match.group(1)], text)
 
+    if not manifest.auth:
+        return OpenAccess()
     for auth in manifest.auth:
         if not all(name in values for text in auth_texts(auth) for name in placeholders(text)):
             continue

@@ -107,6 +107,8 @@ def _check_names(document: Document, manifest: Manifest) -> None:
     if both := set(manifest.options) & set(manifest.secrets):
         raise document.refusal(("secrets", min(both)), f"{min(both)} is an option as well")
     known = {*manifest.options, *manifest.secrets}
+    if manifest.secrets and not manifest.auth:
+        raise document.refusal(("auth",), "no way to prove oneself uses the secrets", "Leave out secrets, or use them.")
     for at, auth in enumerate(manifest.auth):
         texts = auth_texts(auth)
         _check_placeholders(document, ("auth", at), texts, known)

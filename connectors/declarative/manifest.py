@@ -297,8 +297,11 @@ class Manifest(Declared, frozen=True, kw_only=True):
     headers: dict[str, str] = defaulting(default_factory=dict)
     accept: str = "application/json"
     options: dict[Named, OptionDeclared] = defaulting(default_factory=dict)
-    secrets: Annotated[dict[Named, OptionDeclared], Meta(min_length=1)]
-    auth: Annotated[tuple[Auth, ...], Meta(description="The first whose placeholders are all given.", min_length=1)]
+    secrets: dict[Named, OptionDeclared] = defaulting(default_factory=dict)
+    auth: Annotated[
+        tuple[Auth, ...],
+        Meta(description="The first whose placeholders are all given; [] for an API that asks nobody who they are."),
+    ]
     rate_limit: QuotaDeclared | None = None
     errors: tuple[ErrorRule, ...] = ()
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()

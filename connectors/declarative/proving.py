@@ -88,7 +88,7 @@ async def rows_of(connection: DeclarativeConnection, scan: Scan, context: FetchC
 def trial_source(loaded: Loaded, base_url: str, token: str, *, server: str = "trial") -> Source:
     """Return a source whose every secret of the first way to prove oneself is `token`; options get a made-up user."""
     manifest = loaded.manifest
-    used = {name for text in auth_texts(manifest.auth[0]) for name in placeholders(text)}
+    used = {name for auth in manifest.auth[:1] for text in auth_texts(auth) for name in placeholders(text)}
     return Source(
         tenant="trial",
         server=server,

@@ -35,6 +35,21 @@ class Authenticator(Protocol):
         """Forget every secret."""
 
 
+class OpenAccess:
+    """Nothing to prove: the source asks nobody who they are."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return no header."""
+        return {}
+
+    async def renew(self, rejected: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Return False: there is nothing to renew."""
+        return False
+
+    def forget(self) -> None:
+        """Hold nothing."""
+
+
 class TokenAuth:
     """A token in a header, after a prefix: `Authorization: Bearer x` unless said otherwise."""
 

@@ -19,7 +19,7 @@ REQUESTS = "requests"
 
 
 class PlainRules:
-    """One credential, one limit; `error` writes the body of a status and message, `told` the headers of the limit."""
+    """One credential, or none where nothing is `accepted`, one limit; `error` writes the body of a status and message, `told` the headers of the limit."""
 
     main_bucket = REQUESTS
 
@@ -45,8 +45,8 @@ class PlainRules:
         self._unauthorized_status = unauthorized_status
 
     def check_access(self, request: web.Request) -> None:
-        """Require one of the accepted headers."""
-        if not any(request.headers.get(name) == value for name, value in self._accepted):
+        """Require one of the accepted headers, where there are any."""
+        if self._accepted and not any(request.headers.get(name) == value for name, value in self._accepted):
             raise self.refusal(self._unauthorized_status, "unauthorized")
 
     def bucket(self, request: web.Request) -> str | None:  # noqa: ARG002 - shared signature

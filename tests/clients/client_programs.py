@@ -10,6 +10,8 @@ from installed_programs import digest, installed, require_program
 PGJDBC_VERSION = "42.7.7"
 NODE_PACKAGES = ("pg@8.23.1", "pg-cursor@2.22.1", "pg-query-stream@4.17.0", "postgres@3.4.9")
 SOQL_PACKAGE = "@jetstreamapp/soql-parser-js@6.3.1"
+NOTION_PACKAGE = "@notionhq/client@2.3.0"
+PYTHON_PACKAGES = ("python-gitlab==8.6.0", "stripe==16.1.0")
 DBT_REQUIREMENTS = Path(__file__).with_name("dbt") / "requirements.txt"
 GO_MODULE = Path(__file__).with_name("go_client")
 
@@ -33,6 +35,21 @@ def node_modules() -> Path:
 def soql_parser() -> Path:
     """Return a folder whose `node_modules` has a parser of SOQL."""
     return _from_npm("soql", SOQL_PACKAGE)
+
+
+def notion_client() -> Path:
+    """Return the folder of Notion's client of the API version that its manifest asks for."""
+    return _from_npm("notion", NOTION_PACKAGE) / "node_modules" / "@notionhq" / "client"
+
+
+def python_packages() -> Path:
+    """Return a folder with clients of vendors for Python, to be read, without what they need to run."""
+    uv = Path(sys.executable).with_name("uv")
+
+    def install(folder: Path) -> list[str]:
+        return [str(uv), "pip", "install", "-q", "--no-deps", "--target", str(folder / "site"), *PYTHON_PACKAGES]
+
+    return installed(f"vendors-{digest(' '.join(PYTHON_PACKAGES))}", install) / "site"
 
 
 def _from_npm(name: str, *packages: str) -> Path:

@@ -128,6 +128,23 @@ async def test_a_cassette_that_still_holds_a_secret_is_not_kept(tmp_path: Path) 
     assert left_in(tmp_path) == []
 
 
+async def test_an_api_that_asks_nobody_who_they_are_is_proved_and_recorded_without_secrets(tmp_path: Path) -> None:
+    acme(tmp_path)
+    manifest, simulator = tmp_path / "acme_crm.yaml", tmp_path / "simulated_acme_crm.py"
+    text = manifest.read_text(encoding="utf-8")
+    begin, end = text.index("secrets:"), text.index("rate_limit:")
+    manifest.write_text(f"{text[:begin]}auth: []\n\n{text[end:]}", encoding="utf-8")
+    code = simulator.read_text(encoding="utf-8")
+    closed = 'accepted=frozenset({("Authorization", f"Bearer {token}")})'
+    assert closed in code
+    simulator.write_text(code.replace(closed, "accepted=frozenset()"), encoding="utf-8")
+    loaded = load_file(manifest)
+    assert loaded.manifest.secrets == {}
+    live = await recorded(loaded, tmp_path)
+    assert live.failures == []
+    assert counts(await try_on_cassette(loaded, read_cassette(tmp_path / "cassette"))) == counts(live)
+
+
 async def test_a_short_secret_is_not_recorded_with(tmp_path: Path) -> None:
     with pytest.raises(OptionInvalid, match="secret token is too short"):
         await recorded(acme(tmp_path), tmp_path, secret="short")

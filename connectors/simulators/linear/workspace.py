@@ -1,7 +1,9 @@
 """The company's tracker as a Linear workspace: objects with the schema's field names, built once. Pure.
 
-On purpose: some issues have no assignee, estimate, project or cycle, some are archived, one user is disabled, two teams
-have states of the same name, titles contain quotes and capitals, and one label occurs in two spellings.
+On purpose: some issues have no assignee, estimate, project or cycle, some are archived, one user is disabled, a team
+and a project are archived, two teams have states of the same name, titles contain quotes and capitals, and one label
+occurs in two spellings. What is archived is listed with `includeArchived` only; lists are ordered by `createdAt` and
+give 50 without `first` (https://linear.app/developers/pagination).
 """
 
 from __future__ import annotations
@@ -36,13 +38,13 @@ class Workspace:
         self._by_login = dict(zip((p.login for p in company.people if not p.is_bot), self.users, strict=True))
         self.teams = [
             self._dated(at, id=_id("team", p.key), key=p.key, name=p.name, description=p.description or None,
-                        timezone="Europe/Berlin", cyclesEnabled=p.key != "DATA")
+                        timezone="Europe/Berlin", cyclesEnabled=p.key != "DATA", archivedAt=self._archived(at == 3))
             for at, p in enumerate(tracker.projects)
         ]  # fmt: skip
         self.labels = self._labels()
         self.states = [
             self._dated(at, id=_id("state", team["key"], name), name=name, type=kind, position=float(at),
-                        color="#bec2c8", description=None, team=team)
+                        color="#bec2c8", description=f"Work that is {name}" if at % 2 else None, team=team)
             for team in self.teams for at, (name, kind) in enumerate(_STATES)
         ]  # fmt: skip
         self.projects = [self._project(at) for at in range(9)]
@@ -75,19 +77,22 @@ class Workspace:
         updated = created + timedelta(days=at % 9, milliseconds=11)
         return {"createdAt": _iso(created), "updatedAt": _iso(updated), "archivedAt": None, **fields}
 
+    def _archived(self, is_archived: bool) -> str | None:
+        return _iso(self._epoch - timedelta(days=2)) if is_archived else None
+
     def _user(self, person: Person, at: int) -> Node:
         return self._dated(
             at, id=_id("user", person.account_id), name=person.name, displayName=person.login, email=person.email,
             active=person.is_active, admin=person.is_admin, guest=at % 13 == 5,
-            timezone=person.time_zone if at % 4 else None,
+            timezone=person.time_zone if at % 4 else None, archivedAt=self._archived(not person.is_active),
         )  # fmt: skip
 
     def _labels(self) -> list[Node]:
         shared = [(name, None) for name in _LABELS]
         own = [("Regression", team) for team in self.teams]
         return [
-            self._dated(at, id=_id("label", name, team and team["key"]), name=name, color="#eb5757", description=None,
-                        isGroup=name == "Feature", team=team)
+            self._dated(at, id=_id("label", name, team and team["key"]), name=name, color="#eb5757",
+                        description=f"All of {name}" if at % 2 else None, isGroup=name == "Feature", team=team)
             for at, (name, team) in enumerate([*shared, *own])
         ]  # fmt: skip
 
@@ -100,7 +105,7 @@ class Workspace:
             lead=self.users[at] if at % 3 else None, priority=at % 5, progress=at / 10,
             startDate=start if at % 2 else None, targetDate=None if at % 4 else "2026-06-30",
             completedAt=_iso(self._epoch - timedelta(days=3)) if kind == "completed" else None,
-            url=f"https://linear.app/acme/project/p{at}",
+            url=f"https://linear.app/acme/project/p{at}", archivedAt=self._archived(at == 8),
         )  # fmt: skip
 
     def _issue(self, at: int, issue: TrackerIssue) -> Node:
@@ -135,7 +140,8 @@ class Workspace:
                 "user": self._by_login.get(comment.author or ""), "parent": earlier if comment.id % 3 == 0 else None,
                 "body": comment.body, "createdAt": _time(comment.created_ms), "updatedAt": _time(comment.updated_ms),
                 "editedAt": _time(comment.updated_ms) if comment.updated_ms != comment.created_ms else None,
-                "resolvedAt": None, "archivedAt": None, "url": f"https://linear.app/acme/issue/{issue.key}#comment",
+                "resolvedAt": _time(comment.updated_ms + 7) if comment.id % 5 == 1 else None, "archivedAt": None,
+                "url": f"https://linear.app/acme/issue/{issue.key}#comment",
             }  # fmt: skip
             earlier = node
             yield node

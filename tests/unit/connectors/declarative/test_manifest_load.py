@@ -54,6 +54,7 @@ REFUSED = [
     ("{kind: link", "{kind: links", 11, 14, "its kind is not known", "cursor, offset, page, link"),
     ("GET /things", "GET /things/{thing}", 24, 7, "placeholder thing is neither a key nor an option", ""),
     ("GET /things", "PUT /things", 24, 13, "this text is not allowed here", "(GET|POST)"),
+    ('auth:\n  - {kind: header, value: "Bearer {token}"}', "auth: []", 8, 1, "no way to prove oneself", "Leave out"),
     ("Bearer {token}", "Bearer {tokn}", 9, 5, "tokn is no option and no secret", "token"),
     ("pagination: {kind: link, size: per_page}\n", "", 23, 7, "pagination is missing here", "kind: none"),
     ("title: Tiny", "title: Tiny\ntitle: Twice", 4, 1, "key title stands here twice", ""),
