@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from catalog.types import BY_OID
-from omnisql_server.errors import BackendError, InternalError, NotSupported, RelayInstead
+from omnisql_server.errors import BackendError, InternalError, NotSupported, OmniSQLError, RelayInstead
 from omnisql_server.execute.run import Engine
 from omnisql_server.model.backend import Backend, Command, Done
 from omnisql_server.model.freshness import duration_us
@@ -21,6 +21,7 @@ from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.plan.explain import explain_json, explain_text
+from omnisql_server.plan.explain_formats import ExplainFormat, in_format
 from wire.backend import Field, data_row
 from wire.copy import CopyEncoder, CopyFormat, parse_copy_options
 from wire.rows import EncodedRows
@@ -29,9 +30,10 @@ from wire.values import decode_parameter
 COPY_ROWS = 8_192
 """Rows of COPY that are turned into messages together."""
 
-_TEXT_OID, _JSON_OID = 25, 114
 _TRUE = frozenset({"true", "on", "1"})
-_KNOWN_OPTIONS = frozenset({"analyze", "format", "verbose", "costs", "timing", "summary", "settings", "buffers", "wal"})
+_KNOWN_OPTIONS = frozenset({"analyze", "format", "verbose", "costs", "timing", "summary", "settings"}) | frozenset(
+    {"buffers", "wal", "memory", "serialize"}
+)
 
 
 def parameter_constants(parameters: BoundParameters, type_oids: Sequence[int]) -> list[tuple[str, str | None]] | None:
@@ -78,33 +80,45 @@ def hinted(bound: BoundQuery, statement: Statement) -> BoundQuery:
     return bound if settings is bound.settings else replace(bound, settings=settings)
 
 
-def explain_wants(statement: Statement) -> tuple[bool, bool]:
-    """Read EXPLAIN's options: whether to run the statement (ANALYZE), and whether the answer is JSON.
+class UnknownExplainOption(OmniSQLError):
+    """EXPLAIN has no such option."""
+
+    sqlstate = "42601"
+
+
+class UnknownExplainFormat(OmniSQLError):
+    """EXPLAIN has no such format."""
+
+    sqlstate = "22023"
+
+
+def explain_wants(statement: Statement) -> tuple[bool, ExplainFormat]:
+    """Read EXPLAIN's options: whether to run the statement (ANALYZE), and the format of the answer.
 
     Raises:
-        NotSupported: an option or format is none of those that exist here.
+        UnknownExplainOption, UnknownExplainFormat: as PostgreSQL.
+        NotSupported: the option is one of PostgreSQL's that does not exist here.
     """
     options = {name: value.lower() for name, value in statement.explain_options}
-    if unknown := sorted(set(options) - _KNOWN_OPTIONS):
-        raise NotSupported(message=f"EXPLAIN option {unknown[0]} is not available over API tables")
-    form = options.get("format", "text").lower()
-    if form not in ("text", "json"):
-        raise NotSupported(
-            message=f"EXPLAIN format {form} is not available over API tables", hint="use FORMAT TEXT or FORMAT JSON"
-        )
-    return options.get("analyze", "false") in _TRUE, form == "json"
+    for name in sorted(set(options) - _KNOWN_OPTIONS):
+        if name != "generic_plan":
+            raise UnknownExplainOption(message=f'unrecognized EXPLAIN option "{name}"')
+        raise NotSupported(message=f"EXPLAIN option {name} is not available over API tables")
+    form = options.get("format", "text")
+    if form not in {each.value for each in ExplainFormat}:
+        raise UnknownExplainFormat(message=f'unrecognized value for EXPLAIN option "format": "{form}"')
+    return options.get("analyze", "false") in _TRUE, ExplainFormat(form)
 
 
 def explain_fields(statement: Statement) -> tuple[Field, ...]:
     """Describe EXPLAIN's answer: one column, as PostgreSQL names it."""
-    _, as_json = explain_wants(statement)
-    type_oid = _JSON_OID if as_json else _TEXT_OID
+    _, form = explain_wants(statement)
     return (
         Field(
             name="QUERY PLAN",
             table_oid=0,
             attribute_number=0,
-            type_oid=type_oid,
+            type_oid=form.type_oid,
             type_length=-1,
             type_modifier=-1,
             format=0,
@@ -120,12 +134,17 @@ async def explained(
     notes: Mapping[str, ScanNotes] | None = None,
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield EXPLAIN's rows, with what really happened when there are reports, else with what would be answered how."""
-    _, as_json = explain_wants(statement)
+    _, form = explain_wants(statement)
     costs_shown = dict(statement.explain_options).get("costs", "true") in _TRUE
     lines = (
-        (explain_json(plan, engine.name, engine.reason, reports, costs_shown=costs_shown, notes=notes or {}),)
-        if as_json
-        else explain_text(plan, engine.name, engine.reason, reports, costs_shown=costs_shown, notes=notes or {})
+        explain_text(plan, engine.name, engine.reason, reports, costs_shown=costs_shown, notes=notes or {})
+        if form is ExplainFormat.TEXT
+        else (
+            in_format(
+                explain_json(plan, engine.name, engine.reason, reports, costs_shown=costs_shown, notes=notes or {}),
+                form,
+            ),
+        )
     )
     messages = [data_row([line.encode()]) for line in lines]
     yield EncodedRows(data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64))

@@ -155,6 +155,20 @@ def test_explain_analyze_reports_what_happened(demo: DemoServer, ana: psycopg.Co
     assert scan["Complete"] is True
 
 
+def test_explain_has_postgresqls_formats_and_options(demo: DemoServer, ana: psycopg.Connection) -> None:
+    query = f"SELECT number FROM github.issues WHERE {WEB}"
+    begins = {"text": ("Query", 25), "json": ("[", 114), "yaml": ("- Plan:", 25), "xml": ("<explain ", 142)}
+    for form, (beginning, type_oid) in begins.items():
+        cursor = ana.execute(f"EXPLAIN (FORMAT {form}, VERBOSE, SETTINGS, MEMORY) {query}".encode())
+        assert cursor.description is not None
+        assert (cursor.description[0].name, cursor.description[0].type_code) == ("QUERY PLAN", type_oid)
+        assert cursor.pgresult is not None
+        assert (cursor.pgresult.get_value(0, 0) or b"").startswith(beginning.encode())
+    assert refused(ana, f"EXPLAIN (ANALYSE_IT) {query}").sqlstate == "42601"
+    assert refused(ana, f"EXPLAIN (FORMAT html) {query}").sqlstate == "22023"
+    assert asked(demo.github) == []
+
+
 def test_explain_hides_what_policy_compares_with(eve: psycopg.Connection) -> None:
     text = "\n".join(line for (line,) in rows_of(eve, "EXPLAIN SELECT key FROM jira.issues"))
     assert "Row Filter: policy jira-issues-by-team" in text

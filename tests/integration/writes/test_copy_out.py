@@ -16,6 +16,11 @@ FORMS = (
     "(FORMAT csv, DELIMITER ';', NULL 'none', QUOTE '''')",
     "(FORMAT binary)",
     "(DELIMITER '|', NULL '<>', HEADER)",
+    "(FORMAT csv, ESCAPE '~', FORCE_QUOTE (title, number), HEADER true)",
+    "WITH CSV HEADER DELIMITER AS E'\\t' NULL AS '-' QUOTE AS '*' ESCAPE AS '!' FORCE QUOTE title",
+    "WITH DELIMITER ',' NULL 'n'",
+    "WITH BINARY",
+    "(ENCODING 'UTF8')",
 )
 
 
