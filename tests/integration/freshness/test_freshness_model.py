@@ -28,6 +28,7 @@ from omnisql_server.freshness.store import TAG, Store
 from omnisql_server.limits import ValkeyChild
 from omnisql_server.limits.valkey import Valkey
 from omnisql_server.model.freshness import Change, Staleness
+from omnisql_server.model.report import SourceReport
 
 EXAMPLES, STEPS = 100, 40
 
@@ -224,7 +225,20 @@ class Freshness(RuleBasedStateMachine):
             for shared in self.world.shared:
                 self.run(shared.refreshes.settled())
             self.world.source.fault = self.world.source.truncated = None
-        report = fetched.report
+        self._compare(rows, question, fetched.report, how, credential, floor)
+        made: int = fetched.report.requests
+        return made
+
+    def _compare(
+        self,
+        rows: list[Row],
+        question: Question,
+        report: SourceReport,
+        how: Mapping[str, Any],
+        credential: str,
+        floor: int,
+    ) -> None:
+        """Compare an answer with the states that it may show."""
         Freshness.hits += report.cache_hits
         Freshness.confirmed += self.world.source.confirmed
         Freshness.changed += self.world.source.changed
@@ -251,10 +265,8 @@ class Freshness(RuleBasedStateMachine):
             if "resumed" in (report.cache_note or ""):
                 Freshness.resumed += 1
                 self.resumed_us = self.now_us
-            of_two = table.access_paths == RESUMED.access_paths and self.resumed_us >= self.now_us - bound_us
+            of_two = question.table.access_paths == RESUMED.access_paths and self.resumed_us >= self.now_us - bound_us
             self._check(rows, question, seen, floors, complete=report.complete, of_two=of_two)
-        made: int = report.requests
-        return made
 
     def _seen(self, credential: str, bound_us: int) -> list[tuple[int, list[Row]]]:
         """Return what a credential could see within a bound, state by state, with the state's number."""
