@@ -33,16 +33,6 @@ from omnisql_server.model.report import SourceReport
 EXAMPLES, STEPS = 100, 40
 
 
-def _staleness_of(how: Mapping[str, Any]) -> Staleness:
-    return Staleness(
-        max_us=how["max_us"],
-        if_error_us=how["if_error_us"],
-        kept=how["kept"],
-        full_read_us=how["full_read_us"],
-        revalidate_us=how["revalidate_us"],
-    )
-
-
 class Freshness(RuleBasedStateMachine):
     """The source, two replicas that keep its rows, and the states that the source has had."""
 
@@ -213,9 +203,16 @@ class Freshness(RuleBasedStateMachine):
         credential, policy = USERS[user]
         limit = None if table.access_paths == BATCHED.access_paths else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)
+        staleness = Staleness(
+            max_us=how["max_us"],
+            if_error_us=how["if_error_us"],
+            kept=how["kept"],
+            full_read_us=how["full_read_us"],
+            revalidate_us=how["revalidate_us"],
+        )
         reading = self.world.read(
             question,
-            _staleness_of(how),
+            staleness,
             credential=self._credential(credential),
             replica=how["replica"],
             partial=how["partial"],
@@ -228,8 +225,25 @@ class Freshness(RuleBasedStateMachine):
             for shared in self.world.shared:
                 self.run(shared.refreshes.settled())
             self.world.source.fault = self.world.source.truncated = None
-        report = fetched.report
-        self._count(report)
+        self._compare(rows, question, fetched.report, how, credential, floor)
+        made: int = fetched.report.requests
+        return made
+
+    def _compare(
+        self,
+        rows: list[Row],
+        question: Question,
+        report: SourceReport,
+        how: Mapping[str, Any],
+        credential: str,
+        floor: int,
+    ) -> None:
+        """Compare an answer with the states that it may show."""
+        Freshness.hits += report.cache_hits
+        Freshness.confirmed += self.world.source.confirmed
+        Freshness.changed += self.world.source.changed
+        self.world.source.confirmed = self.world.source.changed = 0
+        Freshness.refreshed += report.refreshing
         assert not report.refreshing or how["max_us"] > 0
         bound_us = max(
             how["max_us"],
@@ -251,17 +265,8 @@ class Freshness(RuleBasedStateMachine):
             if "resumed" in (report.cache_note or ""):
                 Freshness.resumed += 1
                 self.resumed_us = self.now_us
-            of_two = table.access_paths == RESUMED.access_paths and self.resumed_us >= self.now_us - bound_us
+            of_two = question.table.access_paths == RESUMED.access_paths and self.resumed_us >= self.now_us - bound_us
             self._check(rows, question, seen, floors, complete=report.complete, of_two=of_two)
-        made: int = report.requests
-        return made
-
-    def _count(self, report: SourceReport) -> None:
-        Freshness.hits += report.cache_hits
-        Freshness.confirmed += self.world.source.confirmed
-        Freshness.changed += self.world.source.changed
-        self.world.source.confirmed = self.world.source.changed = 0
-        Freshness.refreshed += report.refreshing
 
     def _seen(self, credential: str, bound_us: int) -> list[tuple[int, list[Row]]]:
         """Return what a credential could see within a bound, state by state, with the state's number."""
