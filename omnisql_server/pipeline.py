@@ -12,13 +12,14 @@ from functools import partial
 
 from omnisql_server.answers import (
     copy_stream,
+    described,
     done_alone,
     explain_wants,
     explained,
-    fields_of,
     hinted,
     made_empty,
     no_locking,
+    not_available,
     own_position,
     parameter_constants,
     read_only,
@@ -30,6 +31,7 @@ from omnisql_server.answers import (
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
+from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.execute.load import load
@@ -51,12 +53,14 @@ from omnisql_server.model.statement import (
     CHANGING_KINDS,
     MANAGED_KINDS,
     NEVER_RUN_KINDS,
+    WRITING_KINDS,
     Part,
     Statement,
     StatementKind,
 )
 from omnisql_server.model.trail import note_authorized, note_bound
 from omnisql_server.observability.traces import stage_span
+from omnisql_server.owner_rows import Connect, read_as_owners
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.parse.within import load_of
@@ -86,6 +90,7 @@ class Pipeline:
         managers: Mapping[StatementKind, Manage],
         repeats: Repeats,
         sharing: Sharing,
+        connect: Connect,
     ) -> None:
         self._tenant = tenant
         self.sharing = sharing
@@ -94,6 +99,7 @@ class Pipeline:
         self._bounds = bounds
         self._managers = managers
         self._repeats = repeats
+        self._connect = connect
         self._binder = Binder(
             parse_query=parse_query,
             api_wrappers=lambda: tenant.wrappers,
@@ -147,16 +153,16 @@ class Pipeline:
             executed = await look_up(statement, view.backend, relayable=True)
             await self._require_reach(executed.statement, view)
             try:
-                described = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
+                description = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
             except BackendError as error:
                 raise error.without_position() from error
-            return replace(described, parameter_oids=())
+            return replace(description, parameter_oids=())
         await self._refuse(statement, view)
         query = parse_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         require_api(statement, bound)
-        return Description(parameter_oids=bound.parameter_oids, fields=fields_of(statement, bound))
+        return described(statement, bound)
 
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
@@ -201,13 +207,14 @@ class Pipeline:
                 engine = _engine(statement, bound)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                notes = await self._tenant.notes(query_plan, view)
-                return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
+                told = explained(statement, query_plan, engine, None, await self._tenant.notes(query_plan, view))
+                return result_of(statement, bound, told)
             budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
             check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
+            owned = await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max)
             relations, reports = await self._read(query_plan, budget, view, keeping)
         tags: list[str] = []
-        rows = self._execute(statement, bound, engine, relations, parameters, view, tags.append)
+        rows = self._execute(statement, bound, engine, (relations, owned), parameters, view, tags.append)
         rows = deadline.bounded(noting(statement, authorized, view, rows, self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
             async for _ in rows:
@@ -285,16 +292,13 @@ class Pipeline:
             error = refusal(name, value)
             if error is not None:
                 raise error
-        if statement.kind in _WRITING and (found := await self._binder.api_target(statement, view.backend)):
+        if statement.kind in WRITING_KINDS and (found := await self._binder.api_target(statement, view.backend)):
             raise read_only(*found)
         if statement.kind in NEVER_RUN_KINDS:
             raise RelayInstead
-        if statement.kind not in _REFUSED:
-            return
-        if not await self._binder.reaches_api(statement, view.backend):
-            raise RelayInstead
-        what, hint = _REFUSED[statement.kind]
-        raise NotSupported(message=f"{what} over API tables is not available", hint=hint)
+        refused = not_available(statement)
+        if refused is not None:
+            raise refused if await self._binder.reaches_api(statement, view.backend) else RelayInstead
 
     async def _has_been_made(self, statement: Statement, view: SessionView) -> bool:
         """Say whether a statement makes nothing, because what it would make exists and that is to be left alone."""
@@ -314,7 +318,10 @@ class Pipeline:
             twin=twin,
             described=twin is not None,
         )
-        return await self._binder.bind(request, view.backend)
+        bound = await self._binder.bind(request, view.backend)
+        if bound.as_owners.need_snapshot and await view.backend.begin_again():
+            bound = await self._binder.bind(request, view.backend)
+        return bound
 
     async def _read(
         self, query_plan: QueryPlan, budget: CallBudget, view: SessionView, keeping: Keeping | None
@@ -353,13 +360,14 @@ class Pipeline:
         statement: Statement,
         bound: BoundQuery,
         engine: Engine,
-        relations: tuple[LocalRelation, ...],
+        given_rows: tuple[tuple[LocalRelation, ...], Mapping[object, ArrayParameter]],
         parameters: BoundParameters,
         view: SessionView,
         completed: Callable[[str], None],
     ) -> AsyncGenerator[EncodedRows, None]:
         copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
         wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
+        relations, owned = given_rows
         by_name = {relation.scan_name: relation.rows for relation in relations}
         given = Parameters(
             type_oids=bound.parameter_oids,
@@ -370,23 +378,15 @@ class Pipeline:
             ),
             completed=completed,
             copy_format=copy_format,
+            owned=owned,
         )
         rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice)
         if (wanted_load := load_of(statement)) is not None:
             return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
-        if copy_format is None:
-            return rows
-        return copy_stream(rows, copy_format, [field.name for field in bound.fields])
+        names = [field.name for field in bound.fields]
+        return rows if copy_format is None else copy_stream(rows, copy_format, names)
 
 
-_REFUSED = {
-    StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
-    StatementKind.NESTED_WRITE: (
-        "EXPLAIN or COPY of a statement that writes",
-        "EXPLAIN the query in it, or run the statement by itself",
-    ),
-}
-_WRITING = frozenset({StatementKind.WRITE, StatementKind.NESTED_WRITE, StatementKind.COPY_FROM, StatementKind.TRUNCATE})
 _BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}
 
 

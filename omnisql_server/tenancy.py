@@ -284,6 +284,7 @@ class Tenancy:
                 managers=_managers(management.managers, tenant, settings),
                 repeats=repeats,
                 sharing=Sharing(self.policy, permit),
+                connect=partial(cluster.connect, database=record.database),
             )
             stack.push_async_callback(statistics.flush)
             stack.push_async_callback(misses.flush)
@@ -295,6 +296,7 @@ class Tenancy:
         return manage_sources(
             tenant=record.name,
             tenant_id=record.id,
+            owner=record.owner,
             tenant_connection=partial(self._tenant_connection, record),
             control_connection=self._services.control_connection,
             credentials=self._services.credentials,

@@ -47,7 +47,8 @@ class Settings:
     `catalog_first` says that PostgreSQL's own functions and operators are found before those of users, `plain_input`
     that backslashes in strings and `= NULL` mean what the standard says, `array_nulls` that NULL in an array is null.
     `max_staleness_us` is None where the foreign table or its server decides. `keeps` says that rows are kept although
-    none that are kept are taken.
+    none that are kept are taken. `tells` names a setting of the user's under which PostgreSQL tells the values of
+    parameters.
     """
 
     time_zone: str
@@ -66,6 +67,7 @@ class Settings:
     stale_if_error_us: int = 0
     purpose: str = ""
     keeps: bool = False
+    tells: str = ""
 
     @property
     def plain_output(self) -> bool:
@@ -77,8 +79,8 @@ class Settings:
 class Check:
     """A privilege that the statement needs: `role` may SELECT these attributes (empty: any one) of a relation.
 
-    `view` names a view of another owner below which the relation is local: there it is read as the session's user, who
-    needs the same right; otherwise it is empty.
+    `view` names a view of another owner below which the relation is local: if the session's user has the same right,
+    it is read as that user, else as the view's owner; otherwise it is empty.
     """
 
     role: str
@@ -103,6 +105,47 @@ class Occurrence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerRead:
+    """A local relation below a view that is read as the view's owner, `role`, because the session's user may not.
+
+    `columns` are those that the statement uses there, in the relation's order. `only` leaves out tables that inherit.
+    Places with equal keys share one reading.
+    """
+
+    view: str
+    role: str
+    relation: Relation
+    columns: tuple[str, ...]
+    only: bool = False
+
+    @property
+    def key(self) -> tuple[str, int, tuple[str, ...], bool]:
+        """Name the reading: what has the same key has the same rows."""
+        return self.role, self.relation.oid, self.columns, self.only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerReads:
+    """What a statement reads as owners of views, by place, as `Occurrence.place` names it.
+
+    `views` are the places of local views that are written out because the session's user may not read them.
+    `reads_others` says that the session's backend reads other local relations in the same statement.
+    """
+
+    reads: Mapping[tuple[int, ...], OwnerRead] = field(default_factory=dict)
+    views: frozenset[tuple[int, ...]] = frozenset()
+    reads_others: bool = False
+
+    @property
+    def need_snapshot(self) -> bool:
+        """Say whether the session's backend has to read by the very snapshot that the owners' backends read by."""
+        return bool(self.reads) and self.reads_others
+
+
+NO_OWNER_READS = OwnerReads()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundQuery:
     """A query with every name resolved.
 
@@ -110,7 +153,8 @@ class BoundQuery:
     parameters are literals and stable expressions are folded; None when only PostgreSQL may execute the text.
     `relations` maps what the texts name to what PostgreSQL resolved it to, for the splice. `derived` keeps what stages
     derive from the tree alone; statements that share a tree share it. Queries of the same `origin` (by identity) mean
-    the same if their parameters and settings are the same; None where that depends on the moment.
+    the same if their parameters and settings are the same; None where that depends on the moment. `shields` says that
+    it reads something with the rights of a view's owner: its user may see only what the view shows.
     """
 
     parsed: ParsedQuery
@@ -124,6 +168,8 @@ class BoundQuery:
     settings: Settings
     catalog_sequence: int
     returns_rows: bool = True
+    as_owners: OwnerReads = NO_OWNER_READS
+    shields: bool = False
     derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
     origin: object | None = field(default=None, repr=False, compare=False)
 
