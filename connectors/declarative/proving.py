@@ -7,6 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
+
 from connectors.declarative.auths import auth_texts
 from connectors.declarative.checks import placeholders
 from connectors.declarative.compile import ReadableTable
@@ -14,7 +16,7 @@ from connectors.declarative.connector import DeclarativeConnection
 from connectors.declarative.load import Loaded
 from connectors.sdk.connector import FetchContext, Source
 from connectors.sdk.scan import Scan, Value
-from connectors.sdk.table import AccessPath
+from connectors.sdk.table import AccessPath, Table
 from connectors.sdk.testing import Proof, prove_table
 
 PARENTS_MAX = 12
@@ -59,6 +61,10 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
         called = [name for name in every if name not in baseline.columns]
         told = all(any(row[column] is not None for row in found) for column in called)
         proof.expect(told, f"{name}: calls for each row fill {', '.join(called)}")
+        if len(table.table.hydrations) == len(table.hydrate):
+            later = await _hydrated(connection, table.table, replace(baseline, columns=tuple(called)), found, context)
+            same = later == [{column: row[column] for column in called} for row in found]
+            proof.expect(same, f"{name}: calls for rows that were read before fill the same")
     return TableProof(table=name, row_count=len(rows), proof=proof, gaps=_gaps(table, baseline, rows, proof))
 
 
@@ -83,6 +89,20 @@ async def rows_of(connection: DeclarativeConnection, scan: Scan, context: FetchC
         async for page in pages:
             rows += page.rows.to_pylist()
     return rows
+
+
+async def _hydrated(
+    connection: DeclarativeConnection, table: Table, scan: Scan, rows: list[dict[str, Any]], context: FetchContext
+) -> list[dict[str, Any]]:
+    """Return some columns of rows that were read before, fetched by what their calls are made of."""
+    inputs = dict.fromkeys(used for hydration in table.hydrations.values() for used in hydration.inputs)
+    schema = pa.schema([(name, table.column(name).type.arrow) for name in inputs])
+    known = pa.RecordBatch.from_pylist([{name: row[name] for name in inputs} for row in rows], schema=schema)
+    found: list[dict[str, Any]] = []
+    async with aclosing(connection.hydrate(replace(scan, keys={}), known, context)) as pages:
+        async for page in pages:
+            found += page.rows.to_pylist()
+    return found
 
 
 def trial_source(loaded: Loaded, base_url: str, token: str, *, server: str = "trial") -> Source:

@@ -5,7 +5,7 @@ Names are the catalog's: where a foreign table renames an API column, its own na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from catalog.snapshot import ApiColumn, ApiTable
@@ -81,10 +81,32 @@ def _column_facts(column: ApiColumn, table: Table) -> Row:
         "type": declared.type_name if declared is not None else _type_name(column.type_oid),
         "description": (declared.description or None) if declared is not None else None,
         "operators": _best_grades(table, api_name),
-        "sortable": [direction.value for direction in Direction if direction in sortable],
+        "sortable": _directions(sortable),
         "key": any(api_name in path.keys for path in table.access_paths),
         "hydrated": declared is not None and declared.hydrate is not None,
+        "rows_per_call": _rows_per_call(declared, table),
     }
+
+
+def _directions(found: Iterable[Direction]) -> list[str]:
+    known = set(found)
+    return [direction.value for direction in Direction if direction in known]
+
+
+def _rows_per_call(column: Column | None, table: Table) -> int | None:
+    if column is None or column.hydrate is None:
+        return None
+    known = table.hydrations.get(column.hydrate)
+    return known.rows_max if known is not None else 1
+
+
+def _calls(path: AccessPath, names: Mapping[str, str]) -> str:
+    if path.counts:
+        return str(path.count_requests)
+    each = "1" if path.single else f"1 for every {path.page_rows_max} rows"
+    if path.single and path.batch is not None:
+        each = f"1 for every {path.batch_keys_max} values of {names.get(path.batch, path.batch)}"
+    return f"{each}, and {path.requests_fixed} more" if path.requests_fixed else each
 
 
 def _access_path_rows(state: IntrospectionState) -> list[Row]:
@@ -102,6 +124,13 @@ def _access_path_rows(state: IntrospectionState) -> list[Row]:
                 "rows_max": path.rows_max,
                 "single": path.single,
                 "parallel": path.parallel,
+                "batch": names.get(path.batch, path.batch) if path.batch is not None else None,
+                "batch_keys_max": path.batch_keys_max if path.batch is not None else None,
+                "sortable": {names.get(name, name): _directions(found) for name, found in path.order.items()},
+                "calls": _calls(path, names),
+                "changed_by": names.get(path.delta.column, path.delta.column) if path.delta is not None else None,
+                "revalidates": table.revalidates,
+                "resumes": path.resumes,
                 "pushdown": _pushdown(path, names),
             }
             for path in table.access_paths

@@ -69,7 +69,8 @@ COLUMNS = _table(
     _column("operators jsonb!", "Operators that can be pushed, each with its best grade."),
     _column("sortable text[]!", "Directions in which the API can sort by it."),
     _column("key bool!", "Whether some access path needs a value for it."),
-    _column("hydrated bool!", "Whether it costs one more request per row."),
+    _column("hydrated bool!", "Whether it costs more requests than the listing."),
+    _column("rows_per_call int4", "How many rows one such request fills; null where none is needed."),
 )
 
 ACCESS_PATHS = _table(
@@ -85,6 +86,13 @@ ACCESS_PATHS = _table(
     _column("rows_max int4", "Most rows that the API gives for one combination of keys; null for no limit."),
     _column("single bool!", "Whether a combination of keys matches one row at most."),
     _column("parallel bool!", "Whether pages after the first can be read at once."),
+    _column("batch text", "Key column of which a request takes many values; null where it takes one."),
+    _column("batch_keys_max int4", "How many values of that column a request takes."),
+    _column("sortable jsonb!", "Directions in which the API sorts as PostgreSQL does, by column."),
+    _column("calls text!", "API requests of one combination of keys, without those of columns that cost some per row."),
+    _column("changed_by text", "Column by which what has changed can be asked for alone."),
+    _column("revalidates bool!", "Whether the source confirms an earlier answer for less than a new one."),
+    _column("resumes bool!", "Whether a listing that failed goes on where it was."),
     _column("pushdown jsonb!", "Operators that can be pushed, each with its grade, by column."),
 )
 

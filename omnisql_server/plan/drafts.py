@@ -123,7 +123,8 @@ def draft_scan(
         known = known_to(source, filters)
         shown, linked = relation.qualified_name, frozenset(links)
         try:
-            candidates = usable_paths(table, shown, reduced, frozenset(columns), combinations_max, linked, known)
+            every = usable_paths(table, shown, reduced, frozenset(columns), combinations_max, linked, known)
+            candidates = _without_capped_targets(every)
         except KeyColumnRequired as error:
             raise _with_advice(error, table, found.advice.values()) from None
     join = JoinScan(
@@ -147,6 +148,20 @@ def draft_scan(
         advice=found.advice,
         empty=empty,
         survival=survival(relation, table, found.local, frozenset(masks)),
+    )
+
+
+def _without_capped_targets(candidates: tuple[ChosenPath, ...]) -> tuple[ChosenPath, ...]:
+    """Leave out paths that would take keys from a join and cut what they find, where another one cuts nothing."""
+
+    def is_capped(chosen: ChosenPath) -> bool:
+        return bool(chosen.deferred) and chosen.path.rows_max is not None and not chosen.path.single
+
+    whole = [set(chosen.deferred) for chosen in candidates if not is_capped(chosen)]
+    return tuple(
+        chosen
+        for chosen in candidates
+        if not is_capped(chosen) or not any(keys <= set(chosen.deferred) for keys in whole)
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 from local_network import LOCAL_SETTINGS
 
@@ -108,6 +109,10 @@ async def test_hydrate_columns_of_a_list_equal_those_of_the_single_object(connec
         Scan(table="pull_requests", access_path="by_repository", columns=columns, keys=REPOSITORY, limit=5),
     )
     assert len(listed) == 5
+    known = pa.RecordBatch.from_pylist([{"owner": "acme", "repo": "web", "number": row["number"]} for row in listed])
+    scan = Scan(table="pull_requests", access_path="by_repository", columns=columns[1:])
+    pages = [page.rows.to_pylist() async for page in connection.hydrate(scan, known, QUIET_CONTEXT)]
+    assert [row for page in pages for row in page] == [{name: row[name] for name in columns[1:]} for row in listed]
     for row in listed:
         keys = {**REPOSITORY, "number": row["number"]}
         scan = Scan(table="pull_requests", access_path="by_number", columns=columns, keys=keys)  # type: ignore[arg-type]

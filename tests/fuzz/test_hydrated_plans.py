@@ -16,6 +16,7 @@ from hypothesis import Phase, event, given, note, settings
 from hypothesis import strategies as st
 from plain_tables import PlainTable, Requirement, copied, copy_of, create_copies, plainly
 from profiles import FUZZING, as_profiled
+from query_grammars import github_query_problems
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,7 @@ class World:
     def __init__(self, session: psycopg.Connection, tables: dict[str, PlainTable]) -> None:
         self.session = session
         self.tables = tables
+        self.queries: set[str] = set()
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,7 @@ def test_a_hydrated_plan_has_the_answer_of_a_full_scan(world: World, demo: DemoS
     statement = hydrated_statements(random, world.tables)
     note(statement.text)
     truth = _rows(session, plainly(statement.text))
+    world.queries |= _queries(demo)
     demo.reset()
     found = _rows(session, statement.text)
     if statement.order:
@@ -72,6 +75,18 @@ def test_a_hydrated_plan_has_the_answer_of_a_full_scan(world: World, demo: DemoS
         note(f"hydrated {sorted(asked)}, needed {sorted(needed)}, by key {sorted(by_key)}")
         event("by key" if by_key - needed else "hydrated" if asked else "not hydrated")
         assert asked <= needed or by_key
+
+
+@pytest.mark.clients
+def test_every_query_that_was_sent_is_legal_in_githubs_schema(world: World, demo: DemoServer) -> None:
+    world.queries |= _queries(demo)
+    assert len(world.queries) > 1
+    assert github_query_problems(sorted(world.queries)) == []
+
+
+def _queries(demo: DemoServer) -> set[str]:
+    posted = [record["body"] for record in demo.github.requests() if record["path"] == "/graphql"]
+    return {str(body["query"]) for body in posted}
 
 
 def _rows(session: psycopg.Connection, sql: str) -> list[tuple[Any, ...]]:

@@ -14,10 +14,12 @@ import pytest
 from demo_server import DATABASE, DemoServer
 from hypothesis import Phase, event, given, note, settings
 from hypothesis import strategies as st
+from legality import Seen, problems
 from other_literals import with_other_literals
 from plain_tables import PlainTable, plain_tables, plainly
 from profiles import FUZZING, as_profiled
 from pushed import Pushable, statements
+from query_grammars import grammar_problems
 
 from omnisql_server.parse.shape import TEXT_BYTES_MAX
 from omnisql_server.repeats.repeats import KEPT
@@ -38,6 +40,13 @@ class World:
         self.session = session
         self.tables = tables
         self.blanks = count(TEXT_BYTES_MAX)
+        self.seen = Seen()
+
+    def rest(self, demo: DemoServer) -> None:
+        """Open every rate limit again, and remember what was asked by then."""
+        self.seen.take("github", demo.github)
+        self.seen.take("jira", demo.jira)
+        demo.reset()
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +78,21 @@ def test_a_pushed_plan_has_the_answer_of_a_full_scan(world: World, demo: DemoSer
         assert Counter(found) == Counter(truth)
     if random.randint(0, 40) == 0:
         # The simulators count requests against a limit, and keep a log of them.
-        demo.reset()
+        world.rest(demo)
+
+
+def test_every_request_that_was_made_is_known_to_its_vendor(world: World, demo: DemoServer) -> None:
+    world.rest(demo)
+    assert len(world.seen.requests) > EXAMPLES // 2
+    assert problems(world.seen) == set()
+
+
+@pytest.mark.clients
+def test_every_query_that_was_sent_is_one_to_atlassians_own_parser(world: World, demo: DemoServer) -> None:
+    world.rest(demo)
+    jql = world.seen.parameters("jira", "jql")
+    assert jql
+    assert grammar_problems(jql, ()) == []
 
 
 def _rows(session: psycopg.Connection, sql: str) -> list[tuple[Any, ...]]:

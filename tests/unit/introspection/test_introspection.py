@@ -14,7 +14,7 @@ from connectors.sdk.errors import OptionInvalid
 from connectors.sdk.grades import SUPERSET, equals, exact_among, ranges
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.scan import Direction, Operator, Scan
-from connectors.sdk.table import AccessPath, Column, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Hydration, Table
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
 from omnisql_server.introspection.connector import INTROSPECTION
 from omnisql_server.introspection.tables import INTROSPECTION_TABLES
@@ -31,6 +31,8 @@ ISSUES = Table(
         Column(name="files", type_name="text[]", path="files", hydrate="detail"),
     ),
     primary_key=("number",),
+    revalidates=True,
+    hydrations={"detail": Hydration(inputs=("number",), rows_max=50)},
     access_paths=(
         AccessPath(name="by_number", request="GET /issues/{number}", keys=("owner", "number"), single=True),
         AccessPath(
@@ -47,6 +49,12 @@ ISSUES = Table(
             request="GET /search",
             keys=("owner",),
             operators={"state": {Operator.EQ: exact_among("open"), Operator.IN: SUPERSET}},
+            batch="number",
+            batch_keys_max=40,
+            single=True,
+            requests_fixed=2,
+            delta=Delta(column="updated_at"),
+            resumes=True,
         ),
     ),
 )
@@ -170,6 +178,7 @@ async def test_columns_merge_access_paths_by_best_grade() -> None:
         "sortable": [],
         "key": False,
         "hydrated": False,
+        "rows_per_call": None,
     }
     assert rows == {
         "owner": plain | {"key": True},
@@ -181,7 +190,7 @@ async def test_columns_merge_access_paths_by_best_grade() -> None:
             "operators": {"<": "superset", "<=": "superset", ">": "superset", ">=": "superset"},
             "sortable": ["asc", "desc"],
         },
-        "files": plain | {"type": "text[]", "hydrated": True},
+        "files": plain | {"type": "text[]", "hydrated": True, "rows_per_call": 50},
         "gone": plain | {"type": "text[]"},
     }
 
@@ -200,10 +209,26 @@ async def test_access_paths_show_limits_and_pushdown() -> None:
         "rows_max": 1000,
         "single": False,
         "parallel": True,
+        "batch": None,
+        "batch_keys_max": None,
+        "sortable": {"updated_at": ["asc", "desc"]},
+        "calls": "1 for every 100 rows",
+        "changed_by": None,
+        "revalidates": True,
+        "resumes": False,
         "pushdown": {
             "state": {"=": "superset"},
             "updated_at": {"<": "superset", "<=": "superset", ">": "superset", ">=": "superset"},
         },
+    }
+    assert rows[0]["calls"] == "1"
+    told = {name: rows[2][name] for name in ("batch", "batch_keys_max", "calls", "changed_by", "resumes")}
+    assert told == {
+        "batch": "ticket",
+        "batch_keys_max": 40,
+        "calls": "1 for every 40 values of ticket, and 2 more",
+        "changed_by": "updated_at",
+        "resumes": True,
     }
     assert rows[2]["pushdown"] == {"state": {"=": "exact", "in": "superset"}}
 

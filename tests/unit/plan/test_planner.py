@@ -317,3 +317,21 @@ def test_first_rows_are_not_read_by_a_path_for_long_readings() -> None:
     assert only("SELECT id FROM t", table).path.name == "by_job"
     first = only("SELECT id FROM t LIMIT 5", table)
     assert (first.path.name, first.limit, first.calls_expected) == ("by_page", 5, 1)
+
+
+def test_a_search_that_is_cut_takes_no_keys_from_a_join() -> None:
+    equal = {"id": exact(Operator.EQ)}
+    search = AccessPath(name="search", request="GET /s", keys=("name",), rows_max=100, operators=equal)
+    whole = AccessPath(name="whole", request="GET /w", keys=("name",))
+    driver = api_table(AccessPath(name="all", request="GET /u"), rows_expected=3)
+
+    def path_of(text: str, *paths: AccessPath) -> str:
+        table = api_table(*paths, rows_expected=1000)
+        made = plan(authorize(bound(text), ANA, Rules()), lambda r: table if r.name == "t" else driver, 100)
+        return next(scan.path.name for scan in made.scans if scan.relation.name == "t")
+
+    joined = "SELECT t.id FROM u JOIN t ON t.name = u.name WHERE t.id = 3"
+    assert path_of(joined, search, whole) == "whole"
+    assert path_of("SELECT id FROM t WHERE name = 'a' AND id = 3", search, whole) == "search"
+    # Where there is no other way, what is cut is an error when it happens.
+    assert path_of(joined, search) == "search"
