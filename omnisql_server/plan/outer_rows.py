@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from sqlglot import exp
 
 from omnisql_server.plan.blocks import Block, block_of, first_name, from_items, names_left, where_of
-from omnisql_server.plan.conditions import flattened
+from omnisql_server.plan.conjuncts import flattened
 from omnisql_server.plan.taint import Taint
 
 
