@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from connectors.declarative.compile import ReadableTable
 from connectors.declarative.connector import DeclarativeConnection
 from connectors.declarative.load import Loaded
 from connectors.declarative.proving import rows_of, whole
+from connectors.declarative.readable import ReadableTable
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.errors import ConnectorError, CredentialsRejected, RateLimited, Retryable
 from connectors.sdk.scan import Scan

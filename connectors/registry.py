@@ -1,14 +1,15 @@
-"""Every connector there is, by name: those in Python, each manifest in `connectors/manifests`, those of a folder."""
+"""Every connector there is, by name: those in Python, manifests with hooks and without, those of a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from connectors.declarative.connector import DeclarativeConnector
+from connectors.declarative.hooks import Hooks
 from connectors.declarative.load import SUFFIX, Loaded, load_file
-from connectors.github.connector import GitHubConnector
+from connectors.github.hooks import HOOKS as GITHUB_HOOKS
 from connectors.jira.connector import JiraConnector
 from connectors.postgres.connector import PostgresConnector
 from connectors.salesforce.connector import SalesforceConnector
@@ -17,9 +18,12 @@ from connectors.sdk.errors import ManifestInvalid, OptionInvalid
 from connectors.sdk.settings import TransportSettings
 
 MANIFESTS = Path(__file__).parent / "manifests"
+"""The folder of the manifests without hooks."""
+
+_PACKAGES: Mapping[str, Hooks] = {"github": GITHUB_HOOKS}
+"""Manifests with hooks, each in the Python package of its name."""
 
 _BY_NAME: dict[str, Callable[[TransportSettings | None], Connector]] = {
-    GitHubConnector.name: GitHubConnector,
     JiraConnector.name: JiraConnector,
     PostgresConnector.name: PostgresConnector,
     SalesforceConnector.name: SalesforceConnector,
@@ -66,7 +70,25 @@ def manifest_names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _shipped() -> tuple[str, ...]:
-    return tuple(file.name.removesuffix(SUFFIX) for file in MANIFESTS.glob(f"*{SUFFIX}"))
+    return (*_PACKAGES, *(file.name.removesuffix(SUFFIX) for file in MANIFESTS.glob(f"*{SUFFIX}")))
+
+
+def shipped_file(name: str) -> Path:
+    """Return the file of a manifest that comes with OmniSQL."""
+    if name in _PACKAGES:
+        return Path(__file__).parent / name / f"manifest{SUFFIX}"
+    return MANIFESTS / f"{name}{SUFFIX}"
+
+
+def load(file: Path) -> Loaded:
+    """Load the manifest in a file, with its hooks where it is that of a package.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, it is refused; the message tells file, line and column.
+    """
+    name = file.resolve().parent.name
+    is_packaged = name in _PACKAGES and file.resolve() == shipped_file(name).resolve()
+    return load_file(file, _PACKAGES[name] if is_packaged else None)
 
 
 def manifest_named(name: str) -> Loaded:
@@ -80,7 +102,7 @@ def manifest_named(name: str) -> Loaded:
 
 @lru_cache(maxsize=64)
 def _loaded(name: str) -> Loaded:
-    return load_file(MANIFESTS / f"{name}{SUFFIX}")
+    return load(shipped_file(name))
 
 
 def loaded_named(name: str) -> Loaded | None:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from connectors.declarative.columns import note_keys
-from connectors.declarative.compile import ReadablePath, ReadableTable
 from connectors.declarative.counting import total_told
 from connectors.declarative.credentials import authenticator
+from connectors.declarative.hooks import Site
 from connectors.declarative.judge import judge_of, quota_of
+from connectors.declarative.listing import listed
 from connectors.declarative.load import Loaded
 from connectors.declarative.manifest import Manifest
-from connectors.declarative.pages import CursorPages, LinkPages, NextUrlPages, NumberedPages, OffsetPages
+from connectors.declarative.readable import ReadableTable
+from connectors.declarative.readings import Reading, readings
 from connectors.declarative.requests import (
-    BUCKET,
+    bucket_of,
     first_request,
     graphql_request,
     hydrate_request,
     page_rows,
-    with_cursor,
+    spelling_request,
 )
-from connectors.declarative.windows import windowed
+from connectors.sdk.confirm import confirm
 from connectors.sdk.connector import Connection, FetchContext, Option, Source
 from connectors.sdk.counted import CountedRows, counted_pages
 from connectors.sdk.decode import Row
@@ -32,13 +33,15 @@ from connectors.sdk.extract import path
 from connectors.sdk.hydrate import hydrate_rows
 from connectors.sdk.options import checked_base_url, checked_options
 from connectors.sdk.ordered import in_order
-from connectors.sdk.pagination import Reader, link_pages, numbered_pages, offset_pages, single_page, token_pages
+from connectors.sdk.pagination import Reader
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.reading import Hydrate, RowList, pages_of
-from connectors.sdk.request import Request, Response
-from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan
+from connectors.sdk.request import Request
+from connectors.sdk.scan import Operator, Page, Predicate, Scan, Value
 from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
+from connectors.sdk.trail import Step
 from connectors.sdk.transport import Transport
 
 
@@ -69,13 +72,13 @@ class DeclarativeConnector:
             server=source.server,
             base_url=checked_base_url(values["base_url"], source.server),
             authenticator=authenticator(manifest, values, source.server, self._settings, self._surroundings),
-            judge=judge_of(manifest),
+            judge=judge_of(manifest, self.loaded.hooks),
             quota=quota_of(manifest),
             headers={**manifest.headers, **version},
             settings=self._settings,
             surroundings=self._surroundings,
         )
-        plain = {name: values[name] for name in manifest.options if name in values}
+        plain = {name: values[name] for name in ("base_url", *manifest.options) if name in values}
         return DeclarativeConnection(self.loaded, transport, plain, self._surroundings or Surroundings())
 
     async def discover(self, connection: Connection) -> tuple[Table, ...]:  # noqa: ARG002 - the protocol's signature
@@ -93,6 +96,7 @@ class DeclarativeConnection:
         self._now_s = surroundings.now_s
         self._loaded = loaded
         self._options = options
+        self._known: dict[str, object] = {}
 
     def fetch(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
         """Read a scan page by page, in order.
@@ -101,7 +105,8 @@ class DeclarativeConnection:
             ConnectorError: by recovery, see `connectors.sdk.errors`.
         """
         table = self._loaded.tables[scan.table]
-        rows_wanted = page_rows(table, table.paths[scan.access_path], scan)
+        access = table.paths[scan.access_path]
+        rows_wanted = page_rows(table, access, scan)
         reader = Reader(
             transport=self.transport,
             context=context,
@@ -110,7 +115,9 @@ class DeclarativeConnection:
             concurrency=self.transport.settings.concurrency_max,
             pages_wanted_max=None if scan.limit is None else -(-scan.limit // rows_wanted),
         )
-        if table.paths[scan.access_path].counted is not None:
+        if access.counting is not None:
+            return self._counted_by_kind(table, scan, reader)
+        if access.counted is not None:
             return self._counted(table, scan, reader)
         return pages_of(
             self._rows(table, scan, reader),
@@ -119,6 +126,15 @@ class DeclarativeConnection:
             context=context,
             hydrate=self._hydrate(table, scan, reader),
         )
+
+    async def _counted_by_kind(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[Page, None]:
+        counting = table.paths[scan.access_path].counting
+        if counting is None:
+            raise Fatal(message=f"{scan.access_path} counts nothing")
+        response = await reader.send(counting.request(scan, self._options["base_url"]))
+        for page in counted_pages(table.table, scan, list(counting.rows(scan, response))):
+            reader.context.meter.page(page.rows.num_rows)
+            yield page
 
     async def _counted(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[Page, None]:
         """Count rows where the API tells how many there are, else list them."""
@@ -182,143 +198,107 @@ class DeclarativeConnection:
         if manifest.check.graphql is not None:
             request = graphql_request(manifest, manifest.check.graphql, {})
         else:
-            method, _, place = (manifest.check.request or "").partition(" ")
-            where, _, query = place.partition("?")
-            parameters = tuple(
-                (name, text) for name, _, text in (part.partition("=") for part in query.split("&")) if name
-            )
-            request = Request(
-                template=where,
-                path=where,
-                method=method,
-                parameters=parameters,
-                accept=manifest.accept,
-                bucket=BUCKET,
-                conditional=False,
-            )
-        response = await self.transport.send(request, QUIET_CONTEXT)
+            request = _check_request(manifest, manifest.check.request or "")
+        try:
+            response = await self.transport.send(request, QUIET_CONTEXT)
+        except Fatal as denied:
+            if denied.sqlstate != "42501" or manifest.check.denied is None:
+                raise
+            await self.transport.send(_check_request(manifest, manifest.check.denied.request), QUIET_CONTEXT)
+            return manifest.check.denied.says
         if manifest.check.shows is None:
             return f"an account of {manifest.title}"
         return str(path(manifest.check.shows)(response.body))
+
+    async def measure(self, table: str, context: FetchContext) -> TableSize | None:
+        """Ask for a table's size with the fewest calls that tell it; None when the answer does not say.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        name = self._loaded.manifest.measure
+        if name is None or not self._loaded.tables[table].table.size_request:
+            return None
+        return await self._loaded.hooks.measure[name](self.transport, table, context)
+
+    async def confirm(self, steps: Sequence[Step], context: FetchContext) -> bool:
+        """Ask by validators whether an earlier reading of a table that `revalidates` still stands.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        return await confirm(self.transport, steps, context)
 
     async def disconnect(self) -> None:
         """Close the connections and forget the secrets."""
         await self.transport.close()
 
     async def _rows(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
-        access = table.paths[scan.access_path]
-        request = first_request(self._loaded.manifest, table, scan, self._options)
-        requests = [request]
-        if access.window is not None:
-            descending = bool(scan.order) and scan.order[0].direction is Direction.DESC
-            requests = windowed(request, access.window, self._now_s(), descending=descending)
-        for each in requests:
-            async with aclosing(self._listing(table, scan, reader, each)) as lists:
-                async for found in lists:
-                    yield found
-                    if found.truncated:
+        found = readings(self._loaded, scan, self._options, self._now_s())
+        spelled = await self._spellings(table, scan, reader)
+        for reading in found:
+            async with aclosing(self._listing(table, scan, reader, reading, spelled)) as lists:
+                async for rows in lists:
+                    yield rows
+                    if rows.truncated:
                         return
 
     async def _listing(
-        self, table: ReadableTable, scan: Scan, reader: Reader, request: Request
+        self, table: ReadableTable, scan: Scan, reader: Reader, reading: Reading, spelled: Mapping[str, Value]
     ) -> AsyncGenerator[RowList, None]:
+        """Give the rows of a listing, or of what is read instead where there is no such listing."""
+        title, echo = self._loaded.manifest.title, {**reading.echo, **spelled}
+        instead = table.paths[scan.access_path].instead
+        started = False
+        try:
+            async with aclosing(listed(table, scan, reader, reading, echo=echo, title=title)) as lists:
+                async for rows in lists:
+                    started = True
+                    yield rows
+            return
+        except EmptyResult:
+            if instead is None or started:
+                raise
+        request = await instead(Site(send=reader.send, known=self._known), scan, reading.request)
+        other = replace(reading, request=request)
+        async with aclosing(listed(table, scan, reader, other, echo=echo, title=title)) as lists:
+            async for rows in lists:
+                yield rows
+
+    async def _spellings(self, table: ReadableTable, scan: Scan, reader: Reader) -> dict[str, Value]:
+        """Return how the API spells keys that no row tells, those that are read."""
         access = table.paths[scan.access_path]
-        echo = {name: scan.keys[name] for name in access.echo}
-        count = 0
-        async with aclosing(_responses(access, reader, request)) as responses:
-            async for response in responses:
-                rows = _objects(access, response.body)
-                for row in rows:
-                    note_keys(row, echo)
-                count += len(rows)
-                is_capped = access.rows_max is not None and count >= access.rows_max
-                if is_capped and _goes_on(access, response, len(rows), page_rows(table, access, scan), count):
-                    yield RowList(rows=rows, truncated=f"the API gives {access.rows_max} rows of this listing at most")
-                    return
-                yield RowList(rows=rows)
+        found: dict[str, Value] = {}
+        for key, spelling in access.spelled.items():
+            if key in scan.columns:
+                try:
+                    response = await reader.send(spelling_request(self._loaded.manifest, access, key, scan))
+                    found[key] = str(path(spelling.at)(response.body))
+                except EmptyResult:
+                    # There is no such thing, or it is hidden while its rows are not.
+                    found[key] = scan.keys[key]
+        return found
 
 
-def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncGenerator[Response, None]:
-    pages = access.pagination
-    if isinstance(pages, CursorPages):
-        return token_pages(reader, request, advance=with_cursor(access, pages.send), token=_cursor_of(access, pages))
-    if isinstance(pages, OffsetPages):
-        more, total = pages.more, pages.total
-        # A listing that is capped is read one page at a time: beyond the cap the API refuses.
-        return offset_pages(
-            reader.serial() if access.rows_max is not None else reader,
-            request,
-            parameter=pages.send,
-            rows=lambda body: _objects(access, body),
-            total=path(total) if total else lambda _body: None,
-            is_last=(lambda body: path(more)(body) is False) if more else lambda _body: None,
-        )
-    if isinstance(pages, NumberedPages):
-        return numbered_pages(
-            reader, request, parameter=pages.send, rows=lambda body: _objects(access, body), first=pages.first
-        )
-    if isinstance(pages, LinkPages):
-        return link_pages(reader, request)
-    if isinstance(pages, NextUrlPages):
-        following = CursorPages(send="", next=pages.next, more=pages.more)
-        return token_pages(reader, request, advance=_at_url, token=_cursor_of(access, following))
-    return single_page(reader, request)
-
-
-def _at_url(request: Request, url: str) -> Request:
+def _check_request(manifest: Manifest, text: str) -> Request:
+    method, _, place = text.partition(" ")
+    where, _, query = place.partition("?")
+    pairs = (part.partition("=") for part in query.split("&"))
     return Request(
-        template=request.template,
-        path=request.path,
-        url=url,
-        accept=request.accept,
-        bucket=request.bucket,
-        empty_statuses=request.empty_statuses,
+        template=where,
+        path=where,
+        method=method,
+        parameters=tuple((name, value) for name, _, value in pairs if name),
+        accept=manifest.accept,
+        bucket=bucket_of(manifest),
+        conditional=False,
     )
-
-
-def _cursor_of(access: ReadablePath, pages: CursorPages) -> Callable[[object], object]:
-    def cursor(body: object) -> object:
-        if pages.more is not None and path(pages.more)(body) is not True:
-            return None
-        if pages.next is not None:
-            found = path(pages.next)(body)
-            if pages.more is not None and not found:
-                raise Fatal(message=f"the listing of {access.name} goes on but does not say where")
-            return found
-        rows = _objects(access, body)
-        return path(pages.last or "")(rows[-1]) if rows else None
-
-    return cursor
-
-
-def _goes_on(access: ReadablePath, response: Response, row_count: int, page_rows_asked: int, count: int) -> bool:
-    pages = access.pagination
-    if isinstance(pages, CursorPages):
-        return bool(_cursor_of(access, pages)(response.body))
-    if isinstance(pages, OffsetPages | NextUrlPages) and pages.more is not None:
-        return path(pages.more)(response.body) is True
-    if isinstance(pages, OffsetPages) and pages.total is not None:
-        total = path(pages.total)(response.body)
-        return isinstance(total, int) and total > count
-    return row_count >= page_rows_asked
-
-
-def _objects(access: ReadablePath, body: object) -> list[Row]:
-    found = access.rows(body) if body is not None else None
-    if access.single and not isinstance(found, list):
-        found = [] if found is None else [found]
-    if access.wrap is not None and isinstance(found, list):
-        found = [{access.wrap: each} for each in found]
-    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise Fatal(message=f"the answer of {access.template} is not a list of objects")
-    rows: list[Row] = found
-    return rows
 
 
 def _options(manifest: Manifest) -> tuple[Option, ...]:
     address = Option(
         name="base_url",
-        description=f"Address of the API of {manifest.title}.",
+        description=manifest.base_url_description or f"Address of the API of {manifest.title}.",
         audience=True,
         required=manifest.base_url is None,
         default=manifest.base_url,

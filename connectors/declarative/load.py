@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import msgspec
 
 from connectors.declarative.auths import OAuthGrant, auth_texts
 from connectors.declarative.checks import placeholders
-from connectors.declarative.compile import ReadableTable, compiled
+from connectors.declarative.compile import compiled, hook_named
 from connectors.declarative.conform import conform
 from connectors.declarative.document import Document, read_document
 from connectors.declarative.document import Path as Place
+from connectors.declarative.hooks import NO_HOOKS, Hooks
 from connectors.declarative.manifest import Manifest
+from connectors.declarative.readable import ReadableTable
 from connectors.sdk.errors import ManifestInvalid
 
 SUFFIX = ".yaml"
@@ -24,10 +26,11 @@ SUFFIX = ".yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A manifest that holds together, and its tables."""
+    """A manifest that holds together, its tables, and the hooks of its package, if it comes in one."""
 
     manifest: Manifest
     tables: Mapping[str, ReadableTable]
+    hooks: Hooks = NO_HOOKS
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -35,8 +38,8 @@ def manifest_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
 
 
-def load_file(file: Path) -> Loaded:
-    """Load the manifest in a file, whose name must be the connector's.
+def load_file(file: Path, hooks: Hooks | None = None) -> Loaded:
+    """Load the manifest in a file, whose name must be the connector's; with hooks, its folder's, which is a package.
 
     Raises:
         ManifestInvalid: SQLSTATE HV00R, it is refused; the message tells file, line and column.
@@ -47,16 +50,17 @@ def load_file(file: Path) -> Loaded:
         raise ManifestInvalid(
             message=f"manifest {file.name} cannot be read", detail=type(failure).__name__
         ) from failure
-    loaded = load_text(text, file.name)
-    if loaded.manifest.name != file.name.removesuffix(SUFFIX):
+    loaded = load_text(text, file.name, hooks or NO_HOOKS)
+    named = file.name.removesuffix(SUFFIX) if hooks is None else file.parent.name
+    if loaded.manifest.name != named:
+        right = f"file {loaded.manifest.name}{SUFFIX}" if hooks is None else f"folder {loaded.manifest.name}"
         raise ManifestInvalid(
-            message=f"manifest {file.name} declares connector {loaded.manifest.name}",
-            hint=f"Call the file {loaded.manifest.name}{SUFFIX}.",
+            message=f"manifest {file.name} declares connector {loaded.manifest.name}", hint=f"Call the {right}."
         )
     return loaded
 
 
-def load_text(text: str, file: str) -> Loaded:
+def load_text(text: str, file: str, hooks: Hooks = NO_HOOKS) -> Loaded:
     """Load a manifest from its text; `file` is its name for people.
 
     Raises:
@@ -66,7 +70,8 @@ def load_text(text: str, file: str) -> Loaded:
     conform(document, _schema())
     manifest: Manifest = msgspec.convert(document.value, Manifest)
     _check_names(document, manifest)
-    return Loaded(manifest=manifest, tables=compiled(manifest, document.refusal))
+    _check_hooks(document, manifest, hooks)
+    return Loaded(manifest=manifest, tables=compiled(manifest, hooks, document.refusal), hooks=hooks)
 
 
 @lru_cache(maxsize=1)
@@ -92,6 +97,13 @@ def _check_names(document: Document, manifest: Manifest) -> None:
     for at, rule in enumerate(manifest.errors):
         if rule.at is None and not rule.status:
             raise document.refusal(("errors", at), "a rule is for a status, or for what stands at a path")
+
+
+def _check_hooks(document: Document, manifest: Manifest, hooks: Hooks) -> None:
+    if manifest.judge is not None:
+        hook_named(hooks.judge, manifest.judge, partial(document.refusal, ("judge",)))
+    if manifest.measure is not None:
+        hook_named(hooks.measure, manifest.measure, partial(document.refusal, ("measure",)))
 
 
 def _check_placeholders(document: Document, place: Place, texts: tuple[str, ...], known: set[str]) -> None:

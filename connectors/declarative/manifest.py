@@ -39,6 +39,7 @@ class QuotaDeclared(Declared, frozen=True, kw_only=True):
     reset: str
     reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"]
     bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
+    pays: Annotated[str, Meta(description="The limit that requests count against, by its name there.")] = "requests"
 
 
 class ErrorRule(Declared, frozen=True, kw_only=True):
@@ -81,6 +82,13 @@ class Push(Declared, frozen=True, kw_only=True):
     value: Annotated[str | bool | None, Meta(description="Sent in place of the column's value, for is_null, say.")] = (
         None
     )
+    sends: Annotated[dict[str, str], Meta(description="What is sent for each value; others are not sent.")] = (
+        defaulting(default_factory=dict)
+    )
+    range: Annotated[
+        Literal["dots"] | None,
+        Meta(description="Lower and upper bounds are one text together: from..to, >=from or <=to."),
+    ] = None
     needs: Annotated[tuple[str, ...], Meta(description="Columns whose equality must be sent with it.")] = ()
 
 
@@ -169,6 +177,11 @@ class Projection(Declared, frozen=True, kw_only=True):
     join: Annotated[str | None, Meta(description="The names are one text with this between; else a list.")] = None
 
 
+Fills = Annotated[
+    dict[str, str], Meta(description="By placeholder that is no column's name: the column it stands for.")
+]
+
+
 class HydrateDeclared(Declared, frozen=True, kw_only=True):
     """A call of its own for each row, made only where a column of it is read."""
 
@@ -178,6 +191,7 @@ class HydrateDeclared(Declared, frozen=True, kw_only=True):
     inputs: Annotated[dict[str, str], Meta(description="Parameters, with columns of the row in braces.")] = defaulting(
         default_factory=dict
     )
+    fills: Fills = defaulting(default_factory=dict)
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean null.")] = ()
 
 
@@ -195,6 +209,28 @@ class CountDeclared(Declared, frozen=True, kw_only=True):
     ] = None
 
 
+class CountsDeclared(Declared, frozen=True, kw_only=True):
+    """Rows that one request counts by kind, as a hook says, exactly and at that moment."""
+
+    hook: str
+    columns: Annotated[tuple[str, ...], Meta(description="The columns, besides keys, whose values a kind has.")] = ()
+
+
+class DeltaDeclared(Declared, frozen=True, kw_only=True):
+    """Rows that changed can be asked for, by a lower bound that is pushed on the time of their last change."""
+
+    column: Annotated[str, Meta(description="The source's own time of last change; nothing else moves with it.")]
+    overlap_s: Annotated[float, Meta(description="How much earlier is asked, because an index lags.")] = 60.0
+    keeps: Annotated[tuple[str, ...], Meta(description="Columns that hardly ever change.")] = ()
+
+
+class Spelling(Declared, frozen=True, kw_only=True):
+    """How the API spells a key that rows do not tell, asked for once where its column is read."""
+
+    request: Annotated[Annotated[str, Meta(pattern="^GET /")], Meta(description="With the key in braces.")]
+    at: Annotated[str, Meta(description="Path in the body; without an answer it is as it was asked for.")]
+
+
 class PathDeclared(Declared, frozen=True, kw_only=True):
     """One way to read a table; what it leaves out is the table's."""
 
@@ -209,7 +245,17 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
         ),
     ] = defaulting(default_factory=dict)
     keys: Annotated[tuple[str, ...], Meta(description="Columns that must be given by equality.")] = ()
+    fills: Fills = defaulting(default_factory=dict)
+    keys_from: Annotated[str | None, Meta(description="A hook that makes what fills the request out of keys.")] = None
+    note: Annotated[str | None, Meta(description="What people are told beside the request.")] = None
     echo: Annotated[tuple[str, ...], Meta(description="Keys whose columns the rows do not tell.")] = ()
+    spelled: Annotated[dict[str, Spelling], Meta(description="By such a key: who tells how it is spelled.")] = (
+        defaulting(default_factory=dict)
+    )
+    asked: Annotated[
+        str | None,
+        Meta(description="A column that rows do not tell, but its = does: read, it takes a listing for each value."),
+    ] = None
     batch: Batch | None = None
     single: Annotated[
         bool,
@@ -220,7 +266,10 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
         str | None, Meta(description="Rows are plain values; each becomes an object with the value under this name.")
     ] = None
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
-    pushdown: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's pushdown to use; all.")] = None
+    pushdown: Annotated[
+        tuple[str, ...] | dict[str, str | Operators] | None,
+        Meta(description="Columns of the table's pushdown to use, all without it; or what stands in its place."),
+    ] = None
     order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None
     pagination: Pagination | None = None
     rows_max: Annotated[Positive | None, Meta(description="What the API gives at most; more is reported.")] = None
@@ -228,6 +277,14 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
     filter: Filter | None = None
     projection: Projection | None = None
     count: Annotated[CountDeclared | None, Meta(description="Where the API tells how many rows there are.")] = None
+    counts: CountsDeclared | None = None
+    boundary: Annotated[
+        str | None,
+        Meta(description="A time that no input bounds: read newest first, the listing ends at the first older row."),
+    ] = None
+    delta: DeltaDeclared | None = None
+    holds: Annotated[tuple[str, ...], Meta(description="Calls of hydrate that these rows do without.")] = ()
+    instead: Annotated[str | None, Meta(description="A hook: what is read where there is no such listing.")] = None
 
 
 class TableDeclared(Declared, frozen=True, kw_only=True):
@@ -246,6 +303,7 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
         Meta(description='By column: its operators, or "set at": a named set and the place in the filter.'),
     ] = defaulting(default_factory=dict)
     order: Annotated[dict[str, Direction], Meta(description="By column.")] = defaulting(default_factory=dict)
+    size_request: Annotated[str, Meta(description="For people: the requests by which measure learns its size.")] = ""
     rows: str | None = None
     pagination: Pagination | None = None
     graphql: GraphQl | None = None
@@ -271,12 +329,20 @@ class ApiVersion(Declared, frozen=True, kw_only=True):
     default: str
 
 
+class CheckOtherwise(Declared, frozen=True, kw_only=True):
+    """What proves a credential that belongs to nobody."""
+
+    request: Requested
+    says: Annotated[str, Meta(description="What it is, for people.")]
+
+
 class Check(Declared, frozen=True, kw_only=True):
     """The request that proves a credential."""
 
     request: Requested | None = None
     graphql: Annotated[str | None, Meta(description="A whole document, instead of a request.")] = None
     shows: Annotated[str | None, Meta(description="Path of the name of whose credential it is, if it is told.")] = None
+    denied: Annotated[CheckOtherwise | None, Meta(description="Where the credential may not ask that.")] = None
 
 
 class Manifest(Declared, frozen=True, kw_only=True):
@@ -290,6 +356,7 @@ class Manifest(Declared, frozen=True, kw_only=True):
     title: str
     documentation: Annotated[str, Meta(description="Where the vendor documents the API.")]
     base_url: Annotated[str | None, Meta(description="Default address; without it option base_url is required.")] = None
+    base_url_description: Annotated[str | None, Meta(description="One sentence for people, if it needs one.")] = None
     graphql_path: Annotated[
         Annotated[str, Meta(pattern="^/")] | None, Meta(description="Where GraphQL queries are posted.")
     ] = None
@@ -301,6 +368,12 @@ class Manifest(Declared, frozen=True, kw_only=True):
     auth: Annotated[tuple[Auth, ...], Meta(description="The first whose placeholders are all given.", min_length=1)]
     rate_limit: QuotaDeclared | None = None
     errors: tuple[ErrorRule, ...] = ()
+    judge: Annotated[str | None, Meta(description="A hook that says what answers mean, before errors.")] = None
+    measure: Annotated[str | None, Meta(description="A hook that asks for the sizes of tables.")] = None
+    revalidates: Annotated[
+        bool,
+        Meta(description="The validator of an answer changes whenever a row in it does, and a 304 costs less."),
+    ] = False
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
     check: Check
     operators: Annotated[dict[Named, Operators], Meta(description="Sets of operators that tables use by name.")] = (

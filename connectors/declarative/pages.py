@@ -58,6 +58,7 @@ class LinkPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="link
 
     size: str | None = None
     rows_max: Annotated[int, Meta(ge=1)] = 100
+    total: Annotated[str | None, Meta(description="Path of the number of all rows, where the API caps them.")] = None
 
 
 class NextUrlPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="next_url"):

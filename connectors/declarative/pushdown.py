@@ -1,7 +1,7 @@
 """What an access path of a manifest takes, as the SDK's pushdowns, and predicates as what is sent for them. Pure.
 
-An input takes one value: of several predicates for the same input the narrowest is sent, and rules for exact grades
-make sure that nothing exact is left out.
+An input takes one value: of several predicates for the same input the narrowest is sent, of several columns that of the
+one declared first, and rules for exact grades make sure that nothing exact is left out.
 """
 
 from __future__ import annotations
@@ -136,19 +136,46 @@ def inputs_for(sents: Sents, predicates: Iterable[Predicate]) -> dict[str, objec
     for predicate in predicates:
         sent = chosen(sents, predicate)
         by_input.setdefault(sent.push.send, []).append((predicate, sent))
-    return {name: _narrowest(users) for name, users in by_input.items()}
+    columns = list(sents)
+    return {name: _narrowest(_of_first(users, columns)) for name, users in by_input.items()}
+
+
+def _of_first(users: list[tuple[Predicate, Sent]], columns: list[str]) -> list[tuple[Predicate, Sent]]:
+    """Leave the predicates on the column that was declared first: an input tells of one column only."""
+    first = min((predicate.column for predicate, _ in users), key=columns.index)
+    return [(predicate, sent) for predicate, sent in users if predicate.column == first]
 
 
 def _narrowest(users: list[tuple[Predicate, Sent]]) -> object:
     predicate, sent = users[0]
     operators = {each.operator for each, _ in users}
-    if len(users) > 1 and len({each.column for each, _ in users}) == 1:
-        if operators <= LOWER or operators <= UPPER:
-            pick = max if operators <= LOWER else min
-            predicate, sent = pick(users, key=lambda user: user[0].value)  # type: ignore[arg-type,return-value]
-        elif operators <= _EQUAL:
-            return _common(users)
+    if sent.push.range is not None:
+        return _ranged(users)
+    if len(users) > 1 and operators == {Operator.CONTAINS}:
+        elements = tuple(dict.fromkeys(value for each, _ in users for value in _listed(each.value)))
+        return sent.written(elements if sent.takes(elements) else predicate.value)
+    if len(users) > 1 and (operators <= LOWER or operators <= UPPER):
+        predicate, sent = _tightest(users)
+    elif len(users) > 1 and operators <= _EQUAL:
+        return _common(users)
     return sent.written(predicate.value)
+
+
+def _tightest(users: list[tuple[Predicate, Sent]]) -> tuple[Predicate, Sent]:
+    pick = max if users[0][0].operator in LOWER else min
+    return pick(users, key=lambda user: user[0].value)  # type: ignore[arg-type,return-value]
+
+
+def _ranged(users: list[tuple[Predicate, Sent]]) -> str:
+    ends = []
+    for family in (LOWER, UPPER):
+        bounds = [user for user in users if user[0].operator in family]
+        predicate, sent = _tightest(bounds) if bounds else (None, None)
+        ends.append(None if predicate is None or sent is None else sent.written(predicate.value))
+    lower, upper = ends
+    if lower is None or upper is None:
+        return f"<={upper}" if lower is None else f">={lower}"
+    return f"{lower}..{upper}"
 
 
 def _common(users: list[tuple[Predicate, Sent]]) -> object:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from connectors.declarative.checks import PLACEHOLDER, placeholders
-from connectors.declarative.compile import ReadablePath, ReadableTable
 from connectors.declarative.dialects import filter_input
 from connectors.declarative.manifest import HydrateDeclared, Manifest, Projection
 from connectors.declarative.pages import CursorPages
 from connectors.declarative.pushdown import conditions_for, filters_for, inputs_for
+from connectors.declarative.readable import ReadablePath, ReadableTable
 from connectors.declarative.values import as_texts
 from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal
@@ -21,7 +22,10 @@ from connectors.sdk.pagination import with_parameter
 from connectors.sdk.request import Request, filled
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan
 
-BUCKET = "requests"
+
+def bucket_of(manifest: Manifest) -> str:
+    """Return the rate limit that requests count against."""
+    return "requests" if manifest.rate_limit is None else manifest.rate_limit.pays
 
 
 def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options: Mapping[str, str]) -> Request:
@@ -33,9 +37,10 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     """
     path = table.paths[scan.access_path]
     _check_formats(table, path, scan)
-    keys = {**options, **scan.keys}
+    keys = _keys(path, scan, options)
     inputs: dict[str, Any] = {name: _filled(value, keys) for name, value in path.inputs.items()}
-    predicates = (*_key_predicates(path, scan), *scan.predicates)
+    bounded = [predicate for predicate in scan.predicates if predicate.column != path.boundary]
+    predicates = (*_key_predicates(path, scan), *bounded)
     filters: list[dict[str, object]] = []
     if path.graphql is not None:
         filters = filters_for(path.sents, predicates)
@@ -44,7 +49,7 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
         inputs |= {} if sent is None else {path.filter.send: sent}
     else:
         inputs |= inputs_for(path.sents, predicates)
-    inputs |= _order(path, scan)
+    inputs |= _order(path, scan) if boundary_of(path, scan) is None else _newest_first(path)
     size = getattr(path.pagination, "size", None)
     if size is not None:
         inputs[size] = page_rows(table, path, scan)
@@ -59,6 +64,26 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     )
 
 
+def boundary_of(path: ReadablePath, scan: Scan) -> datetime | None:
+    """Return the time at which a listing that is read newest first may end, None where it has to be read whole."""
+    bounds = [predicate.value for predicate in scan.predicates if predicate.column == path.boundary]
+    moments = [bound for bound in bounds if isinstance(bound, datetime)]
+    is_newest_first = not scan.order or _order(path, scan) == _newest_first(path)
+    return max(moments) if moments and is_newest_first else None
+
+
+def spelling_request(manifest: Manifest, path: ReadablePath, key: str, scan: Scan) -> Request:
+    """Return the request that tells how the API spells a key."""
+    template = path.spelled[key].request.partition(" ")[2]
+    return Request(
+        template=template,
+        path=filled(template, **_keys(path, scan, {})),
+        accept=manifest.accept,
+        bucket=bucket_of(manifest),
+        empty_statuses=frozenset(manifest.empty),
+    )
+
+
 def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Row) -> Request:
     """Return the call that a row needs for the columns of one hydrate.
 
@@ -68,7 +93,8 @@ def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Ro
     declared: HydrateDeclared = table.hydrate[name]
     template = declared.request.partition(" ")[2]
     texts = (template, *declared.inputs.values())
-    values = {used: table.columns[used].extract(row) for text in texts for used in placeholders(text)}
+    used = {name for text in texts for name in placeholders(text)}
+    values = {name: table.columns[declared.fills.get(name, name)].extract(row) for name in used}
     if any(value is None for value in values.values()):
         raise EmptyResult(message="the row has nothing to ask for")
     return Request(
@@ -80,8 +106,8 @@ def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Ro
             for text in as_texts(_filled(value, values))
         ),
         accept=manifest.accept,
-        bucket=BUCKET,
-        empty_statuses=frozenset(declared.empty),
+        bucket=bucket_of(manifest),
+        empty_statuses=frozenset((*manifest.empty, *declared.empty)),
     )
 
 
@@ -111,7 +137,7 @@ def graphql_request(
         method="POST",
         body=msgspec.json.encode({"query": document, "variables": variables}),
         accept=manifest.accept,
-        bucket=BUCKET,
+        bucket=bucket_of(manifest),
         empty_statuses=empty,
         conditional=False,
     )
@@ -146,7 +172,7 @@ def _rest_request(
         parameters=tuple(parameters),
         body=msgspec.json.encode(inputs) if is_posted else None,
         accept=manifest.accept,
-        bucket=BUCKET,
+        bucket=bucket_of(manifest),
         empty_statuses=path.empty,
         conditional=not is_posted,
     )
@@ -154,8 +180,8 @@ def _rest_request(
 
 def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> dict[str, object]:
     start = f"{projection.within}." if projection.within else ""
-    echo = table.paths[scan.access_path].echo
-    read = [name for name in dict.fromkeys((*table.table.primary_key, *scan.columns)) if name not in echo]
+    untold = table.paths[scan.access_path].untold
+    read = [name for name in dict.fromkeys((*table.table.primary_key, *scan.columns)) if name not in untold]
     paths = [table.columns[name].column.path.replace("[*]", "") for name in read]
     names = list(dict.fromkeys(each.removeprefix(start) for each in paths if each.startswith(start)))
     if projection.join is None:
@@ -169,7 +195,7 @@ def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapp
         raise Fatal(message=f"{scan.table}.{path.name} is not read by a query")
     names = dict.fromkeys((*table.table.primary_key, *scan.columns))
     # An echoed key is not in the rows. Fields that are selected twice are merged (GraphQL, section 5.3.2).
-    selects = " ".join(dict.fromkeys(table.columns[name].select for name in names if name not in path.echo))
+    selects = " ".join(dict.fromkeys(table.columns[name].select for name in names if name not in path.untold))
     # A variable without a value counts as absent, so that all pages share one document.
     passed_names = [*inputs, *([path.pagination.send] if isinstance(path.pagination, CursorPages) else [])]
     declared = ",".join(f"${name}:{graphql.arguments[name]}" for name in passed_names)
@@ -179,10 +205,17 @@ def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapp
     return f"{head}{{{field}{{{graphql.selects.replace('{columns}', selects)}}}}}"
 
 
+def _keys(path: ReadablePath, scan: Scan, options: Mapping[str, str]) -> Mapping[str, object]:
+    """Return what placeholders stand for."""
+    keys = {**options, **scan.keys}
+    own = {name: keys[key] for name, key in path.fills.items()}
+    return {**keys, **own, **(path.keys_from(scan.keys) if path.keys_from is not None else {})}
+
+
 def _check_formats(table: ReadableTable, path: ReadablePath, scan: Scan) -> None:
     for name in path.keys:
         value, pattern = scan.keys[name], table.formats.get(name)
-        if pattern is not None and isinstance(value, str) and pattern.fullmatch(value) is None:
+        if pattern is not None and isinstance(value, str | int) and pattern.fullmatch(str(value)) is None:
             raise EmptyResult(message=f"no {name} can have that value")
 
 
@@ -217,6 +250,11 @@ def _order(path: ReadablePath, scan: Scan) -> dict[str, Any]:
     if inputs is None:
         raise Fatal(message=f"{scan.table}.{path.name} cannot be read in this order")
     return inputs
+
+
+def _newest_first(path: ReadablePath) -> dict[str, Any]:
+    declared = path.order.get(path.boundary or "")
+    return {} if declared is None or declared.desc is None else declared.desc
 
 
 def _filled(value: object, keys: Mapping[str, object]) -> object:

@@ -50,6 +50,8 @@ def is_sendable(push: Push, operator: Operator, value: Value, *, as_json: bool) 
         return not push.accepts or _text(value) in push.accepts
     if value is None:
         return False
+    if push.sends:
+        return _text(value) in push.sends
     if isinstance(value, tuple):
         length_max = push.maximum or LISTED_MAX
         return 0 < len(value) <= length_max and all(_is_plain(push, each, as_json) for each in value)
@@ -60,6 +62,8 @@ def written(push: Push, operator: Operator, value: Value) -> object:
     """Return a value in JSON's terms; a list stays one unless the API wants it joined."""
     if push.value is not None:
         return push.value
+    if push.sends:
+        return push.sends[_text(value)]
     if isinstance(value, tuple):
         listed = [_single(push, operator, each) for each in value]
         return push.join.join(map(_text, listed)) if push.join is not None else listed

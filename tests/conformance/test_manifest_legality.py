@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.declarative.compile import ReadableTable
 from connectors.declarative.load import Loaded
 from connectors.declarative.proving import whole
+from connectors.declarative.readable import ReadableTable
 from connectors.declarative.requests import first_request, hydrate_request
 from connectors.declarative.windows import windowed
 from connectors.registry import manifest_named

@@ -6,6 +6,7 @@ beside the checkout. Where that is missing, the structural checks alone run, and
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
@@ -20,19 +21,23 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.github import requests as github
-from connectors.github import tables as github_tables
+from connectors.declarative.hooks import Site
+from connectors.declarative.readings import readings
+from connectors.declarative.requests import hydrate_request, spelling_request
+from connectors.github.hooks import repositories_of_user
 from connectors.jira import requests as jira
 from connectors.jira.issues import issue_model
 from connectors.jira.jql import query
 from connectors.jira.tables import TABLES as JIRA_TABLES
+from connectors.registry import manifest_named
 from connectors.sdk.errors import EmptyResult
 from connectors.sdk.grades import grade_of
-from connectors.sdk.request import Request
+from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import AccessPath, Grade, Table
 from connectors.simulators.jira.jql import parse
 
+GITHUB = manifest_named("github")
 SPECIFICATIONS = Path(__file__).parents[3] / "shared" / "specs"
 FILES = {"github": "github-openapi.json.gz", "jira": "jira-v3-openapi.json.gz"}
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
@@ -85,17 +90,31 @@ def predicates(table: Table, path: AccessPath) -> Iterator[Predicate]:
 
 
 def github_requests() -> list[Request]:
-    found: list[Request] = [
-        github.organization("acme"),
-        github.detail("commits", "acme", "web", "0" * 40),
-        github.detail("pull_requests", "acme", "web", 7),
-    ]
-    for table in github_tables.TABLES:
-        for scan in scans(table):
-            found += [reading.request for reading in github.readings(scan)]
-            if scan.access_path == "by_owner":
-                found += [github.own_repositories(scan).request, github.user_repositories(scan).request]
+    found: list[Request] = []
+    for table in GITHUB.tables.values():
+        row: dict[str, Any] = {
+            "base": {"repo": {"owner": {"login": "acme"}, "name": "web"}}, "number": 7, "sha": "0" * 40,
+            "url": "https://api.github.com/repos/acme/web/commits/x",
+        }  # fmt: skip
+        found += [hydrate_request(GITHUB.manifest, table, each, row) for each in table.hydrate]
+        for scan in scans(table.table):
+            path = table.paths[scan.access_path]
+            if path.counting is not None:
+                continue
+            listings = [reading.request for reading in readings(GITHUB, scan, {})]
+            found += listings
+            found += [spelling_request(GITHUB.manifest, path, key, scan) for key in path.spelled]
+            if path.instead is not None:
+                found += [asyncio.run(instead_of(scan, listings[0], login)) for login in ("acme", "ada")]
     return found
+
+
+async def instead_of(scan: Scan, listing: Request, login: str) -> Request:
+    return await repositories_of_user(Site(send=unasked, known={"login": login}), scan, listing)
+
+
+async def unasked(request: Request) -> Response:
+    raise AssertionError(request)
 
 
 def jira_requests() -> list[Request]:
@@ -166,7 +185,7 @@ def test_every_query_follows_the_grammar() -> None:
 def test_a_name_that_would_leave_its_segment_needs_no_request(name: str) -> None:
     scan = Scan(table="labels", access_path="by_repository", columns=("id",), keys={"owner": "acme", "repo": name})
     with pytest.raises(EmptyResult):
-        github.readings(scan)
+        readings(GITHUB, scan, {})
 
 
 @lru_cache

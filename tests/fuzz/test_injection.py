@@ -18,12 +18,12 @@ from hypothesis import assume, example, given
 from profiles import as_profiled
 
 from connectors.declarative.load import Loaded, load_file
+from connectors.declarative.readings import readings
 from connectors.declarative.requests import first_request
-from connectors.github.requests import readings
-from connectors.github.tables import TABLES
 from connectors.jira import jql
 from connectors.jira.issues import issue_model
 from connectors.jira.requests import listing
+from connectors.registry import manifest_named
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.request import Request
 from connectors.sdk.scan import Predicate, Scan
@@ -31,6 +31,8 @@ from connectors.sdk.table import Table
 from connectors.simulators.jira.jql import parse as parse_jql
 from connectors.simulators.jira.jql.syntax import And, Clause, Value
 
+GITHUB = manifest_named("github")
+TABLES = [each.table for each in GITHUB.tables.values()]
 REPOSITORY_KEYS = ("repo", "name", "sha")
 MANIFESTS = Path(__file__).parents[2] / "connectors" / "manifests"
 MODEL = issue_model([{"id": "customfield_10001", "name": "Team", "custom": True, "schema": {"type": "option"}}])
@@ -84,7 +86,7 @@ def test_keys_in_a_path_are_one_segment_each(owner: str, repo: str) -> None:
 def requests_of(scan: Scan) -> list[Request]:
     """Return what GitHub is asked; nothing where no name can be meant."""
     try:
-        return [reading.request for reading in readings(scan)]
+        return [reading.request for reading in readings(GITHUB, scan, {})]
     except EmptyResult:
         return []
 

@@ -1,0 +1,89 @@
+"""What a manifest cannot say, in Python: functions that it names at closed places. Types alone, no I/O.
+
+Only connectors that are Python packages have hooks: `Hooks` is what such a package hands to the loader beside its
+manifest. A hook gets what it may use as arguments and keeps nothing itself; an open source's memory is `Site.known`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connectors.sdk.connector import FetchContext
+from connectors.sdk.counted import CountedRows
+from connectors.sdk.errors import ConnectorError
+from connectors.sdk.quota import QuotaHeaders
+from connectors.sdk.request import Request, Response
+from connectors.sdk.scan import Scan, Value
+from connectors.sdk.sizes import TableSize
+from connectors.sdk.transport import Transport
+from connectors.sdk.verdicts import Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """An open source as a hook sees it: how to ask it, and what hooks learned of it before, by names of their own."""
+
+    send: Callable[[Request], Awaitable[Response]]
+    known: dict[str, object]
+
+
+class JudgeHook(Protocol):
+    """Says what an answer means, before the manifest's rules and the status do; None leaves it to them."""
+
+    def __call__(
+        self, request: Request, response: Response, setting: Setting, quota: QuotaHeaders | None
+    ) -> ConnectorError | None:
+        """Judge an answer; `quota` is where the source tells its quota."""
+
+
+class KeysFrom(Protocol):
+    """Makes the values that a path's request is filled with out of its keys."""
+
+    def __call__(self, keys: Mapping[str, Value]) -> Mapping[str, object]:
+        """Return values by placeholder.
+
+        Raises:
+            EmptyResult: no row has such keys.
+        """
+
+
+class Instead(Protocol):
+    """Says what is read in place of a listing that does not exist."""
+
+    def __call__(self, site: Site, scan: Scan, listing: Request) -> Awaitable[Request]:
+        """Return the request of the other listing.
+
+        Raises:
+            ConnectorError: by recovery, when the source has to be asked for that.
+        """
+
+
+class Measure(Protocol):
+    """Asks for the size of a table that has a `size_request`."""
+
+    def __call__(self, transport: Transport, table: str, context: FetchContext) -> Awaitable[TableSize | None]:
+        """Return the size with the fewest calls that tell it; None when the answer does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counting:
+    """How rows are counted by kind: the request for a scan at a base URL, and what its answer counts."""
+
+    request: Callable[[Scan, str], Request]
+    rows: Callable[[Scan, Response], Iterable[CountedRows]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """The hooks of a package, for each place in a manifest by the name that it uses there."""
+
+    judge: Mapping[str, JudgeHook] = field(default_factory=dict)
+    keys_from: Mapping[str, KeysFrom] = field(default_factory=dict)
+    instead: Mapping[str, Instead] = field(default_factory=dict)
+    counts: Mapping[str, Counting] = field(default_factory=dict)
+    measure: Mapping[str, Measure] = field(default_factory=dict)
+
+
+NO_HOOKS = Hooks()
