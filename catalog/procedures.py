@@ -27,11 +27,11 @@ END
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Procedure:
-    """A procedure of one text argument; `example` is how its argument is written, `comment` what it does."""
+    """A procedure of text arguments; `examples` are how they are written, `comment` says what it does."""
 
     name: str
-    argument: str
-    example: str
+    arguments: tuple[str, ...]
+    examples: tuple[str, ...]
     comment: str
 
     @property
@@ -41,13 +41,13 @@ class Procedure:
 
     @property
     def signature(self) -> str:
-        """Return the name with the type of its argument."""
-        return f"{self.qualified_name}(pg_catalog.text)"
+        """Return the name with the types of its arguments."""
+        return f"{self.qualified_name}({', '.join(['pg_catalog.text'] * len(self.arguments))})"
 
     @property
     def call(self) -> str:
         """Write a call."""
-        return f"CALL {self.qualified_name}('{self.example}')"
+        return f"CALL {self.qualified_name}({', '.join(map(literal, self.examples))})"
 
     @property
     def body(self) -> str:
@@ -60,23 +60,29 @@ class Procedure:
 
 CHECK_SOURCE = Procedure(
     name="check_source",
-    argument="server",
-    example="name of a server",
+    arguments=("server",),
+    examples=("name of a server",),
     comment="Ask a server's API who the credential of this session's user belongs to.",
 )
 REFRESH = Procedure(
     name="refresh",
-    argument="relation",
-    example="schema.table",
+    arguments=("relation",),
+    examples=("schema.table",),
     comment="Read again what is kept of an API table under the credential of this session's user.",
+)
+REFRESH_WHERE = Procedure(
+    name="refresh",
+    arguments=("relation", "condition"),
+    examples=("schema.table", "state = 'open'"),
+    comment="Read the rows of an API table that meet a condition again, as a SELECT of them would, and keep them.",
 )
 INVALIDATE = Procedure(
     name="invalidate",
-    argument="relation",
-    example="schema.table",
+    arguments=("relation",),
+    examples=("schema.table",),
     comment="Forget what is kept of an API table under the credential of this session's user.",
 )
-PROCEDURES = (CHECK_SOURCE, REFRESH, INVALIDATE)
+PROCEDURES = (CHECK_SOURCE, REFRESH, REFRESH_WHERE, INVALIDATE)
 
 
 async def install_procedures(connection: Connection) -> tuple[str, ...]:
@@ -85,12 +91,12 @@ async def install_procedures(connection: Connection) -> tuple[str, ...]:
     for procedure in PROCEDURES:
         if await connection.fetchval(SOURCE_SQL, procedure.signature) == procedure.body:
             continue
-        name = procedure.qualified_name
+        arguments = ", ".join(f"{name} pg_catalog.text" for name in procedure.arguments)
         statements += [
-            f"CREATE OR REPLACE PROCEDURE {name}({procedure.argument} pg_catalog.text) LANGUAGE plpgsql"
+            f"CREATE OR REPLACE PROCEDURE {procedure.qualified_name}({arguments}) LANGUAGE plpgsql"
             f" SET search_path = pg_catalog, pg_temp AS {literal(procedure.body)}",
-            f"COMMENT ON PROCEDURE {name} IS {literal(procedure.comment)}",
-            f"GRANT EXECUTE ON PROCEDURE {name} TO PUBLIC",
+            f"COMMENT ON PROCEDURE {procedure.signature} IS {literal(procedure.comment)}",
+            f"GRANT EXECUTE ON PROCEDURE {procedure.signature} TO PUBLIC",
         ]
     if not statements:
         return ()

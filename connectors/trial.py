@@ -86,9 +86,11 @@ async def try_on_simulator(loaded: Loaded, make: Make, tables: tuple[str, ...] =
     return Trial(tables=proofs, faults=await _faults(loaded, make, proofs))
 
 
-async def try_live(loaded: Loaded, source: Source, tables: tuple[str, ...] = ()) -> Trial:
-    """Prove tables of a manifest against a live account, which is only read."""
-    return Trial(tables=await _proofs(loaded, DeclarativeConnector(loaded), source, tables), faults=None)
+async def proofs_of(
+    loaded: Loaded, connector: DeclarativeConnector, source: Source, tables: tuple[str, ...] = ()
+) -> Trial:
+    """Prove tables of a manifest, all of them without names, against an account, which is only read."""
+    return Trial(tables=await _proofs(loaded, connector, source, tables), faults=None)
 
 
 async def _proofs(

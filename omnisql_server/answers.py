@@ -20,7 +20,9 @@ from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
+from omnisql_server.model.trail import note_reports
 from omnisql_server.plan.explain import explain_json, explain_text
+from omnisql_server.session_reports import remember_reports
 from wire.backend import Field, data_row
 from wire.copy import CopyEncoder, CopyFormat, parse_copy_options
 from wire.rows import EncodedRows
@@ -73,6 +75,8 @@ def hinted(bound: BoundQuery, statement: Statement) -> BoundQuery:
         settings = replace(settings, max_staleness_us=duration_us(wanted))
     if instead is not None:
         settings = replace(settings, stale_if_error_us=duration_us(instead) or 0)
+    if statement.renews:
+        settings = replace(settings, max_staleness_us=0, stale_if_error_us=0, on_source_error="fail", keeps=True)
     return bound if settings is bound.settings else replace(bound, settings=settings)
 
 
@@ -232,20 +236,28 @@ def _uncounted(message: bytes) -> EncodedRows:
     return EncodedRows(data=memoryview(message), ends=np.empty(0, dtype=np.int64))
 
 
-def warn(report: SourceReport, view: SessionView) -> None:
+def told(reports: tuple[SourceReport, ...], view: SessionView) -> None:
+    """Remember and put on record what a statement got from its sources, and warn the client where it asked for more."""
+    remember_reports(view, reports)
+    note_reports(reports)
+    for report in reports:
+        _warn(report, view)
+
+
+def _warn(report: SourceReport, view: SessionView) -> None:
     """Tell the client of rows that are missing, or older than it asked for."""
-    told = []
+    messages = []
     if not report.complete:
         message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
         came = f"{report.pages} pages with {report.rows_fetched} rows had come"
         at = report.resets_at
         again = "" if at is None else f"; it may be asked again at {at:%Y-%m-%d %H:%M:%S} UTC"
-        told.append((message, f"{report.incomplete_reason or 'unknown'} ({came}{again})"))
+        messages.append((message, f"{report.incomplete_reason or 'unknown'} ({came}{again})"))
     if report.stale is not None:
         age_s = report.age_ms / 1000
         message = f"STALE_DATA: rows of {report.table} are {age_s:.1f} s old, for source {report.source} failed"
-        told.append((message, report.stale))
-    for message, detail in told:
+        messages.append((message, report.stale))
+    for message, detail in messages:
         view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": detail})
     if report.refreshing:
         message = f"rows of {report.table} are {report.age_ms / 1000:.1f} s old and are being read again"

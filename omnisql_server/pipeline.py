@@ -25,7 +25,7 @@ from omnisql_server.answers import (
     require_api,
     result_formats,
     result_of,
-    warn,
+    told,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
@@ -55,7 +55,7 @@ from omnisql_server.model.statement import (
     Statement,
     StatementKind,
 )
-from omnisql_server.model.trail import note_authorized, note_bound, note_reports
+from omnisql_server.model.trail import note_authorized, note_bound
 from omnisql_server.observability.traces import stage_span
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
@@ -68,7 +68,7 @@ from omnisql_server.prepared import arguments, look_up, unplaced
 from omnisql_server.repeats.keeping import Keeping
 from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.sharing import Sharing
-from omnisql_server.tenant import Tenant, remember_reports
+from omnisql_server.tenant import Tenant
 from wire.copy import parse_copy_options
 from wire.rows import EncodedRows
 
@@ -168,7 +168,7 @@ class Pipeline:
             OmniSQLError, ConnectorError: it cannot be answered.
         """
         if statement.kind in MANAGED_KINDS:
-            return await managed_result(self._managers, statement, view)
+            return await managed_result(self._managers, statement, view, self.run)
         if statement.kind in CHANGING_KINDS:
             return await self._run_matview(statement, view, relayable=twin is None)
         if statement.executes is not None:
@@ -347,10 +347,7 @@ class Pipeline:
             replace(scan.report, rows_returned=relation.rows.num_rows)
             for scan, relation in zip(fetched, relations, strict=True)
         )
-        remember_reports(view, reports)
-        note_reports(reports)
-        for report in reports:
-            warn(report, view)
+        told(reports, view)
         return tuple(relations), reports
 
     def _execute(

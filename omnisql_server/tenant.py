@@ -34,6 +34,7 @@ from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import SessionView
 from omnisql_server.model.statistics import TableStatistics
+from omnisql_server.session_reports import last_reports
 from omnisql_server.statistics import StatisticsKeeper, observed
 
 VISIBLE = """
@@ -45,7 +46,6 @@ SELECT u.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS u(oid)
 HASHED_COLUMNS = b"omnisql: codes of hashed columns"
 """What the data key is used for here, so that the salt tells nothing of it."""
 
-_REPORTS = "reports"
 UNSETTLED_RELOAD_INTERVAL_S = 1.0
 
 
@@ -190,6 +190,7 @@ class Tenant:
             server = self.snapshot.servers.get(relation.server)
             declared = server.options if server is not None else {}
             staleness = staleness_of(settings.max_staleness_us, settings.stale_if_error_us, relation.options, declared)
+            staleness = replace(staleness, kept=staleness.kept or settings.keeps)
             return replace(await self.sources.open(relation.server, view), staleness=staleness)
         state = await self._introspection(view)
         if relation.api_table == CACHE.name:
@@ -236,19 +237,3 @@ class Tenant:
 
 def _named(connector: Connector, name: str) -> Table:
     return next(table for table in connector.tables if table.name == name)
-
-
-def remember_reports(
-    view: SessionView, reports: tuple[SourceReport, ...] | Callable[[], tuple[SourceReport, ...]]
-) -> None:
-    """Keep what a statement got from its sources, or what tells it, unless all it read was this server's own state."""
-    if callable(reports) or any(report.connector != INTROSPECTION.name for report in reports):
-        view.state[_REPORTS] = reports
-
-
-def last_reports(view: SessionView) -> tuple[SourceReport, ...]:
-    """Return what the session's last statement over API tables got from its sources."""
-    reports = view.state.get(_REPORTS, ())
-    if callable(reports):
-        reports = reports()
-    return reports if isinstance(reports, tuple) else ()

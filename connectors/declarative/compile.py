@@ -33,7 +33,7 @@ from connectors.declarative.manifest import (
 )
 from connectors.declarative.pages import Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, sents_of
-from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths
+from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths, hydration
 from connectors.sdk import scan as sdk
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
@@ -86,13 +86,14 @@ class _Compiler:
             rows_expected=declared.rows_expected,
             size_request=declared.size_request,
             revalidates=self._manifest.revalidates,
+            hydrations={name: hydration(each) for name, each in self._hydrates().items()},
             access_paths=tuple(access_path(each, declared, self._columns) for each in paths.values()),
         )
         return ReadableTable(
             table=table,
             columns=self._columns,
             paths=paths,
-            hydrate=self._hydrates(),
+            hydrate=declared.hydrate,
             references=self._references(),
             formats=self._formats(),
         )
@@ -110,10 +111,11 @@ class _Compiler:
             if called is not None and called not in found:
                 raise self._at(("columns", name), f"there is no hydrate {called}", f"Allowed: {listed(found)}.")
         for name, each in found.items():
-            filled = {used for text in (each.request, *each.inputs.values()) for used in placeholders(text)}
-            names = {each.fills.get(used, used) for used in filled}
-            self._known(("hydrate", name), tuple(sorted(names)))
-            for used in sorted(names):
+            names = hydration(each).inputs
+            self._known(("hydrate", name), names)
+            together = each.together
+            self._hook(("hydrate", name, "together", "hook"), self._hooks.together, together.hook if together else None)
+            for used in names:
                 if self._columns[used].column.hydrate is not None:
                     raise self._at(("hydrate", name), f"column {used} needs a call itself")
         return found

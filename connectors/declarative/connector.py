@@ -177,6 +177,11 @@ class DeclarativeConnection:
 
         async def hydrate(rows: list[Row]) -> None:
             for name in sorted(needed):
+                together = table.hydrate[name].together
+                if together is not None and len(rows) > 1:
+                    hook = self._loaded.hooks.together[together.hook]
+                    await hook(reader, scan, rows, self._options["base_url"])
+                    continue
                 await hydrate_rows(
                     reader,
                     rows,

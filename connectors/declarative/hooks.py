@@ -6,13 +6,15 @@ manifest. A hook gets what it may use as arguments and keeps nothing itself; an 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.counted import CountedRows
+from connectors.sdk.decode import Row
 from connectors.sdk.errors import ConnectorError
+from connectors.sdk.pagination import Reader
 from connectors.sdk.quota import QuotaHeaders
 from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Scan, Value
@@ -67,6 +69,13 @@ class Measure(Protocol):
         """Return the size with the fewest calls that tell it; None when the answer does not say."""
 
 
+class Together(Protocol):
+    """Makes the calls of a `hydrate` for many rows at a time."""
+
+    def __call__(self, reader: Reader, scan: Scan, rows: Sequence[Row], base_url: str) -> Awaitable[None]:
+        """Attach to rows what the scan's columns need, in the form that the call for one row gives it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counting:
     """How rows are counted by kind: the request for a scan at a base URL, and what its answer counts."""
@@ -83,6 +92,7 @@ class Hooks:
     keys_from: Mapping[str, KeysFrom] = field(default_factory=dict)
     instead: Mapping[str, Instead] = field(default_factory=dict)
     counts: Mapping[str, Counting] = field(default_factory=dict)
+    together: Mapping[str, Together] = field(default_factory=dict)
     measure: Mapping[str, Measure] = field(default_factory=dict)
 
 

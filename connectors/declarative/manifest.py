@@ -182,6 +182,13 @@ Fills = Annotated[
 ]
 
 
+class TogetherDeclared(Declared, frozen=True, kw_only=True):
+    """The calls for several rows made as one, as a hook says."""
+
+    hook: str
+    max: Annotated[Positive, Meta(description="How many rows one call is for.")]
+
+
 class HydrateDeclared(Declared, frozen=True, kw_only=True):
     """A call of its own for each row, made only where a column of it is read."""
 
@@ -192,6 +199,7 @@ class HydrateDeclared(Declared, frozen=True, kw_only=True):
         default_factory=dict
     )
     fills: Fills = defaulting(default_factory=dict)
+    together: TogetherDeclared | None = None
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean null.")] = ()
 
 

@@ -47,8 +47,12 @@ def count_request(scan: Scan, base_url: str) -> Request:
         for at in range(len(names))
     )
     variables = {"owner": str(scan.keys["owner"]), **{f"name{at}": name for at, name in enumerate(names)}}
-    body = msgspec.json.encode({"query": f"query({declared}) {{ {asked} }}", "variables": variables})
-    # An Enterprise Server has both APIs beside each other.
+    return graphql_request(f"query({declared}) {{ {asked} }}", variables, base_url)
+
+
+def graphql_request(query: str, variables: Mapping[str, object], base_url: str) -> Request:
+    """Return the request for a query; an Enterprise Server has both APIs beside each other."""
+    body = msgspec.json.encode({"query": query, "variables": variables})
     root = base_url.rstrip("/")
     url = root.removesuffix(_ENTERPRISE) + "/api/graphql" if root.endswith(_ENTERPRISE) else None
     return Request(

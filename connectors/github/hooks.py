@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from connectors.declarative.hooks import Counting, Hooks, Site
+from connectors.github.aliases import Place, detailed
 from connectors.github.counts import count_request, counted_rows
 from connectors.github.judge import judge
 from connectors.github.sizes import measure
+from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.extract import path
+from connectors.sdk.pagination import Reader
 from connectors.sdk.request import Request, filled
 from connectors.sdk.scan import Scan, Value
 
@@ -54,10 +57,21 @@ async def _own_login(site: Site, listing: Request) -> str:
     return str(site.known["login"])
 
 
+async def details_of_pulls(reader: Reader, scan: Scan, rows: Sequence[Row], base_url: str) -> None:
+    """Attach what the listing of pull requests lacks."""
+    owner, repo = str(scan.keys["owner"]), str(scan.keys["repo"])
+
+    def place_of(row: Row) -> Place:
+        return owner, repo, int(str(row["number"]))
+
+    await detailed(reader, rows, scan.columns, place_of, base_url)
+
+
 HOOKS = Hooks(
     judge={"refusals": judge},
     keys_from={"full_name": owner_and_name},
     instead={"user": repositories_of_user},
     counts={"by_state": Counting(request=count_request, rows=counted_rows)},
+    together={"details": details_of_pulls},
     measure={"sizes": measure},
 )

@@ -6,11 +6,12 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from connectors.sdk.addresses import Fence
 from connectors.sdk.names import LookUp, addresses_of
+from connectors.sdk.request import Request, Response
 from connectors.sdk.retry import RetryPolicy
 
 
@@ -61,9 +62,13 @@ class TransportSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a transport takes from outside: the wall clock in seconds, randomness in [0, 1), a way to wait, names."""
+    """What a transport takes from outside: the wall clock in seconds, randomness in [0, 1), a way to wait, names.
+
+    `witness`, if given, is shown every good or empty answer, with the headers that authenticated its request.
+    """
 
     now_s: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     addresses_of: LookUp = addresses_of
+    witness: Callable[[Request, Response, Mapping[str, str]], None] | None = None

@@ -124,6 +124,14 @@ class AccessPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hydration:
+    """The extra calls behind a `hydrate`: one is made of the `inputs`, columns of a listing, of `rows_max` rows."""
+
+    inputs: tuple[str, ...]
+    rows_max: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """One API table: its columns, primary key and access paths, the preferred path first among equals.
 
@@ -144,6 +152,7 @@ class Table:
     revalidates: bool = False
     schema: str | None = None
     own_name: str | None = None
+    hydrations: Mapping[str, Hydration] = field(default_factory=dict)
 
     @property
     def local_name(self) -> str:
@@ -158,6 +167,9 @@ class Table:
             if column.type_name not in BY_SQL_NAME:
                 raise ManifestInvalid(message=f"column {self.name}.{column.name} has unknown type {column.type_name}")
         known = set(names)
+        for name, hydration in self.hydrations.items():
+            if unknown := set(hydration.inputs) - known:
+                raise ManifestInvalid(message=f"hydrate {self.name}.{name} names unknown columns {sorted(unknown)}")
         for path in self.access_paths:
             delta = () if path.delta is None else (path.delta.column,)
             used = {*path.keys, *path.operators, *path.order, *(path.columns or ()), *delta}

@@ -121,13 +121,15 @@ class Transport:
             response = await self._exchange(request, url, context, attempt, authorization)
             location = response.headers.get("location")
             if response.status not in _REDIRECTS or location is None:
-                return await self._judged(request, response, context)
+                return await self._judged(request, response, context, authorization)
             url = self._same_origin(location, url)
         raise Fatal(
             message=f'server "{self.server}" redirects without end', detail=f"{request.method} {request.template}."
         )
 
-    async def _judged(self, request: Request, response: Response, context: FetchContext) -> Response:
+    async def _judged(
+        self, request: Request, response: Response, context: FetchContext, authorization: Mapping[str, str]
+    ) -> Response:
         bucket = request.bucket
         if self._quota is not None:
             observed = self._quota.read(response.headers, bucket=bucket, now_s=self._surroundings.now_s())
@@ -141,6 +143,8 @@ class Transport:
             raise _Refusal(limited=error, bucket=bucket)
         if context.trail is not None and isinstance(error, EmptyResult | Fatal):
             context.trail.break_off()
+        if self._surroundings.witness is not None and (error is None or isinstance(error, EmptyResult)):
+            self._surroundings.witness(request, response, authorization)
         if error is not None:
             raise error
         if context.trail is not None:

@@ -1,9 +1,9 @@
-"""`omnisql connector lint | test | drift | new | import | list`: connectors that are manifests, for their authors."""
+"""`omnisql connector lint | test | record | drift | new | import | list`: manifests, for their authors."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.text import Text
@@ -16,6 +16,7 @@ from connectors.registry import all_connectors, connector_names, load, manifest_
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.settings import Surroundings
 from connectors.starter import start
 from omnisql_server.commands.connector_import import importing
 from omnisql_server.commands.query import as_table
@@ -25,6 +26,9 @@ from omnisql_server.config import load_settings
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.manage.options import secret_options
 from omnisql_server.outbound import transport_settings
+
+if TYPE_CHECKING:
+    from connectors.trial import Trial
 
 _Repeated = Annotated[tuple[str, ...], Parameter(negative="")]
 FAILURES_SHOWN_MAX = 50
@@ -67,6 +71,7 @@ def prove(
     folder: Path | None = None,
     table: _Repeated = (),
     live: bool = False,
+    cassette: Path | None = None,
     option: _Repeated = (),
     secret_file: _Repeated = (),
 ) -> int:
@@ -82,39 +87,97 @@ def prove(
         A table to prove; may be given several times. All of them without it.
     live
         Prove against the account that options and secrets lead to, not against the simulator; it is only read.
+    cassette
+        Prove against what omnisql connector record wrote into this file.
     option
         With --live: an option of the server, such as base_url=https://acme.example. May be given several times.
     secret_file
         With --live: a secret in a file, such as token=/run/secrets/token. Other secrets are asked for.
     """
     # Simulators are for proofs and demonstrations: nothing else of the server imports them.
-    from connectors.trial import simulator_for, try_live, try_on_simulator
+    from connectors.cassettes.replaying import read_cassette, try_on_cassette
+    from connectors.trial import proofs_of, simulator_for, try_on_simulator
 
+    if live and cassette is not None:
+        raise ConfigurationInvalid(message="--live and --cassette exclude each other")
     loaded = _loaded(name, folder)
     if live:
-        kind = DeclarativeConnector(loaded)
-        source = Source(
-            tenant="trial",
-            server="trial",
-            connector=name,
-            options=given_options(option, secret_options(kind)),
-            secrets=read_secrets(kind, secret_file),
-        )
-        trial = run(try_live(loaded, source, table))
+        kind = DeclarativeConnector(loaded, transport_settings(load_settings(None)))
+        trial = run(proofs_of(loaded, kind, _account("trial", kind, option, secret_file), table))
+    elif cassette is not None:
+        trial = run(try_on_cassette(loaded, read_cassette(cassette), table))
     else:
         trial = run(try_on_simulator(loaded, simulator_for(name, folder), table))
-    _show_capabilities(loaded, table)
+    _show_capabilities(loaded, tuple(each.table for each in trial.tables))
+    if not live and cassette is None:
+        taken = "not tried: no listing has pages" if trial.faults is None else f"{len(trial.faults)} taken wrongly"
+        _say(f"faults: {taken}")
+    return _told(trial)
+
+
+@connector.command
+def record(
+    name: str,
+    /,
+    *,
+    cassette: Path,
+    folder: Path | None = None,
+    table: _Repeated = (),
+    option: _Repeated = (),
+    secret_file: _Repeated = (),
+) -> int:
+    """Prove a connector against an account and keep what it answers, without secrets, to be proved again from the file.
+
+    Rows stay as they are: a cassette is as confidential as the account.
+
+    Parameters
+    ----------
+    name
+        Name of the connector.
+    cassette
+        The file to write, which is replaced if it is there.
+    folder
+        Where its manifest is; without it those that come with OmniSQL.
+    table
+        A table to record; may be given several times. All of them without it.
+    option
+        An option of the server, such as base_url=https://acme.example. May be given several times.
+    secret_file
+        A secret in a file, such as token=/run/secrets/token. Other secrets are asked for.
+    """
+    from connectors.cassettes.recording import recording
+    from connectors.trial import proofs_of
+
+    loaded = _loaded(name, folder)
+    plain = DeclarativeConnector(loaded)
+    source = _account("record", plain, option, secret_file)
+    settings = transport_settings(load_settings(None))
+    with recording(cassette, loaded, source, table, Surroundings().now_s) as tape:
+        kind = DeclarativeConnector(loaded, settings, tape.surroundings)
+        trial = run(proofs_of(loaded, kind, source, table))
+    _say(f"{tape.answer_count} answers of {len(trial.tables)} tables in {cassette}")
+    return _told(trial)
+
+
+def _told(trial: Trial) -> int:
     rows = [(each.table, each.row_count, each.proof.check_count, len(each.proof.failures)) for each in trial.tables]
     titles = [("table", False), ("rows", True), ("checks", True), ("failures", True)]
     output().print(as_table(titles, rows))
-    if not live:
-        taken = "not tried: no listing has pages" if trial.faults is None else f"{len(trial.faults)} taken wrongly"
-        _say(f"faults: {taken}")
     for gap in [gap for each in trial.tables for gap in each.gaps][:FAILURES_SHOWN_MAX]:
         _say(f"not proved: {gap}")
     for claim in trial.failures[:FAILURES_SHOWN_MAX]:
         _say(f"not so: {claim}")
     return ExitCode.FAILED if trial.failures else ExitCode.OK
+
+
+def _account(tenant: str, kind: DeclarativeConnector, option: tuple[str, ...], secret_file: tuple[str, ...]) -> Source:
+    return Source(
+        tenant=tenant,
+        server=tenant,
+        connector=kind.name,
+        options=given_options(option, secret_options(kind)),
+        secrets=read_secrets(kind, secret_file),
+    )
 
 
 @connector.command
@@ -136,13 +199,7 @@ def drift(name: str, /, *, folder: Path | None = None, option: _Repeated = (), s
     """
     loaded = _loaded(name, folder)
     kind = DeclarativeConnector(loaded, transport_settings(load_settings(None)))
-    source = Source(
-        tenant="drift",
-        server="drift",
-        connector=name,
-        options=given_options(option, secret_options(kind)),
-        secrets=read_secrets(kind, secret_file),
-    )
+    source = _account("drift", kind, option, secret_file)
 
     async def work() -> list[Drift]:
         connection = await kind.connect(source)

@@ -1,4 +1,7 @@
-"""CALL omnisql.refresh('schema.table') and omnisql.invalidate(..): what is kept of an API table, for its reader."""
+"""CALL omnisql.refresh('schema.table') and omnisql.invalidate(..): what is kept of an API table, for its reader.
+
+A refresh of the rows that meet a condition is the SELECT of them, run as any other, but for its rows, which are kept.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from catalog.procedures import CHECK_SOURCE, INVALIDATE, PROCEDURES_SCHEMA, REFRESH, Procedure
+from catalog.procedures import CHECK_SOURCE, INVALIDATE, PROCEDURES_SCHEMA, REFRESH, REFRESH_WHERE, Procedure
 from omnisql_server.errors import InsufficientPrivilege, InternalError, NotSupported
 from omnisql_server.manage.errors import ApiTableUnknown
 from omnisql_server.manage.facts import options_of
-from omnisql_server.manage.managed import Manage
+from omnisql_server.manage.managed import Instead, Manage
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.definition import CallDefinition
 from omnisql_server.model.run import SessionView
 from omnisql_server.model.statement import Statement
+from omnisql_server.parse.condition import query_with
+from omnisql_server.session_reports import last_reports
 
 KEPT_TABLE = """
 SELECT n.nspname, c.relname, s.srvname, w.fdwname, pg_catalog.array_to_json(t.ftoptions),
@@ -58,41 +63,60 @@ class KeptRows(Protocol):
 
 
 class ManageKept:
-    """Carries out calls of one of the two procedures; implements `manage.managed.Manage`."""
+    """Carries out calls of some procedures that differ in their arguments; implements `manage.managed.Manage`."""
 
-    def __init__(self, procedure: Procedure, rows: KeptRows) -> None:
-        self._procedure = procedure
+    def __init__(self, rows: KeptRows, *procedures: Procedure) -> None:
         self._rows = rows
+        self._by_arguments = {len(procedure.arguments): procedure for procedure in procedures}
 
     async def claims(self, statement: Statement, view: SessionView) -> bool:
-        """Claim calls with one plain string; where the procedure does not exist, PostgreSQL says so.
+        """Claim calls with plain strings; where the procedure does not exist, PostgreSQL says so.
 
         Raises:
-            NotSupported: 0A000, the argument is not written as a plain string.
+            NotSupported: 0A000, an argument is not written as a plain string.
         """
         arguments = call_of(statement).arguments
-        if len(arguments) != 1:
+        procedure = self._by_arguments.get(len(arguments))
+        if procedure is None:
             return False
-        if arguments[0] is None:
-            raise NotSupported(message="the table must be written as a string", hint=self._procedure.call)
-        return await _may_call(self._procedure, view) is not None
+        for name, argument in zip(procedure.arguments, arguments, strict=True):
+            if argument is None:
+                raise NotSupported(message=f"the {name} must be written as a string", hint=procedure.call)
+        return await _may_call(procedure, view) is not None
 
-    async def run(self, statement: Statement, view: SessionView) -> str:
-        """Forget or read again.
+    async def run(self, statement: Statement, view: SessionView) -> str | Instead:
+        """Forget, or read again.
 
         Raises:
             InsufficientPrivilege: 42501. ApiTableUnknown: HV00R. ConnectorError: a source failed.
+            ConditionInvalid: 42601, and others of `parse.condition`.
         """
-        if not await _may_call(self._procedure, view):
-            raise InsufficientPrivilege(message=f"permission denied for procedure {self._procedure.name}")
-        table = await _table(call_of(statement).arguments[0] or "", view)
-        if self._procedure is INVALIDATE:
+        written = [argument or "" for argument in call_of(statement).arguments]
+        # Who may not call the shorter one, by which all is read again, may not call the longer one.
+        for procedure in self._by_arguments.values():
+            if len(procedure.arguments) <= len(written) and not await _may_call(procedure, view):
+                raise InsufficientPrivilege(message=f"permission denied for procedure {procedure.name}")
+        table = await _table(written[0], view)
+        if len(written) > 1:
+            return _reading(table, written[1], view)
+        if INVALIDATE in self._by_arguments.values():
             await self._rows.invalidate(table, view)
             return "CALL"
         answers, requests = await self._rows.renew(table, view)
-        message = f"{answers} answers of {table.schema}.{table.name} were read again with {requests} requests"
-        view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message})
+        _tell(f"{answers} answers of {table.schema}.{table.name} were read again with {requests} requests", view)
         return "CALL"
+
+
+def _reading(table: KeptTable, condition: str, view: SessionView) -> Instead:
+    def tell(rows: int) -> None:
+        requests = sum(report.requests for report in last_reports(view))
+        _tell(f"{rows} rows of {table.schema}.{table.name} were read again with {requests} requests", view)
+
+    return Instead(query=query_with(table.schema, table.name, condition), tag="CALL", tell=tell)
+
+
+def _tell(message: str, view: SessionView) -> None:
+    view.notice({"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": message})
 
 
 class ManageCalls:
@@ -101,8 +125,8 @@ class ManageCalls:
     def __init__(self, check: Manage, rows: KeptRows) -> None:
         self._managers: Mapping[str, Manage] = {
             CHECK_SOURCE.name: check,
-            REFRESH.name: ManageKept(REFRESH, rows),
-            INVALIDATE.name: ManageKept(INVALIDATE, rows),
+            REFRESH.name: ManageKept(rows, REFRESH, REFRESH_WHERE),
+            INVALIDATE.name: ManageKept(rows, INVALIDATE),
         }
 
     async def claims(self, statement: Statement, view: SessionView) -> bool:
@@ -111,7 +135,7 @@ class ManageCalls:
         manager = self._managers.get(call.name) if call.schema == PROCEDURES_SCHEMA else None
         return manager is not None and await manager.claims(statement, view)
 
-    async def run(self, statement: Statement, view: SessionView) -> str:
+    async def run(self, statement: Statement, view: SessionView) -> str | Instead:
         """Carry a call out."""
         return await self._managers[call_of(statement).name].run(statement, view)
 

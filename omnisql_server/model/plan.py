@@ -83,7 +83,7 @@ class ScanPlan:
     calls_max: int | None = None
     calls_guessed: int = 0
     rows_expected: float = 0.0
-    calls_per_row: int = 0
+    calls_per_row: float = 0
     statistic: Statistic | None = None
     survival: tuple[exp.Expr, ...] = ()
     hydrates_late: bool = False

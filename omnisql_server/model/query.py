@@ -46,7 +46,8 @@ class Settings:
 
     `catalog_first` says that PostgreSQL's own functions and operators are found before those of users, `plain_input`
     that backslashes in strings and `= NULL` mean what the standard says, `array_nulls` that NULL in an array is null.
-    `max_staleness_us` is None where the foreign table or its server decides.
+    `max_staleness_us` is None where the foreign table or its server decides. `keeps` says that rows are kept although
+    none that are kept are taken.
     """
 
     time_zone: str
@@ -64,6 +65,7 @@ class Settings:
     max_staleness_us: int | None = None
     stale_if_error_us: int = 0
     purpose: str = ""
+    keeps: bool = False
 
     @property
     def plain_output(self) -> bool:

@@ -199,6 +199,7 @@ class Statement:
     `makes` is the relation that CREATE .. AS makes, `executes` the name of the prepared statement that is executed.
     `needs_block` says that PostgreSQL refuses it outside a transaction block, `with_data` that REFRESH is to fill.
     `hints` are the custom settings that its comments `/*+ .. */` set for it alone, `movement` what FETCH or MOVE does.
+    `renews` says that its rows are asked of their sources, whatever is kept, and kept from then on.
     """
 
     text: str
@@ -221,6 +222,7 @@ class Statement:
     hints: tuple[tuple[str, str], ...] = ()
     movement: Movement | None = None
     with_data: bool = True
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

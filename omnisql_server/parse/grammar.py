@@ -52,7 +52,7 @@ _QUERY_KINDS = frozenset(
 
 _HOLD = 0x20
 """CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h."""
-_HINT = re.compile(rb"\b(max_staleness|stale_if_error)\s*\(([^)]*)\)", re.IGNORECASE)
+_HINT = re.compile(rb"\b(max_staleness|stale_if_error)(_ms)?\s*\(([^)]*)\)", re.IGNORECASE)
 _DEFINITIONS = frozenset({"view_stmt", "rename_stmt", "rule_stmt", "alter_object_schema_stmt"})
 
 
@@ -123,7 +123,7 @@ def hints_in(text: bytes) -> tuple[tuple[str, str], ...]:
         return ()
     comments = [text[token.start : token.end] for token in _scan(text)]
     return tuple(
-        (f"{PREFIX}{found[1].decode().lower()}", found[2].decode().strip())
+        (f"{PREFIX}{found[1].decode().lower()}", f"{found[3].decode().strip()}{' ms' if found[2] else ''}")
         for comment in comments
         if comment.startswith(b"/*+")
         for found in _HINT.finditer(comment)

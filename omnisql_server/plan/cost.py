@@ -11,11 +11,11 @@ from connectors.sdk.table import AccessPath
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCost:
-    """The cost of reading one combination of keys: its rows, and the calls that hydrating a row takes."""
+    """The cost of reading one combination of keys: its rows, and what hydrating one takes: calls, or a part of one."""
 
     path: AccessPath
     rows: float
-    calls_per_row: int = 0
+    calls_per_row: float = 0
 
     def calls(self, batch_values: int = 1, rows_max: int | None = None) -> int:
         """Return the expected calls of one request and its pages, for so many values of the batched key.
@@ -28,7 +28,7 @@ class RequestCost:
         if self.path.counts:
             return self.path.count_requests
         pages = 1 if self.path.single else max(1, ceil(rows / self.path.page_rows_max))
-        return pages + self.path.requests_fixed + self.calls_per_row * ceil(rows)
+        return pages + self.path.requests_fixed + ceil(self.calls_per_row * ceil(rows))
 
     def calls_for_keys(self, deferred: Sequence[str], combinations: float, given: int) -> int:
         """Return the expected calls for so many combinations of deferred keys beside `given` combinations of others."""

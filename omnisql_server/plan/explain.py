@@ -160,8 +160,10 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
 
 def _hydrated_text(scan: ScanPlan) -> str:
     names = ", ".join(_name(name) for name in scan.columns if scan.table.column(name).hydrate is not None)
-    calls = "one more request" if scan.calls_per_row == 1 else f"{scan.calls_per_row} more requests"
     left = " that the conditions on other columns leave" if scan.hydrates_late else ""
+    if scan.calls_per_row < 1:
+        return f"{names}, one more request for every {1 / scan.calls_per_row:.0f} rows{left}"
+    calls = "one more request" if scan.calls_per_row == 1 else f"{scan.calls_per_row:.0f} more requests"
     return f"{names}, {calls} for each row{left}"
 
 

@@ -36,7 +36,7 @@ class ChosenPath:
     calls_expected: int
     calls_max: int | None
     rows_expected: float
-    calls_per_row: int = 0
+    calls_per_row: float = 0
     statistic: Statistic | None = None
     empty: str | None = None
     deferred: tuple[str, ...] = ()
@@ -184,10 +184,12 @@ def batch_size(path: AccessPath, keys: Mapping[str, Value]) -> int:
     return len(value) if isinstance(value, tuple) else 1
 
 
-def _calls_per_row(table: Table, path: AccessPath, columns: frozenset[str]) -> int:
+def _calls_per_row(table: Table, path: AccessPath, columns: frozenset[str]) -> float:
     if path.columns is not None:
         return 0
-    return len({column.hydrate for column in table.columns if column.hydrate and column.name in columns})
+    called = {column.hydrate for column in table.columns if column.hydrate and column.name in columns}
+    known = table.hydrations
+    return sum(1 / known[name].rows_max if name in known else 1 for name in called)
 
 
 def _push_all(

@@ -34,7 +34,7 @@ from omnisql_server.repeats.grouped import Grouped
 from omnisql_server.repeats.keeping import Keeping
 from omnisql_server.repeats.store import AnswerStore, Kept, Place, Slot, repeated, written
 from omnisql_server.repeats.watch import CatalogWatch
-from omnisql_server.tenant import remember_reports
+from omnisql_server.session_reports import remember_reports
 from wire.rows import EncodedRows
 
 KEPT = "the answer is kept as it was sent"

@@ -24,6 +24,7 @@ from omnisql_server.model.backend import (
     Question,
     Rows,
 )
+from omnisql_server.session.exchange import Exchange
 from omnisql_server.session.link import SYNC, BackendLink
 from omnisql_server.session.presence import Presence
 from omnisql_server.session.replies import (
@@ -32,7 +33,6 @@ from omnisql_server.session.replies import (
     DESCRIBE_ENDS,
     EXECUTE_ENDS,
     PARSE_ENDS,
-    Exchange,
     IgnoredReply,
     PrivateSyncReply,
 )

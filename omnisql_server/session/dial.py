@@ -7,12 +7,16 @@ chapter 54.2.11; CVE-2021-23222).
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar, cast
 
 from catalog.clusters import ClusterAddress
 from wire.startup import encode_ssl_request
+
+READ_BYTES = 65536
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -44,6 +48,22 @@ async def dial(address: ClusterAddress, make: Callable[[], P]) -> P:
     finally:
         if not secured:
             transport.abort()
+
+
+def said_before_loss(transport: asyncio.Transport) -> bytes:
+    """Return what PostgreSQL had sent when a write to it failed; to be asked in `connection_lost`.
+
+    A transport that cannot write reads no more, though the reason for which PostgreSQL left may be there to be read.
+    Nothing is returned of a TLS connection, whose records the transport alone can open.
+    """
+    connected = transport.get_extra_info("socket")
+    if connected is None or transport.get_extra_info("sslcontext") is not None:
+        return b""
+    said: list[bytes] = []
+    with suppress(OSError):
+        while data := os.read(connected.fileno(), READ_BYTES):
+            said.append(data)
+    return b"".join(said)
 
 
 class _AskingForTls(asyncio.Protocol):

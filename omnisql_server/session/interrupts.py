@@ -1,12 +1,15 @@
 """The one way in which a run statement is stopped: by a client's cancel, a timeout, a disconnect or a drain.
 
 `interrupt` hands an exception to the scope that is open, which raises it in the statement's place. Without a scope
-nothing happens, so that nothing ever hits the next statement.
+nothing happens, so that nothing ever hits the next statement. `interrupt_next` is for a message whose statement has not
+begun: the scope that the message opens is stopped as it opens, and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +21,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._scope: InterruptScope | None = None
+        self._expecting = False
+        self._next: Exception | None = None
 
     @property
     def armed(self) -> bool:
@@ -32,6 +37,20 @@ class Interrupts:
         scope.stop(error)
         return True
 
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Handle one message inside: what comes before its statement has begun counts for that, and then no more."""
+        self._expecting = True
+        try:
+            yield
+        finally:
+            self._expecting, self._next = False, None
+
+    def interrupt_next(self, error: Exception) -> None:
+        """Stop the run statement of the message that is being handled as soon as it begins."""
+        if self._expecting and self._next is None:
+            self._next = error
+
     def scope(self, limit_s: float) -> InterruptScope:
         """Open a scope around a run statement's work; above `limit_s` seconds (0: none) it is stopped as timed out."""
         return InterruptScope(self, limit_s)
@@ -39,6 +58,9 @@ class Interrupts:
     def arm(self, scope: InterruptScope | None) -> None:
         """Set the open scope; for the scope itself."""
         self._scope = scope
+        if scope is not None and self._next is not None:
+            error, self._next = self._next, None
+            self.interrupt(error)
 
 
 class InterruptScope:

@@ -15,13 +15,14 @@ from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
 from omnisql_server.session.cancel import CancelsSent
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.connection import TERMINATE, BackendConnection
+from omnisql_server.session.dial import said_before_loss
 from omnisql_server.session.ending import lost_session
+from omnisql_server.session.exchange import PrivateReply
 from omnisql_server.session.link_events import LinkEvents
 from omnisql_server.session.passing import NOTED_TAGS, READY_BYTES, answered
 from omnisql_server.session.replies import (
     COPY_END,
     CopyEnd,
-    PrivateReply,
     Reply,
     SyncReply,
     as_timeout,
@@ -55,8 +56,7 @@ class BackendLink(asyncio.Protocol):
         self._address: ClusterAddress | None = None
         self._frames = FrameBuffer(BACKEND_MESSAGE_BYTES_MAX, from_backend=True)
         self._replies: deque[Reply] = deque()
-        self._out: list[bytes] = []
-        self._out_bytes = 0
+        self._out, self._out_bytes = list[bytes](), 0
         self._flush_needed = False
         self._settled: asyncio.Future[None] | None = None
         self._cancels = CancelsSent()
@@ -69,12 +69,10 @@ class BackendLink(asyncio.Protocol):
         self._ready_is_private = False
         self._block_opened = False
         self.events: LinkEvents | None = None
-        self.status = "I"
-        self.skipping = self.copying_in = False
-        self.fatal_shown = self.timed_out = self.executed_privately = False
+        self.status, self.secret_key = "I", b""
+        self.skipping = self.copying_in = self.fatal_shown = self.timed_out = self.executed_privately = False
         self.head_since_s = 0.0
         self.process_id = self.touches = 0
-        self.secret_key = b""
         self.parameters: dict[bytes, bytes] = {}
 
     @property
@@ -159,8 +157,7 @@ class BackendLink(asyncio.Protocol):
         """Hand everything queued to the socket."""
         if self._out and self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
-        self._out = []
-        self._out_bytes = 0
+        self._out, self._out_bytes = [], 0
 
     async def drain(self) -> None:
         """Wait while the backend takes nothing more, or a cancel is on its way that must not hit what comes next."""
@@ -263,8 +260,10 @@ class BackendLink(asyncio.Protocol):
         self._client.write(data if out and out[0] is ready.data else data[:-READY_BYTES] + b"".join(out))
         self._notice_settled()
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody who waits for an answer that none will come."""
+        if error is not None and self._transport is not None and (said := said_before_loss(self._transport)):
+            self.data_received(said)
         self._closed.set()
         self._writable.set()
         self._drop_all(BackendLost(message="the connection to the tenant's PostgreSQL was lost"))
@@ -287,7 +286,9 @@ class BackendLink(asyncio.Protocol):
             if kind == b"S":
                 self.parameters[frame.payload.partition(b"\0")[0]] = frame.data
                 self.touches += 1
-            if kind != b"N" or head is None or not head.is_private:
+            if kind == b"N" and head is not None and head.is_private:
+                head.notice()
+            else:
                 out.append(frame.data)
         elif kind == b"E":
             self._dispatch_error(frame, head, out)
@@ -355,8 +356,7 @@ class BackendLink(asyncio.Protocol):
         if frame.kind == b"Z":
             self.status = frame.data[5:6].decode()
             self._block_opened = False
-            self.timed_out = False
-            self.executed_privately = False
+            self.timed_out = self.executed_privately = False
             if self.events is not None:
                 self.events.on_ready(self.status)
         elif frame.kind == b"G" and not self._replies[0].is_private:

@@ -47,6 +47,9 @@ class Holder(Protocol):
     def give_way(self) -> None:
         """Give the backend away now, if it still can go."""
 
+    def show(self) -> asyncio.Future[None] | None:
+        """Have the statement that it runs seen in PostgreSQL; None where there is none, or it is seen already."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parked:
@@ -81,6 +84,10 @@ class BackendPool:
     def leave(self, holder: Holder) -> None:
         """Count a session out."""
         self._holders.discard(holder)
+
+    def show(self) -> list[asyncio.Future[None]]:
+        """Have all statements that run seen in PostgreSQL, and return what ends when those are that are not yet."""
+        return [shown for holder in self._holders if (shown := holder.show()) is not None]
 
     def put(self, key: BackendKey, connection: BackendConnection) -> None:
         """Keep a clean backend; one too many is closed."""

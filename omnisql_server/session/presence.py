@@ -1,9 +1,10 @@
 """What others see of a run statement in the tenant's PostgreSQL, and how they stop it there.
 
 While a statement waits for an API, a client or DuckDB, its backend has nothing to do. PostgreSQL would ignore
-`pg_cancel_backend()` then, and show the last words of ours in pg_stat_activity. So after a moment the backend is given
-something to do: it sleeps, under a text that begins with the client's statement, until we cancel it. What ends the
-sleep otherwise was meant for the client's statement.
+`pg_cancel_backend()` then, and show the last words of ours in pg_stat_activity. So after a moment, or at once when
+another session is about to look (`onlookers`), the backend is given something to do: it sleeps, under a text that
+begins with the client's statement, until we cancel it. What ends the sleep otherwise was meant for the client's
+statement.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from contextlib import asynccontextmanager
 
 from omnisql_server.errors import BackendError, RelayInstead
 from omnisql_server.model.statement import SECRET_KINDS, Statement
+from omnisql_server.session.exchange import Exchange
 from omnisql_server.session.interrupts import Interrupts, user_request
-from omnisql_server.session.link import FLUSH, BackendLink
-from omnisql_server.session.replies import BIND_ENDS, CLOSE_ENDS, EXECUTE_ENDS, PARSE_ENDS, Exchange
+from omnisql_server.session.link import BackendLink
+from omnisql_server.session.replies import BIND_ENDS, CLOSE_ENDS, EXECUTE_ENDS, PARSE_ENDS
 from wire.frontend import Bind, Close, Execute, Parse
 from wire.sqlstate import QUERY_CANCELED
 
 SHOWN_AFTER_S = 0.05
-"""A statement that is answered sooner is not shown, so that it costs nothing."""
+"""A statement that is answered sooner is shown only to those who look, so that it costs nothing."""
 CANCEL_AGAIN_AFTER_S = 0.1
 SLEEP_S = 60.0
 """How long a backend sleeps at most that has lost us; while the statement works, it is put to sleep again."""
@@ -31,6 +33,7 @@ TEXT_CHARACTERS_MAX = 65_536
 SLEEP = """
 DO LANGUAGE plpgsql $omnisql$
 BEGIN
+  RAISE INFO 'asleep';
   PERFORM pg_catalog.pg_sleep(60);
 EXCEPTION WHEN query_canceled THEN
   IF pg_catalog.current_setting('statement_timeout') OPERATOR(pg_catalog.<>) '0'
@@ -42,7 +45,8 @@ EXCEPTION WHEN query_canceled THEN
 END
 $omnisql$
 """
-"""Sleeps until canceled, which does not fail the transaction; the end of `statement_timeout` does."""
+"""Says that it can be canceled, and sleeps until it is, which does not fail the transaction; the end of
+`statement_timeout` does. INFO is sent whatever client_min_messages says, and at once."""
 
 _NAME = b"omnisql_presence"
 
@@ -58,6 +62,8 @@ class Presence:
         self._sleep: Exchange | None = None
         self._asleep = asyncio.Event()
         self._shown_at_s = 0.0
+        self._watched = False
+        self._onlookers: list[asyncio.Future[None]] = []
 
     @property
     def prefix(self) -> str:
@@ -77,12 +83,33 @@ class Presence:
             await self.leave()
         finally:
             self._statement = None
+            self._watched = False
             self._stop_timer()
+            self._tell_onlookers()
+
+    @property
+    def is_seen(self) -> bool:
+        """Say whether all there is to be seen and stopped is: a statement asleep, or none."""
+        return self._statement is None or (self._sleep is not None and self._asleep.is_set())
+
+    def show(self) -> asyncio.Future[None]:
+        """Show the statement at once and from now on, and return what ends when it is seen, or over."""
+        seen = asyncio.get_running_loop().create_future()
+        self._onlookers.append(seen)
+        self._watched = True
+        if self._timer is not None:
+            self._stop_timer()
+            self._show()
+        return seen
 
     def rest(self) -> None:
         """Learn that the backend has nothing more to do for now."""
-        if self._statement is not None:
-            self._stop_timer()
+        if self._statement is None:
+            return
+        self._stop_timer()
+        if self._watched:
+            self._show()
+        else:
             self._timer = asyncio.get_running_loop().call_later(SHOWN_AFTER_S, self._show)
 
     async def leave(self) -> None:
@@ -126,14 +153,23 @@ class Presence:
         text = (commented(self._statement) + SLEEP).encode()
         link.send(Close(kind="S", name=_NAME).encode(), exchange.expect(CLOSE_ENDS))
         link.send(Parse(statement=_NAME, text=text).encode(), exchange.expect(PARSE_ENDS))
-        link.send(Bind(portal=_NAME, statement=_NAME).encode(), exchange.expect(BIND_ENDS, arrived=self._asleep.set))
-        link.send_raw(FLUSH)
-        link.send(Execute(portal=_NAME).encode(), exchange.expect(EXECUTE_ENDS))
+        link.send(Bind(portal=_NAME, statement=_NAME).encode(), exchange.expect(BIND_ENDS))
+        link.send(Execute(portal=_NAME).encode(), exchange.expect(EXECUTE_ENDS, noticed=self._on_asleep))
         link.send(Close(kind="P", name=_NAME).encode(), exchange.expect(CLOSE_ENDS))
         exchange.done.add_done_callback(self._on_awake)
         link.executed_privately = True
         link.send_flush()
         link.set_pressure(link.pressed)
+
+    def _on_asleep(self) -> None:
+        self._asleep.set()
+        self._tell_onlookers()
+
+    def _tell_onlookers(self) -> None:
+        for seen in self._onlookers:
+            if not seen.done():
+                seen.set_result(None)
+        self._onlookers.clear()
 
     def _on_awake(self, done: asyncio.Future[None]) -> None:
         """Stop the statement if neither we nor its time have ended the sleep."""

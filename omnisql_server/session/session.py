@@ -20,6 +20,7 @@ from omnisql_server.session.extended import ExtendedProtocol
 from omnisql_server.session.interrupts import Interrupts, statement_timeout, user_request
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.login import READ_ONLY
+from omnisql_server.session.onlookers import Onlooker
 from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
@@ -78,6 +79,7 @@ class Session:
         self._extended = ExtendedProtocol(self._running)
         self._simple = SimpleProtocol(self._running, self._extended)
         self._running.own_names = self._extended.own_names
+        self._onlooker = Onlooker(home.pool)
         self._doomed: list[Portal] = []
         self._discarded = False
         self._handling = False
@@ -109,8 +111,10 @@ class Session:
     async def cancel(self) -> None:
         """Stop what runs now: the run statement, or what the backend does for the client; nothing if nothing runs."""
         # What the backend does for us alone, to be given away, is nothing of the client's.
-        if not self._interrupts.interrupt(user_request()) and self._link.busy and not self._parking.active:
-            await self._link.cancel()
+        if not self._interrupts.interrupt(user_request()) and not self._parking.active:
+            self._interrupts.interrupt_next(user_request())
+            if self._link.busy:
+                await self._link.cancel()
 
     async def cancel_overdue(self) -> None:
         """Stop a relayed statement that `is_overdue`."""
@@ -138,6 +142,11 @@ class Session:
         """Give the backend away now, if it still can go."""
         self._park_wanted = True
         self._client.wake()
+
+    def show(self) -> asyncio.Future[None] | None:
+        """Have the statement that is run seen in PostgreSQL; None where there is none, or it is seen already."""
+        presence = self._running.presence
+        return None if presence.is_seen else presence.show()
 
     def drain(self) -> None:
         """End the session as soon as it is idle, outside any transaction."""
@@ -215,9 +224,12 @@ class Session:
                 await self._do_chores()
             if self._parking.lacks_unnamed:
                 self._parking.prepare_unnamed(frame)
+            if self._onlooker.looks(frame):
+                await self._onlooker.show_others()
             if not self._relay_at_once(frame):
                 self._handling = True
-                await self._handle(frame)
+                with self._interrupts.expecting():
+                    await self._handle(frame)
                 self._handling = False
             handled += 1
             if handled % FRAMES_PER_TURN == 0:
@@ -230,7 +242,7 @@ class Session:
             return
         for _ in range(FRAMES_PER_TURN):
             frame = self._client.first_frame
-            if frame is None or not self._relay_at_once(frame):
+            if frame is None or self._onlooker.looks(frame) or not self._relay_at_once(frame):
                 break
             self._client.take_frame()
         self._link.flush()

@@ -104,7 +104,7 @@ async def test_rows_carry_the_spelling_of_the_api_whatever_was_asked(connection:
 
 
 async def test_hydrate_columns_of_a_list_equal_those_of_the_single_object(connection: DeclarativeConnection) -> None:
-    columns = ("number", "merged", "additions", "changed_files", "commits")
+    columns = ("number", "merged", "mergeable", "additions", "deletions", "changed_files", "commits")
     listed = await read(
         connection,
         Scan(table="pull_requests", access_path="by_repository", columns=columns, keys=REPOSITORY, limit=5),

@@ -40,6 +40,28 @@ async def test_cancel_stops_a_run_statement(world: World, runner: RunnerDouble) 
     await client.close()
 
 
+async def test_cancel_stops_a_statement_that_has_come_but_not_begun(
+    world: World, runner: RunnerDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def catch_up(_runner: RunnerDouble) -> None:
+        reading.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(RunnerDouble, "outdated", property(lambda _runner: True))
+    monkeypatch.setattr(RunnerDouble, "catch_up", catch_up)
+    client = await world.raw()
+    client.send(Query(text=SLOW), Query(text=b"SELECT max(number) FROM api_issues"))
+    await reading.wait()
+    await send_cancel(world, client)
+    go_on.set()
+    assert error_of(await client.ready())["C"] == "57014"
+    assert rows_of(await client.ready()) == [(b"100",)]
+    assert not runner.started.is_set()
+    await client.close()
+
+
 async def test_cancel_in_a_block_fails_it(world: World, runner: RunnerDouble) -> None:
     client = await world.raw()
     client.send(Query(text=b"BEGIN"))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import psycopg
 import pytest
 from idle_sessions import cancel, run
-from raw_client import error_of, kinds, status_of
+from raw_client import error_of, kinds, rows_of, status_of
 from runner_double import RunnerDouble
 from world import World, eventually
 
 from omnisql_server.model.statement import Statement, StatementKind
-from omnisql_server.session.presence import commented
+from omnisql_server.session.presence import SHOWN_AFTER_S, commented
 from wire.frontend import Bind, Execute, Parse, Query, Sync
 
 SLOW = "SELECT number /* of what? */ FROM api_slow WHERE '*/' <> ''"
 SHOWN = "/* SELECT number / * of what? * / FROM api_slow WHERE '* /' <> '' */ %"
 ACTIVE = f"FROM pg_stat_activity WHERE usename = 'ana' AND state = 'active' AND query LIKE $${SHOWN}$$"
+
+LOOK = b"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '/* SELECT number / * of what? %'"
+"""Names no API table, so that it is relayed."""
 
 
 async def shown(world: World) -> object:
@@ -62,6 +66,48 @@ async def test_another_session_cancels_a_statement_that_waits(
     await run(client, "ROLLBACK")
     assert await run(client, "SELECT max(number) FROM api_issues") == [(b"100",)]
     await client.close()
+
+
+@pytest.mark.parametrize("protocol", ["simple", "extended"])
+async def test_whoever_looks_sees_and_cancels_a_statement_from_its_first_moment(
+    world: World, runner: RunnerDouble, protocol: str
+) -> None:
+    client, other = await world.raw(), await world.raw()
+    for attempt in range(20):
+        runner.started.clear()
+        client.send(*messages(protocol))
+        await runner.started.wait()
+        began_s = time.monotonic()
+        if attempt % 2:
+            other.send(Parse(statement=b"", text=LOOK), Bind(portal=b"", statement=b""))
+            other.send(Execute(portal=b""), Sync())
+        else:
+            other.send(Query(text=LOOK))
+        assert rows_of(await other.ready()) == [(b"t",)]
+        assert error_of(await client.ready())["C"] == "57014"
+        if time.monotonic() - began_s < SHOWN_AFTER_S:
+            break
+    else:
+        pytest.fail("it was never seen before it is shown by itself")
+    await client.close()
+    await other.close()
+
+
+async def test_whoever_has_prepared_a_look_sees_at_each_execution(world: World, runner: RunnerDouble) -> None:
+    client, other = await world.raw(), await world.raw()
+    other.send(Parse(statement=b"look", text=LOOK), Sync(), Query(text=b"PREPARE looking AS " + LOOK))
+    await other.ready()
+    await other.ready()
+    by_name = (Bind(portal=b"", statement=b"look"), Execute(portal=b""), Sync())
+    for messages_of_look in (by_name, (Query(text=b"EXECUTE looking"),)):
+        runner.started.clear()
+        client.send(Query(text=SLOW.encode()))
+        await runner.started.wait()
+        other.send(*messages_of_look)
+        assert rows_of(await other.ready()) == [(b"t",)]
+        assert error_of(await client.ready())["C"] == "57014"
+    await client.close()
+    await other.close()
 
 
 async def test_another_session_ends_one_that_waits(world: World, runner: RunnerDouble) -> None:

@@ -1,7 +1,8 @@
-"""GitHub's GraphQL API, as far as it counts: repositories with the totals of their issues and pull requests.
+"""GitHub's GraphQL API, in part: repositories, the totals of their issues and pull requests, and single pull requests.
 
-After the public schema (`Query.repository`, `Repository.issues`, `IssueConnection.totalCount`). A query is read by a
-small parser of its own, so that serving the demo needs no library for it.
+After the public schema (`Query.repository`, `Repository.issues`, `IssueConnection.totalCount`,
+`Repository.pullRequest`). A query is read by a small parser of its own, so that serving the demo needs no library for
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from connectors.simulators.github.listing import company_of
 from connectors.simulators.github.rules import error_body
 from connectors.simulators.vendor import ApiError, json_response
 
-_WORD = re.compile(r"\s*(?:(\$?[A-Za-z_][A-Za-z0-9_]*)|([{}()\[\]:!]))|\s*,|\s+")
+_WORD = re.compile(r"\s*(?:(\$?[A-Za-z_][A-Za-z0-9_]*|[0-9]+)|([{}()\[\]:!]))|\s*,|\s+")
+_MERGEABLE = {True: "MERGEABLE", False: "CONFLICTING", None: "UNKNOWN"}
 _STATES = {"issues": {"OPEN", "CLOSED"}, "pullRequests": {"OPEN", "CLOSED", "MERGED"}}
 
 
@@ -49,6 +51,7 @@ async def answer_query(request: web.Request) -> web.Response:
         for asked in _parsed(query):
             found = _repository(company_of(request), asked, variables)
             data[asked.alias] = found
+            errors += _missing(asked, found)
             if found is None:
                 message = "Could not resolve to a Repository with that name."
                 errors.append({"type": "NOT_FOUND", "path": [asked.alias], "message": message})
@@ -68,6 +71,14 @@ def _repository(company: Company, asked: _Field, variables: Mapping[str, Any]) -
     return {field.alias: _value(company, repository, field) for field in asked.fields}
 
 
+def _missing(asked: _Field, found: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """Say which pull requests of a repository there are not; they are null in the answer."""
+    for field in asked.fields if found is not None else ():
+        if field.name == "pullRequest" and found is not None and found[field.alias] is None:
+            message = f"Could not resolve to a PullRequest with the number of {field.arguments['number']}."
+            yield {"type": "NOT_FOUND", "path": [asked.alias, field.alias], "message": message}
+
+
 def _value(company: Company, repository: Repository, field: _Field) -> Any:
     plain = {"name": repository.name, "hasIssuesEnabled": repository.has_issues}
     if field.name in plain and not field.fields:
@@ -81,7 +92,36 @@ def _value(company: Company, repository: Repository, field: _Field) -> Any:
             raise _Invalid(f"Argument 'states' on Field '{field.name}' has an invalid value")
         items = [item for item in company.forge.items(repository) if _is_of(field.name, item)]
         return {"totalCount": sum(_state(item) in wanted for item in items)}
+    if field.name == "pullRequest" and field.arguments.keys() == {"number"}:
+        return _pull_request(company, repository, field)
     raise _Invalid(f"Field '{field.name}' doesn't exist on type 'Repository' with these selections")
+
+
+def _pull_request(company: Company, repository: Repository, field: _Field) -> dict[str, Any] | None:
+    number = field.arguments["number"]
+    if not isinstance(number, str) or not number.isdigit():
+        raise _Invalid("Argument 'number' on Field 'pullRequest' has an invalid value. Expected type 'Int!'.")
+    item = company.forge.item(repository, int(number))
+    if item is None or item.pull_request is None:
+        return None
+    change = item.pull_request
+    plain = {
+        "number": item.number,
+        "merged": change.merged_s is not None,
+        "mergeable": _MERGEABLE[change.is_mergeable],
+        "additions": change.additions,
+        "deletions": change.deletions,
+        "changedFiles": change.changed_files,
+    }
+    found: dict[str, Any] = {}
+    for inner in field.fields:
+        if inner.name in plain and not inner.fields:
+            found[inner.alias] = plain[inner.name]
+        elif inner.name == "commits" and [below.name for below in inner.fields] == ["totalCount"]:
+            found[inner.alias] = {"totalCount": change.commits}
+        else:
+            raise _Invalid(f"Field '{inner.name}' doesn't exist on type 'PullRequest' with these selections")
+    return found
 
 
 def _is_of(connection: str, item: ForgeItem) -> bool:

@@ -20,6 +20,8 @@ STALENESS, STAND_IN = "omnisql.max_staleness", "omnisql.stale_if_error"
             [((STALENESS, "0"), (STAND_IN, "1 h"))],
         ),
         ("EXPLAIN /*+ SeqScan(t) max_staleness(1s) */ SELECT 1", [((STALENESS, "1s"),)]),
+        ("SELECT /*+ max_staleness_ms(5000) */ 1", [((STALENESS, "5000 ms"),)]),
+        ("SELECT /*+ MAX_STALENESS_MS ( 5 s ) */ 1", [((STALENESS, "5 s ms"),)]),
         ("SELECT 1; /*+ max_staleness(2s) */ SELECT 2; SELECT 3", [(), ((STALENESS, "2s"),), ()]),
         ("SELECT '/*+ max_staleness(5s) */'", [()]),
         ("SELECT 1 /* max_staleness(5s) */ -- max_staleness(5s)", [()]),

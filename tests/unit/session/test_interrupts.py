@@ -76,3 +76,19 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not interrupts.armed
+
+
+async def test_what_comes_before_a_message_has_begun_its_statement_stops_that_and_no_other() -> None:
+    interrupts = Interrupts()
+    interrupts.interrupt_next(user_request())
+    with interrupts.expecting():
+        async with interrupts.scope(0):
+            await asyncio.sleep(0)
+        interrupts.interrupt_next(user_request())
+        with pytest.raises(StatementCanceled, match="user request"):
+            async with interrupts.scope(0):
+                await asyncio.Event().wait()
+        interrupts.interrupt_next(user_request())
+    with interrupts.expecting():
+        async with interrupts.scope(0):
+            await asyncio.sleep(0)

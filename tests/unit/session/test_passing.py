@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omnisql_server.session.exchange import Exchange
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.passing import answered
 from omnisql_server.session.replies import (
@@ -26,7 +27,6 @@ from omnisql_server.session.replies import (
     RELAYED_PARSE,
     RELAYED_SYNC,
     CheckReply,
-    Exchange,
     IgnoredReply,
     PartReply,
     QueryReply,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from omnisql_server.session.client import ClientConnection
+from omnisql_server.session.exchange import CommandReply, CopyInReply, Exchange
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.proven import PROVEN_FOR_S, TEXTS_MAX, Proven
 from omnisql_server.session.replies import (
     RELAYED_BIND,
     RELAYED_EXECUTE,
     RELAYED_SYNC,
-    CommandReply,
-    CopyInReply,
-    Exchange,
     IgnoredReply,
     PrivateSyncReply,
     QueryReply,
@@ -34,7 +32,7 @@ async def test_a_text_is_proven_until_something_is_sent_for_the_client() -> None
     exchange = Exchange()
     copy_in = CopyInReply(exchange, [])
     touching: list[Reply] = [QueryReply(lambda _: None, retryable=True), RELAYED_BIND, RELAYED_EXECUTE, copy_in]
-    touching += [CommandReply(b"C", exchange, [], None), PrivateSyncReply()]
+    touching += [CommandReply(b"C", exchange, []), PrivateSyncReply()]
     for reply in touching:
         link = a_link()
         proven, answer = Proven(link), Answer()
