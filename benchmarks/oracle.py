@@ -25,7 +25,6 @@ from benchmarks.api_calls import Asking, demo
 from benchmarks.questions import QUESTIONS, Question
 from benchmarks.report import Section, publish
 from catalog.types import BY_SQL_NAME
-from connectors.jira.connector import JiraConnector
 from connectors.registry import connector_named
 from connectors.sdk.addresses import Fence
 from connectors.sdk.connector import Connection, Source
@@ -215,7 +214,7 @@ async def _least_of_all(asking: Asking) -> list[Found]:
     options = {"base_url": jira, "email": SIMULATED_EMAIL}
     sources = (
         (connector_named("github", settings), {"base_url": github}, {"token": SIMULATED_TOKEN}),
-        (JiraConnector(settings), options, {"api_token": SIMULATED_TOKEN}),
+        (connector_named("jira", settings), options, {"api_token": SIMULATED_TOKEN}),
     )
     async with AsyncExitStack() as stack:
         connections: dict[str, Connection] = {}

@@ -10,7 +10,7 @@ from connectors.declarative.connector import DeclarativeConnector
 from connectors.declarative.hooks import Hooks
 from connectors.declarative.load import SUFFIX, Loaded, load_file
 from connectors.github.hooks import HOOKS as GITHUB_HOOKS
-from connectors.jira.connector import JiraConnector
+from connectors.jira.hooks import HOOKS as JIRA_HOOKS
 from connectors.postgres.connector import PostgresConnector
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.sdk.connector import Connector
@@ -20,11 +20,10 @@ from connectors.sdk.settings import TransportSettings
 MANIFESTS = Path(__file__).parent / "manifests"
 """The folder of the manifests without hooks."""
 
-_PACKAGES: Mapping[str, Hooks] = {"github": GITHUB_HOOKS}
+_PACKAGES: Mapping[str, Hooks] = {"github": GITHUB_HOOKS, "jira": JIRA_HOOKS}
 """Manifests with hooks, each in the Python package of its name."""
 
 _BY_NAME: dict[str, Callable[[TransportSettings | None], Connector]] = {
-    JiraConnector.name: JiraConnector,
     PostgresConnector.name: PostgresConnector,
     SalesforceConnector.name: SalesforceConnector,
 }

@@ -13,7 +13,6 @@ from connectors.sdk.connector import Connector, Option, WithSchemas
 from connectors.sdk.table import Column, Table
 
 _BY_HAND = {
-    "jira": ("Jira Cloud", {"api_token"}),
     "postgres": ("PostgreSQL", {"dbname", "user"}),
     "salesforce": ("Salesforce", {"client_id", "refresh_token"}),
 }

@@ -19,8 +19,9 @@ from connectors.declarative.checks import (
 )
 from connectors.declarative.columns import ColumnFound, column_found
 from connectors.declarative.counting import check_count
+from connectors.declarative.dialects import DIALECTS
 from connectors.declarative.document import Path
-from connectors.declarative.hooks import Hooks
+from connectors.declarative.hooks import Dialect, Hooks
 from connectors.declarative.manifest import (
     CountDeclared,
     DeltaDeclared,
@@ -178,6 +179,12 @@ class _Compiler:
             window=self._told((*at, "window"), partial(checked_window, posted=as_json), declared.window, sents),
             filter=declared.filter,
             projection=declared.projection,
+            dialect=self._dialect(at, declared),
+            expands=declared.expands,
+            elements=declared.elements,
+            bare=declared.bare,
+            order_keys_max=declared.order_keys_max,
+            posts_beyond=declared.posts_beyond,
             boundary=declared.boundary,
             holds=declared.holds,
             delta=self._delta(at, declared.delta, sents, declared.boundary),
@@ -192,6 +199,7 @@ class _Compiler:
             counting=self._hook((*at, "counts", "hook"), self._hooks.counts, counts.hook if counts else None),
             kinds=counts.columns if counts else (),
             keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),
+            narrow=self._hook((*at, "narrow"), self._hooks.narrow, declared.narrow),
             instead=self._hook((*at, "instead"), self._hooks.instead, declared.instead),
         )
 
@@ -204,6 +212,9 @@ class _Compiler:
         self._known((*at, "keys"), declared.keys)
         self._known((*at, "echo"), declared.echo)
         self._known((*at, "fills"), tuple(declared.fills.values()))
+        self._known((*at, "bare"), declared.bare.columns if declared.bare else ())
+        for columns in declared.expands.names.values() if declared.expands else ():
+            self._known((*at, "expands"), columns)
         if unknown := [name for name in declared.spelled if name not in declared.keys]:
             raise self._at((*at, "spelled"), f"{unknown[0]} is no key here", f"Allowed: {listed(declared.keys)}.")
         for name, spelling in declared.spelled.items():
@@ -286,9 +297,17 @@ class _Compiler:
         for name, used in pushdown.items():
             operators, where = self._operators((*place, name), used)
             self._check_operators((*place, name), name, operators)
-            dialect = declared.filter.dialect if declared.filter else None
-            found[name] = sents_of(operators, where, as_json=as_json, dialect=dialect)
+            # What a hook writes, it quotes: no parameter takes the spaces of a text away.
+            is_quoted = as_json or (declared.filter is not None and declared.filter.hook is not None)
+            dialect = self._dialect(at, declared)
+            found[name] = sents_of(operators, where, as_json=is_quoted, dialect=dialect, checks=self._hooks.takes)
         return found
+
+    def _dialect(self, at: Path, declared: PathDeclared) -> Dialect | None:
+        if declared.filter is None:
+            return None
+        known = self._hooks.dialects if declared.filter.hook is not None else DIALECTS
+        return self._hook((*at, "filter"), known, declared.filter.hook or declared.filter.dialect)
 
     def _operators(self, at: Path, used: str | Operators) -> tuple[Operators, str]:
         if not isinstance(used, str):
@@ -304,13 +323,15 @@ class _Compiler:
         for name, push in operators.items():
             self._told((*at, name), checked_operator, name, push, column_type)
             self._known((*at, name, "needs"), push.needs)
+            self._hook((*at, name, "takes"), self._hooks.takes, push.takes)
 
     def _pagination(self, at: Path, declared: PathDeclared, graphql: Query | None) -> Pagination:
         found = declared.pagination or self._declared.pagination or self._manifest.pagination
         place = at if found is None else (*at, "pagination")
         field = graphql.field if graphql else None
         posted = (declared.request or "").startswith("POST")
-        single_max = (declared.batch.max if declared.batch else 1) if declared.single or declared.counts else 0
+        is_single = (declared.single and declared.pagination is None) or declared.counts is not None
+        single_max = (declared.batch.max if declared.batch else 1) if is_single else 0
         return self._told(place, partial(checked_pages, single_max=single_max, posted=posted), found, field)
 
     def _check_arguments(

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from connectors.declarative.counting import total_told
 from connectors.declarative.credentials import authenticator
+from connectors.declarative.discovering import extended
 from connectors.declarative.hooks import Site
 from connectors.declarative.judge import judge_of, quota_of
 from connectors.declarative.listing import listed
@@ -22,6 +23,7 @@ from connectors.declarative.requests import (
     graphql_request,
     hydrate_request,
     page_rows,
+    places_of,
     spelling_request,
 )
 from connectors.sdk.confirm import confirm
@@ -43,6 +45,9 @@ from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
 from connectors.sdk.trail import Step
 from connectors.sdk.transport import Transport
+
+_REFUSALS_MAX = 8
+"""How often a scan is narrowed before that is given up."""
 
 
 class DeclarativeConnector:
@@ -81,9 +86,17 @@ class DeclarativeConnector:
         plain = {name: values[name] for name in ("base_url", *manifest.options) if name in values}
         return DeclarativeConnection(self.loaded, transport, plain, self._surroundings or Surroundings())
 
-    async def discover(self, connection: Connection) -> tuple[Table, ...]:  # noqa: ARG002 - the protocol's signature
-        """Return the tables, which are the same for every source."""
-        return self.tables
+    async def discover(self, connection: Connection) -> tuple[Table, ...]:
+        """Return the tables, with the columns that this very source has, where a hook asks for them.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        if self.loaded.manifest.discover is None:
+            return self.tables
+        if not isinstance(connection, DeclarativeConnection):
+            raise Fatal(message="a connection of another connector cannot be discovered")
+        return await connection.learn()
 
 
 class DeclarativeConnection:
@@ -94,9 +107,18 @@ class DeclarativeConnection:
     ) -> None:
         self.transport = transport
         self._now_s = surroundings.now_s
-        self._loaded = loaded
+        self._base = self._loaded = loaded
         self._options = options
         self._known: dict[str, object] = {}
+
+    async def learn(self) -> tuple[Table, ...]:
+        """Ask the source for columns that it alone has, keep what it says, and return the tables."""
+        name = self._base.manifest.discover
+        if name is not None:
+            site = Site(send=lambda request: self.transport.send(request, QUIET_CONTEXT), known=self._known)
+            known = {table: frozenset(found.columns) for table, found in self._base.tables.items()}
+            self._loaded = extended(self._base, await self._base.hooks.discover[name](site, known))
+        return tuple(each.table for each in self._loaded.tables.values())
 
     def fetch(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
         """Read a scan page by page, in order.
@@ -104,6 +126,8 @@ class DeclarativeConnection:
         Raises:
             ConnectorError: by recovery, see `connectors.sdk.errors`.
         """
+        if self._base.manifest.discover is not None and self._lacking(scan):
+            return self._learned(scan, context)
         table = self._loaded.tables[scan.table]
         access = table.paths[scan.access_path]
         rows_wanted = page_rows(table, access, scan)
@@ -126,6 +150,22 @@ class DeclarativeConnection:
             context=context,
             hydrate=self._hydrate(table, scan, reader),
         )
+
+    def _lacking(self, scan: Scan) -> set[str]:
+        """Return the columns of a scan that are not known yet."""
+        wanted = {*scan.columns, *(predicate.column for predicate in scan.predicates)}
+        return wanted - self._loaded.tables[scan.table].columns.keys()
+
+    async def _learned(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
+        await self.learn()
+        if gone := self._lacking(scan):
+            raise Fatal(
+                message=f'server "{self.transport.server}" has no field for column {scan.table}.{min(gone)} any more',
+                hint="Import the foreign schema again.",
+            )
+        async with aclosing(self.fetch(scan, context)) as pages:
+            async for page in pages:
+                yield page
 
     async def _counted_by_kind(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[Page, None]:
         counting = table.paths[scan.access_path].counting
@@ -239,6 +279,30 @@ class DeclarativeConnection:
         await self.transport.close()
 
     async def _rows(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
+        """Give the rows of a scan, narrowed to what the source does not refuse where a hook can tell."""
+        access = table.paths[scan.access_path]
+        if access.narrow is None:
+            async with aclosing(self._read(table, scan, reader)) as lists:
+                async for rows in lists:
+                    yield rows
+            return
+        scan = await access.narrow.before(Site(send=reader.send, known=self._known), scan)
+        for _ in range(_REFUSALS_MAX):
+            started = False
+            try:
+                async with aclosing(self._read(table, scan, reader)) as lists:
+                    async for rows in lists:
+                        started = True
+                        yield rows
+                return
+            except Fatal as refusal:
+                narrowed = None if started else access.narrow.refused(scan, places_of(access), refusal)
+                if narrowed is None:
+                    raise
+                scan = narrowed
+        raise Fatal(message=f'server "{self.transport.server}" refuses a query again and again')
+
+    async def _read(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
         found = readings(self._loaded, scan, self._options, self._now_s())
         spelled = await self._spellings(table, scan, reader)
         for reading in found:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.counted import CountedRows
 from connectors.sdk.decode import Row
-from connectors.sdk.errors import ConnectorError
+from connectors.sdk.errors import ConnectorError, Fatal
 from connectors.sdk.pagination import Reader
 from connectors.sdk.quota import QuotaHeaders
 from connectors.sdk.request import Request, Response
-from connectors.sdk.scan import Scan, Value
+from connectors.sdk.scan import Direction, Operator, Scan, Value
 from connectors.sdk.sizes import TableSize
 from connectors.sdk.transport import Transport
 from connectors.sdk.verdicts import Setting
@@ -77,6 +77,51 @@ class Together(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition: its place and comparator at the API, the operator in SQL, the value in JSON's terms."""
+
+    place: str
+    comparator: str
+    value: object
+    operator: Operator = Operator.EQ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """A language that filters are written in: the values it can hold, and what is sent for conditions and an order.
+
+    `written` takes what a text begins with, the conditions, and places with directions; None is sent as nothing.
+    """
+
+    can_say: Callable[[Value], bool]
+    written: Callable[[str, Sequence[Condition], Sequence[tuple[str, Direction]]], object]
+    orders: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrow:
+    """How a scan is narrowed to what the source does not refuse; `places` are those of columns in its language.
+
+    `before` is asked before the first request. `refused` is asked after a refusal: for the scan without what was
+    refused, None where that would not help; `EmptyResult` says that no row is left.
+    """
+
+    before: Callable[[Site, Scan], Awaitable[Scan]]
+    refused: Callable[[Scan, Mapping[str, str], Fatal], Scan | None]
+
+
+Found = Mapping[str, Mapping[str, Any]]
+"""By table: `columns` and `pushdown` as in a manifest, which come to those that it has."""
+
+
+class Discover(Protocol):
+    """Asks a source for columns that it alone has."""
+
+    def __call__(self, site: Site, known: Mapping[str, frozenset[str]]) -> Awaitable[Found]:
+        """Return what is found; `known` are the columns of the manifest by table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counting:
     """How rows are counted by kind: the request for a scan at a base URL, and what its answer counts."""
 
@@ -91,6 +136,10 @@ class Hooks:
     judge: Mapping[str, JudgeHook] = field(default_factory=dict)
     keys_from: Mapping[str, KeysFrom] = field(default_factory=dict)
     instead: Mapping[str, Instead] = field(default_factory=dict)
+    takes: Mapping[str, Callable[[Value], bool]] = field(default_factory=dict)
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)
+    narrow: Mapping[str, Narrow] = field(default_factory=dict)
+    discover: Mapping[str, Discover] = field(default_factory=dict)
     counts: Mapping[str, Counting] = field(default_factory=dict)
     together: Mapping[str, Together] = field(default_factory=dict)
     measure: Mapping[str, Measure] = field(default_factory=dict)

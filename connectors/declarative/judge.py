@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from connectors.declarative.account import ErrorRule
 from connectors.declarative.hooks import NO_HOOKS, Hooks
-from connectors.declarative.manifest import ErrorRule, Manifest
+from connectors.declarative.manifest import Manifest
 from connectors.sdk.errors import ConnectorError, EmptyResult
 from connectors.sdk.extract import path
 from connectors.sdk.quota import QuotaHeaders, ResetFormat, retry_after_s

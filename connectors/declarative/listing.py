@@ -36,7 +36,7 @@ async def listed(
     narrow = reader if edge is None else reader.serial()
     async with aclosing(_responses(access, narrow, reading.request)) as responses:
         async for response in responses:
-            rows = _objects(access, response.body)
+            rows = _elements(access, _objects(access, response.body))
             _note(access, rows, echo)
             count += len(rows)
             total = _total(access, response.body)
@@ -61,6 +61,20 @@ def _note(access: ReadablePath, rows: list[Row], echo: Mapping[str, Value]) -> N
             attach(row, name, dict(row))
 
 
+def _elements(access: ReadablePath, rows: list[Row]) -> list[Row]:
+    within = access.elements
+    if within is None:
+        return rows
+    found = [(row, path(within.at)(row)) for row in rows]
+    if not all(isinstance(each, list) for _, each in found):
+        raise Fatal(message=f"a row of the answer of {access.template} has no list at {within.at}")
+    return [
+        {**row, within.name: each, within.number: number}
+        for row, elements in found
+        for number, each in enumerate(elements if isinstance(elements, list) else [])
+    ]
+
+
 def _total(access: ReadablePath, body: object) -> int | None:
     where = access.pagination.total if isinstance(access.pagination, LinkPages) else None
     found = None if where is None else path(where)(body)
@@ -82,7 +96,7 @@ def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncG
     if isinstance(pages, CursorPages):
         return token_pages(reader, request, advance=with_cursor(access, pages.send), token=_cursor_of(access, pages))
     if isinstance(pages, OffsetPages):
-        more, total = pages.more, pages.total
+        total = pages.total
         # A listing that is capped is read one page at a time: beyond the cap the API refuses.
         return offset_pages(
             reader.serial() if access.rows_max is not None else reader,
@@ -90,7 +104,8 @@ def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncG
             parameter=pages.send,
             rows=lambda body: _objects(access, body),
             total=path(total) if total else lambda _body: None,
-            is_last=(lambda body: path(more)(body) is False) if more else lambda _body: None,
+            is_last=_is_last(pages),
+            hides_rows=pages.hides_rows,
         )
     if isinstance(pages, NumberedPages):
         return numbered_pages(
@@ -102,6 +117,13 @@ def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncG
         following = CursorPages(send="", next=pages.next, more=pages.more)
         return token_pages(reader, request, advance=_at_url, token=_cursor_of(access, following))
     return single_page(reader, request)
+
+
+def _is_last(pages: OffsetPages) -> Callable[[object], object]:
+    more, ends = pages.more, pages.ends
+    if more is not None:
+        return lambda body: path(more)(body) is False
+    return path(ends) if ends is not None else lambda _body: None
 
 
 def _at_url(request: Request, url: str) -> Request:
@@ -118,6 +140,8 @@ def _at_url(request: Request, url: str) -> Request:
 def _cursor_of(access: ReadablePath, pages: CursorPages) -> Callable[[object], object]:
     def cursor(body: object) -> object:
         if pages.more is not None and path(pages.more)(body) is not True:
+            return None
+        if pages.ends is not None and path(pages.ends)(body) is True:
             return None
         if pages.next is not None:
             found = path(pages.next)(body)

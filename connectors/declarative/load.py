@@ -102,6 +102,8 @@ def _check_names(document: Document, manifest: Manifest) -> None:
 def _check_hooks(document: Document, manifest: Manifest, hooks: Hooks) -> None:
     if manifest.judge is not None:
         hook_named(hooks.judge, manifest.judge, partial(document.refusal, ("judge",)))
+    if manifest.discover is not None:
+        hook_named(hooks.discover, manifest.discover, partial(document.refusal, ("discover",)))
     if manifest.measure is not None:
         hook_named(hooks.measure, manifest.measure, partial(document.refusal, ("measure",)))
 

@@ -6,10 +6,10 @@ one declared first, and rules for exact grades make sure that nothing exact is l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from connectors.declarative.dialects import Condition, can_say
+from connectors.declarative.hooks import Condition, Dialect
 from connectors.declarative.manifest import Push
 from connectors.declarative.values import LOWER, UPPER, is_sendable, operator_named, text_within, written
 from connectors.sdk.errors import EmptyResult, Fatal, ManifestInvalid
@@ -29,13 +29,15 @@ class Sent:
     shape: str | None
     at: tuple[str, ...]
     as_json: bool
-    dialect: str | None = None
+    dialect: Dialect | None = None
+    check: Callable[[Value], bool] | None = None
 
     def takes(self, value: Value) -> bool:
         """Tell whether a value can be sent."""
         meant = self._meant(value)
-        is_fit = self.dialect is None or can_say(self.dialect, meant)
-        return is_fit and is_sendable(self.push, self.operator, meant, as_json=self.as_json)
+        is_fit = self.dialect is None or self.push.value is not None or self.dialect.can_say(meant)
+        is_taken = self.check is None or self.check(meant)
+        return is_fit and is_taken and is_sendable(self.push, self.operator, meant, as_json=self.as_json)
 
     def written(self, value: Value) -> object:
         """Return what is sent for a value."""
@@ -52,7 +54,12 @@ Sents = Mapping[str, Mapping[Operator, tuple[Sent, ...]]]
 
 
 def sents_of(
-    operators: Mapping[str, Push], at: str, *, as_json: bool, dialect: str | None = None
+    operators: Mapping[str, Push],
+    at: str,
+    *,
+    as_json: bool,
+    dialect: Dialect | None = None,
+    checks: Mapping[str, Callable[[Value], bool]] | None = None,
 ) -> dict[Operator, tuple[Sent, ...]]:
     """Return what is sent for the operators of one column."""
     found: dict[Operator, tuple[Sent, ...]] = {}
@@ -66,6 +73,7 @@ def sents_of(
             at=tuple(filter(None, place.split("."))),
             as_json=as_json,
             dialect=dialect,
+            check=checks[push.takes] if checks and push.takes is not None else None,
         )
         found[operator] = (*found.get(operator, ()), sent)
     return found
@@ -208,9 +216,21 @@ def conditions_for(sents: Sents, predicates: Iterable[Predicate]) -> list[Condit
     found = []
     for predicate in predicates:
         sent = chosen(sents, predicate)
-        place = ".".join(sent.at) or predicate.column
-        found.append(Condition(place=place, comparator=sent.push.send, value=sent.written(predicate.value)))
+        value = sent.written(predicate.value)
+        found.append(
+            Condition(
+                place=place_of(sent, predicate.column),
+                comparator=sent.push.send,
+                value=value,
+                operator=predicate.operator,
+            )
+        )
     return found
+
+
+def place_of(sent: Sent, column: str) -> str:
+    """Return the place of a column in a query language."""
+    return ".".join(sent.at) or column
 
 
 def _nested(steps: tuple[str, ...], value: object) -> dict[str, object]:

@@ -10,10 +10,13 @@ from typing import Any
 from connectors.declarative.checks import placeholders
 from connectors.declarative.columns import ColumnFound, echoed
 from connectors.declarative.counting import Counted, counted_of
-from connectors.declarative.hooks import Counting, Instead, KeysFrom
+from connectors.declarative.hooks import Counting, Dialect, Instead, KeysFrom, Narrow
 from connectors.declarative.manifest import (
+    Bare,
     CountDeclared,
     Direction,
+    Elements,
+    Expansion,
     Filter,
     HydrateDeclared,
     Projection,
@@ -68,6 +71,13 @@ class ReadablePath:
     window: Window | None
     filter: Filter | None
     projection: Projection | None
+    dialect: Dialect | None = None
+    narrow: Narrow | None = None
+    expands: Expansion | None = None
+    elements: Elements | None = None
+    bare: Bare | None = None
+    order_keys_max: int = 1
+    posts_beyond: int | None = None
     boundary: str | None = None
     holds: tuple[str, ...] = ()
     delta: Delta | None = None
@@ -145,7 +155,10 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
         keys=found.keys,
         operators={name: pushdowns_of(each) for name, each in found.sents.items() if name not in found.keys} | bounded,
         order={name: _directions(each) for name, each in found.order.items()},
+        order_keys_max=found.order_keys_max,
         page_rows_max=page.rows_max,
+        bare_columns=frozenset(found.bare.columns) if found.bare else frozenset(),
+        bare_page_rows_max=found.bare.rows_max if found.bare else page.rows_max,
         batch=found.batch,
         batch_keys_max=keys_max,
         single=found.single or is_found_by_key,

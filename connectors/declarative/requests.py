@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from connectors.declarative.checks import PLACEHOLDER, placeholders
-from connectors.declarative.dialects import filter_input
-from connectors.declarative.manifest import HydrateDeclared, Manifest, Projection
-from connectors.declarative.pages import CursorPages
-from connectors.declarative.pushdown import conditions_for, filters_for, inputs_for
+from connectors.declarative.columns import ColumnFound
+from connectors.declarative.manifest import Expansion, HydrateDeclared, Manifest, Projection
+from connectors.declarative.pages import CursorPages, OffsetPages
+from connectors.declarative.pushdown import Sent, conditions_for, filters_for, inputs_for, place_of
 from connectors.declarative.readable import ReadablePath, ReadableTable
 from connectors.declarative.values import as_texts
 from connectors.sdk.decode import Row
@@ -45,18 +46,25 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     if path.graphql is not None:
         filters = filters_for(path.sents, predicates)
     elif path.filter is not None:
-        sent = filter_input(path.filter.dialect, path.filter.always, conditions_for(path.sents, predicates))
-        inputs |= {} if sent is None else {path.filter.send: sent}
+        inputs |= _filter(path, scan, predicates)
     else:
         inputs |= inputs_for(path.sents, predicates)
-    inputs |= _order(path, scan) if boundary_of(path, scan) is None else _newest_first(path)
+    if path.dialect is None or not path.dialect.orders:
+        inputs |= _order(path, scan) if boundary_of(path, scan) is None else _newest_first(path)
     size = getattr(path.pagination, "size", None)
     if size is not None:
         inputs[size] = page_rows(table, path, scan)
     if path.projection is not None:
-        inputs |= _projected(path.projection, table, scan)
+        inputs |= _projected(path.projection, table, scan, path.projection.join)
+    if path.expands is not None:
+        inputs |= _expanded(path.expands, scan)
     if path.graphql is None:
-        return _rest_request(manifest, path, inputs, keys)
+        request = _rest_request(manifest, path, inputs, keys)
+        if path.posts_beyond is None or _characters(request) <= path.posts_beyond:
+            return request
+        if path.projection is not None:
+            inputs |= _projected(path.projection, table, scan, None)
+        return _rest_request(manifest, replace(path, method="POST"), inputs, keys)
     if filters and path.graphql.filter is not None:
         inputs[path.graphql.filter] = filters[0] if len(filters) == 1 else {"and": filters}
     return graphql_request(
@@ -113,8 +121,11 @@ def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Ro
 
 def page_rows(table: ReadableTable, path: ReadablePath, scan: Scan) -> int:
     """Return how many rows a page of a scan is asked to have."""
-    bounds = [path.pagination.rows_max]
-    if scan.limit is not None:
+    is_bare = path.bare is not None and set(path.bare.columns).issuperset(scan.columns)
+    bounds = [path.bare.rows_max if path.bare is not None and is_bare else path.pagination.rows_max]
+    # A small page of a listing that leaves rows out can be empty before the end.
+    hides_rows = isinstance(path.pagination, OffsetPages) and path.pagination.hides_rows
+    if scan.limit is not None and not hides_rows:
         bounds.append(max(1, scan.limit))
     bounds += [found for name in scan.columns if (found := table.columns[name].page_rows_max) is not None]
     return min(bounds)
@@ -147,17 +158,13 @@ def with_cursor(path: ReadablePath, name: str) -> Any:
     """Return the function that puts a cursor into a request of a path."""
 
     def advance(request: Request, cursor: str) -> Request:
-        if path.graphql is None or request.body is None:
+        if request.body is None:
             return with_parameter(request, name, cursor)
         posted = msgspec.json.decode(request.body)
-        posted["variables"][name] = cursor
+        (posted if path.graphql is None else posted["variables"])[name] = cursor
         return replace(request, body=msgspec.json.encode(posted))
 
-    def advance_body(request: Request, cursor: str) -> Request:
-        posted = msgspec.json.decode(request.body or b"{}")
-        return replace(request, body=msgspec.json.encode({**posted, name: cursor}))
-
-    return advance_body if path.graphql is None and path.method == "POST" else advance
+    return advance
 
 
 def _rest_request(
@@ -174,19 +181,64 @@ def _rest_request(
         accept=manifest.accept,
         bucket=bucket_of(manifest),
         empty_statuses=path.empty,
-        conditional=not is_posted,
+        conditional=manifest.conditional and not is_posted,
     )
 
 
-def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> dict[str, object]:
+def _characters(request: Request) -> int:
+    return sum(len(quote(text)) for _, text in request.parameters)
+
+
+def _filter(path: ReadablePath, scan: Scan, predicates: Sequence[Predicate]) -> dict[str, object]:
+    if path.filter is None or path.dialect is None:
+        return {}
+    places = places_of(path)
+    if unknown := [key.column for key in scan.order if key.column not in path.order or key.column not in places]:
+        raise Fatal(message=f"{scan.table}.{path.name} cannot be read in the order of {unknown[0]}")
+    order = [(places[key.column], key.direction) for key in scan.order]
+    conditions = conditions_for(path.sents, predicates)
+    sent = path.dialect.written(path.filter.always, conditions, order if path.dialect.orders else ())
+    return {} if sent is None else {path.filter.send: sent}
+
+
+def places_of(path: ReadablePath) -> dict[str, str]:
+    """Return the place of each column in the language of a path's filter."""
+    return {column: place_of(_any_sent(sents), column) for column, sents in path.sents.items()}
+
+
+def _any_sent(sents: Mapping[Operator, tuple[Sent, ...]]) -> Sent:
+    return next(iter(sents.values()))[0]
+
+
+def _expanded(expansion: Expansion, scan: Scan) -> dict[str, object]:
+    named = [name for name, columns in expansion.names.items() if not set(columns).isdisjoint(scan.columns)]
+    return {expansion.send: expansion.join.join(named)} if named else {}
+
+
+def _projected(projection: Projection, table: ReadableTable, scan: Scan, join: str | None) -> dict[str, object]:
     start = f"{projection.within}." if projection.within else ""
     untold = table.paths[scan.access_path].untold
     read = [name for name in dict.fromkeys((*table.table.primary_key, *scan.columns)) if name not in untold]
-    paths = [table.columns[name].column.path.replace("[*]", "") for name in read]
-    names = list(dict.fromkeys(each.removeprefix(start) for each in paths if each.startswith(start)))
-    if projection.join is None:
+    if projection.first:
+        names = _first_names(projection, start, [table.columns[name] for name in read])
+    else:
+        paths = [table.columns[name].column.path.replace("[*]", "") for name in read]
+        names = list(dict.fromkeys(each.removeprefix(start) for each in paths if each.startswith(start)))
+    if join is None:
         return {projection.send: names}
-    return {projection.send: projection.join.join(names)} if names else {}
+    return {projection.send: join.join(names)} if names else {}
+
+
+def _first_names(projection: Projection, start: str, columns: Sequence[ColumnFound]) -> list[str]:
+    """Return the first names below a place, or what columns select, in order."""
+    found = {
+        each.selects or each.column.path.removeprefix(start).split(".")[0].split("[")[0]
+        for each in columns
+        if each.selects or each.column.path.startswith(start)
+    }
+    if projection.all is not None and projection.all in found:
+        return [projection.all]
+    return sorted(found) or ([projection.least] if projection.least else [])
 
 
 def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapping[str, Any]) -> str:

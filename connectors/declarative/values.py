@@ -103,13 +103,14 @@ def _single(push: Push, operator: Operator, value: Value) -> object:
 
 def _moment(push: Push, operator: Operator, moment: datetime) -> object:
     """Write a time rounded outward to the API's unit, so that no row within the bound is lost."""
-    unit = timedelta(milliseconds=1) if push.format.endswith("_ms") else timedelta(seconds=1)
-    count, rest = divmod(min(max(moment.astimezone(UTC), _EPOCH + unit), _END) - _EPOCH, unit)
+    written_in = timedelta(milliseconds=1) if push.format.endswith("_ms") else timedelta(seconds=1)
+    unit = written_in if push.rounded_s is None else timedelta(seconds=push.rounded_s)
+    count, rest = divmod(min(max(moment.astimezone(UTC), _EPOCH + push.exclusive * unit), _END) - _EPOCH, unit)
     if operator in UPPER:
         count += (1 if rest else 0) + push.exclusive
     else:
         count -= push.exclusive
     if push.format.startswith("epoch"):
-        return count
+        return count * (unit // written_in)
     rounded = _EPOCH + count * unit
     return rounded.isoformat(timespec="milliseconds" if push.format == "iso_ms" else "seconds").replace("+00:00", "Z")

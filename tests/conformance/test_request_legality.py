@@ -21,14 +21,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from connectors.declarative.discovering import extended
 from connectors.declarative.hooks import Site
 from connectors.declarative.readings import readings
-from connectors.declarative.requests import hydrate_request, spelling_request
+from connectors.declarative.requests import hydrate_request, spelling_request, with_cursor
 from connectors.github.hooks import repositories_of_user
-from connectors.jira import requests as jira
-from connectors.jira.issues import issue_model
-from connectors.jira.jql import query
-from connectors.jira.tables import TABLES as JIRA_TABLES
+from connectors.jira.fields import FIELDS, custom_fields
+from connectors.jira.searching import VOCABULARIES, asked
 from connectors.registry import manifest_named
 from connectors.sdk.errors import EmptyResult
 from connectors.sdk.grades import grade_of
@@ -62,6 +61,11 @@ CUSTOM = [
     {"id": f"customfield_{10000 + at}", "name": f"Field {at}", "custom": True, "schema": {"type": kind}}
     for at, kind in enumerate(("number", "date", "datetime", "option", "user", "string"))
 ]
+
+
+JIRA = extended(
+    manifest_named("jira"), custom_fields(CUSTOM, frozenset(manifest_named("jira").tables["issues"].columns))
+)
 
 
 def scans(table: Table) -> Iterator[Scan]:
@@ -118,15 +122,14 @@ async def unasked(request: Request) -> Response:
 
 
 def jira_requests() -> list[Request]:
-    model = issue_model(CUSTOM)
-    found = [jira.vocabulary(template) for template in (jira.FIELDS, jira.MYSELF)]
-    found += [jira.vocabulary(field.vocabulary) for field in model.fields.values() if field.vocabulary]
-    for scan in scans(model.table):
-        first = jira.search(model, scan, jira.search_predicates(scan))
-        found += [first, jira.next_search(first, "token")]
-    for table in JIRA_TABLES:
-        if table.name != "issues":
-            found += [jira.listing(scan) for scan in scans(table)]
+    found = [asked(template) for template in (FIELDS, *VOCABULARIES.values())]
+    for table in JIRA.tables.values():
+        for scan in scans(table.table):
+            (reading,) = readings(JIRA, scan, {})
+            found.append(reading.request)
+            if scan.table == "issues":
+                advance = with_cursor(table.paths[scan.access_path], "nextPageToken")
+                found.append(advance(reading.request, "token"))
     return found
 
 
@@ -172,10 +175,8 @@ def test_every_request_exists_in_the_description_of_the_vendor(vendor: str) -> N
 
 
 def test_every_query_follows_the_grammar() -> None:
-    model = issue_model(CUSTOM)
-    texts = set()
-    for scan in scans(model.table):
-        texts.add(query(model.fields, jira.search_predicates(scan), scan.order))
+    searches = [request for request in jira_requests() if request.template == "/rest/api/3/search/jql"]
+    texts = {dict(request.parameters)["jql"] for request in searches}
     assert len(texts) > 60
     for text in texts:
         assert parse(text).where is not None

@@ -73,7 +73,7 @@ def test_every_manifest_passes_lint(capsys: Captured) -> None:
     [
         (["new", "Bad-Name"], "small letters"),
         (["new", "github"], "there is a connector github already"),
-        (["test", "jira"], "is written in Python"),
+        (["test", "postgres"], "is written in Python"),
         (["test", "nothing"], "there is no connector nothing"),
         (["test", "slack", "--table", "nothing"], "there is no table nothing"),
         (["test", "slack", "--live", "--option", "token=xoxb-1"], "is a secret"),
