@@ -16,11 +16,15 @@ from omnisql_server.freshness.domains import Request, covers, request_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A scan that a statement asked for, or that a source was asked for, at a second of the day."""
+    """A scan that a statement asked for, or that a source was asked for, at a second of the day.
+
+    `calls` is how many calls it takes to read then.
+    """
 
     at_s: int
     credential: str
     scan: Scan
+    calls: int = 1
 
     @property
     def name(self) -> str:
@@ -34,6 +38,8 @@ class _Group:
 
     requests: dict[str, Request] = field(default_factory=dict)
     moments: list[tuple[int, str]] = field(default_factory=list)
+    calls: dict[int, int] = field(default_factory=dict)
+    """The most calls that one of the statements of a moment takes."""
 
 
 def fewest_readings(asked: Sequence[Asked], bound_s: int) -> int:
@@ -44,6 +50,14 @@ def fewest_readings(asked: Sequence[Asked], bound_s: int) -> int:
     such a group the fewest readings are those at the first statement that the last reading is too old for.
     """
     return sum(len(_stabs(group, bound_s)) for group in _groups(asked))
+
+
+def fewest_calls(asked: Sequence[Asked], bound_s: int) -> int:
+    """Return a number of calls below which no cache within the bound can get, if its source confirms nothing.
+
+    Each of the fewest readings takes at least the calls of what was asked for at its moment.
+    """
+    return sum(group.calls[at_s] for group in _groups(asked) for at_s in _stabs(group, bound_s))
 
 
 def causes(asked: Sequence[Asked], upstream: Sequence[Asked], bound_s: int) -> Counter[str]:
@@ -80,15 +94,19 @@ def _cause(group: _Group, before: Sequence[Asked], one: Asked, bound_s: int) -> 
 
 def _groups(asked: Sequence[Asked]) -> list[_Group]:
     families: dict[tuple[str, str], dict[str, Request]] = {}
-    moments: dict[str, list[int]] = {}
+    moments: dict[str, list[Asked]] = {}
     for one in asked:
-        moments.setdefault(one.name, []).append(one.at_s)
+        moments.setdefault(one.name, []).append(one)
         families.setdefault((one.credential, str(one.scan.keys["repo"])), {}).setdefault(one.name, request_of(one.scan))
     groups = []
     for family in families.values():
         for names in _together(family):
-            times = sorted((at_s, name) for name in names for at_s in moments[name])
-            groups.append(_Group(requests={name: family[name] for name in names}, moments=times))
+            group = _Group(requests={name: family[name] for name in names})
+            for one in (one for name in names for one in moments[name]):
+                group.moments.append((one.at_s, one.name))
+                group.calls[one.at_s] = max(one.calls, group.calls.get(one.at_s, 0))
+            group.moments.sort()
+            groups.append(group)
     return groups
 
 

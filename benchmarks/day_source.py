@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import blake2b
 from ipaddress import ip_network
 from typing import Any
@@ -27,7 +28,7 @@ from connectors.sdk.decode import RowDecoder
 from connectors.sdk.pagination import Reader, link_pages
 from connectors.sdk.reading import RowList, pages_of
 from connectors.sdk.request import Request
-from connectors.sdk.scan import Operator, Page, Scan
+from connectors.sdk.scan import Operator, Page, Predicate, Scan
 from connectors.sdk.settings import Outbound, TransportSettings
 from connectors.sdk.testing.reference import holds
 from connectors.sdk.trail import Step
@@ -220,9 +221,26 @@ class DayConnection:
 def answer(question: Question, policy: tuple[str, ...] | None, rows: Sequence[Row]) -> list[Row]:
     """Answer from a repository's rows as PostgreSQL would."""
     found = [row for row in rows if policy is None or row["team"] in policy]
-    found = [row for row in found if all(holds(row, condition) for condition in question.conditions)]
+    for condition in question.conditions:
+        verdicts = _verdicts(condition)
+        found = [row for row in found if verdicts[row[condition.column]]]
     found.sort(key=lambda row: -row["id"])
     return found[: question.limit]
+
+
+class _Verdicts(dict[Any, bool]):
+    """What the reference says of each value of a column under one condition, asked once."""
+
+    def __init__(self, condition: Predicate) -> None:
+        super().__init__()
+        self._condition = condition
+
+    def __missing__(self, value: object) -> bool:
+        self[value] = holds({self._condition.column: value}, self._condition)
+        return self[value]
+
+
+_verdicts = cache(_Verdicts)
 
 
 def _named(parameters: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

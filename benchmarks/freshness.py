@@ -24,7 +24,7 @@ from connectors.sdk.scan import Operator, Predicate, Scan
 from connectors.sdk.table import AccessPath, Column, Table
 from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.freshness.domains import request_of
-from omnisql_server.freshness.entries import Entry, pack, seal_of, unpack
+from omnisql_server.freshness.entries import Entry, joined, pack, seal_of, unpack
 from omnisql_server.freshness.index import Age, Index
 from omnisql_server.limits.valkey import ValkeyChild
 from omnisql_server.model.freshness import Fetch, Fetched, Staleness
@@ -71,23 +71,23 @@ async def scans(rounds: int) -> tuple[list[float], list[float], list[float], lis
     async def fetch(scan: Scan, start: Mark | None = None) -> Fetched:  # noqa: ARG001 - the protocol's signature
         return Fetched(batches=batches, requests=1000)
 
-    from_valkey, from_memory = [], []
+    from_valkey, from_memory, closing, opening = [], [], [], []
+    # As a shelf does it: pages are joined before they are written.
+    seal, packed = seal_of(os.urandom(32)), pack(joined(batches))
+    sealed = bytes(seal.close_large(packed, "a", "b", "rows"))
     async with _caches() as make:
         await (await make().begin(SOURCE, TABLE, HOUR)).read(_scan("web"), fetch)
         for _ in range(rounds):
             fresh = make()
             from_valkey.append(await _timed(fresh, fetch))
             from_memory.append(await _timed(fresh, fetch))
-    seal, packed = seal_of(os.urandom(32)), pack(batches)
-    sealed = seal.close(packed, "a", "b", "rows")
-    closing, opening = [], []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        seal.close(packed, "a", "b", "rows")
-        sealed_s = time.perf_counter()
-        seal.open(sealed, "a", "b", "rows")
-        closing.append(sealed_s - started)
-        opening.append(time.perf_counter() - sealed_s)
+            # In turn with the scans, so that whatever else runs slows all of them down.
+            started = time.perf_counter()
+            seal.close_large(packed, "a", "b", "rows")
+            sealed_s = time.perf_counter()
+            seal.open_large(sealed, "a", "b", "rows")
+            closing.append(sealed_s - started)
+            opening.append(time.perf_counter() - sealed_s)
     assert sum(batch.num_rows for batch in unpack(packed)) == ROWS
     return from_valkey, from_memory, closing, opening, len(sealed)
 
@@ -166,8 +166,8 @@ def main() -> None:
             ],
             notes=(
                 f"Sealing and unsealing are {100 * (median(closing) + median(opening)) / median(from_valkey):.1f} % of "
-                "the scan from Valkey; "
-                f"the rows are {size / 1024**2:.1f} MiB sealed, fetched in pages of 100.",
+                "the scan from Valkey (the aim is less than 15 %), which only unseals; one from memory does neither. "
+                f"The rows are {size / 1024**2:.1f} MiB sealed, fetched in pages of 100.",
             ),
         )
     )

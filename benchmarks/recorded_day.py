@@ -10,12 +10,15 @@ import argparse
 import asyncio
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks.day import COLUMNS, RELATION, Question, Refresh, User, refreshes
-from benchmarks.day_causes import Asked, causes, fewest_readings
+from benchmarks.day_causes import Asked, causes, fewest_calls, fewest_readings
 from benchmarks.day_source import DayConnection, DaySource, answer
 from benchmarks.report import Section, publish
 from connectors.sdk.connector import Source
@@ -34,6 +37,7 @@ from omnisql_server.model.query import Occurrence
 BOUND_S = 300
 DAY_S, HOURS, QUICK_S = 86_400, 4, 7_200
 REPLICAS = 2
+SOURCES = (("with entity tags", True), ("without", False))
 _BOUND = Staleness(max_us=BOUND_S * 1_000_000)
 _OCCURRENCE = Occurrence(scan_name="s0", relation=RELATION, columns=tuple(COLUMNS))
 
@@ -63,8 +67,9 @@ class Day:
         """Run one statement and compare its answer."""
         plan = question.plan(user.policy)
         for scan in plan.scans:
-            self.tally.asked.append(Asked(at_s=at_s, credential=user.credential, scan=scan))
-            self.tally.calls_without += self.source.calls_for(scan)
+            calls = self.source.calls_for(scan)
+            self.tally.asked.append(Asked(at_s=at_s, credential=user.credential, scan=scan, calls=calls))
+            self.tally.calls_without += calls
         source = Source(tenant="t", server="hub", connector="own", credential_id=user.credential)
         replica = user.number % REPLICAS
         opened = OpenSource(
@@ -149,19 +154,31 @@ def _replica(client: Valkey, clock: dict[str, int]) -> TenantCache:
     return TenantCache(shared, tenant="t", data_key=data_key)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is published of a day; `statement_s` is the wall time of a statement."""
+
+    row: tuple[str, ...]
+    causes: str
+    statement_s: float
+
+
+def _told_of(seconds: int, name: str, has_tags: bool) -> Told:
+    day = asyncio.run(run(seconds, has_tags=has_tags))
+    statement_s = day.tally.wall_s / day.tally.statements
+    return Told(row=_row(name, day), causes=_causes(name, day), statement_s=statement_s)
+
+
 def main() -> None:
     """Run the benchmark."""
     line = argparse.ArgumentParser(description=__doc__)
     line.add_argument("--quick", action="store_true")
-    line.add_argument("--hours", type=int, default=HOURS, help="24 are the whole day and take half an hour")
+    line.add_argument("--hours", type=int, default=HOURS, help="24 are the whole day")
     arguments = line.parse_args()
     seconds = QUICK_S if arguments.quick else arguments.hours * 3600
-    rows, told, wall_s, statements = [], [], 0.0, 0
-    for name, has_tags in (("with entity tags", True), ("without", False)):
-        day = asyncio.run(run(seconds, has_tags=has_tags))
-        rows.append(_row(name, day))
-        told.append(_told(name, day))
-        wall_s, statements = wall_s + day.tally.wall_s, statements + day.tally.statements
+    # Two days at once: what is counted does not depend on how long it takes.
+    with ProcessPoolExecutor(len(SOURCES), mp_context=get_context("spawn")) as pool:
+        days = list(pool.map(partial(_told_of, seconds), *zip(*SOURCES, strict=True)))
     publish(
         Section(
             subject="A recorded day",
@@ -172,24 +189,28 @@ def main() -> None:
                 "calls without cache",
                 "200 answers",
                 "304 answers",
-                "calls saved",
+                "calls saved, 200 answers counted",
+                "304 answers, too",
+                "most without 304",
                 "readings and confirmations / fewest",
                 "differences",
             ),
-            rows=rows,
+            rows=[day.row for day in days],
             notes=(
-                f"{seconds / 3600:g} hours of a day, max_staleness {BOUND_S} s, two replicas. Calls saved: calls "
-                "without cache by 200 answers. The fewest: no cache with this bound can ask its source less often, "
-                "even if it knows what will be asked. The aims are 85 %, 20 times, 1.15 and 0. Without entity tags the "
-                "fewest readings would save about 9 times.",
-                *told,
-                f"{1000 * wall_s / statements:.1f} ms for a statement, with the comparison of its answer.",
+                f"{seconds / 3600:g} hours of a day, max_staleness {BOUND_S} s, two replicas. Calls saved: the calls "
+                "of the same statements without cache, by the calls made; an answer of 304 carries no rows and GitHub "
+                "does not count it. Most without 304: no cache with this bound can save more where a source confirms "
+                "nothing, even if it knows what will be asked; nor can its readings be fewer than the fewest. The aims "
+                "are 85 %, 20 times, 1.15 and 0.",
+                *(day.causes for day in days),
+                f"{1000 * sum(day.statement_s for day in days) / len(days):.1f} ms for a statement, with the "
+                "comparison of its answer, both days at once.",
             ),
         )
     )
 
 
-def _told(name: str, day: Day) -> str:
+def _causes(name: str, day: Day) -> str:
     """Say why the source was asked more often than the fewest times, and what its 200 answers were."""
     source = day.source
     beyond = causes(day.tally.asked, source.asked, BOUND_S).most_common()
@@ -215,6 +236,8 @@ def _row(name: str, day: Day) -> tuple[str, ...]:
         f"{source.statuses[200]:,}",
         f"{source.statuses[304]:,}",
         f"{tally.calls_without / source.statuses[200]:.1f}x",
+        f"{tally.calls_without / sum(source.statuses.values()):.1f}x",
+        f"{tally.calls_without / fewest_calls(tally.asked, BOUND_S):.1f}x",
         f"{asked:,} / {fewest:,} = {asked / fewest:.2f}",
         str(tally.differences),
     )

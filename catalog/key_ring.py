@@ -25,8 +25,11 @@ from catalog.errors import KeyFileInvalid, SecretRefused
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+TAG_BYTES = 16
 # The first byte of a sealed value names its format.
 FORMAT = b"\x02"
+# How much longer a value is once it is sealed.
+SEAL_BYTES = len(FORMAT) + NONCE_BYTES + TAG_BYTES
 KEYS_HELD_MAX = 1024
 HELD_S = 300.0
 ATTEMPTS = 3
@@ -192,8 +195,17 @@ class KeyRing:
 
 def seal(key: bytes, secret: bytes, bound_to: bytes) -> bytes:
     """Encrypt a secret together with what it is bound to."""
+    sealed = bytearray(len(secret) + SEAL_BYTES)
+    seal_into(memoryview(sealed), key, secret, bound_to)
+    return bytes(sealed)
+
+
+def seal_into(sealed: memoryview, key: bytes, content: bytes | memoryview, bound_to: bytes) -> None:
+    """Encrypt as `seal` does into memory that has `SEAL_BYTES` more than the content."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return FORMAT + nonce + AESGCM(key).encrypt(nonce, secret, bound_to)
+    head = FORMAT + nonce
+    sealed[: len(head)] = head
+    AESGCM(key).encrypt_into(nonce, content, bound_to, sealed[len(head) :])
 
 
 def unseal(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
@@ -201,11 +213,23 @@ def unseal(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
 
     Raises: InvalidTag when key, value or what it is bound to differ, or the value has another format.
     """
-    if sealed[: len(FORMAT)] != FORMAT:
+    if len(sealed) < SEAL_BYTES:
         raise InvalidTag
-    # Sealed rows are megabytes: what is cut off the front copies nothing.
-    body = memoryview(sealed)[len(FORMAT) :]
-    return AESGCM(key).decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], bound_to)
+    secret = bytearray(len(sealed) - SEAL_BYTES)
+    unseal_into(memoryview(secret), key, sealed, bound_to)
+    return bytes(secret)
+
+
+def unseal_into(secret: memoryview, key: bytes, sealed: bytes | memoryview, bound_to: bytes) -> None:
+    """Decrypt as `unseal` does into memory that has `SEAL_BYTES` less than the value.
+
+    Raises: InvalidTag, and then the memory holds nothing of worth.
+    """
+    body = memoryview(sealed)
+    if body[: len(FORMAT)] != FORMAT:
+        raise InvalidTag
+    nonce, encrypted = body[len(FORMAT) : len(FORMAT) + NONCE_BYTES], body[len(FORMAT) + NONCE_BYTES :]
+    AESGCM(key).decrypt_into(nonce, encrypted, bound_to, secret)
 
 
 def load_key(path: Path) -> bytes:

@@ -18,7 +18,7 @@ from omnisql_server.model.plan import QueryPlan, ScanNotes
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
-from omnisql_server.model.run import BoundParameters, RunResult, SessionView, command_result
+from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.model.trail import note_reports
 from omnisql_server.plan.explain import explain_json, explain_text
@@ -162,6 +162,15 @@ def fields_of(statement: Statement, bound: BoundQuery) -> tuple[Field, ...] | No
     return None if statement.kind is StatementKind.COPY_TO or not bound.returns_rows else bound.fields
 
 
+def described(statement: Statement, bound: BoundQuery) -> Description:
+    """Describe a statement: its parameters, the rows that the client gets, and what its transaction has to be."""
+    return Description(
+        parameter_oids=bound.parameter_oids,
+        fields=fields_of(statement, bound),
+        needs_snapshot=bound.as_owners.need_snapshot,
+    )
+
+
 def result_of(statement: Statement, bound: BoundQuery, rows: AsyncGenerator[EncodedRows, None]) -> RunResult:
     """Give an answer its command tag and the shape of its rows."""
     copy_formats = None
@@ -183,6 +192,21 @@ def no_locking() -> NotSupported:
         message="rows of an API table cannot be locked",
         hint="leave FOR UPDATE or FOR SHARE out, or lock rows of your own tables in a statement of their own",
     )
+
+
+def not_available(statement: Statement) -> NotSupported | None:
+    """Say of a statement that it cannot be run over API tables, whatever they are; None where it may."""
+    known = {
+        StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
+        StatementKind.NESTED_WRITE: (
+            "EXPLAIN or COPY of a statement that writes",
+            "EXPLAIN the query in it, or run the statement by itself",
+        ),
+    }
+    if statement.kind not in known:
+        return None
+    what, hint = known[statement.kind]
+    return NotSupported(message=f"{what} over API tables is not available", hint=hint)
 
 
 def require_api(statement: Statement, bound: BoundQuery) -> None:

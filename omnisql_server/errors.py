@@ -140,6 +140,12 @@ class LimitExceeded(OmniSQLError):
     sqlstate = "54000"
 
 
+class LockNotAvailable(OmniSQLError):
+    """A relation is locked, and whoever holds the lock may be waiting for this very statement."""
+
+    sqlstate = "55P03"
+
+
 class StatementCanceled(OmniSQLError):
     """The client, a timeout or a drain stopped the statement."""
 

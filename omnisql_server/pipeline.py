@@ -12,13 +12,14 @@ from functools import partial
 
 from omnisql_server.answers import (
     copy_stream,
+    described,
     done_alone,
     explain_wants,
     explained,
-    fields_of,
     hinted,
     made_empty,
     no_locking,
+    not_available,
     own_position,
     parameter_constants,
     read_only,
@@ -30,13 +31,14 @@ from omnisql_server.answers import (
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
+from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.execute.load import load
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchedScan, fetch
-from omnisql_server.late_hydration import survivors_of
+from omnisql_server.late_hydration import LateFetch, may_execute, survivors_of, with_details
 from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.materialize.relations import LocalRelation
@@ -51,12 +53,14 @@ from omnisql_server.model.statement import (
     CHANGING_KINDS,
     MANAGED_KINDS,
     NEVER_RUN_KINDS,
+    WRITING_KINDS,
     Part,
     Statement,
     StatementKind,
 )
 from omnisql_server.model.trail import note_authorized, note_bound
 from omnisql_server.observability.traces import stage_span
+from omnisql_server.owner_rows import Connect, read_as_owners
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.parse.within import load_of
@@ -86,6 +90,7 @@ class Pipeline:
         managers: Mapping[StatementKind, Manage],
         repeats: Repeats,
         sharing: Sharing,
+        connect: Connect,
     ) -> None:
         self._tenant = tenant
         self.sharing = sharing
@@ -94,6 +99,7 @@ class Pipeline:
         self._bounds = bounds
         self._managers = managers
         self._repeats = repeats
+        self._connect = connect
         self._binder = Binder(
             parse_query=parse_query,
             api_wrappers=lambda: tenant.wrappers,
@@ -147,16 +153,16 @@ class Pipeline:
             executed = await look_up(statement, view.backend, relayable=True)
             await self._require_reach(executed.statement, view)
             try:
-                described = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
+                description = await self.describe(executed.statement, executed.type_oids, view, twin=twin)
             except BackendError as error:
                 raise error.without_position() from error
-            return replace(described, parameter_oids=())
+            return replace(description, parameter_oids=())
         await self._refuse(statement, view)
         query = parse_query(statement.query)
         with stage_span("bind"), own_position(statement):
             bound = await self._binder.bind(BindRequest(parsed=query, type_oids=type_oids, twin=twin), view.backend)
         require_api(statement, bound)
-        return Description(parameter_oids=bound.parameter_oids, fields=fields_of(statement, bound))
+        return described(statement, bound)
 
     async def run(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, *, twin: str | None = None
@@ -195,17 +201,20 @@ class Pipeline:
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
                 tables, known = self._tenant.table_of, self._tenant.statistics_of
-                query_plan = plan(authorized, tables, self._bounds.key_combinations_max, known, may_evaluate)
+                query_plan = plan(
+                    authorized, tables, self._bounds.key_combinations_max, known, may_evaluate, may_execute
+                )
                 engine = _engine(statement, bound)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
-                notes = await self._tenant.notes(query_plan, view)
-                return result_of(statement, bound, explained(statement, query_plan, engine, None, notes))
+                told = explained(statement, query_plan, engine, None, await self._tenant.notes(query_plan, view))
+                return result_of(statement, bound, told)
             budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
             check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
+            owned = await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max)
             relations, reports = await self._read(query_plan, budget, view, keeping)
         tags: list[str] = []
-        rows = self._execute(statement, bound, engine, relations, parameters, view, tags.append)
+        rows = self._execute(statement, bound, engine, (relations, owned), parameters, view, tags.append)
         rows = deadline.bounded(noting(statement, authorized, view, rows, self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
             async for _ in rows:
@@ -283,16 +292,13 @@ class Pipeline:
             error = refusal(name, value)
             if error is not None:
                 raise error
-        if statement.kind in _WRITING and (found := await self._binder.api_target(statement, view.backend)):
+        if statement.kind in WRITING_KINDS and (found := await self._binder.api_target(statement, view.backend)):
             raise read_only(*found)
         if statement.kind in NEVER_RUN_KINDS:
             raise RelayInstead
-        if statement.kind not in _REFUSED:
-            return
-        if not await self._binder.reaches_api(statement, view.backend):
-            raise RelayInstead
-        what, hint = _REFUSED[statement.kind]
-        raise NotSupported(message=f"{what} over API tables is not available", hint=hint)
+        refused = not_available(statement)
+        if refused is not None:
+            raise refused if await self._binder.reaches_api(statement, view.backend) else RelayInstead
 
     async def _has_been_made(self, statement: Statement, view: SessionView) -> bool:
         """Say whether a statement makes nothing, because what it would make exists and that is to be left alone."""
@@ -312,7 +318,10 @@ class Pipeline:
             twin=twin,
             described=twin is not None,
         )
-        return await self._binder.bind(request, view.backend)
+        bound = await self._binder.bind(request, view.backend)
+        if bound.as_owners.need_snapshot and await view.backend.begin_again():
+            bound = await self._binder.bind(request, view.backend)
+        return bound
 
     async def _read(
         self, query_plan: QueryPlan, budget: CallBudget, view: SessionView, keeping: Keeping | None
@@ -320,7 +329,10 @@ class Pipeline:
         """Fetch and materialize all scans, those first whose rows give the keys of others."""
         settings = query_plan.authorized.query.settings
         salt = await self._tenant.hash_salt(query_plan)
-        opening = partial(self._tenant.open, view=view, settings=settings)
+        plainly = partial(self._tenant.open, view=view, settings=settings)
+        opening = plainly if keeping is None else keeping.noted(plainly)
+        lenient = settings.on_source_error == "partial"
+        survivors = survivors_of(self._pool, settings.time_zone)
         waiting = list(query_plan.scans)
         fetched: list[FetchedScan] = []
         relations: list[LocalRelation] = []
@@ -331,37 +343,31 @@ class Pipeline:
             bound = [bind_keys(scan, await keyed(scan, read, self._pool), budget.left) for scan in ready]
             with stage_span("fetch"):
                 batch = await fetch(
-                    bound,
-                    opening if keeping is None else keeping.noted(opening),
-                    self._bounds.fetch,
-                    partial_allowed=settings.on_source_error == "partial",
-                    budget=budget,
-                    survivors=survivors_of(self._pool, settings.time_zone),
+                    bound, opening, self._bounds.fetch, partial_allowed=lenient, budget=budget, survivors=survivors
                 )
             with stage_span("materialize"):
                 relations += await materialized(query_plan, batch, salt)
             fetched += batch
             for scan in batch:
                 self._tenant.observe(scan.plan, scan.report)
-        reports = tuple(
-            replace(scan.report, rows_returned=relation.rows.num_rows)
-            for scan, relation in zip(fetched, relations, strict=True)
-        )
+        late = LateFetch(open_source=opening, bounds=self._bounds.fetch, budget=budget, partial_allowed=lenient)
+        whole, reports = await with_details(query_plan, fetched, relations, self._pool, late, salt)
         told(reports, view)
-        return tuple(relations), reports
+        return whole, reports
 
     def _execute(
         self,
         statement: Statement,
         bound: BoundQuery,
         engine: Engine,
-        relations: tuple[LocalRelation, ...],
+        given_rows: tuple[tuple[LocalRelation, ...], Mapping[object, ArrayParameter]],
         parameters: BoundParameters,
         view: SessionView,
         completed: Callable[[str], None],
     ) -> AsyncGenerator[EncodedRows, None]:
         copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
         wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
+        relations, owned = given_rows
         by_name = {relation.scan_name: relation.rows for relation in relations}
         given = Parameters(
             type_oids=bound.parameter_oids,
@@ -372,23 +378,15 @@ class Pipeline:
             ),
             completed=completed,
             copy_format=copy_format,
+            owned=owned,
         )
         rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice)
         if (wanted_load := load_of(statement)) is not None:
             return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
-        if copy_format is None:
-            return rows
-        return copy_stream(rows, copy_format, [field.name for field in bound.fields])
+        names = [field.name for field in bound.fields]
+        return rows if copy_format is None else copy_stream(rows, copy_format, names)
 
 
-_REFUSED = {
-    StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
-    StatementKind.NESTED_WRITE: (
-        "EXPLAIN or COPY of a statement that writes",
-        "EXPLAIN the query in it, or run the statement by itself",
-    ),
-}
-_WRITING = frozenset({StatementKind.WRITE, StatementKind.NESTED_WRITE, StatementKind.COPY_FROM, StatementKind.TRUNCATE})
 _BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}
 
 

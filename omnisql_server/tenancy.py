@@ -284,6 +284,7 @@ class Tenancy:
                 managers=_managers(management.managers, tenant, settings),
                 repeats=repeats,
                 sharing=Sharing(self.policy, permit),
+                connect=partial(cluster.connect, database=record.database),
             )
             stack.push_async_callback(statistics.flush)
             stack.push_async_callback(misses.flush)

@@ -22,6 +22,7 @@ from connectors.declarative.counting import check_count
 from connectors.declarative.dialects import DIALECTS
 from connectors.declarative.document import Path
 from connectors.declarative.hooks import Dialect, Hooks
+from connectors.declarative.hydrations import hydrate_inputs, hydrations_of
 from connectors.declarative.manifest import (
     CountDeclared,
     DeltaDeclared,
@@ -34,7 +35,7 @@ from connectors.declarative.manifest import (
 )
 from connectors.declarative.pages import Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, sents_of
-from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths, hydration
+from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths
 from connectors.sdk import scan as sdk
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
@@ -79,6 +80,7 @@ class _Compiler:
         for name, each in declared.access_paths.items():
             found = self._path(name, each)
             paths |= {counted.name: counted for counted in counted_paths(found)} | {name: found}
+        hydrate = self._hydrates()
         table = Table(
             name=self._name,
             description=declared.description,
@@ -87,14 +89,14 @@ class _Compiler:
             rows_expected=declared.rows_expected,
             size_request=declared.size_request,
             revalidates=self._manifest.revalidates,
-            hydrations={name: hydration(each) for name, each in self._hydrates().items()},
+            hydrations=hydrations_of(hydrate, self._columns),
             access_paths=tuple(access_path(each, declared, self._columns) for each in paths.values()),
         )
         return ReadableTable(
             table=table,
             columns=self._columns,
             paths=paths,
-            hydrate=declared.hydrate,
+            hydrate=hydrate,
             references=self._references(),
             formats=self._formats(),
         )
@@ -112,7 +114,7 @@ class _Compiler:
             if called is not None and called not in found:
                 raise self._at(("columns", name), f"there is no hydrate {called}", f"Allowed: {listed(found)}.")
         for name, each in found.items():
-            names = hydration(each).inputs
+            names = hydrate_inputs(each)
             self._known(("hydrate", name), names)
             together = each.together
             self._hook(("hydrate", name, "together", "hook"), self._hooks.together, together.hook if together else None)

@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
+import pyarrow as pa
+
+from connectors.declarative.accounts import check_request, options_of
 from connectors.declarative.counting import total_told
 from connectors.declarative.credentials import authenticator
 from connectors.declarative.discovering import extended
@@ -18,7 +22,6 @@ from connectors.declarative.manifest import Manifest
 from connectors.declarative.readable import ReadableTable
 from connectors.declarative.readings import Reading, readings
 from connectors.declarative.requests import (
-    bucket_of,
     first_request,
     graphql_request,
     hydrate_request,
@@ -27,12 +30,12 @@ from connectors.declarative.requests import (
     spelling_request,
 )
 from connectors.sdk.confirm import confirm
-from connectors.sdk.connector import Connection, FetchContext, Option, Source
+from connectors.sdk.connector import Connection, FetchContext, Source
 from connectors.sdk.counted import CountedRows, counted_pages
 from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.extract import path
-from connectors.sdk.hydrate import hydrate_rows
+from connectors.sdk.hydrate import hydrate_rows, hydrated_pages
 from connectors.sdk.options import checked_base_url, checked_options
 from connectors.sdk.ordered import in_order
 from connectors.sdk.pagination import Reader
@@ -58,7 +61,7 @@ class DeclarativeConnector:
     ) -> None:
         self.loaded = loaded
         self.name = loaded.manifest.name
-        self.options = _options(loaded.manifest)
+        self.options = options_of(loaded.manifest)
         self.tables = tuple(each.table for each in loaded.tables.values())
         self._settings = settings
         self._surroundings = surroundings
@@ -131,14 +134,7 @@ class DeclarativeConnection:
         table = self._loaded.tables[scan.table]
         access = table.paths[scan.access_path]
         rows_wanted = page_rows(table, access, scan)
-        reader = Reader(
-            transport=self.transport,
-            context=context,
-            table=scan.table,
-            deadline_s=asyncio.get_running_loop().time() + context.timeout_s,
-            concurrency=self.transport.settings.concurrency_max,
-            pages_wanted_max=None if scan.limit is None else -(-scan.limit // rows_wanted),
-        )
+        reader = self._reader(scan, context, None if scan.limit is None else -(-scan.limit // rows_wanted))
         if access.counting is not None:
             return self._counted_by_kind(table, scan, reader)
         if access.counted is not None:
@@ -149,6 +145,28 @@ class DeclarativeConnection:
             decoder=table.decoder(scan.columns, scan.access_path),
             context=context,
             hydrate=self._hydrate(table, scan, reader),
+        )
+
+    def hydrate(self, scan: Scan, rows: pa.RecordBatch, context: FetchContext) -> AsyncGenerator[Page, None]:
+        """Fetch what listings lack of rows read before.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        table = self._loaded.tables[scan.table]
+        hydrate = self._hydrate(table, scan, self._reader(scan, context), is_decoded=True)
+        if hydrate is None:
+            raise Fatal(message=f"no column of {scan.table} that is wanted needs a call of its own")
+        return hydrated_pages(rows, hydrate, table.decoder(scan.columns, scan.access_path))
+
+    def _reader(self, scan: Scan, context: FetchContext, pages_wanted_max: int | None = None) -> Reader:
+        return Reader(
+            transport=self.transport,
+            context=context,
+            table=scan.table,
+            deadline_s=asyncio.get_running_loop().time() + context.timeout_s,
+            concurrency=self.transport.settings.concurrency_max,
+            pages_wanted_max=pages_wanted_max,
         )
 
     def _lacking(self, scan: Scan) -> set[str]:
@@ -210,7 +228,7 @@ class DeclarativeConnection:
             reader.context.meter.page(page.rows.num_rows)
             yield page
 
-    def _hydrate(self, table: ReadableTable, scan: Scan, reader: Reader) -> Hydrate | None:
+    def _hydrate(self, table: ReadableTable, scan: Scan, reader: Reader, *, is_decoded: bool = False) -> Hydrate | None:
         needed = {called for name in scan.columns if (called := table.columns[name].column.hydrate) is not None}
         if not needed:
             return None
@@ -226,7 +244,7 @@ class DeclarativeConnection:
                     reader,
                     rows,
                     name=name,
-                    request_of=lambda row, name=name: hydrate_request(self._loaded.manifest, table, name, row),  # type: ignore[misc]
+                    request_of=partial(_hydrate_of, self._loaded.manifest, table, name, is_decoded),
                     concurrency=reader.concurrency,
                     has_gaps=bool(table.hydrate[name].empty),
                 )
@@ -243,13 +261,13 @@ class DeclarativeConnection:
         if manifest.check.graphql is not None:
             request = graphql_request(manifest, manifest.check.graphql, {})
         else:
-            request = _check_request(manifest, manifest.check.request or "")
+            request = check_request(manifest, manifest.check.request or "")
         try:
             response = await self.transport.send(request, QUIET_CONTEXT)
         except Fatal as denied:
             if denied.sqlstate != "42501" or manifest.check.denied is None:
                 raise
-            await self.transport.send(_check_request(manifest, manifest.check.denied.request), QUIET_CONTEXT)
+            await self.transport.send(check_request(manifest, manifest.check.denied.request), QUIET_CONTEXT)
             return manifest.check.denied.says
         if manifest.check.shows is None:
             return f"an account of {manifest.title}"
@@ -349,44 +367,5 @@ class DeclarativeConnection:
         return found
 
 
-def _check_request(manifest: Manifest, text: str) -> Request:
-    method, _, place = text.partition(" ")
-    where, _, query = place.partition("?")
-    pairs = (part.partition("=") for part in query.split("&"))
-    return Request(
-        template=where,
-        path=where,
-        method=method,
-        parameters=tuple((name, value) for name, _, value in pairs if name),
-        accept=manifest.accept,
-        bucket=bucket_of(manifest),
-        conditional=False,
-    )
-
-
-def _options(manifest: Manifest) -> tuple[Option, ...]:
-    address = Option(
-        name="base_url",
-        description=manifest.base_url_description or f"Address of the API of {manifest.title}.",
-        audience=True,
-        required=manifest.base_url is None,
-        default=manifest.base_url,
-    )
-    version = manifest.api_version
-    versions = (
-        [Option(name="api_version", description="Version of the API to ask for.", default=version.default)]
-        if version
-        else []
-    )
-    declared = [
-        Option(
-            name=name,
-            description=each.description,
-            required=each.required,
-            default=each.default,
-            secret=secret,
-        )
-        for group, secret in ((manifest.options, False), (manifest.secrets, True))
-        for name, each in group.items()
-    ]
-    return (address, *versions, *declared)
+def _hydrate_of(manifest: Manifest, table: ReadableTable, name: str, is_decoded: bool, row: Row) -> Request:
+    return hydrate_request(manifest, table, name, row, is_decoded=is_decoded)

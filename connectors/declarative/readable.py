@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from connectors.declarative.checks import placeholders
 from connectors.declarative.columns import ColumnFound, echoed
 from connectors.declarative.counting import Counted, counted_of
 from connectors.declarative.hooks import Counting, Dialect, Instead, KeysFrom, Narrow
@@ -30,7 +29,7 @@ from connectors.sdk import scan as sdk
 from connectors.sdk.decode import RowDecoder
 from connectors.sdk.extract import Extract
 from connectors.sdk.grades import at_least
-from connectors.sdk.table import AccessPath, Delta, Hydration, Table
+from connectors.sdk.table import AccessPath, Delta, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +109,6 @@ class ReadableTable:
         untold = self.paths[access_path].untold
         extractors = {name: echoed(name) if name in untold else found.extract for name, found in self.columns.items()}
         return RowDecoder(self.table, names, extractors)
-
-
-def hydration(declared: HydrateDeclared) -> Hydration:
-    """Return the calls of a hydrate as the planner knows them."""
-    used = (name for text in (declared.request, *declared.inputs.values()) for name in sorted(placeholders(text)))
-    columns = dict.fromkeys(declared.fills.get(name, name) for name in used)
-    return Hydration(inputs=tuple(columns), rows_max=declared.together.max if declared.together else 1)
 
 
 def counted_paths(listing: ReadablePath) -> list[ReadablePath]:

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from connectors.declarative.checks import PLACEHOLDER, placeholders
+from connectors.declarative.checks import PLACEHOLDER
 from connectors.declarative.columns import ColumnFound
+from connectors.declarative.hydrations import places_filled
 from connectors.declarative.manifest import Expansion, HydrateDeclared, Manifest, Projection
 from connectors.declarative.pages import CursorPages, OffsetPages
 from connectors.declarative.pushdown import Sent, conditions_for, filters_for, inputs_for, place_of
@@ -92,17 +93,18 @@ def spelling_request(manifest: Manifest, path: ReadablePath, key: str, scan: Sca
     )
 
 
-def hydrate_request(manifest: Manifest, table: ReadableTable, name: str, row: Row) -> Request:
-    """Return the call that a row needs for the columns of one hydrate.
+def hydrate_request(
+    manifest: Manifest, table: ReadableTable, name: str, row: Row, *, is_decoded: bool = False
+) -> Request:
+    """Return the call that a row needs for the columns of one hydrate; a decoded row has columns, not the API's fields.
 
     Raises:
         EmptyResult: the row has no value to make it with.
     """
     declared: HydrateDeclared = table.hydrate[name]
     template = declared.request.partition(" ")[2]
-    texts = (template, *declared.inputs.values())
-    used = {name for text in texts for name in placeholders(text)}
-    values = {name: table.columns[declared.fills.get(name, name)].extract(row) for name in used}
+    filling = places_filled(declared).items()
+    values = {place: row[used] if is_decoded else table.columns[used].extract(row) for place, used in filling}
     if any(value is None for value in values.values()):
         raise EmptyResult(message="the row has nothing to ask for")
     return Request(

@@ -59,10 +59,11 @@ async def _own_login(site: Site, listing: Request) -> str:
 
 async def details_of_pulls(reader: Reader, scan: Scan, rows: Sequence[Row], base_url: str) -> None:
     """Attach what the listing of pull requests lacks."""
-    owner, repo = str(scan.keys["owner"]), str(scan.keys["repo"])
 
     def place_of(row: Row) -> Place:
-        return owner, repo, int(str(row["number"]))
+        # Rows read before name their own repository.
+        found = scan.keys or row
+        return str(found["owner"]), str(found["repo"]), int(str(row["number"]))
 
     await detailed(reader, rows, scan.columns, place_of, base_url)
 

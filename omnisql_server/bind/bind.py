@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from omnisql_server.bind import questions
 from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_constants, fill_constants, fold_sql
-from omnisql_server.bind.privileges import local_reads, privilege_checks
+from omnisql_server.bind.owners import owner_reads
+from omnisql_server.bind.privileges import Reading, privilege_checks, readings_of
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
 from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
-from omnisql_server.errors import InsufficientPrivilege, NotSupported, OmniSQLError
+from omnisql_server.errors import InsufficientPrivilege
 from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question, Rows
 from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import Relation, RelationKind
@@ -57,7 +58,7 @@ class _Template:
     checks: tuple[Check, ...]
     has_parameters: bool
     lasts: bool = False
-    filtered: Check | None = None
+    readings: tuple[Reading, ...] = ()
     derived: dict[str, object] = field(default_factory=dict)
 
 
@@ -72,7 +73,7 @@ class _Moment:
     locked_before: frozenset[int]
     locked: frozenset[int]
     oids: tuple[int | None, ...]
-    denied: Check | None
+    denied: tuple[Check, ...]
     constants: tuple[Constant, ...] | None
 
 
@@ -99,7 +100,7 @@ class Binder:
         Raises:
             BackendError: PostgreSQL refuses the statement, with its own words.
             InsufficientPrivilege: a GRANT is missing (42501).
-        NotSupported: a local relation would have to be read with another's rights (0A000).
+            NotSupported: a local relation has to be read with another's rights, and cannot be (0A000).
             InternalError: what was found is not what PostgreSQL locked (XX000).
         """
         guess_key = (request.parsed.text, request.type_oids)
@@ -114,11 +115,11 @@ class Binder:
             denied = questions.denied(template.checks, answer)
             if not backend.in_transaction_block and not template.closure.reads_temporary:
                 self._remember(guess_key, template)
-        denied = denied or template.filtered
-        if denied is not None:
-            raise _privilege_error(denied, template.closure)
+        if missing := next((check for check in denied if not check.view), None):
+            raise _privilege_error(missing, template.closure)
         verify(template.closure, moment.locked_before, moment.locked, self._api_relations())
-        return await self._bound(request, template, moment, backend, template is guess)
+        bound = await self._bound(request, template, moment, backend, template is guess)
+        return replace(bound, as_owners=owner_reads(template.readings, frozenset(denied), bound))
 
     async def api_target(self, statement: Statement, backend: Backend) -> tuple[Relation, Relation] | None:
         """Return the first relation written to through which an API table is reached, and that table."""
@@ -178,7 +179,7 @@ class Binder:
             locked_before=locked_before,
             locked=questions.read_oids(answers[2]),
             oids=tuple(int(row[0]) if row[0] else None for row in questions.rows_of(answers[3])),
-            denied=questions.denied(guess.checks, answers[4]) if guess is not None else None,
+            denied=questions.denied(guess.checks, answers[4]) if guess is not None else (),
             constants=_constants(answers[5]) if folds else None,
         )
 
@@ -187,10 +188,8 @@ class Binder:
     ) -> _Template:
         parsed = request.parsed
         closure = await close_over(names_of(parsed), moment.oids, backend, self._parse_query, self._api_wrappers())
-        checks = privilege_checks(parsed, closure, moment.settings.current_user)
-        apart = local_reads(parsed, closure, moment.settings.current_user)
-        # Its policies choose rows by who reads.
-        filtered = next((check for check, relation in apart if relation.row_security), None)
+        readings = readings_of(parsed, closure, moment.settings.current_user)
+        checks = privilege_checks(readings)
         try:
             qualified = qualify_query(parsed, closure)
         except NotQualified as reason:
@@ -202,7 +201,7 @@ class Binder:
                 occurrences=coarse_occurrences(parsed, closure),
                 checks=checks,
                 has_parameters=False,
-                filtered=filtered,
+                readings=readings,
             )
         folded = extract_constants(qualified.tree)
         return _Template(
@@ -212,7 +211,7 @@ class Binder:
             reason="",
             occurrences=qualified.occurrences,
             checks=checks,
-            filtered=filtered,
+            readings=readings,
             lasts=not folded.moves,
             has_parameters=any(tree.find(exp.Parameter) for tree in (folded.tree, *folded.constants)),
         )
@@ -279,15 +278,8 @@ def _constants(answer: Answer) -> tuple[Constant, ...]:
 _KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
 
 
-def _privilege_error(denied: Check, closure: Closure) -> OmniSQLError:
+def _privilege_error(denied: Check, closure: Closure) -> InsufficientPrivilege:
     relation = next(relation for relation in closure.relations if relation.oid == denied.relation_oid)
-    if denied.view:
-        return NotSupported(
-            message=f"view {denied.view} reads {relation.name} with its owner's rights, beside an API table",
-            detail="local relations below a view over API tables are read with the rights of the current user",
-            hint=f"ALTER VIEW {denied.view} SET (security_invoker = true) and grant SELECT on {relation.name}, or copy"
-            " its rows into a table that the user may read and that has no row security",
-        )
     return InsufficientPrivilege(
         message=f"permission denied for {_KINDS.get(relation.relkind, 'table')} {relation.name}"
     )

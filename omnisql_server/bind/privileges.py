@@ -2,7 +2,8 @@
 
 Every relation needs SELECT on each column named of it, or on any one where none is. What a view reads is checked as the
 view's owner; below a view with `security_invoker`, as the session's current user, however deep it stands. Local
-relations are read by the session's backend: where that is not as the view's owner, its user needs the same right.
+relations below a view that is written out are read by the session's own user where it has the same right, else as the
+view's owner (`bind.owners`): so the user's right is asked about too.
 """
 
 from __future__ import annotations
@@ -16,24 +17,53 @@ from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.scope import ColumnUse, NaturalJoin, QueryLevel, Scope, Source
 
 
-def privilege_checks(parsed: ParsedQuery, closure: Closure, current_user: str) -> tuple[Check, ...]:
-    """List the privileges that a query needs, in the order in which PostgreSQL checks them, then what we need."""
-    checks = tuple(dict.fromkeys(_checks(parsed, closure, current_user, current_user)))
-    return (*(check for check in checks if not check.view), *(check for check in checks if check.view))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One place where a text reads a relation, and the privilege that this needs.
+
+    `place` is the byte position in its text, after those of the views it is reached through. `own` is what the
+    session's user would need to read a local relation there itself; None where nobody else is asked, or it is an API's.
+    """
+
+    place: tuple[int, ...]
+    relation: Relation
+    check: Check
+    own: Check | None
 
 
-def local_reads(parsed: ParsedQuery, closure: Closure, current_user: str) -> tuple[tuple[Check, Relation], ...]:
-    """List the local relations that are read below the views of others, each with what `current_user` needs there."""
-    found = _checks(parsed, closure, current_user, current_user)
-    relations = {relation.oid: relation for relation in closure.relations}
-    apart = (check for check in dict.fromkeys(found) if check.view)
-    return tuple((check, relations[check.relation_oid]) for check in apart)
+def privilege_checks(readings: Iterable[Reading]) -> tuple[Check, ...]:
+    """List the privileges that a query needs, in the order in which PostgreSQL checks them, then what we ask about."""
+    found = tuple(readings)
+    own = (reading.own for reading in found if reading.own is not None)
+    return tuple(dict.fromkeys((*(reading.check for reading in found), *own)))
 
 
-def _checks(
-    parsed: ParsedQuery, closure: Closure, role: str, current_user: str, *, within: Relation | None = None
-) -> Iterator[Check]:
-    """List checks; `within` is the view whose body this is, if the splice writes it out."""
+def readings_of(parsed: ParsedQuery, closure: Closure, current_user: str) -> tuple[Reading, ...]:
+    """List every place where a query reads a relation, in the order in which PostgreSQL checks privileges."""
+    return tuple(_readings(parsed, closure, current_user, current_user))
+
+
+def reaches_api(relation: Relation, closure: Closure) -> bool:
+    """Say whether an API table is read through a relation."""
+    if relation.kind is not RelationKind.VIEW:
+        return relation.kind is RelationKind.API
+    return any(
+        reaches_api(closure.by_name[reference.schema, reference.name], closure)
+        for reference in closure.views[relation.oid].references
+        if (reference.schema, reference.name) in closure.by_name
+    )
+
+
+def _readings(
+    parsed: ParsedQuery,
+    closure: Closure,
+    role: str,
+    current_user: str,
+    *,
+    within: Relation | None = None,
+    place: tuple[int, ...] = (),
+) -> Iterator[Reading]:
+    """List readings; `within` is the view whose body this is, if that is or may be written out."""
     relations = {
         reference.position: closure.by_name[reference.schema, reference.name]
         for reference in parsed.references
@@ -43,35 +73,29 @@ def _checks(
     for use in parsed.scopes.uses:
         used.add(use)
 
-    def visit(level: QueryLevel) -> Iterator[Check]:
+    def visit(level: QueryLevel) -> Iterator[Reading]:
         for position in level.reads:
             if position in relations:
                 relation = relations[position]
                 numbers = tuple(a.number for a in relation.attributes if a.name in used.columns.get(position, ()))
-                yield Check(role=role, relation_oid=relation.oid, attributes=numbers)
-                if within is not None and role != current_user and not _reaches_api(relation, closure):
-                    name = within.qualified_name
-                    yield Check(role=current_user, relation_oid=relation.oid, attributes=numbers, view=name)
+                own = None
+                if within is not None and role != current_user and not reaches_api(relation, closure):
+                    own = Check(
+                        role=current_user, relation_oid=relation.oid, attributes=numbers, view=within.qualified_name
+                    )
+                check = Check(role=role, relation_oid=relation.oid, attributes=numbers)
+                yield Reading(place=(*place, position), relation=relation, check=check, own=own)
         for item in level.inside:
             if isinstance(item, QueryLevel):
                 yield from visit(item)
             elif item in relations and relations[item].kind is RelationKind.VIEW:
-                view = relations[item]
+                view, inner = relations[item], (*place, item)
                 inner_role = current_user if view.security_invoker else view.owner
-                spliced = view if _reaches_api(view, closure) else None
-                yield from _checks(closure.views[view.oid], closure, inner_role, current_user, within=spliced)
+                out = view if within is not None or reaches_api(view, closure) else None
+                body = closure.views[view.oid]
+                yield from _readings(body, closure, inner_role, current_user, within=out, place=inner)
 
     yield from visit(parsed.scopes.top)
-
-
-def _reaches_api(relation: Relation, closure: Closure) -> bool:
-    if relation.kind is not RelationKind.VIEW:
-        return relation.kind is RelationKind.API
-    return any(
-        _reaches_api(closure.by_name[reference.schema, reference.name], closure)
-        for reference in closure.views[relation.oid].references
-        if (reference.schema, reference.name) in closure.by_name
-    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -141,13 +141,13 @@ def ask_privileges(checks: Sequence[Check]) -> Ask:
     )
 
 
-def denied(checks: Sequence[Check], answer: Answer) -> Check | None:
-    """Return the first check that does not hold."""
+def denied(checks: Sequence[Check], answer: Answer) -> tuple[Check, ...]:
+    """Return the checks that do not hold, in order."""
     flat = [check for check in checks for _ in (check.attributes or (0,))]
     rows = rows_of(answer)
     if len(rows) != len(flat):
         raise InternalError(message="privileges were not answered for every relation")
-    return next((check for check, row in zip(flat, rows, strict=True) if row[0] != "t"), None)
+    return tuple(dict.fromkeys(check for check, row in zip(flat, rows, strict=True) if row[0] != "t"))
 
 
 def rows_of(answer: Answer) -> tuple[tuple[str | None, ...], ...]:

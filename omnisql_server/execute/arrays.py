@@ -14,7 +14,7 @@ _TEXT_ARRAY = BY_SQL_NAME["text[]"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayParameter:
-    """One array parameter: its type, its value in text form, and whether elements must be cast to the column's type.
+    """One array parameter: its type, its value in a `format`, and whether elements must be cast to the column's type.
 
     An array of arrays cannot be unnested row by row, so a column of arrays travels as an array of their text forms.
     """
@@ -23,6 +23,7 @@ class ArrayParameter:
     array_sql: str
     value: bytes
     needs_cast: bool
+    format: int = 0
 
 
 def array_parameter(column: pa.ChunkedArray, type_oid: int) -> ArrayParameter:

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from sqlglot.errors import SqlglotError
 from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, LimitExceeded, NotSupported
 from omnisql_server.execute.allowed import refusal
+from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.duckdb_query import duckdb_query
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice import SplicedQuery, splice
@@ -66,7 +67,8 @@ class Parameters:
     """The client's parameters as it sent them, and the result formats it wants, one per column.
 
     `completed` is told PostgreSQL's command tag when PostgreSQL executes the statement. With `copy_format`, many rows
-    that DuckDB makes are CopyData messages; few, and those of PostgreSQL, are still DataRow messages.
+    that DuckDB makes are CopyData messages; few, and those of PostgreSQL, are still DataRow messages. `owned` are rows
+    of our own making that follow the client's values: what is read as the owners of views, by `OwnerRead.key`.
     """
 
     type_oids: tuple[int, ...]
@@ -75,6 +77,7 @@ class Parameters:
     result_formats: tuple[int, ...]
     completed: Callable[[str], None] | None = None
     copy_format: CopyFormat | None = None
+    owned: Mapping[object, ArrayParameter] = field(default_factory=dict)
 
 
 def choose_engine(query: BoundQuery) -> Engine:
@@ -158,15 +161,15 @@ async def _by_postgres(
 ) -> AsyncGenerator[EncodedRows, None]:
     tables: Mapping[str, SplicedTable] = {}
     tags: list[str] = []
-    spliced = _as_parameters(query, relations, limits)
+    spliced = _as_parameters(query, relations, parameters, limits)
     if spliced is None:
         tables = await put_into_tables(query, relations, backend, limits)
-        spliced = splice(query, relations, limits.inline_bytes_max, tables)
+        spliced = splice(query, relations, limits.inline_bytes_max, tables, parameters.owned)
     stream = backend.stream(
         spliced.text,
         type_oids=(*query.parameter_oids, *(array.type_oid for array in spliced.arrays)),
         parameters=(*parameters.values, *(array.value for array in spliced.arrays)),
-        parameter_formats=(*parameters.formats, *(0 for _ in spliced.arrays)),
+        parameter_formats=(*parameters.formats, *(array.format for array in spliced.arrays)),
         result_formats=parameters.result_formats,
         completed=tags.append,
     )
@@ -183,12 +186,14 @@ async def _by_postgres(
         parameters.completed(tags[-1])
 
 
-def _as_parameters(query: BoundQuery, relations: Mapping[str, pa.Table], limits: SpliceLimits) -> SplicedQuery | None:
+def _as_parameters(
+    query: BoundQuery, relations: Mapping[str, pa.Table], parameters: Parameters, limits: SpliceLimits
+) -> SplicedQuery | None:
     """Splice with all rows as parameters; None where they are too many."""
     if sum(rows.nbytes for rows in relations.values()) > limits.inline_bytes_max:
         return None
     try:
-        return splice(query, relations, limits.inline_bytes_max)
+        return splice(query, relations, limits.inline_bytes_max, owned=parameters.owned)
     except LimitExceeded:
         return None
 

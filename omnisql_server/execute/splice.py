@@ -2,8 +2,9 @@
 
 At the byte positions PostgreSQL's grammar gives, an API relation becomes a derived relation of the same name over
 `unnest` parameters, or over a temporary table where its rows are many, and a view that reaches one becomes its
-definition, spliced in turn. Every other byte of the statement stays the user's. With parameters it works in read-only
-transactions and leaves nothing behind.
+definition, spliced in turn. What a view reads as its owner is `unnest` of one array of the relation's own rows. Every
+other byte of the statement stays the user's. With parameters it works in read-only transactions and leaves nothing
+behind.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ class _Splicer:
     relations: Mapping[str, pa.Table]
     first_parameter: int
     tables: Mapping[str, SplicedTable] = field(default_factory=dict)
+    owned: Mapping[object, ArrayParameter] = field(default_factory=dict)
     arrays: list[ArrayParameter] = field(default_factory=list)
-    derived: dict[str, bytes] = field(default_factory=dict)
+    derived: dict[object, bytes] = field(default_factory=dict)
 
     def edits(self, parsed: ParsedQuery, place: Place) -> tuple[Edit, ...]:
         encoded = parsed.text.encode()
@@ -73,7 +75,10 @@ class _Splicer:
             relation = self.query.relations.get((reference.schema, reference.name))
             if relation is None or reference.target:
                 continue
-            if relation.kind is RelationKind.API or _reaches_api(relation, self.query):
+            here = (*place, reference.position)
+            if here in self.query.as_owners.reads:
+                edits.append(self._owned_edit(encoded, tokens, reference, here))
+            elif self._is_replaced(relation, here):
                 edits.extend(self._edit(encoded, tokens, reference, relation, place, alike))
             elif place and reference.schema is None:
                 # In a view's definition, a name must not be taken for a WITH query of the statement around it.
@@ -82,6 +87,28 @@ class _Splicer:
                 edits.append(Edit(start=start, length=end - start, replacement=whole))
         edits.extend(_column_edits(encoded, tokens, self.query, alike))
         return tuple(sorted(edits, key=lambda edit: edit.start))
+
+    def _is_replaced(self, relation: Relation, place: Place) -> bool:
+        is_written_out = place in self.query.as_owners.views or _reaches_api(relation, self.query)
+        return relation.kind is RelationKind.API or is_written_out
+
+    def _owned_edit(
+        self, encoded: bytes, tokens: Sequence[tuple[int, int]], reference: RelationReference, place: Place
+    ) -> Edit:
+        read = self.query.as_owners.reads[place]
+        start, end = _name_extent(encoded, tokens, reference)
+        if b"tablesample" in {encoded[a:b].lower() for a, b in tokens}:
+            raise NotSupported(
+                message=f"view {read.view} reads a sample of {read.relation.name} with its owner's rights"
+            )
+        if read.only:
+            start = max(a for a, b in tokens if b <= start)
+        if read.key not in self.derived:
+            self.arrays.append(self.owned[read.key])
+            number = self.first_parameter + len(self.arrays) - 1
+            self.derived[read.key] = f"pg_catalog.unnest(${number})".encode()
+        name = b"" if reference.alias is not None else b" AS " + _quoted(reference.name)
+        return Edit(start=start, length=end - start, replacement=self.derived[read.key] + name)
 
     def _edit(
         self,
@@ -109,13 +136,18 @@ class _Splicer:
         if relation.kind is RelationKind.VIEW:
             definition = self.query.views[relation.oid]
             text = b"(" + _apply(definition.text.encode(), self.edits(definition, place)) + b")"
+            shields = relation.security_barrier or self._reads_as_owner(place)
             # PostgreSQL evaluates no condition from outside before those of a query with an OFFSET.
-            return b"(SELECT * FROM " + text + b" AS omnisql_barrier OFFSET 0)" if relation.security_barrier else text
+            return b"(SELECT * FROM " + text + b" AS omnisql_barrier OFFSET 0)" if shields else text
         occurrence = self._occurrence(relation, place)
         if occurrence.scan_name not in self.derived:
             table = self.tables.get(occurrence.scan_name)
             self.derived[occurrence.scan_name] = table.sql.encode() if table is not None else self._unnest(occurrence)
         return self.derived[occurrence.scan_name]
+
+    def _reads_as_owner(self, view_place: Place) -> bool:
+        """Say whether rows of a relation are below a view which the session's user may not read itself."""
+        return any(place[: len(view_place)] == view_place for place in self.query.as_owners.reads)
 
     def _occurrence(self, relation: Relation, place: Place) -> Occurrence:
         for occurrence in self.query.occurrences:
@@ -146,8 +178,11 @@ def splice(
     relations: Mapping[str, pa.Table],
     bytes_max: int,
     tables: Mapping[str, SplicedTable] | None = None,
+    owned: Mapping[object, ArrayParameter] | None = None,
 ) -> SplicedQuery:
     """Write the statement over its fetched rows, which are parameters unless they are in one of the tables.
+
+    `owned` are the rows of what is read as the owners of views, by `OwnerRead.key`.
 
     Raises:
         LimitExceeded: the rows are more than `bytes_max` bytes as parameters (54000).
@@ -159,7 +194,11 @@ def splice(
             hint="SET array_nulls = on",
         )
     splicer = _Splicer(
-        query=query, relations=relations, first_parameter=len(query.parameter_oids) + 1, tables=tables or {}
+        query=query,
+        relations=relations,
+        first_parameter=len(query.parameter_oids) + 1,
+        tables=tables or {},
+        owned=owned or {},
     )
     edits = splicer.edits(query.parsed, ())
     size = sum(len(array.value) for array in splicer.arrays)

@@ -24,6 +24,7 @@ from connectors.sdk.scan import Page, Scan
 from connectors.sdk.trail import Step, Trail
 from omnisql_server.errors import LimitExceeded
 from omnisql_server.fetch.budget import BudgetedLimiter, CallBudget, CallsExhausted, Sparing
+from omnisql_server.fetch.listing import listing_of
 from omnisql_server.fetch.own_rows import own_rows
 from omnisql_server.fetch.tally import ScanMeter, Tally
 from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Later, Reading, ScanCache, Staleness
@@ -93,14 +94,14 @@ async def fetch(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(fetching.scan(plan)) for plan in plans]
     except BaseExceptionGroup as failures:
-        raise _first(failures) from failures
+        raise first_of(failures) from failures
     return tuple(task.result() for task in tasks)
 
 
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     """Take the failure that happened first; the others were stopped because of it."""
     first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ class _Fetching:
         tasks: list[asyncio.Task[tuple[pa.RecordBatch, ...]]] = []
         if plan.scans:
             source = await self.open_source(plan)
+            plan = listing_of(plan, source.connection, kept=source.staleness.is_used)
             reading = None
             # Of rows that are passed over nothing can be kept; an answer that may be older is better than calls.
             late = plan.hydrates_late and self.survivors is not None and not source.staleness.is_used
@@ -137,7 +139,8 @@ class _Fetching:
             )
         INSTRUMENTS.rows_fetched(plan.relation.wrapper, tally.rows)
         batches = tuple(batch for task in tasks for batch in task.result())
-        return FetchedScan(plan=plan, batches=batches, report=_report(plan, tally))
+        read = plan if plan.scans else replace(plan, awaited=())
+        return FetchedScan(plan=read, batches=batches, report=_report(plan, tally))
 
     async def _answer(self, asked: _Asked, reading: Reading | None) -> tuple[pa.RecordBatch, ...]:
         """Answer one scan from what is kept or by its source."""
@@ -234,11 +237,7 @@ class _Fetching:
         )
 
     def _timed_out(self, asked: _Asked) -> SourceTimeout:
-        return SourceTimeout(
-            message=f"SOURCE_TIMEOUT: source {asked.plan.relation.server} did not finish"
-            f" in {self.bounds.timeout_s:g} s",
-            hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
-        )
+        return timed_out(asked.plan, self.bounds.timeout_s)
 
     async def _read(self, asked: _Asked, start: Mark | None) -> Fetched:
         """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer."""
@@ -250,7 +249,7 @@ class _Fetching:
         rows, truncated = 0, None
         failure: ConnectorError | None = None
         try:
-            pages = _closable(asked.source.connection.fetch(asked.scan, context))
+            pages = closable(asked.source.connection.fetch(asked.scan, context))
             async with self.slots, asyncio.timeout(self.bounds.timeout_s) as bound, aclosing(pages) as closing:
                 async for page in closing:
                     batches.append(page.rows)
@@ -294,6 +293,14 @@ class _Asked:
     late: bool = False
 
 
+def timed_out(plan: ScanPlan, timeout_s: float) -> SourceTimeout:
+    """Say that a source did not finish in time."""
+    return SourceTimeout(
+        message=f"SOURCE_TIMEOUT: source {plan.relation.server} did not finish in {timeout_s:g} s",
+        hint="add conditions that reduce the rows, or raise fetch.scan_timeout_s in the configuration",
+    )
+
+
 def _is_over(bound: asyncio.Timeout) -> bool:
     when_s = bound.when()
     return when_s is not None and asyncio.get_running_loop().time() >= when_s - TIMER_SLACK_S
@@ -317,7 +324,7 @@ def _check_rows(plan: ScanPlan, rows: int, bounds: FetchBounds) -> None:
         )
 
 
-async def _closable(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
+async def closable(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
     """Wrap a connection's iterator so that leaving it closes it, whatever kind of iterator it is."""
     try:
         async for page in pages:

@@ -99,7 +99,7 @@ def _sealed(place: Place, name: str, kept: KeptBody) -> Sealed:
     return Sealed(
         id=name,
         description=place.seal.close(json.dumps({**headers, "etag": kept.etag}).encode(), place.shelf, name, "headers"),
-        rows=place.seal.close(content, place.shelf, name, "body"),
+        rows=place.seal.close_large(content, place.shelf, name, "body"),
         fetched_us=0,
         cost=1,
     )
@@ -107,7 +107,7 @@ def _sealed(place: Place, name: str, kept: KeptBody) -> Sealed:
 
 def _opened(place: Place, name: str, sealed: bytes) -> bytes:
     try:
-        return zlib.decompress(place.seal.open(sealed, place.shelf, name, "body"))
+        return zlib.decompress(place.seal.open_large(sealed, place.shelf, name, "body"))
     except zlib.error as error:
         raise Spoiled from error
 

@@ -35,6 +35,8 @@ from omnisql_server.model.freshness import Reading, Staleness
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.settings_freshness import FreshnessSettings
 
+_VERSION = version("omnisql")
+"""Read once: it is parsed out of a file each time."""
 GIVEN_UP_FOR_S = 1.0
 """How long Valkey is not asked again after it did not answer."""
 SHELVES_MAX = 1024
@@ -227,7 +229,7 @@ class SourceCache:
 def _account(source: Source) -> tuple[object, ...]:
     """Return all that decides what a source answers, the secrets too: what a replaced one got is never found."""
     return (
-        version("omnisql"),
+        _VERSION,
         source.connector,
         source.server,
         source.credential_id,

@@ -95,7 +95,7 @@ class Resuming:
             return None
         try:
             facts = msgspec.json.decode(shelf.seal.open(sealed, place, name, "mark"), type=_Facts)
-            batches = unpack(shelf.seal.open(rows, place, name, "rows"))
+            batches = unpack(shelf.seal.open_large(rows, place, name, "rows"))
         except (Spoiled, msgspec.MsgspecError):
             INSTRUMENTS.cache_failed("spoiled")
             await self._forget()
@@ -118,7 +118,7 @@ class Resuming:
         sealed = Sealed(
             id=name,
             description=shelf.seal.close(msgspec.json.encode(facts), place, name, "mark"),
-            rows=shelf.seal.close(pack(joined(batches)), place, name, "rows"),
+            rows=shelf.seal.close_large(pack(joined(batches)), place, name, "rows"),
             fetched_us=facts.began_us,
             cost=max(facts.requests, 1),
         )

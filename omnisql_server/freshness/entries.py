@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 
-from catalog.key_ring import seal, unseal
+from catalog.key_ring import SEAL_BYTES, seal, seal_into, unseal, unseal_into
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.trail import Step
 from omnisql_server.freshness.domains import Request, request_of
@@ -68,6 +68,12 @@ class Seal:
         """Seal bytes for one place."""
         return seal(self.key, content, self._bound_to(place))
 
+    def close_large(self, content: bytes | memoryview, *place: str) -> memoryview:
+        """Seal what may be megabytes for one place."""
+        sealed = _memory(len(content) + SEAL_BYTES)
+        seal_into(sealed, self.key, content, self._bound_to(place))
+        return sealed
+
     def open(self, sealed: bytes, *place: str) -> bytes:
         """Open bytes of one place.
 
@@ -79,12 +85,32 @@ class Seal:
         except (InvalidTag, ValueError) as error:
             raise Spoiled from error
 
+    def open_large(self, sealed: bytes, *place: str) -> memoryview:
+        """Open what may be megabytes of one place.
+
+        Raises:
+            Spoiled: they were not sealed for it.
+        """
+        if len(sealed) < SEAL_BYTES:
+            raise Spoiled
+        content = _memory(len(sealed) - SEAL_BYTES)
+        try:
+            unseal_into(content, self.key, sealed, self._bound_to(place))
+        except (InvalidTag, ValueError) as error:
+            raise Spoiled from error
+        return content
+
     def name(self, *facts: object) -> str:
         """Give facts a name that tells nothing of them to whoever lacks the key."""
         return hmac.new(self.key, _json(facts), hashlib.sha256).hexdigest()[:32]
 
     def _bound_to(self, place: Sequence[str]) -> bytes:
         return _json(["freshness", self.key_id, *place])
+
+
+def _memory(size_bytes: int) -> memoryview:
+    """Return memory of Arrow's pool, which holds on to it: to have new pages from the system costs more than AES."""
+    return memoryview(pa.allocate_buffer(size_bytes)).cast("B")
 
 
 def seal_of(data_key: bytes) -> Seal:
@@ -155,19 +181,19 @@ def joined(batches: Sequence[pa.RecordBatch]) -> tuple[pa.RecordBatch, ...]:
     return tuple(pa.Table.from_batches(batches).combine_chunks().to_batches())
 
 
-def pack(batches: Sequence[pa.RecordBatch]) -> bytes:
+def pack(batches: Sequence[pa.RecordBatch]) -> memoryview:
     """Write rows as one compressed Arrow stream; batches of no rows at all are an empty one."""
     if not batches:
-        return b""
+        return memoryview(b"")
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression=COMPRESSION)
     with pa.ipc.new_stream(sink, batches[0].schema, options=options) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    return bytes(sink.getvalue())
+    return memoryview(sink.getvalue()).cast("B")
 
 
-def unpack(content: bytes) -> tuple[pa.RecordBatch, ...]:
+def unpack(content: bytes | memoryview) -> tuple[pa.RecordBatch, ...]:
     """Read what `pack` wrote.
 
     Raises:

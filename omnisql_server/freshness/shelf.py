@@ -199,14 +199,14 @@ class Shelf:
         return Sealed(
             id=entry.id,
             description=self.seal.close(describe(entry), self.name, entry.id, "description"),
-            rows=self.seal.close(pack(batches), self.name, entry.id, "rows"),
+            rows=self.seal.close_large(pack(batches), self.name, entry.id, "rows"),
             fetched_us=entry.fetched_us,
             cost=entry.cost,
             steps=self.seal.close(written_steps(steps), self.name, entry.id, "steps") if steps else b"",
         )
 
     def _opened(self, sealed: bytes, entry_id: str) -> tuple[pa.RecordBatch, ...]:
-        return unpack(self.seal.open(sealed, self.name, entry_id, "rows"))
+        return unpack(self.seal.open_large(sealed, self.name, entry_id, "rows"))
 
 
 def _entry_of(request: Request, fetched_us: int, fetched: Fetched, cost: int) -> Entry:

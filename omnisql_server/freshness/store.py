@@ -62,7 +62,7 @@ class Sealed:
 
     id: str
     description: bytes
-    rows: bytes
+    rows: bytes | memoryview
     fetched_us: int
     cost: int
     steps: bytes = b""
@@ -187,7 +187,7 @@ class Store:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             await self._release(keys=[f"{TAG}lock:{name}"], args=[token])
 
-    async def _run(self, operation: str, shelf: str, *arguments: str | bytes | int) -> Any:
+    async def _run(self, operation: str, shelf: str, *arguments: str | bytes | memoryview | int) -> Any:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             return await self._script(keys=[TAG], args=[operation, shelf, self._ahead_us(), *arguments])
 

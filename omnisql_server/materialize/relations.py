@@ -33,22 +33,29 @@ class LocalRelation:
 def materialize(
     plan: ScanPlan, occurrence: Occurrence, batches: Sequence[pa.RecordBatch], salt: bytes
 ) -> LocalRelation:
-    """Apply a scan's row filters and masks and name its columns as the catalog does; `salt` is that of hashes."""
+    """Apply a scan's row filters and masks and name its columns as the catalog does; `salt` is that of hashes.
+
+    Columns that the scan awaits are left out; its rows have their places among those that were fetched instead.
+    """
     schema = pa.schema([(name, plan.table.column(name).type.arrow) for name in plan.columns])
     table = pa.Table.from_batches([_conform(batch, schema) for batch in batches], schema=schema)
+    if plan.awaited:
+        table = table.append_column(ROW_NUMBER, pa.array(np.arange(table.num_rows)))
     for row_filter in plan.filters:
         table = table.filter(truth_of(row_filter.condition, table, plan.table))
-    columns: list[pa.ChunkedArray] = []
+    columns: dict[str, pa.ChunkedArray] = {ROW_NUMBER: table.column(ROW_NUMBER)} if plan.awaited else {}
     for name in occurrence.columns:
         attribute = occurrence.relation.attribute(name)
         if attribute is None or attribute.api_column is None:
             raise InternalError(message=f"column {name} of {occurrence.relation.qualified_name} has no source")
+        if attribute.api_column in plan.awaited:
+            continue
         mask = plan.masks.get(attribute.api_column)
-        columns.append(_column(table, plan.table.column(attribute.api_column), mask, salt))
+        columns[name] = _column(table, plan.table.column(attribute.api_column), mask, salt)
     if not columns:
         rows = pa.table({ROW_NUMBER: pa.array(np.arange(table.num_rows))})
         return LocalRelation(scan_name=plan.scan_name, rows=rows)
-    return LocalRelation(scan_name=plan.scan_name, rows=pa.table(columns, names=list(occurrence.columns)))
+    return LocalRelation(scan_name=plan.scan_name, rows=pa.table(columns))
 
 
 def _conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -82,6 +82,13 @@ class Backend(Protocol):
     def in_transaction_block(self) -> bool:
         """Say whether the client has an open transaction block."""
 
+    async def begin_again(self) -> bool:
+        """Begin the transaction again, if it is nobody's but ours, as one that keeps its first snapshot; say whether.
+
+        Raises:
+            BackendError: as `ask`.
+        """
+
     async def ask(self, *questions: Question) -> list[Answer]:
         """Send all questions in one flush and return their answers in order.
 

@@ -10,7 +10,7 @@ from sqlglot import exp
 from connectors.sdk.scan import Predicate, Scan
 from connectors.sdk.table import AccessPath, Grade, Table
 from omnisql_server.model.mask import Mask
-from omnisql_server.model.query import AuthorizedQuery
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery
 from omnisql_server.model.relation import Relation
 from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statistics import Statistic
@@ -61,7 +61,8 @@ class ScanPlan:
     row can match; they lack the `deferred` keys, which other scans give once they are read. Calls are API requests: at
     least, expected, and at most (None: unknown until it has run). With `hydrates_late`, columns that cost a call for
     each row are fetched for those rows alone that policy shows and that meet the conditions of `survival`; these name
-    the API's columns.
+    the API's columns. Columns that are `awaited` are fetched once all scans were read without them, for the rows that a
+    `Reduction` names.
     """
 
     scan_name: str
@@ -87,6 +88,8 @@ class ScanPlan:
     statistic: Statistic | None = None
     survival: tuple[exp.Expr, ...] = ()
     hydrates_late: bool = False
+    awaited: tuple[str, ...] = ()
+    awaited_rows_max: int | None = None
     otherwise: ScanPlan | None = None
 
 
@@ -102,11 +105,25 @@ NO_NOTES = ScanNotes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction:
+    """A smaller query made of a statement, which names the rows of a scan without which its answer would be another.
+
+    Its only output is `ROW_NUMBER` of that scan. It uses none of the columns that are awaited. With `rows_max` it gives
+    the first rows of an order, as many at most unless some are equal in it.
+    """
+
+    scan_name: str
+    query: BoundQuery
+    rows_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryPlan:
     """An authorized query and the reading of every API table in it, by scan name."""
 
     authorized: AuthorizedQuery
     scans: tuple[ScanPlan, ...]
+    reductions: tuple[Reduction, ...] = ()
 
     @property
     def calls_expected(self) -> int:

@@ -77,8 +77,8 @@ class Settings:
 class Check:
     """A privilege that the statement needs: `role` may SELECT these attributes (empty: any one) of a relation.
 
-    `view` names a view of another owner below which the relation is local: there it is read as the session's user, who
-    needs the same right; otherwise it is empty.
+    `view` names a view of another owner below which the relation is local: if the session's user has the same right,
+    it is read as that user, else as the view's owner; otherwise it is empty.
     """
 
     role: str
@@ -103,6 +103,47 @@ class Occurrence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerRead:
+    """A local relation below a view that is read as the view's owner, `role`, because the session's user may not.
+
+    `columns` are those that the statement uses there, in the relation's order. `only` leaves out tables that inherit.
+    Places with equal keys share one reading.
+    """
+
+    view: str
+    role: str
+    relation: Relation
+    columns: tuple[str, ...]
+    only: bool = False
+
+    @property
+    def key(self) -> tuple[str, int, tuple[str, ...], bool]:
+        """Name the reading: what has the same key has the same rows."""
+        return self.role, self.relation.oid, self.columns, self.only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerReads:
+    """What a statement reads as owners of views, by place, as `Occurrence.place` names it.
+
+    `views` are the places of local views that are written out because the session's user may not read them.
+    `reads_others` says that the session's backend reads other local relations in the same statement.
+    """
+
+    reads: Mapping[tuple[int, ...], OwnerRead] = field(default_factory=dict)
+    views: frozenset[tuple[int, ...]] = frozenset()
+    reads_others: bool = False
+
+    @property
+    def need_snapshot(self) -> bool:
+        """Say whether the session's backend has to read by the very snapshot that the owners' backends read by."""
+        return bool(self.reads) and self.reads_others
+
+
+NO_OWNER_READS = OwnerReads()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundQuery:
     """A query with every name resolved.
 
@@ -124,6 +165,7 @@ class BoundQuery:
     settings: Settings
     catalog_sequence: int
     returns_rows: bool = True
+    as_owners: OwnerReads = NO_OWNER_READS
     derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
     origin: object | None = field(default=None, repr=False, compare=False)
 

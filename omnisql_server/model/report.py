@@ -15,7 +15,8 @@ class SourceReport:
     earlier requests whose rows were used, `calls_saved` what they took, `age_ms` is the age of the oldest rows. `stale`
     is the failure of the source that they stand in for, `cache_note` what else is to be said of what is kept.
     `refreshing` says that rows older than the bound were taken, which are being read again. `resets_at` is when a
-    source may be asked again that has used up its rate limit.
+    source may be asked again that has used up its rate limit. `rows_hydrated` is for how many rows columns were fetched
+    that had waited for the others to be read, None where none had.
     """
 
     scan_name: str
@@ -42,3 +43,4 @@ class SourceReport:
     cache_note: str | None = None
     refreshing: bool = False
     resets_at: datetime | None = None
+    rows_hydrated: int | None = None

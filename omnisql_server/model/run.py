@@ -33,10 +33,14 @@ class SessionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A run statement as PostgreSQL describes it; `fields` is None for COPY."""
+    """A run statement as PostgreSQL describes it; `fields` is None for COPY.
+
+    `needs_snapshot` says that its transaction should keep its first snapshot, which cannot be decided later.
+    """
 
     parameter_oids: tuple[int, ...]
     fields: tuple[Field, ...] | None
+    needs_snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,11 @@ READING_KINDS = frozenset(
 DERIVED_KINDS = READING_KINDS | {StatementKind.PREPARE, StatementKind.DEFINITION}
 """The same, and kinds that give such reads another name."""
 
+WRITING_KINDS = frozenset(
+    {StatementKind.WRITE, StatementKind.NESTED_WRITE, StatementKind.COPY_FROM, StatementKind.TRUNCATE}
+)
+"""Kinds that write to relations that they name."""
+
 NEVER_RUN_KINDS = frozenset(
     {
         StatementKind.PREPARE,

@@ -303,7 +303,7 @@ def _first_source(select: exp.Expr) -> str:
     return from_clause.this.alias_or_name if from_clause is not None else ""
 
 
-def _is_flat(select: exp.Expr) -> bool:
+def is_flat(select: exp.Expr) -> bool:
     """Say whether the joins stand in one row; inside parentheses they may null-supply what they contain."""
     from_clause = select.args.get("from_") or select.args.get("from")
     items = [from_clause.this] if from_clause is not None else []
@@ -313,7 +313,7 @@ def _is_flat(select: exp.Expr) -> bool:
 
 def _may_be_null_supplied(select: exp.Expr, source: str) -> bool:
     """Say whether an outer join may replace a source's rows by nulls."""
-    if not _is_flat(select):
+    if not is_flat(select):
         return True
     seen = [_first_source(select)]
     nullable: set[str] = set()
@@ -331,9 +331,9 @@ def conjuncts(select: exp.Expr) -> Iterator[tuple[exp.Expr, set[str] | None]]:
     """Yield each conjunct with the sources it may restrict, None for any."""
     where = select.args.get("where")
     if where is not None:
-        for conjunct in _flatten(where.this):
+        for conjunct in flattened(where.this):
             yield conjunct, None
-    if not _is_flat(select):
+    if not is_flat(select):
         return
     seen = {_first_source(select)}
     for join in _joins(select):
@@ -341,16 +341,16 @@ def conjuncts(select: exp.Expr) -> Iterator[tuple[exp.Expr, set[str] | None]]:
         condition = join.args.get("on")
         if condition is not None and join.side != "FULL":
             allowed = {"LEFT": {alias}, "RIGHT": set(seen)}.get(join.side)
-            for conjunct in _flatten(condition):
+            for conjunct in flattened(condition):
                 yield conjunct, allowed
         seen.add(alias)
 
 
-def _flatten(expression: exp.Expr) -> Iterator[exp.Expr]:
+def flattened(expression: exp.Expr) -> Iterator[exp.Expr]:
     expression = expression.unnest()
     if isinstance(expression, exp.And):
-        yield from _flatten(expression.left)
-        yield from _flatten(expression.right)
+        yield from flattened(expression.left)
+        yield from flattened(expression.right)
     else:
         yield expression
 
@@ -358,13 +358,13 @@ def _flatten(expression: exp.Expr) -> Iterator[exp.Expr]:
 def equalities(select: exp.Expr) -> Iterator[Equality]:
     """Yield the equalities between columns of a SELECT that hold for every row that matters."""
     where = select.args.get("where")
-    for conjunct in _flatten(where.this) if where is not None else ():
+    for conjunct in flattened(where.this) if where is not None else ():
         yield from _column_pair(conjunct, None)
-    for join in _joins(select) if _is_flat(select) else ():
+    for join in _joins(select) if is_flat(select) else ():
         condition = join.args.get("on")
         if condition is None or join.side not in ("", "LEFT"):
             continue
-        for conjunct in _flatten(condition):
+        for conjunct in flattened(condition):
             yield from _column_pair(conjunct, join.this.alias_or_name if join.side == "LEFT" else None)
 
 

@@ -160,11 +160,18 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
 
 def _hydrated_text(scan: ScanPlan) -> str:
     names = ", ".join(_name(name) for name in scan.columns if scan.table.column(name).hydrate is not None)
-    left = " that the conditions on other columns leave" if scan.hydrates_late else ""
+    left = _rows_left(scan)
     if scan.calls_per_row < 1:
         return f"{names}, one more request for every {1 / scan.calls_per_row:.0f} rows{left}"
     calls = "one more request" if scan.calls_per_row == 1 else f"{scan.calls_per_row:.0f} more requests"
     return f"{names}, {calls} for each row{left}"
+
+
+def _rows_left(scan: ScanPlan) -> str:
+    if scan.awaited:
+        first = f", for the first {scan.awaited_rows_max} of them" if scan.awaited_rows_max is not None else ""
+        return f" that the rest of the statement leaves{first}"
+    return " that the conditions on other columns leave" if scan.hydrates_late else ""
 
 
 def _note_lines(note: ScanNotes) -> Iterator[str]:
@@ -285,7 +292,8 @@ def _report_lines(report: SourceReport, scan: ScanPlan) -> Iterator[str]:
         yield f"Read By: {report.access_path}, once the keys were known"
     yield f"Requests: {report.requests} made, {report.revalidated} of them answered by 304"
     yield f"Pages: {report.pages}, {report.bytes_received} bytes"
-    yield f"Rows: {report.rows_fetched} fetched, {report.rows_returned} returned"
+    hydrated = "" if report.rows_hydrated is None else f", {report.rows_hydrated} hydrated"
+    yield f"Rows: {report.rows_fetched} fetched, {report.rows_returned} returned{hydrated}"
     if report.cache_hits or report.cache_note is not None:
         used = f"{report.cache_hits} earlier answers used, {report.calls_saved} requests saved"
         yield f"Cache: {used}, age {report.age_ms / 1000:.1f} s{_aside(report.cache_note)}"
@@ -324,6 +332,8 @@ def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
             }
         if scan.deferred:
             facts["Keys From"] = [_key_source(key) for key in scan.deferred]
+        if scan.calls_per_row:
+            facts["Hydrated"] = _hydrated_text(scan)
     facts["Pushed"] = [
         {"Condition": _pushed_text(pushed), "Grade": pushed.grade.value, "Policy": pushed.policy}
         for pushed in scan.pushed
@@ -350,6 +360,7 @@ def _report_facts(report: SourceReport) -> _Facts:
         "Actual Bytes": report.bytes_received,
         "Actual Rows Fetched": report.rows_fetched,
         "Actual Rows Returned": report.rows_returned,
+        "Actual Rows Hydrated": report.rows_hydrated,
         "Actual Time (ms)": round(report.duration_ms, 3),
         "Actual Cache Hits": report.cache_hits,
         "Actual Calls Saved": report.calls_saved,

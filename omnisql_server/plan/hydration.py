@@ -1,13 +1,24 @@
-"""Which rows need the calls that some columns cost: those that meet every condition that needs none of them. Pure."""
+"""Which rows need the calls that some columns cost: those that meet every condition that needs none of them. Pure.
+
+Conditions on the table's own columns are evaluated while it is read (`survival`); for what else leaves rows out, the
+columns wait until everything was read (`await_columns`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from math import ceil
 
 from sqlglot import exp
 
 from connectors.sdk.table import Table
+from omnisql_server.model.plan import Reduction, ScanPlan
+from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation
+from omnisql_server.plan.cost import RequestCost
+from omnisql_server.plan.paths import batch_size
+from omnisql_server.plan.reductions import Judge, find_reductions
 
 
 def survival(
@@ -35,3 +46,73 @@ def _renamed(node: exp.Expr, named: dict[str, str | None]) -> exp.Expr:
     column = exp.column(named[node.name] or "", quoted=True)
     column.type = node.type
     return column
+
+
+def await_columns(
+    query: BoundQuery, scans: tuple[ScanPlan, ...], judge: Judge
+) -> tuple[tuple[ScanPlan, ...], tuple[Reduction, ...]]:
+    """Have columns that cost calls wait where a reduction tells which rows need them; return those reductions."""
+    awaitable = {scan.scan_name: _awaitable(scan, scans) for scan in scans}
+    if not any(awaitable.values()):
+        return scans, ()
+    used = {one.scan_name: one.columns for one in query.occurrences}
+    attributes = {
+        scan.scan_name: frozenset(
+            one.name
+            for one in scan.relation.attributes
+            if one.api_column in awaitable[scan.scan_name] and one.name in used[scan.scan_name]
+        )
+        for scan in scans
+    }
+    waiting, reductions = find_reductions(query, attributes, judge)
+    bounds = {reduction.scan_name: reduction.rows_max for reduction in reductions}
+    made = [
+        _waiting(scan, awaitable[scan.scan_name], bounds[scan.scan_name]) if scan.scan_name in waiting else scan
+        for scan in scans
+    ]
+    return tuple(made), reductions
+
+
+def _awaitable(scan: ScanPlan, scans: Iterable[ScanPlan]) -> tuple[str, ...]:
+    """Return the columns of a scan that can be fetched later; none where policy, or another scan, needs them before."""
+    calling = [one for one in (scan, scan.otherwise) if one is not None and one.calls_per_row and one.limit is None]
+    hydrated = {column.name: column.hydrate for column in scan.table.columns if column.hydrate is not None}
+    wanted = tuple(name for name in scan.columns if name in hydrated)
+    if not calling or any(hydrated[name] not in scan.table.hydrations for name in wanted):
+        return ()
+    if any(not hydrated.keys().isdisjoint(rule.columns) for rule in scan.filters):
+        return ()
+    given = {scan.relation.attribute(name) for name in _given(scan.scan_name, scans)}
+    return () if any(one is None or one.api_column in hydrated for one in given) else wanted
+
+
+def _given(scan_name: str, scans: Iterable[ScanPlan]) -> Iterator[str]:
+    """Yield the attributes of a scan that give keys to others."""
+    for key in (key for scan in scans for key in scan.deferred if key.scan_name == scan_name):
+        if key.expression is None:
+            yield key.attribute
+        else:
+            yield from (column.name for column in key.expression.find_all(exp.Column))
+
+
+def _waiting(scan: ScanPlan, columns: tuple[str, ...], rows_max: int | None) -> ScanPlan:
+    otherwise = _waiting(scan.otherwise, columns, rows_max) if scan.otherwise is not None else None
+    if not scan.calls_per_row or scan.limit is not None:
+        return replace(scan, otherwise=otherwise)
+    cost = RequestCost(path=scan.path, rows=scan.rows_expected)
+    listing = sum(cost.calls(batch_size(scan.path, one.keys)) for one in scan.scans)
+    hydrating = max(0, scan.calls_expected - listing)
+    if rows_max is not None:
+        hydrating = min(hydrating, ceil(scan.calls_per_row * rows_max))
+    is_known = not scan.deferred
+    return replace(
+        scan,
+        awaited=columns,
+        awaited_rows_max=rows_max,
+        survival=(),
+        hydrates_late=False,
+        calls_expected=listing + hydrating if is_known else scan.calls_expected,
+        # How many rows will be left is not known before they are there.
+        calls_guessed=hydrating if is_known else scan.calls_guessed,
+        otherwise=otherwise,
+    )

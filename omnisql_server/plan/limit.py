@@ -39,11 +39,11 @@ def top_rows(tree: exp.Expr) -> dict[str, TopRows]:
 def _top_of(scope: Scope, *, whole: bool) -> TopRows | None:
     if not isinstance(scope.expression, exp.Select):
         return None
-    limit = _count(scope.expression.args.get("limit"))
+    limit = count_of(scope.expression.args.get("limit"))
     if limit is None:
         return None
     offset_clause = scope.expression.args.get("offset")
-    offset = _count(offset_clause) if offset_clause is not None else 0
+    offset = count_of(offset_clause) if offset_clause is not None else 0
     order = _order(scope.expression)
     if offset is None or order is None:
         return None
@@ -125,7 +125,8 @@ def is_cut(select: exp.Expr) -> bool:
     return False
 
 
-def _count(clause: exp.Expr | None) -> int | None:
+def count_of(clause: exp.Expr | None) -> int | None:
+    """Return the number in a LIMIT or OFFSET clause, None where it is none that is known."""
     if clause is None:
         return None
     value = clause.expression
@@ -139,7 +140,7 @@ def _order(select: exp.Select) -> list[tuple[exp.Column, Direction]] | None:
     clause = select.args.get("order")
     keys: list[tuple[exp.Column, Direction]] = []
     for ordered in clause.expressions if clause is not None else ():
-        column = _output(select, ordered.this)
+        column = order_output(select, ordered.this)
         descending = bool(ordered.args.get("desc"))
         if not isinstance(column, exp.Column) or bool(ordered.args.get("nulls_first")) != descending:
             return None
@@ -147,7 +148,7 @@ def _order(select: exp.Select) -> list[tuple[exp.Column, Direction]] | None:
     return keys
 
 
-def _output(select: exp.Select, node: exp.Expr) -> exp.Expr | None:
+def order_output(select: exp.Select, node: exp.Expr) -> exp.Expr | None:
     """Resolve an ORDER BY item that names or counts an output column."""
     if isinstance(node, exp.Literal) and node.name.isdigit() and int(node.name) <= len(select.selects):
         return select.selects[int(node.name) - 1].unalias()

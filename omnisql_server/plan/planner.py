@@ -18,16 +18,18 @@ from omnisql_server.errors import (
     KeyColumnRequired,
     LimitExceeded,
 )
-from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan
-from omnisql_server.model.query import AuthorizedQuery, derive
+from omnisql_server.model.plan import DeferredKey, QueryPlan, Reduction, ScanPlan
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, derive
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
 from omnisql_server.plan.advice import advised
 from omnisql_server.plan.drafts import Draft, ReadTree, ScanSource, draft_scan, known_to, read_tree
+from omnisql_server.plan.hydration import await_columns
 from omnisql_server.plan.joins import Choice, order_scans
 from omnisql_server.plan.limit import TopRows
 from omnisql_server.plan.links import Link
 from omnisql_server.plan.paths import ChosenPath, calls_expected, cheapest, usable_paths
+from omnisql_server.plan.reductions import Judge
 
 Evaluable = Callable[[exp.Expr], bool]
 """Says whether an expression over one scan's rows can be computed here with PostgreSQL's meaning."""
@@ -41,10 +43,12 @@ def plan(
     combinations_max: int,
     statistics_of: Callable[[Relation], TableStatistics] = lambda _: NO_STATISTICS,
     evaluable: Evaluable = lambda _: False,
+    executable: Callable[[BoundQuery], bool] = lambda _: False,
 ) -> QueryPlan:
     """Choose access paths, pushed predicates, who gives keys to whom, order and limit for every scan.
 
-    Keys may come from an expression over another scan's rows where that is `evaluable`.
+    Keys may come from an expression over another scan's rows where that is `evaluable`. Columns that cost calls for
+    each row may wait for a smaller query that says which rows need them, where that is `executable`.
 
     Raises:
         KeyColumnRequired: a table cannot be read without a value for some columns.
@@ -59,15 +63,22 @@ def plan(
     # Everything that a plan depends on beside the tree; a kept plan keeps its sources, so that no id is used twice.
     ids = [(id(source.table), id(source.known)) for source in sources]
     # Under another search_path, a function of that name may be a user's own.
-    plain, zone = query.settings.catalog_first and query.settings.plain_input, query.settings.time_zone
+    settings = query.settings
+    plain, zone = settings.catalog_first and settings.plain_input and settings.plain_output, settings.time_zone
     name = f"plan {authorized.filters!r} {authorized.masks!r} {ids} {combinations_max} {plain} {zone}"
 
     def planned_anew() -> _Planned:
-        usable = evaluable if plain else lambda _: False
-        return _Planned(scans=_plan_scans(authorized, sources, combinations_max, usable), of=sources)
+        judge = Judge(expression=evaluable if plain else _never, query=executable if plain else _never)
+        scans = _plan_scans(authorized, sources, combinations_max, judge.expression)
+        scans, reductions = await_columns(query, scans, judge)
+        return _Planned(scans=scans, reductions=reductions, of=sources)
 
     planned = derive(query, _Planned, planned_anew, name)
-    return QueryPlan(authorized=authorized, scans=planned.scans)
+    return QueryPlan(authorized=authorized, scans=planned.scans, reductions=planned.reductions)
+
+
+def _never(_: object) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +86,7 @@ class _Planned:
     """The scans of a plan, kept for statements that share a tree, filters, masks, tables and statistics."""
 
     scans: tuple[ScanPlan, ...]
+    reductions: tuple[Reduction, ...]
     of: tuple[ScanSource, ...]
 
 

@@ -36,7 +36,7 @@ from omnisql_server.session.replies import (
     IgnoredReply,
     PrivateSyncReply,
 )
-from wire.backend import copy_data
+from wire.backend import Field, copy_data
 from wire.backend_decode import (
     decode_command_complete,
     decode_data_row,
@@ -48,13 +48,18 @@ from wire.frontend import Bind, Close, CopyDone, CopyFail, Describe, Execute, Pa
 from wire.rows import EncodedRows
 
 CONSTANTS_MAX = 256
+REWRITTEN_ROWS = 256
 STREAM_FIRST_ROWS = 256
 STREAM_ROWS_MAX = 65_536
 STREAM_CHUNK_BYTES = 262_144
 REST = Ask(sql="SELECT")
 """Ends with a complete Execute, after which PostgreSQL's statement timer stands still until our next message."""
 
+KEEP_SNAPSHOT = "SET transaction_isolation TO 'repeatable read'"
+"""Without LOCAL, of which PostgreSQL warns outside blocks; it is gone with the transaction all the same."""
+
 _COMMAND_NAME = b"omnisql_command"
+_REWRITTEN_NAME = b"omnisql_rewritten"
 _FAILURE_NAME = b"omnisql_failure"
 _FAILURE_TEXT = b"omnisql_statement_failed"
 
@@ -62,7 +67,10 @@ _Read = Callable[[], Answer]
 
 
 class SessionBackend:
-    """Implements `model.backend.Backend` over a link."""
+    """Implements `model.backend.Backend` over a link.
+
+    `alone`: nothing in the implicit transaction is the client's but the statement that is run, and no portal.
+    """
 
     def __init__(self, link: BackendLink, presence: Presence) -> None:
         self._link = link
@@ -71,6 +79,7 @@ class SessionBackend:
         self._numbers = itertools.count(1)
         self._streams_free: list[int] = []
         self._stream_numbers = itertools.count(1)
+        self.alone = False
 
     @property
     def in_transaction_block(self) -> bool:
@@ -191,6 +200,41 @@ class SessionBackend:
         await self._finish(exchange)
         return int(decode_command_complete(frames[-1].payload).removeprefix("COPY "))
 
+    async def rewritten(
+        self,
+        rows: Sequence[Sequence[bytes | None]],
+        fields: Sequence[Field],
+        formats: Sequence[int],
+        wanted: Sequence[int],
+    ) -> bytes:
+        """Have PostgreSQL write rows of values in other formats, and return them as DataRow messages.
+
+        Raises:
+            BackendError: as `ask`; it cannot read values of some type, such as rows without a name.
+        """
+        values = ", ".join(f"${number}" for number in range(1, len(fields) + 1))
+        type_oids = tuple(field.type_oid for field in fields)
+        parse = Parse(statement=_REWRITTEN_NAME, text=f"SELECT {values}".encode(), type_oids=type_oids)
+        made: list[bytes] = []
+        for start in range(0, len(rows), REWRITTEN_ROWS):
+            await self._take()
+            exchange, frames = Exchange(), list[Frame]()
+            self._put_statement(_REWRITTEN_NAME, parse, exchange)
+            for row in rows[start : start + REWRITTEN_ROWS]:
+                bind = Bind(
+                    portal=_REWRITTEN_NAME,
+                    statement=_REWRITTEN_NAME,
+                    parameter_formats=tuple(formats),
+                    parameters=tuple(row),
+                    result_formats=tuple(wanted),
+                )
+                self._link.send(bind.encode(), exchange.expect(BIND_ENDS))
+                self._link.send(Execute(portal=_REWRITTEN_NAME).encode(), exchange.expect(EXECUTE_ENDS, frames))
+                self._link.send(Close(kind="P", name=_REWRITTEN_NAME).encode(), exchange.expect(CLOSE_ENDS))
+            await self._finish(exchange)
+            made.extend(frame.data for frame in frames if frame.kind == b"D")
+        return b"".join(made)
+
     def fail_transaction(self) -> None:
         """Send a statement that PostgreSQL refuses, so that the transaction fails with the run statement."""
         self._send_ignored(Parse(statement=_FAILURE_NAME, text=_FAILURE_TEXT).encode(), PARSE_ENDS)
@@ -210,6 +254,19 @@ class SessionBackend:
             BackendLost: the connection is gone.
         """
         await self._send_alone(SYNC)
+
+    async def begin_again(self) -> bool:
+        """Begin an implicit transaction again as REPEATABLE READ, before anything in it has a snapshot; say whether.
+
+        Raises:
+            BackendError: as `ask`.
+        """
+        if not self.alone:
+            return False
+        await self._take()
+        await self.sync()
+        await self.ask(Command(sql=KEEP_SNAPSHOT))
+        return True
 
     async def discard_all(self) -> None:
         """Make the backend as new, between two statements of the client.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import cast
 
 from omnisql_server.session.ending import SessionEnd
@@ -67,6 +68,14 @@ class ClientConnection(asyncio.Protocol):
     def first_frame(self) -> Frame | None:
         """Return the first message that waits without taking it."""
         return self._inbox[0] if self._inbox else None
+
+    def frames_to(self, kind: bytes, count_max: int) -> tuple[Frame, ...]:
+        """Return the messages that wait up to and with the first of a kind, not taken; none if that is not soon."""
+        frames = tuple(islice(self._inbox, count_max))
+        for count, frame in enumerate(frames, start=1):
+            if frame.kind == kind:
+                return frames[:count]
+        return ()
 
     def allow_long_messages(self) -> None:
         """Lift the limit that holds until log-in."""

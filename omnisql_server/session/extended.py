@@ -13,21 +13,20 @@ from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
 from omnisql_server.model.statement import SECRET_KINDS, Statement
+from omnisql_server.session.describing import Describing
 from omnisql_server.session.link import FLUSH, SYNC
-from omnisql_server.session.moving import moved_portal, not_in_extended_protocol
+from omnisql_server.session.moving import Movements, moved_portal
 from omnisql_server.session.placeholders import open_placeholder
 from omnisql_server.session.portals import Portal, Portals
+from omnisql_server.session.proven import Proven
 from omnisql_server.session.refused import Refused, RefusedStatements
 from omnisql_server.session.replies import (
-    BIND_ENDS,
     CLOSE_ENDS,
     DESCRIBE_ENDS,
     PARSE_ENDS,
     READY_ENDS,
-    RELAYED_BIND,
     CheckReply,
     IgnoredReply,
-    Reply,
     with_hint,
 )
 from omnisql_server.session.running import Running
@@ -40,8 +39,9 @@ from omnisql_server.session.statements import (
     named_text,
 )
 from omnisql_server.session.twins import Twins
+from omnisql_server.session.units import Units
 from omnisql_server.session.watched import WatchedStatements
-from wire.backend import NO_DATA, PARSE_COMPLETE, row_description
+from wire.backend import PARSE_COMPLETE
 from wire.errors import WireError
 from wire.framing import Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
@@ -58,13 +58,16 @@ class ExtendedProtocol:
     `discarding` says that a run statement failed and everything up to Sync is ignored.
     """
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, proven: Proven) -> None:
         self._running = running
         self._link = running.link
         self.statements = RunStatements(running.live, running.backend.close_statement)
         self.portals = Portals(running.live)
         self.discarding = False
         self._strays: list[bytes] = []
+        self.units = Units(running, proven, self.statements)
+        self._describing = Describing(running, self.statements, self.portals)
+        self._movements = Movements(self.statements, self.portals)
         self._twins = Twins(running, self.statements, self._strays)
         self.watched = WatchedStatements(running)
         self._refused = RefusedStatements(running)
@@ -76,13 +79,16 @@ class ExtendedProtocol:
         return self.discarding or bool(self.portals) or bool(self._strays) or bool(self._refused)
 
     @property
-    def _is_concerned(self) -> bool:
-        return bool(self.statements or self.portals or self.watched)
-
-    @property
     def has_refused(self) -> bool:
         """Say whether a relayed statement met an API table and is to be handled once more, before anything else is."""
         return bool(self._refused)
+
+    async def repeated(self, frame: Frame) -> bool:
+        """Answer the unit that begins with a message as it was answered before, and say whether that could be done."""
+        link, running = self._link, self._running
+        busy = link.busy or link.in_block or link.skipping or link.copying_in
+        alone = not (busy or running.relayed or running.executed or self.holds_open)
+        return await self.units.answered(frame, alone=alone)
 
     def own_names(self, text: bytes) -> frozenset[str]:
         """Return the names of what this session prepared or opened over API tables, if a text may name one of them."""
@@ -98,12 +104,13 @@ class ExtendedProtocol:
     async def handle(self, frame: Frame) -> None:
         """Handle one message."""
         self._journal.note(frame)
+        self.units.inside = frame.kind != b"S"
         if frame.kind == b"S":
             await self._sync()
         elif frame.kind == b"H":
             self._link.send_raw(FLUSH)
             self._link.flush()
-        elif frame.kind == b"P" or self._is_concerned or self._running.overlay:
+        elif frame.kind == b"P" or self.statements or self.portals or self.watched or self._running.overlay:
             await self._handle_named(frame)
         else:
             self._relay(frame)
@@ -111,7 +118,7 @@ class ExtendedProtocol:
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that cannot concern anything run, and say whether it was one: the common case, made short."""
         reply = self._replies.get(frame.kind)
-        if reply is None or self.discarding or self._is_concerned or self._strays:
+        if reply is None or self.discarding or self.statements or self.portals or self.watched or self._strays:
             return False
         if frame.kind == b"B" and self._running.overlay:
             return False
@@ -170,8 +177,8 @@ class ExtendedProtocol:
                 await self._parse(frame, message)
             case Bind():
                 await self._bind(frame, message)
-            case Describe(kind="P", name=name) if name in self.portals:
-                await self._describe_portal(name)
+            case Describe() if self._describing.concerns(message):
+                await self._describing.describe(message)
             case Execute(portal=name) if name in self.portals:
                 await self._execute(message)
             case Close():
@@ -185,11 +192,6 @@ class ExtendedProtocol:
             self._relay(frame)
             return
         parts = await self._running.route(message.text)
-        if parts is not None and len(parts) == 1 and moved_portal(parts[0], self.portals) is not None:
-            if await self._ready(frame):
-                self.discarding = True
-                await self._running.fail(not_in_extended_protocol())
-            return
         if parts is not None and len(parts) > 1 and any(may_hold_secret(part) for part in parts):
             # PostgreSQL refuses more than one statement, but not before showing the text in its activity.
             self._relay(Frame(kind=frame.kind, data=replace(message, text=_SEVERAL).encode()))
@@ -199,8 +201,11 @@ class ExtendedProtocol:
                 await self.drop_unnamed()
             self._relay(frame)
             self.watched.forget(message.statement)
-            if message.statement in self.statements and await self._settled():
+            moved = moved_portal(parts[0], self.portals) if parts is not None and len(parts) == 1 else None
+            if (moved is not None or message.statement in self.statements) and await self._settled():
                 self.statements.forget(message.statement)
+                if moved is not None and parts is not None:
+                    await self._succeeds(self._movements.keep(message.statement, parts[0], moved))
             return
         if await self._ready(frame):
             await self._prepare(frame, message, parts[0].statement, parts[0].offset)
@@ -243,17 +248,18 @@ class ExtendedProtocol:
             self.discarding = True
             # A privilege may have been missing after PostgreSQL had parsed it.
             self._strays.append(twin.encode())
-            if check.passed:
-                # PostgreSQL has taken a statement that the client is told it does not have.
-                self._strays.append(name)
             if check.passed or not name:
-                # A Parse drops the unnamed statement whether it succeeds or not.
+                # PostgreSQL has taken what the client is told it does not have, or it was not asked at all: a Parse
+                # drops the unnamed statement whether it succeeds or not.
+                self._strays.append(name)
                 self.statements.forget(name)
 
     async def _bind(self, frame: Frame, message: Bind, *, told: bool = False) -> None:
         """Bind a statement; `told` says that the client knows that it is bound."""
-        statement = self.statements.get(message.statement)
-        if statement is None and message.statement.decode(errors="replace") in self._running.overlay:
+        statement, source = self.statements.get(message.statement), None
+        if statement is not None:
+            statement, source = self._movements.bound(statement)
+        elif message.statement.decode(errors="replace") in self._running.overlay:
             lent: list[RunStatement] = []
             lend = self._twins.lend(message.statement, self._refused, lent)
             if not await self._ready(frame) or not await self._succeeds(lend):
@@ -285,12 +291,12 @@ class ExtendedProtocol:
             statement=statement.statement,
             parameters=parameters,
             prepared=statement,
+            source=source,
             fields=statement.description.fields,
         )
-        if self.statements.keeps(statement.twin) or (
-            await self._ready(frame) and await self._succeeds(self.renew(portal))
-        ):
-            await self._open_portal(message, portal, CheckReply(BIND_ENDS) if told else RELAYED_BIND)
+        kept = self.statements.keeps(statement.twin) and not statement.description.needs_snapshot
+        if kept or (await self._ready(frame) and await self._succeeds(self.renew(portal))):
+            await self._open_portal(message, portal, told=told)
 
     async def _succeeds(self, work: Awaitable[None]) -> bool:
         """Do a statement's work; if it fails, the client is told, and everything up to Sync is ignored."""
@@ -303,31 +309,24 @@ class ExtendedProtocol:
         Raises:
             OmniSQLError: it cannot.
         """
-        if portal.prepared is not None and portal.result is None and not portal.complete:
+        if portal.source is not None:
+            self._movements.check(portal.source)
+            await self.renew(portal.source)
+        elif portal.prepared is not None and portal.result is None and not portal.complete:
             await self._running.check_may_run()
             portal.prepared = await self._twins.renewed(portal.prepared)
+            if portal.prepared.description.needs_snapshot and not self.portals:
+                await self._running.begin_again()
 
-    async def _open_portal(self, message: Bind, portal: Portal, reply: Reply) -> None:
+    async def _open_portal(self, message: Bind, portal: Portal, *, told: bool) -> None:
         """Open a portal, and a placeholder of its name in PostgreSQL."""
-        open_placeholder(self._link, message, portal, reply)
+        open_placeholder(self._link, message, portal, told=told)
         name = message.portal
         if name in self.portals:
             if not await self._settled():
                 return
             await self._drop_portal(name)
         self.portals.put(name, portal)
-
-    async def _describe_portal(self, name: bytes) -> None:
-        self._link.send(Describe(kind="P", name=name).encode(), CheckReply(DESCRIBE_ENDS))
-        portal = self.portals.get(name)
-        if not await self._settled() or portal is None:
-            return
-        if portal.fields is None:
-            self._running.client.write(NO_DATA)
-            return
-        formats = portal.parameters.result_formats
-        fields = [replace(field, format=code) for field, code in zip(portal.fields, formats, strict=True)]
-        self._running.client.write(row_description(fields))
 
     async def _execute(self, message: Execute) -> None:
         self._journal.spoil()
@@ -343,6 +342,8 @@ class ExtendedProtocol:
         self._running.executed = True
         succeeded = await self._succeeds(self._deliver(portal, max(message.rows_max, 0)))
         if portal.complete or not succeeded:
+            if succeeded:
+                self.units.executed(portal)
             await self._running.release(portal)
 
     async def _deliver(self, portal: Portal, rows_max: int) -> None:

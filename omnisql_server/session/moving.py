@@ -1,13 +1,30 @@
 """FETCH and MOVE of a portal that the client's protocol opened over a run statement (PostgreSQL 18, pquery.c).
 
-PostgreSQL lets such portals be read forward only. Where a movement would have to go back, its own error is given.
+PostgreSQL lets such portals be read forward only. Where a movement would have to go back, its own error is given. In
+the extended protocol a FETCH or MOVE has a portal of its own, whose rows are all fetched when it is first executed.
 """
 
 from __future__ import annotations
 
-from omnisql_server.errors import NotSupported, OmniSQLError
-from omnisql_server.model.statement import Direction, Movement, Part
+import numpy as np
+import numpy.typing as npt
+
+from omnisql_server.errors import LimitExceeded, OmniSQLError
+from omnisql_server.model.run import Description
+from omnisql_server.model.statement import Direction, Movement, Part, Statement
 from omnisql_server.session.portals import Portal, Portals
+from omnisql_server.session.statements import RunStatement, RunStatements
+from wire.framing import HEADER_BYTES
+
+FETCHED_BYTES_MAX = 1 << 26
+
+Int64Array = npt.NDArray[np.int64]
+
+
+class UndefinedCursor(OmniSQLError):
+    """The portal is not there any more."""
+
+    sqlstate = "34000"
 
 
 class ForwardOnly(OmniSQLError):
@@ -57,25 +74,69 @@ def moved_portal(part: Part, portals: Portals) -> Portal | None:
     return portal if portal is not None and portal.fields is not None else None
 
 
-def not_in_extended_protocol() -> NotSupported:
-    """Build the error of a FETCH or MOVE in a Parse message, which PostgreSQL would answer from the placeholder."""
-    return NotSupported(
-        message="the portal of a statement over API tables cannot be read by FETCH or MOVE in the extended protocol",
-        hint="Send them as simple queries, or DECLARE a cursor.",
+def moving_statement(name: bytes, statement: Statement, source: Portal) -> RunStatement:
+    """Make a FETCH or MOVE that the client has parsed a statement of ours, with the rows of the portal it names."""
+    shows = statement.movement is not None and statement.movement.shows
+    description = Description(parameter_oids=(), fields=source.fields if shows else None)
+    return RunStatement(name=name, statement=statement, description=description, twin="")
+
+
+class Movements:
+    """The client's FETCH and MOVE statements of the extended protocol that read portals over run statements."""
+
+    def __init__(self, statements: RunStatements, portals: Portals) -> None:
+        self._statements = statements
+        self._portals = portals
+
+    async def keep(self, name: bytes, part: Part, source: Portal) -> None:
+        """Remember one that PostgreSQL has under the client's name.
+
+        Raises:
+            LimitExceeded: 54000, there are too many statements.
+        """
+        self._statements.check_room(name)
+        if part.statement is not None:
+            self._statements.put(moving_statement(name, part.statement, source))
+
+    def bound(self, statement: RunStatement) -> tuple[RunStatement | None, Portal | None]:
+        """Return a statement as it is when it is bound, and the portal that it reads.
+
+        A movement has the rows of the portal that has the name now, and is PostgreSQL's if that is no portal of ours.
+        """
+        movement = statement.statement.movement
+        if movement is None:
+            return statement, None
+        source = self._portals.get(movement.portal.encode())
+        if source is None or source.fields is None:
+            return None, None
+        return moving_statement(statement.name, statement.statement, source), source
+
+    def check(self, source: Portal) -> None:
+        """Make sure that a portal is still there to be read.
+
+        Raises:
+            UndefinedCursor: 34000.
+        """
+        if self._portals.get(source.name) is not source:
+            raise UndefinedCursor(message=f'cursor "{source.name.decode(errors="replace")}" does not exist')
+
+
+def message_ends(data: bytes | memoryview) -> Int64Array:
+    """Return where each of some whole messages ends."""
+    ends, end = list[int](), 0
+    while end < len(data):
+        end += int.from_bytes(data[end + 1 : end + HEADER_BYTES]) + 1
+        ends.append(end)
+    return np.array(ends, dtype=np.int64)
+
+
+def too_much_fetched() -> LimitExceeded:
+    """Build the error of a FETCH of more than is kept for its portal."""
+    return LimitExceeded(
+        message="too many rows for one FETCH of a portal over API tables",
+        detail=f"limit {FETCHED_BYTES_MAX} bytes",
+        hint="FETCH fewer rows at once, or Execute the portal itself.",
     )
-
-
-def check_shown_as_text(portal: Portal) -> None:
-    """Refuse to show rows that were asked for in binary form: FETCH gives text.
-
-    Raises:
-        NotSupported: 0A000.
-    """
-    if any(portal.parameters.result_formats):
-        raise NotSupported(
-            message="a portal over API tables that was bound with binary results cannot be read by FETCH",
-            hint="Execute the portal, or bind it with text results.",
-        )
 
 
 def _absolute(count: int, portal: Portal) -> tuple[int, int | None, int | None]:

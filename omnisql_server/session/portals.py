@@ -27,14 +27,16 @@ class Portal:
     """A portal; `result` is set by its first Execute, `complete` when all rows were read.
 
     `position` counts the rows that were read. `prepared` is the prepared statement it comes from, None in the simple
-    protocol. `among_others` says that there are other statements in its message or pipeline, which makes an implicit
-    transaction block.
+    protocol; `source` the portal that a FETCH or MOVE reads. `among_others` says that there are other statements in its
+    message or pipeline, which makes an implicit transaction block; `alone`, that nothing else at all is in its
+    transaction, not even a portal of PostgreSQL's.
     """
 
     statement: Statement
     name: bytes = b""
     parameters: BoundParameters = field(default_factory=BoundParameters)
     prepared: RunStatement | None = None
+    source: Portal | None = None
     fields: tuple[Field, ...] | None = None
     result: RunResult | None = None
     complete: bool = False
@@ -42,6 +44,7 @@ class Portal:
     counts_rows: bool = True
     copies: bool = False
     among_others: bool = False
+    alone: bool = False
     position: int = 0
     own_tag: Callable[[], str] | None = None
     _rows: AsyncIterator[EncodedRows] | None = None

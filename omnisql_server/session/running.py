@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import structlog
 
 from omnisql_server.errors import NotSupported, OmniSQLError, RelayInstead, error_fields
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.backend import Ask, Rows
-from omnisql_server.model.run import Repeatable, SessionView, StatementRunner
+from omnisql_server.model.run import Repeatable, RunResult, SessionView, StatementRunner, command_result
 from omnisql_server.model.statement import CHANGING_KINDS, Movement, Part
 from omnisql_server.observability.metrics import INSTRUMENTS
 from omnisql_server.session.backend import SessionBackend
@@ -25,7 +26,7 @@ from omnisql_server.session.ending import SessionEnd, lost_session
 from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.interrupts import Interrupts
 from omnisql_server.session.link import BackendLink
-from omnisql_server.session.moving import check_shown_as_text, steps
+from omnisql_server.session.moving import FETCHED_BYTES_MAX, message_ends, steps, too_much_fetched
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
 from omnisql_server.session.refusals import explained
@@ -40,6 +41,9 @@ from wire.backend import (
     parameter_status,
     row_description,
 )
+from wire.backend_decode import decode_data_row
+from wire.framing import HEADER_BYTES
+from wire.rows import EncodedRows
 from wire.sqlstate import QUERY_CANCELED
 
 _UTF8 = parameter_status("client_encoding", "UTF8")
@@ -164,9 +168,10 @@ class Running:
             finally:
                 INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
 
-    async def repeat(self, repeatable: Repeatable) -> bool:
+    async def repeat(self, repeatable: Repeatable, *, before: bytes | None = None) -> bool:
         """Answer a statement as it was answered before, up to ReadyForQuery; say whether the client has been answered.
 
+        `before` is what it is told before the rows; None is the row description of the simple protocol.
         Raises SessionEnd when there is no session left.
         """
         started_s, outcome = time.perf_counter(), "ok"
@@ -175,12 +180,17 @@ class Running:
                 repeated = await self.runner.repeat(repeatable, self.view)
             if repeated is None:
                 return False
-            self.client.write(repeated.messages + READY_IDLE)
+            messages = repeated.messages
+            if before is not None:
+                # The first message describes the rows.
+                messages = before + messages[1 + int.from_bytes(messages[1:HEADER_BYTES]) :]
+            self.client.write(messages + READY_IDLE)
             self.link.head_since_s = time.monotonic()
         except SessionEnd:
             raise
         except Exception as error:  # noqa: BLE001  the client's to read, not the session's end
             outcome = "canceled" if getattr(error, "sqlstate", None) == QUERY_CANCELED else "error"
+            self.client.write(before or b"")
             await self.fail(error)
             self.client.write(READY_IDLE)
         INSTRUMENTS.statement_finished(way="run", outcome=outcome, duration_s=time.perf_counter() - started_s)
@@ -243,14 +253,20 @@ class Running:
             raise NoTransactionBlock(message="DECLARE CURSOR can only be used in transaction blocks")
         # If it fails after PostgreSQL has done a part of it, that part must be undone.
         self.relayed = self.relayed or portal.statement.kind in CHANGING_KINDS
-        async with self.presence.of(portal.statement):
-            await self._send(portal, rows_max, describe=describe)
+        self.backend.alone, defines = portal.alone, self._defines
+        try:
+            async with self.presence.of(portal.statement):
+                await self._send(portal, rows_max, describe=describe)
+        finally:
+            self.backend.alone = False
+            # What the statement defines has not been told if its transaction has been begun again.
+            self._defines = self._defines or defines
 
     async def _send(self, portal: Portal, rows_max: int, *, describe: bool) -> None:
         await self.start(portal, describe=describe)
         # What it wrote must be undone if a later statement of the same implicit transaction fails.
         self.relayed = self.relayed or portal.own_tag is not None
-        sent = await self._read(portal, None if portal.copies else rows_max or None, shows=True)
+        sent = await self._read(portal, None if portal.copies else rows_max or None, self._pass)
         if portal.copies:
             self.client.write(COPY_DONE)
         self.client.write(command_complete(portal.tag(sent)) if portal.complete else PORTAL_SUSPENDED)
@@ -258,30 +274,86 @@ class Running:
     async def move(self, portal: Portal, movement: Movement) -> None:
         """Carry out a FETCH or MOVE of a portal, and send what PostgreSQL would send in the simple protocol."""
         await self.check_may_run()
-        passed, given, told = steps(movement, portal)
-        if movement.shows:
-            check_shown_as_text(portal)
+        fields = [replace(field, format=0) for field in portal.fields or ()]
         async with self.presence.of(portal.statement):
+            passed, given, told = steps(movement, portal)
             await self.start(portal, describe=False)
-            await self._read(portal, passed, shows=False)
+            await self._read(portal, passed)
             if movement.shows:
-                self.client.write(row_description([replace(field, format=0) for field in portal.fields or ()]))
-            count = await self._read(portal, given, shows=movement.shows)
+                self.client.write(row_description(fields))
+                formats = (0,) * len(fields)
+                count = await self._read(portal, given, lambda data: self._show(data, portal, formats))
+            else:
+                count = await self._read(portal, given)
         command = "FETCH" if movement.shows else "MOVE"
         self.client.write(command_complete(f"{command} {count if told is None else told}"))
 
-    async def _read(self, portal: Portal, rows_max: int | None, *, shows: bool) -> int:
-        """Read so many rows of a portal (None: all), send them if it `shows` them, and return how many there were."""
+    async def _moved(self, portal: Portal, source: Portal, movement: Movement) -> RunResult:
+        """Carry out a FETCH or MOVE that is a portal itself; its rows are those that it has fetched."""
+        passed, given, told = steps(movement, source)
+        await self.start(source, describe=False)
+        await self._read(source, passed)
+        if not movement.shows:
+            count = await self._read(source, given)
+            return command_result(f"MOVE {count if told is None else told}")
+        fetched, size_bytes = list[bytes](), 0
+
+        async def take(data: memoryview | bytes) -> None:
+            nonlocal size_bytes
+            size_bytes += len(data)
+            if size_bytes > FETCHED_BYTES_MAX:
+                raise too_much_fetched()
+            fetched.append(await self._in_formats(data, source, portal.parameters.result_formats))
+
+        await self._read(source, given, take)
+        data = b"".join(fetched)
+
+        async def rows() -> AsyncGenerator[EncodedRows, None]:
+            if data:
+                yield EncodedRows(data=memoryview(data), ends=message_ends(data))
+
+        made = rows()
+        return RunResult(fields=portal.fields, rows=made, command="FETCH", close=made.aclose)
+
+    async def _show(self, data: memoryview | bytes, portal: Portal, formats: tuple[int, ...]) -> None:
+        await self._pass(await self._in_formats(data, portal, formats))
+
+    async def _in_formats(self, data: memoryview | bytes, source: Portal, formats: tuple[int, ...]) -> bytes:
+        """Return rows of a portal in other formats than its own, which PostgreSQL writes them in."""
+        if formats == source.parameters.result_formats:
+            return bytes(data)
+        ends = [0, *message_ends(data).tolist()]
+        rows = [decode_data_row(bytes(data[start + HEADER_BYTES : end])) for start, end in pairwise(ends)]
+        return await self.backend.rewritten(rows, source.fields or (), source.parameters.result_formats, formats)
+
+    async def _read(
+        self,
+        portal: Portal,
+        rows_max: int | None,
+        take: Callable[[memoryview | bytes], Awaitable[None]] | None = None,
+    ) -> int:
+        """Read so many rows of a portal (None: all), hand them on, and return how many there were."""
         count = 0
         while rows_max is None or count < rows_max:
             chunk = await portal.read(0 if rows_max is None else rows_max - count)
             if chunk is None:
                 break
             count += chunk[1]
-            if shows:
-                self.client.write(chunk[0])
-                await self.client.drain()
+            if take is not None:
+                await take(chunk[0])
         return count
+
+    async def _pass(self, data: memoryview | bytes) -> None:
+        self.client.write(data)
+        await self.client.drain()
+
+    async def begin_again(self) -> None:
+        """Begin an implicit transaction, in which the client has no portal, as one that keeps its first snapshot."""
+        self.backend.alone = not (self.link.in_block or self.relayed or self.executed)
+        try:
+            await self.backend.begin_again()
+        finally:
+            self.backend.alone = False
 
     async def start(self, portal: Portal, *, describe: bool) -> None:
         """Run a portal's statement unless it already runs, and send what comes before its rows."""
@@ -290,7 +362,11 @@ class Running:
         if portal.result is not None or portal.complete:
             return
         twin = portal.prepared.twin if portal.prepared is not None else None
-        result = await self.runner.run(portal.statement, portal.parameters, self.view, twin=twin)
+        movement = portal.statement.movement
+        if portal.source is not None and movement is not None:
+            result = await self._moved(portal, portal.source, movement)
+        else:
+            result = await self.runner.run(portal.statement, portal.parameters, self.view, twin=twin)
         portal.open(result)
         if result.copy_formats is not None:
             binary = any(result.copy_formats)

@@ -24,6 +24,7 @@ from omnisql_server.session.onlookers import Onlooker
 from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
+from omnisql_server.session.proven import Proven
 from omnisql_server.session.replies import QUERY_SYNC, RELAYED_FUNCTION_CALL, CopyEnd, QueryReply
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
@@ -76,8 +77,9 @@ class Session:
             link=link, backend=self._backend, footprint=self._running.footprint, home=home, live=live
         )
         self._park_wanted = False
-        self._extended = ExtendedProtocol(self._running)
-        self._simple = SimpleProtocol(self._running, self._extended)
+        proven = Proven(link)
+        self._extended = ExtendedProtocol(self._running, proven)
+        self._simple = SimpleProtocol(self._running, self._extended, proven)
         self._running.own_names = self._extended.own_names
         self._onlooker = Onlooker(home.pool)
         self._doomed: list[Portal] = []
@@ -222,6 +224,8 @@ class Session:
                 # The next message may be run, or the query may have to be tried again: one after the other.
                 await self._link.settle()
                 await self._do_chores()
+            if frame.kind in b"PB" and await self._repeated(frame):
+                continue
             if self._parking.lacks_unnamed:
                 self._parking.prepare_unnamed(frame)
             if self._onlooker.looks(frame):
@@ -235,6 +239,13 @@ class Session:
             if handled % FRAMES_PER_TURN == 0:
                 # A client that sends without end must not keep other sessions waiting.
                 await asyncio.sleep(0)
+
+    async def _repeated(self, frame: Frame) -> bool:
+        """Answer all up to Sync as it was answered before, and say whether that could be done."""
+        if not await self._extended.repeated(frame):
+            return False
+        self._parking.lacks_unnamed |= self._extended.units.takes_unnamed()
+        return True
 
     def _on_frames(self) -> None:
         """Relay what has just arrived without a turn of the session's task, as long as nothing else is to be done."""

@@ -42,9 +42,9 @@ _SHOWN_OF_EXECUTE = b"DCIGHdc"
 class SimpleProtocol:
     """Handles Query messages."""
 
-    def __init__(self, running: Running, extended: ExtendedProtocol) -> None:
+    def __init__(self, running: Running, extended: ExtendedProtocol, proven: Proven) -> None:
         self._running = running
-        self._proven = Proven(running.link)
+        self._proven = proven
         self._extended = extended
         self._last: Frame | None = None
         self._may_leave_portal = False
@@ -212,7 +212,7 @@ class SimpleProtocol:
         if part.statement is None:
             return True
         touches = self._running.link.touches
-        portal = Portal(statement=part.statement, among_others=among_others)
+        portal = Portal(statement=part.statement, among_others=among_others, alone=text is not None)
         try:
             done = await self._running.attempt(self._running.deliver(portal, 0, describe=True), shift=part.offset)
             if done and text is not None and portal.result is not None and portal.result.repeatable is not None:

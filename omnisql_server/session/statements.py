@@ -79,14 +79,19 @@ class RunStatements:
         return f"omnisql_twin_{next(self._numbers)}"
 
     def put(self, statement: RunStatement) -> None:
-        """Remember a statement whose twin is on the backend; one of the same name is replaced."""
+        """Remember a statement whose twin is on the backend, if it has one; one of the same name is replaced."""
         self.forget(statement.name)
         self._statements[statement.name] = statement
-        self._keep(statement.twin)
+        if statement.twin:
+            self._keep(statement.twin)
 
     def lend(self, statement: RunStatement) -> None:
         """Learn of the twin of a statement that is not kept, because SQL has prepared it and may forget it unseen."""
         self._keep(statement.twin)
+
+    def revive(self, statement: RunStatement) -> None:
+        """Take a statement back that was replaced; its twin may be gone."""
+        self._statements[statement.name] = statement
 
     def renew(self, statement: RunStatement, description: Description, twin: str) -> RunStatement:
         """Give a statement a new twin, which must describe the same rows.

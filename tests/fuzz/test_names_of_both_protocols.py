@@ -46,12 +46,13 @@ MOVEMENTS = (
     "FETCH 1 FROM c; MOVE 1 FROM c; FETCH 1 FROM c",
     "CLOSE c",
 )
-BEFORE: dict[str, tuple[FrontendMessage, ...]] = {
-    "fresh": (),
-    "two read": (Execute(portal=b"c", rows_max=2),),
-    "all read": (Execute(portal=b"c"),),
-    "as many as there are": (Execute(portal=b"c", rows_max=6),),
-}
+BEFORE: tuple[tuple[FrontendMessage, ...], ...] = (
+    (),
+    (Execute(portal=b"c", rows_max=2),),
+    (Execute(portal=b"c"),),
+    (Execute(portal=b"c", rows_max=6),),
+)
+"""Nothing is read, two rows, all, and as many as there are, after which PostgreSQL does not know that it was all."""
 
 
 def differ(target: Target, messages: Sequence[FrontendMessage]) -> None:
@@ -67,24 +68,23 @@ def prepared(text: str) -> bytes:
     return text.format(table=API_TABLE).encode()
 
 
-@pytest.mark.parametrize("state", BEFORE)
 @pytest.mark.parametrize("movement", MOVEMENTS)
-def test_a_portal_is_moved_by_sql(target: Target, movement: str, state: str) -> None:
-    differ(
-        target,
-        (
+def test_a_portal_is_moved_by_sql(target: Target, movement: str) -> None:
+    said: list[FrontendMessage] = []
+    for before in BEFORE:
+        said += [
             Query(text=b"BEGIN"),
             Parse(statement=b"", text=prepared(ROWS)),
             Bind(portal=b"c", statement=b"", parameters=(b"issues",)),
-            *BEFORE[state],
+            *before,
             Sync(),
             Query(text=movement.encode()),
             Execute(portal=b"c", rows_max=1),
             Sync(),
             Query(text=b"FETCH 1 FROM c"),
             Query(text=b"ROLLBACK"),
-        ),
-    )
+        ]
+    differ(target, said)
 
 
 @pytest.mark.parametrize("text", [ROWS, "INSERT INTO scratch SELECT count(*) FROM {table} WHERE type = $1"])
@@ -103,18 +103,81 @@ def test_a_portal_in_a_failed_block_is_not_described(target: Target, text: str) 
     )
 
 
-def test_what_cannot_be_shown_says_so(target: Target) -> None:
-    ours, _ = target.pair()
-    bind = Bind(portal=b"c", statement=b"", parameters=(b"issues",), result_formats=(1,))
-    for fetch in (
-        (Query(text=b"FETCH 1 FROM c"),),
-        (Parse(statement=b"x", text=b"FETCH 1 FROM c"), Describe(kind="S", name=b"x"), Sync()),
-    ):
-        said = (Query(text=b"BEGIN"), Parse(statement=b"", text=prepared(ROWS)), bind, Sync(), *fetch)
-        frames, lives = say(ours, b"".join(each.encode() for each in said))
-        (error,) = [decode_report(frame.payload) for frame in frames if frame.kind == b"E"]
-        assert lives
-        assert (error["C"], "H" in error) == ("0A000", True)
+@pytest.mark.parametrize("second", [ROWS, "SELECT 1"])
+def test_a_refused_parse_takes_the_unnamed_statement_along(target: Target, second: str) -> None:
+    differ(
+        target,
+        (
+            Query(text=b"BEGIN"),
+            *(Parse(statement=b"", text=prepared(ROWS)), Sync(), Query(text=b"SAVEPOINT s")),
+            *(Parse(statement=b"", text=prepared(ROWS)), Bind(portal=b"", statement=b""), Sync()),
+            *(Parse(statement=b"", text=prepared(second)), Sync()),
+            *(Describe(kind="S", name=b""), Sync(), Query(text=b"ROLLBACK TO s"), Describe(kind="S", name=b""), Sync()),
+            Query(text=b"ROLLBACK"),
+        ),
+    )
+
+
+@pytest.mark.parametrize("formats", [(), (1,)], ids=["text", "binary"])
+@pytest.mark.parametrize("movement", [each for each in MOVEMENTS if ";" not in each])
+def test_a_portal_is_moved_in_the_extended_protocol(target: Target, movement: str, formats: tuple[int, ...]) -> None:
+    said: list[FrontendMessage] = []
+    for before in BEFORE:
+        said += [
+            Query(text=b"BEGIN"),
+            Parse(statement=b"", text=prepared(ROWS)),
+            Bind(portal=b"c", statement=b"", parameters=(b"issues",), result_formats=formats),
+            *before,
+            *(Parse(statement=b"m", text=movement.encode()), Describe(kind="S", name=b"m"), Sync()),
+            *(Bind(portal=b"", statement=b"m", result_formats=formats), Describe(kind="P", name=b"")),
+            *(Execute(portal=b"", rows_max=1), Execute(portal=b""), Execute(portal=b""), Sync()),
+            *(Execute(portal=b"c", rows_max=1), Sync()),
+            *(Bind(portal=b"", statement=b"m"), Execute(portal=b""), Sync()),
+            *(Query(text=b"FETCH 1 FROM c"), Query(text=b"ROLLBACK")),
+            *(Close(kind="S", name=b"m"), Sync()),
+        ]
+    differ(target, said)
+
+
+NUMBERS = (
+    "SELECT key, ordinal, column_name, ARRAY[ordinal] AS a FROM {table} WHERE table_name = $1 ORDER BY 2, 3 LIMIT 6"
+)
+
+
+@pytest.mark.parametrize("bound", [(1,), (0, 1, 0, 1), ()], ids=str)
+@pytest.mark.parametrize("fetched", [(1,), (1, 0, 1, 0), ()], ids=str)
+def test_rows_are_fetched_in_other_formats_than_the_portals(
+    target: Target, bound: tuple[int, ...], fetched: tuple[int, ...]
+) -> None:
+    differ(
+        target,
+        (
+            Query(text=b"BEGIN"),
+            Parse(statement=b"", text=prepared(NUMBERS)),
+            *(Bind(portal=b"c", statement=b"", parameters=(b"issues",), result_formats=bound), Sync()),
+            *(Parse(statement=b"", text=b"FETCH 2 FROM c"), Bind(portal=b"f", statement=b"", result_formats=fetched)),
+            *(Describe(kind="P", name=b"f"), Execute(portal=b"f"), Execute(portal=b"c", rows_max=1), Sync()),
+            *(Query(text=b"FETCH 2 FROM c"), Execute(portal=b"c"), Sync()),
+            Query(text=b"ROLLBACK"),
+        ),
+    )
+
+
+def test_what_a_movement_names_may_change_its_kind(target: Target) -> None:
+    fetch = (Bind(portal=b"", statement=b"m"), Describe(kind="P", name=b""), Execute(portal=b""), Sync())
+    differ(
+        target,
+        (
+            Query(text=b"BEGIN"),
+            Parse(statement=b"", text=prepared(ROWS)),
+            *(Bind(portal=b"c", statement=b"", parameters=(b"issues",)), Sync()),
+            *(Parse(statement=b"m", text=b"FETCH 2 FROM c"), Sync(), *fetch),
+            *(Bind(portal=b"", statement=b"m"), Close(kind="P", name=b"c"), Execute(portal=b""), Sync()),
+            *(Query(text=b"ROLLBACK; BEGIN; DECLARE c CURSOR FOR SELECT 'x' AS column_name"), *fetch, *fetch),
+            *(Query(text=b"CLOSE c"), *fetch, Query(text=b"ROLLBACK"), *fetch),
+            *(Close(kind="S", name=b"m"), *fetch),
+        ),
+    )
 
 
 @pytest.mark.parametrize("block", [False, True], ids=["alone", "in a block"])

@@ -30,7 +30,7 @@ def superuser(demo: DemoServer) -> Iterator[psycopg.Connection]:
 def session(demo: DemoServer, superuser: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """Open ana's session through the server; she may become any of the roles."""
     for role in ROLES:
-        superuser.execute(f"CREATE ROLE {role}".encode())
+        superuser.execute(f"CREATE ROLE {role} LOGIN".encode())
         superuser.execute(f"GRANT {role} TO ana WITH INHERIT FALSE".encode())
         superuser.execute(f"GRANT TEMPORARY ON DATABASE {DATABASE} TO {role}".encode())
     for schema in (API, LOCAL):

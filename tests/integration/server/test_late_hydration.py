@@ -81,9 +81,53 @@ def test_a_row_that_an_outer_join_would_replace_is_not_left_out(demo: DemoServer
     assert details(demo).isdisjoint(drafts)
 
 
+JOINED = (
+    "FROM github.pull_requests p JOIN github.issues i ON i.owner = p.owner AND i.repo = p.repo AND i.number = p.number"
+)
+BOTH = "p.owner = 'acme' AND p.repo = 'web' AND i.owner = 'acme' AND i.repo = 'web'"
+
+
+@pytest.mark.parametrize(
+    ("columns", "rest"),
+    [
+        ("p.number", f"FROM github.pull_requests p WHERE {WEB} ORDER BY title DESC, id LIMIT 7"),
+        ("p.number", f"FROM github.pull_requests p WHERE {WEB} AND draft ORDER BY merged_at, id LIMIT 3"),
+        ("p.number", f"{JOINED} WHERE {BOTH} AND i.comments > 3"),
+        ("p.number", f"{JOINED} WHERE {BOTH} AND i.comments > 2 ORDER BY i.comments DESC, i.id LIMIT 5"),
+        ("p.number", f"FROM github.pull_requests p WHERE {WEB} AND number IN (SELECT number FROM github.issues i WHERE"
+         " i.owner = 'acme' AND i.repo = 'web' AND i.comments > 4)"),
+        ("p.number", f"FROM github.pull_requests p WHERE {WEB} AND NOT EXISTS (SELECT 1 FROM github.issues i WHERE"
+         " i.owner = 'acme' AND i.repo = 'web' AND i.number = p.number AND i.comments < 5)"),
+        ("s.number", f"FROM (SELECT * FROM github.pull_requests WHERE {WEB}) s WHERE s.title LIKE '%1%'"
+         " ORDER BY s.title LIMIT 4"),
+        ("c.number", "FROM c WHERE state = 'open' ORDER BY id LIMIT 4"),
+    ],
+)  # fmt: skip
+def test_what_is_left_of_joins_sorts_and_limits_is_hydrated_alone(
+    demo: DemoServer, ana: psycopg.Connection, columns: str, rest: str
+) -> None:
+    head = f"WITH c AS (SELECT * FROM github.pull_requests WHERE {WEB}) " if " c " in rest else ""
+    rows = rows_of(ana, f"{head}SELECT {columns} {rest}")
+    wanted = {number for (number,) in rows}
+    every = rows_of(ana, f"SELECT number {PULLS}")
+    assert 0 < len(wanted) < len(every)
+    demo.reset()
+    added = columns.replace("number", "additions")
+    found = rows_of(ana, f"{head}SELECT {columns}, {added} {rest}")
+    assert sorted(row[:1] for row in found) == sorted(rows)
+    assert all(row[1] is not None for row in found)
+    assert details(demo) == wanted
+
+
 def test_explain_says_so(ana: psycopg.Connection) -> None:
     lines = [line.strip() for (line,) in rows_of(ana, f"EXPLAIN SELECT number, additions, merged {PULLS} AND draft")]
     said = "one more request for every 50 rows that the conditions on other columns leave"
     assert f"Hydrated: additions, merged, {said}" in lines or f"Hydrated: merged, additions, {said}" in lines
     lines = [line.strip() for (line,) in rows_of(ana, f"EXPLAIN SELECT additions {PULLS} ORDER BY created_at LIMIT 3")]
     assert "Hydrated: additions, one more request for every 50 rows" in lines
+    statement = f"SELECT additions {PULLS} ORDER BY title LIMIT 3"
+    lines = [line.strip() for (line,) in rows_of(ana, f"EXPLAIN (ANALYZE) {statement}")]
+    said = "one more request for every 50 rows that the rest of the statement leaves, for the first 3 of them"
+    assert f"Hydrated: additions, {said}" in lines
+    every = len(rows_of(ana, f"SELECT number {PULLS}"))
+    assert f"Rows: {every} fetched, 3 returned, 3 hydrated" in lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omnisql_server.bind.privileges import privilege_checks
+from omnisql_server.bind.privileges import privilege_checks, readings_of
 from omnisql_server.bind.resolve import Closure
 from omnisql_server.model.query import ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
@@ -42,7 +42,7 @@ def checks(text: str) -> list[str]:
     parsed: ParsedQuery = parse_query(text)
     by_oid = {found.oid: found for found in RELATIONS}
     found = []
-    for check in privilege_checks(parsed, CLOSURE, "ana"):
+    for check in privilege_checks(readings_of(parsed, CLOSURE, "ana")):
         needed = by_oid[check.relation_oid]
         columns = ",".join(needed.attributes[number - 1].name for number in check.attributes)
         found.append(f"{check.role} {needed.name}({columns})")

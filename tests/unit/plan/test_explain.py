@@ -172,6 +172,7 @@ ACTUAL = {
     "Actual Bytes": 12345,
     "Actual Rows Fetched": 250,
     "Actual Rows Returned": 200,
+    "Actual Rows Hydrated": None,
     "Actual Time (ms)": 41.5,
     "Actual Cache Hits": 0,
     "Actual Calls Saved": 0,

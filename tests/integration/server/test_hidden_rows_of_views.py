@@ -1,0 +1,165 @@
+"""What a view reads as its owner: of one snapshot with all the rest, and seen by nobody beyond what the view shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from demo_server import DemoServer
+from sessions import Connect, open_session
+
+SETUP = """
+CREATE TABLE public.hv_hidden (k text, note text, shown bool, n int);
+INSERT INTO public.hv_hidden VALUES ('WEB', 'shown', true, 1), ('WEB', 'hidden', false, 0), ('API', 'hidden', false, 0);
+CREATE TABLE public.hv_mine (n int);
+INSERT INTO public.hv_mine VALUES (1);
+CREATE VIEW public.hv_v AS SELECT p.key, h.note, h.n FROM jira.projects p JOIN public.hv_hidden h ON h.k = p.key
+  WHERE h.shown;
+GRANT SELECT ON public.hv_v, public.hv_mine TO ana;
+"""
+SUM = "SELECT (SELECT sum(n) FROM public.hv_v) + (SELECT sum(n) FROM public.hv_mine)"
+MOVE = """
+WITH taken AS (UPDATE public.hv_hidden SET n = 1 - n WHERE shown RETURNING n)
+UPDATE public.hv_mine SET n = 1 - taken.n FROM taken
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _objects(demo: DemoServer) -> Iterator[None]:
+    with open_session(demo, "admin") as admin:
+        for statement in SETUP.split(";\n")[:-1]:
+            admin.execute(statement.encode())
+        yield
+        admin.execute("DROP TABLE public.hv_hidden, public.hv_mine CASCADE")
+
+
+def test_a_row_that_moves_between_two_tables_is_always_counted_once(
+    ana: psycopg.Connection, admin: psycopg.Connection
+) -> None:
+    admin.execute("UPDATE public.hv_mine SET n = 0")
+    stop = threading.Event()
+
+    def move() -> None:
+        while not stop.is_set():
+            admin.execute(MOVE)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    sums = set()
+    try:
+        for number in range(24):
+            # As simple queries, by the extended protocol, and prepared.
+            sums |= set(ana.execute(SUM, prepare=number > 15, binary=number % 2 == 0))
+        sums |= set(psycopg.ClientCursor(ana).execute(SUM).fetchall())
+    finally:
+        stop.set()
+        mover.join()
+    assert sums == {(1,)}
+
+
+def test_the_transaction_of_a_statement_alone_leaves_nothing_behind(ana: psycopg.Connection) -> None:
+    for cursor in (psycopg.ClientCursor(ana), psycopg.Cursor(ana)):
+        assert cursor.execute(SUM).fetchone() is not None
+        assert cursor.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
+        made = "CREATE TEMP TABLE made AS SELECT v.n FROM public.hv_v v, public.hv_mine m"
+        assert cursor.execute(made.encode()).statusmessage == "SELECT 1"
+        cursor.execute("DROP TABLE pg_temp.made")
+
+
+def test_a_block_keeps_the_owners_rows_as_it_found_them(ana: psycopg.Connection, admin: psycopg.Connection) -> None:
+    with ana.transaction():
+        ana.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        before = ana.execute("SELECT n FROM public.hv_v").fetchall()
+        admin.execute("UPDATE public.hv_hidden SET n = n + 10 WHERE shown")
+        assert ana.execute("SELECT n FROM public.hv_v").fetchall() == before
+        assert ana.execute(SUM).fetchone() is not None
+    assert ana.execute("SELECT n FROM public.hv_v").fetchall() == [(before[0][0] + 10,)]
+    admin.execute("UPDATE public.hv_hidden SET n = n - 10 WHERE shown")
+
+
+@pytest.mark.parametrize(
+    ("before", "sql", "why"),
+    [
+        ((), SUM, "reads other local tables"),
+        (("CREATE TEMP TABLE t (n int)",), "SELECT * FROM public.hv_v", "has written"),
+        (("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",), "SELECT * FROM public.hv_v", "serializable"),
+        (("SAVEPOINT s",), "SELECT * FROM public.hv_v", "snapshot"),
+        (("SET LOCAL log_parameter_max_length_on_error = 10",), "SELECT * FROM public.hv_v", "log_parameter"),
+        (("SET LOCAL debug_print_plan = on",), "SELECT * FROM public.hv_v", "debug_print_plan"),
+        (("SET LOCAL auto_explain.log_min_duration = 0",), "SELECT * FROM public.hv_v", "auto_explain"),
+    ],
+)
+def test_what_cannot_be_of_one_snapshot_or_would_be_told_is_refused_by_name(
+    ana: psycopg.Connection, before: tuple[str, ...], sql: str, why: str
+) -> None:
+    with ana.transaction(force_rollback=True):
+        for statement in before:
+            ana.execute(statement.encode())
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match=r"view public.hv_v reads hv_hidden") as caught:
+            ana.execute(sql.encode())
+    assert why in (caught.value.diag.message_detail or "")
+    assert "security_invoker" in (caught.value.diag.message_hint or "")
+
+
+SPY = """
+CREATE FUNCTION pg_temp.spy(told text) RETURNS bool LANGUAGE plpgsql COST 0.0000001 AS $$
+DECLARE place text; seen text;
+BEGIN
+  seen := told || current_query() || (SELECT string_agg(a::text, ' ') FROM pg_stat_activity a)
+    || COALESCE((SELECT string_agg(p::text, ' ') FROM pg_prepared_statements p), '')
+    || COALESCE((SELECT string_agg(c::text, ' ') FROM pg_cursors c), '')
+    || COALESCE((SELECT string_agg(relname, ' ') FROM pg_class
+                  WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'), '');
+  BEGIN
+    PERFORM set_config('log_parameter_max_length_on_error', '-1', false), 1 / 0;
+  EXCEPTION WHEN others THEN GET STACKED DIAGNOSTICS place = PG_EXCEPTION_CONTEXT; seen := seen || place;
+  END;
+  PERFORM set_config('log_parameter_max_length_on_error', '0', false);
+  RAISE NOTICE '%', seen;
+  RETURN true;
+END $$
+"""
+
+
+def test_functions_of_the_user_see_nothing_of_rows_that_the_view_hides(ana: psycopg.Connection) -> None:
+    ana.execute(SPY)
+    told: list[str] = []
+    ana.add_notice_handler(lambda diag: told.append(f"{diag.message_primary} {diag.message_detail} {diag.context}"))
+    ana.execute("SET client_min_messages = log")
+    for sql in (
+        "SELECT * FROM public.hv_v WHERE pg_temp.spy(note)",
+        "SELECT pg_temp.spy(v::text) FROM public.hv_v v",
+        "SELECT count(*) FROM public.hv_v v LEFT JOIN public.hv_mine m ON pg_temp.spy(v.note)",
+    ):
+        assert ana.execute(sql.encode()).rowcount == 1
+    assert len(told) == 3
+    assert not [each for each in told if "hidden" in each.replace("hv_hidden", "")]
+    with pytest.raises(psycopg.Error) as caught:
+        ana.execute("SELECT 1 / (n - n), pg_temp.spy(note) FROM public.hv_v")
+    assert "hidden" not in str(vars(caught.value.diag)) + str(caught.value.diag.context)
+
+
+def test_a_cursor_shows_only_what_the_view_shows(ana: psycopg.Connection) -> None:
+    with ana.transaction():
+        ana.execute("DECLARE c SCROLL CURSOR FOR SELECT note FROM public.hv_v")
+        assert ana.execute("FETCH ALL FROM c").fetchall() == [("shown",)]
+        assert ana.execute("FETCH BACKWARD 1 FROM c").fetchall() == [("shown",)]
+
+
+def test_parameters_of_users_types_are_not_bound_beside_hidden_rows(ana: psycopg.Connection) -> None:
+    ana.execute("CREATE DOMAIN pg_temp.checked AS text CHECK (VALUE <> '')")
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="hv_hidden") as caught:
+        ana.execute("SELECT * FROM public.hv_v WHERE note <> %s::pg_temp.checked", ["x"], prepare=True)
+    assert "a parameter" in (caught.value.diag.message_detail or "")
+
+
+def test_a_locked_table_is_waited_for_a_moment_only(connect: Connect, admin: psycopg.Connection) -> None:
+    waiting = connect("ana")
+    with admin.transaction():
+        admin.execute("LOCK TABLE public.hv_hidden IN ACCESS EXCLUSIVE MODE")
+        waiting.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            waiting.execute("SELECT * FROM public.hv_v")
+    assert waiting.execute("SELECT note FROM public.hv_v").fetchall() == [("shown",)]
