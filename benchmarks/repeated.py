@@ -57,12 +57,16 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who is asked: a connection string, the script, and the process whose processor time counts, None for many."""
+    """Who is asked: a connection string, the script, and the process whose processor time counts, None for many.
+
+    `protocol` is one of pgbench's: in `extended` every statement is unnamed and parsed each time.
+    """
 
     name: str
     dsn: str
     script: Path
     pid: int | None
+    protocol: str = "simple"
 
 
 def main() -> None:
@@ -90,6 +94,8 @@ def main() -> None:
         asked = (
             Asked(name="on record", dsn=audited.dsn, script=statement, pid=audited.pid),
             Asked(name="not on record", dsn=plain.dsn, script=statement, pid=plain.pid),
+            Asked(name="not on record, extended", dsn=plain.dsn, script=statement, pid=plain.pid, protocol="extended"),
+            Asked(name="not on record, prepared", dsn=plain.dsn, script=statement, pid=plain.pid, protocol="prepared"),
             Asked(name="PostgreSQL, local table", dsn=plain.backend_dsn, script=local, pid=None),
         )
         publish(_measure(asked, root, size))
@@ -120,9 +126,10 @@ def _measure(asked: Sequence[Asked], root: Path, size: Size) -> Section:
         header=("asked", "statements", "of the peer's", "median", "95th percentile", "processor time of the server"),
         rows=rows,
         notes=[
-            f"{CLIENTS} clients of pgbench, simple protocol, ten rows, {size.rounds} rounds of {size.round_s} s in "
-            "turn; servers, clients, PostgreSQL and Valkey on the same cores. The time in which sessions begin, to the "
-            f"{BEGIN}th statement of the last of them, is left out of latencies and rates, not of the processor time. "
+            f"{CLIENTS} clients of pgbench, simple protocol but where another is named, ten rows, {size.rounds} rounds "
+            f"of {size.round_s} s in turn; servers, clients, PostgreSQL and Valkey share the cores. The time in which "
+            f"sessions begin, to the {BEGIN}th statement of the last of them, is left out of latencies and rates, not "
+            "of the processor time. "
             f"The aims are a rate with a 95th percentile: {'; '.join(notes)}."
         ],
     )
@@ -131,7 +138,7 @@ def _measure(asked: Sequence[Asked], root: Path, size: Size) -> Section:
 def _run(asked: Asked, root: Path, seconds: int) -> Round:
     facts = dict(part.split("=", 1) for part in asked.dsn.split())
     command = ["pgbench", "-h", facts["host"], "-p", facts["port"], "-U", facts["user"], "-n", "-f", str(asked.script)]
-    command += ["-c", str(CLIENTS), "-j", "1", "-M", "simple", "-T", str(seconds), "--log", facts["dbname"]]
+    command += ["-c", str(CLIENTS), "-j", "1", "-M", asked.protocol, "-T", str(seconds), "--log", facts["dbname"]]
     environment = {"PATH": os.defpath + ":/usr/local/bin", "PGPASSWORD": PASSWORD, "PGSSLMODE": "disable"}
     if asked.pid is not None:
         environment["PGOPTIONS"] = "-c omnisql.max_staleness=1h"

@@ -16,8 +16,9 @@ from cryptography.exceptions import InvalidTag
 
 from catalog.connection import Connection
 from catalog.control import SealedSecret, get_secret, put_secret
-from catalog.errors import InvalidName, SecretRefused, SecretUnknown
+from catalog.errors import InvalidName, NoKeyServer, SecretRefused, SecretUnknown
 from catalog.key_ring import KeyRing, seal, unseal
+from catalog.kv_secrets import Followed, KvSecrets, read_reference
 
 HANDLE_PREFIX = "secret:"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -37,10 +38,16 @@ class Use:
 
 
 class CredentialStore:
-    """Stores and opens credentials under their tenants' data keys, which a key ring holds."""
+    """Stores and opens credentials under their tenants' data keys, which a key ring holds.
 
-    def __init__(self, keys: KeyRing) -> None:
+    What is sealed may be a reference to a secret of the key server; it is followed each time, so that what stands there
+    can be changed. `held_s` is for how long what was found may be used.
+    """
+
+    def __init__(self, keys: KeyRing, referenced: KvSecrets | None = None, *, held_s: float = 300.0) -> None:
         self._keys = keys
+        self._referenced = referenced
+        self.held_s = held_s
 
     async def put(self, connection: Connection, secret: bytes, use: Use, handle: str | None = None) -> str:
         """Seal and store a secret and return its handle, which is what an option in PostgreSQL may hold."""
@@ -89,6 +96,22 @@ class CredentialStore:
                 detail="Its record was changed, or it was sealed under another key.",
                 hint="Give the credential again with ALTER USER MAPPING.",
             ) from error
+
+    async def follow(self, secret: str, tenant: str, audience: str) -> Followed | None:
+        """Read what a reference names; None when the secret is no reference.
+
+        Raises:
+            SecretReferenceInvalid: 22023. NoKeyServer: 55000. KeysUnavailable: 57P03.
+            SecretUnknown, SecretRefused: 28000, see `KvSecrets.read`.
+        """
+        reference = read_reference(secret)
+        if reference is None:
+            return None
+        if self._referenced is None:
+            raise NoKeyServer(
+                "there is no key server to read the secret from", hint="Set keys.address in the server's configuration."
+            )
+        return await self._referenced.read(tenant, reference, audience)
 
     async def verify(self, connection: Connection, handle: str, use: Use) -> None:
         """Check that a handle is one of this tenant, server and role; the audience is for `get` to judge.

@@ -128,6 +128,18 @@ class SecretRefused(CatalogError):
     sqlstate = "28000"
 
 
+class SecretReferenceInvalid(CatalogError):
+    """What names a secret in a key server is malformed."""
+
+    sqlstate = "22023"
+
+
+class NoKeyServer(CatalogError):
+    """A secret is named that is in a key server, and none is configured."""
+
+    sqlstate = "55000"
+
+
 class KeyFileInvalid(CatalogError):
     """The key file is missing its 32 bytes, or others may read it."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connectors.declarative.connector import DeclarativeConnector
 from connectors.declarative.hooks import Hooks
-from connectors.declarative.load import SUFFIX, Loaded, load_file
+from connectors.declarative.load import PACKAGED, SUFFIX, Loaded, kept_of, load_earlier, load_file
 from connectors.github.hooks import HOOKS as GITHUB_HOOKS
 from connectors.jira.hooks import HOOKS as JIRA_HOOKS
 from connectors.postgres.connector import PostgresConnector
@@ -37,6 +37,9 @@ def connector_names() -> tuple[str, ...]:
 _ADDED: dict[str, Loaded] = {}
 """Manifests of a folder of the operator's own, by name; set once, when the process starts."""
 
+_EARLIER: dict[str, tuple[Loaded, ...]] = {}
+"""Their earlier versions that are kept beside them."""
+
 
 def add_folder(folder: Path) -> tuple[str, ...]:
     """Add the manifests of a folder to the connectors there are, all of them or none, and return their names.
@@ -46,7 +49,13 @@ def add_folder(folder: Path) -> tuple[str, ...]:
     """
     if not folder.is_dir():
         raise ManifestInvalid(message=f"there is no folder {folder}", hint="See setting connectors.folder.")
-    found = [load_file(file) for file in sorted(folder.glob(f"*{SUFFIX}"))]
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    found = [load_file(file) for file in files if kept_of(file) is None]
+    names = {loaded.manifest.name for loaded in found}
+    for file in files:
+        if (newest := kept_of(file)) is not None and newest not in names:
+            raise ManifestInvalid(message=f"manifest {file.name} in {folder} is kept, but there is no {newest}{SUFFIX}")
+    earlier = {loaded.manifest.name: load_earlier(loaded, folder) for loaded in found}
     for loaded in found:
         if loaded.manifest.name in {*_BY_NAME, *_shipped()}:
             raise ManifestInvalid(
@@ -54,12 +63,14 @@ def add_folder(folder: Path) -> tuple[str, ...]:
                 hint="Choose another name for the file and in it.",
             )
     _ADDED.update({loaded.manifest.name: loaded for loaded in found})
+    _EARLIER.update(earlier)
     return tuple(loaded.manifest.name for loaded in found)
 
 
 def forget_folders() -> None:
     """Forget the manifests of folders, for a process that serves several."""
     _ADDED.clear()
+    _EARLIER.clear()
 
 
 def manifest_names() -> tuple[str, ...]:
@@ -69,13 +80,14 @@ def manifest_names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _shipped() -> tuple[str, ...]:
-    return (*_PACKAGES, *(file.name.removesuffix(SUFFIX) for file in MANIFESTS.glob(f"*{SUFFIX}")))
+    files = (file for file in MANIFESTS.glob(f"*{SUFFIX}") if kept_of(file) is None)
+    return (*_PACKAGES, *(file.name.removesuffix(SUFFIX) for file in files))
 
 
 def shipped_file(name: str) -> Path:
     """Return the file of a manifest that comes with OmniSQL."""
     if name in _PACKAGES:
-        return Path(__file__).parent / name / f"manifest{SUFFIX}"
+        return Path(__file__).parent / name / f"{PACKAGED}{SUFFIX}"
     return MANIFESTS / f"{name}{SUFFIX}"
 
 
@@ -86,7 +98,7 @@ def load(file: Path) -> Loaded:
         ManifestInvalid: SQLSTATE HV00R, it is refused; the message tells file, line and column.
     """
     name = file.resolve().parent.name
-    is_packaged = name in _PACKAGES and file.resolve() == shipped_file(name).resolve()
+    is_packaged = name in _PACKAGES and file.resolve().parent == shipped_file(name).resolve().parent
     return load_file(file, _PACKAGES[name] if is_packaged else None)
 
 
@@ -102,6 +114,20 @@ def manifest_named(name: str) -> Loaded:
 @lru_cache(maxsize=64)
 def _loaded(name: str) -> Loaded:
     return load(shipped_file(name))
+
+
+def earlier_named(name: str) -> tuple[Loaded, ...]:
+    """Return the earlier versions of a manifest that are kept, the oldest first.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, one is refused.
+    """
+    return _EARLIER[name] if name in _ADDED else _loaded_earlier(name)
+
+
+@lru_cache(maxsize=64)
+def _loaded_earlier(name: str) -> tuple[Loaded, ...]:
+    return load_earlier(_loaded(name), shipped_file(name).parent)
 
 
 def loaded_named(name: str) -> Loaded | None:
@@ -121,7 +147,7 @@ def connector_named(name: str, settings: TransportSettings | None = None) -> Con
         OptionInvalid: SQLSTATE HV00D, there is none.
     """
     if name in manifest_names():
-        return DeclarativeConnector(manifest_named(name), settings)
+        return DeclarativeConnector(manifest_named(name), settings, earlier=earlier_named(name))
     try:
         make = _BY_NAME[name]
     except KeyError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 MOMENT = """
 SELECT pg_catalog.current_setting('transaction_isolation'),
        pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL,
-       CASE WHEN pg_catalog.current_setting('log_parameter_max_length_on_error') OPERATOR(pg_catalog.<>) '0'
-            THEN 'log_parameter_max_length_on_error'
-            WHEN pg_catalog.current_setting('debug_print_plan') OPERATOR(pg_catalog.<>) 'off' THEN 'debug_print_plan'
-            WHEN pg_catalog.current_setting('auto_explain.log_min_duration', true) OPERATOR(pg_catalog.<>) ''
+       (SELECT r.rolname FROM pg_catalog.pg_roles AS r
+         WHERE r.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[]) AND (r.rolsuper OR NOT r.rolcanlogin)
+         LIMIT 1),
+       CASE WHEN pg_catalog.current_setting('auto_explain.log_min_duration', true) OPERATOR(pg_catalog.<>) ''
              AND pg_catalog.current_setting('auto_explain.log_min_duration', true) OPERATOR(pg_catalog.<>) '-1'
             THEN 'auto_explain.log_min_duration'
             WHEN pg_catalog.current_setting('log_parameter_max_length') OPERATOR(pg_catalog.<>) '0'
@@ -16,13 +16,10 @@ SELECT pg_catalog.current_setting('transaction_isolation'),
                OR pg_catalog.current_setting('log_min_duration_statement') OPERATOR(pg_catalog.<>) '-1'
                OR pg_catalog.current_setting('log_min_duration_sample') OPERATOR(pg_catalog.<>) '-1'
                OR pg_catalog.current_setting('log_transaction_sample_rate') OPERATOR(pg_catalog.<>) '0')
-            THEN 'log_parameter_max_length' END,
-       (SELECT r.rolname FROM pg_catalog.pg_roles AS r
-         WHERE r.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[]) AND (r.rolsuper OR NOT r.rolcanlogin)
-         LIMIT 1)
+            THEN 'log_parameter_max_length' END
 """
-"""The isolation of the session's transaction, whether it has written, a setting under which PostgreSQL tells the values
-of parameters in its messages, which a client may ask to see, and one of the owners that nobody may log in as."""
+"""The isolation of the session's transaction, whether it has written, one of the owners that nobody may log in as, a
+setting of the cluster's under which PostgreSQL tells the values of parameters to a client that asks to see its log."""
 
 SNAPSHOT = "SELECT pg_catalog.pg_export_snapshot()"
 

@@ -62,7 +62,8 @@ async def read_as_owners(
 async def _snapshot(query: BoundQuery, reads: Sequence[OwnerRead], backend: Backend) -> str:
     """Have the session's backend export the snapshot of its transaction, if that is the statement's as well."""
     roles = text_array(sorted({read.role for read in reads}))
-    isolation, has_written, tells, role = rows_of((await backend.ask(Ask(sql=MOMENT, parameters=(roles,))))[0])[0]
+    moment = rows_of((await backend.ask(Ask(sql=MOMENT, parameters=(roles,))))[0])[0]
+    isolation, has_written, role, tells = (*moment[:3], query.settings.tells or moment[3])
     reasons = (
         (has_written == "t", "the transaction has written, which no other session can see"),
         (isolation == "serializable", "a serializable transaction can be told only of what it reads itself"),
@@ -71,7 +72,7 @@ async def _snapshot(query: BoundQuery, reads: Sequence[OwnerRead], backend: Back
             "the statement reads other local tables too, each statement of this transaction in a snapshot of its own",
         ),
         (role is not None, f"role {role} owns the view, and is a superuser or may not log in"),
-        (tells is not None, f"as {tells} is set, PostgreSQL would tell of rows that the view does not show"),
+        (bool(tells), f"as {tells} is set, PostgreSQL would tell of rows that the view does not show"),
         (
             any(oid >= USER_TYPES_START for oid in query.parameter_oids),
             "a parameter has a type that a user has made, whose checks would run beside hidden rows",

@@ -23,14 +23,12 @@ from catalog.control_access import ControlDatabase
 from catalog.credentials import CredentialStore
 from catalog.destruction import LEDGER_FILE, Ledger
 from catalog.errors import ClusterDestroyed
-from catalog.key_files import FOLDER, KeyFiles
-from catalog.key_ring import KeyHolder, KeyRing, load_key
-from catalog.transit import TransitKeys, TransitSettings
+from catalog.key_ring import KeyRing
 from connectors.registry import add_folder
 from connectors.sdk.connector import Source
 from omnisql_server.audit.signing import SigningKey, load_signing_key
 from omnisql_server.audit.start import Audit, start_audit
-from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.key_holders import key_holders, key_server, referenced_secrets
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
@@ -151,7 +149,9 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
             running_max=settings.clusters.running_max,
         )
         stack.push_async_callback(clusters.aclose)
-        keys = KeyRing(_key_holders(settings, directory), held_s=settings.keys.held_s)
+        server = key_server(settings.keys)
+        keys = KeyRing(key_holders(settings.keys, directory, server), held_s=settings.keys.held_s)
+        referenced = referenced_secrets(settings.keys, server)
         yield Services(
             live=LiveSettings(settings),
             control=control,
@@ -159,7 +159,7 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
             buckets=BucketStore(valkey.client),
             valkey=valkey,
             keys=keys,
-            credentials=CredentialStore(keys),
+            credentials=CredentialStore(keys, referenced, held_s=settings.keys.held_s),
             audit=await stack.enter_async_context(start_audit(control, signing)),
             ledger=ledger,
         )
@@ -168,26 +168,6 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
 def _valkey(settings: Settings, directory: Path) -> ValkeyServer:
     url = settings.limits.valkey_url
     return ValkeyExternal(url) if url is not None else ValkeyChild(directory / "valkey")
-
-
-def _key_holders(settings: Settings, directory: Path) -> list[KeyHolder]:
-    """Return who wraps data keys from now on, and who did so before."""
-    files = KeyFiles(load_key(directory / "credentials.key"), directory / FOLDER)
-    keys = settings.keys
-    if keys.address is None:
-        return [files]
-    if keys.role_id is None or keys.secret_id_file is None:
-        raise ConfigurationInvalid(message="setting keys.address needs keys.role_id and keys.secret_id_file")
-    transit = TransitSettings(
-        address=keys.address,
-        role_id=keys.role_id,
-        secret_id_file=keys.secret_id_file,
-        mount=keys.mount,
-        namespace=keys.namespace,
-        ca_file=keys.ca_file,
-        timeout_s=keys.timeout_s,
-    )
-    return [TransitKeys(transit), files]
 
 
 def _embedded(settings: Settings, directory: Path) -> EmbeddedSettings:

@@ -296,6 +296,7 @@ class Tenancy:
         return manage_sources(
             tenant=record.name,
             tenant_id=record.id,
+            owner=record.owner,
             tenant_connection=partial(self._tenant_connection, record),
             control_connection=self._services.control_connection,
             credentials=self._services.credentials,

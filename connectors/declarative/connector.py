@@ -33,7 +33,7 @@ from connectors.sdk.confirm import confirm
 from connectors.sdk.connector import Connection, FetchContext, Source
 from connectors.sdk.counted import CountedRows, counted_pages
 from connectors.sdk.decode import Row
-from connectors.sdk.errors import EmptyResult, Fatal
+from connectors.sdk.errors import EmptyResult, Fatal, OptionInvalid
 from connectors.sdk.extract import path
 from connectors.sdk.hydrate import hydrate_rows, hydrated_pages
 from connectors.sdk.options import checked_base_url, checked_options
@@ -57,14 +57,39 @@ class DeclarativeConnector:
     """What a manifest declares, as a connector."""
 
     def __init__(
-        self, loaded: Loaded, settings: TransportSettings | None = None, surroundings: Surroundings | None = None
+        self,
+        loaded: Loaded,
+        settings: TransportSettings | None = None,
+        surroundings: Surroundings | None = None,
+        *,
+        earlier: tuple[Loaded, ...] = (),
     ) -> None:
         self.loaded = loaded
+        self._earlier = earlier
         self.name = loaded.manifest.name
         self.options = options_of(loaded.manifest)
         self.tables = tuple(each.table for each in loaded.tables.values())
         self._settings = settings
         self._surroundings = surroundings
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions of the manifest that there are, the newest last."""
+        return tuple(str(each.manifest.version) for each in (*self._earlier, self.loaded))
+
+    def at(self, version: str) -> DeclarativeConnector:
+        """Return the connector of a version, of the oldest without one.
+
+        Raises:
+            OptionInvalid: SQLSTATE HV00D, there is none.
+        """
+        for each in (*self._earlier, self.loaded):
+            if version in {"", str(each.manifest.version)}:
+                return DeclarativeConnector(each, self._settings, self._surroundings) if self._earlier else self
+        raise OptionInvalid(
+            message=f"connector {self.name} has no version {version}",
+            hint=f"There is {', '.join(self.versions)}: ALTER SERVER .. VERSION '{self.versions[-1]}'.",
+        )
 
     async def connect(self, source: Source) -> DeclarativeConnection:
         """Open a source; no request is made yet.

@@ -52,6 +52,14 @@ async def listed(
         yield RowList(rows=[], truncated=_cap(reading, scan, title, total))
 
 
+def rows_told(access: ReadablePath, body: object) -> list[Row]:
+    """Return the rows of an answer, none of one to another question than for a page of rows."""
+    try:
+        return _elements(access, _objects(access, body))
+    except Fatal:
+        return []
+
+
 def _note(access: ReadablePath, rows: list[Row], echo: Mapping[str, Value]) -> None:
     if not echo and not access.holds:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -22,6 +23,10 @@ from connectors.declarative.readable import ReadableTable
 from connectors.sdk.errors import ManifestInvalid
 
 SUFFIX = ".yaml"
+PACKAGED = "manifest"
+"""What the file of a manifest with hooks is called, in the package of the connector's name."""
+
+_KEPT = re.compile(r"(.+)\.v[1-9]\d*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +56,43 @@ def load_file(file: Path, hooks: Hooks | None = None) -> Loaded:
             message=f"manifest {file.name} cannot be read", detail=type(failure).__name__
         ) from failure
     loaded = load_text(text, file.name, hooks or NO_HOOKS)
-    named = file.name.removesuffix(SUFFIX) if hooks is None else file.parent.name
-    if loaded.manifest.name != named:
-        right = f"file {loaded.manifest.name}{SUFFIX}" if hooks is None else f"folder {loaded.manifest.name}"
+    named, stem = loaded.manifest.name, file.name.removesuffix(SUFFIX)
+    if hooks is not None and named != file.parent.name:
         raise ManifestInvalid(
-            message=f"manifest {file.name} declares connector {loaded.manifest.name}", hint=f"Call the {right}."
+            message=f"manifest {file.name} declares connector {named}", hint=f"Call the folder {named}."
+        )
+    newest = named if hooks is None else PACKAGED
+    wanted = f"{newest}.v{loaded.manifest.version}" if _KEPT.fullmatch(stem) else newest
+    if stem != wanted:
+        raise ManifestInvalid(
+            message=f"manifest {file.name} declares version {loaded.manifest.version} of connector {named}",
+            hint=f"Call the file {wanted}{SUFFIX}.",
         )
     return loaded
+
+
+def kept_of(file: Path) -> str | None:
+    """Return the connector that a manifest is an earlier version of, by its name NAME.vN.yaml; None for the newest."""
+    kept = _KEPT.fullmatch(file.name.removesuffix(SUFFIX))
+    return kept[1] if kept is not None else None
+
+
+def load_earlier(newest: Loaded, folder: Path) -> tuple[Loaded, ...]:
+    """Load the earlier versions of a manifest that are kept beside it, the oldest first.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, one is refused, or is not earlier.
+    """
+    stem, hooks = (newest.manifest.name, None) if newest.hooks is NO_HOOKS else (PACKAGED, newest.hooks)
+    found = [load_file(file, hooks) for file in sorted(folder.glob(f"{stem}.v*{SUFFIX}")) if kept_of(file)]
+    for each in found:
+        if each.manifest.version >= newest.manifest.version:
+            raise ManifestInvalid(
+                message=f"version {each.manifest.version} of {newest.manifest.name} is kept beside version"
+                f" {newest.manifest.version}",
+                hint=f"Raise version in {stem}{SUFFIX}.",
+            )
+    return tuple(sorted(found, key=lambda each: each.manifest.version))
 
 
 def load_text(text: str, file: str, hooks: Hooks = NO_HOOKS) -> Loaded:

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from omnisql_server.bind import questions
 from omnisql_server.bind.fold import FoldedTree, bind_parameters, extract_constants, fill_constants, fold_sql
-from omnisql_server.bind.owners import owner_reads
+from omnisql_server.bind.owners import owner_reads, reads_api_as_owner
 from omnisql_server.bind.privileges import Reading, privilege_checks, readings_of
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
 from omnisql_server.bind.tree import NotQualified, coarse_occurrences, qualify_query
@@ -119,7 +119,10 @@ class Binder:
             raise _privilege_error(missing, template.closure)
         verify(template.closure, moment.locked_before, moment.locked, self._api_relations())
         bound = await self._bound(request, template, moment, backend, template is guess)
-        return replace(bound, as_owners=owner_reads(template.readings, frozenset(denied), bound))
+        apart = owner_reads(template.readings, frozenset(denied), bound)
+        return replace(
+            bound, as_owners=apart, shields=bool(apart.reads) or reads_api_as_owner(template.readings, bound)
+        )
 
     async def api_target(self, statement: Statement, backend: Backend) -> tuple[Relation, Relation] | None:
         """Return the first relation written to through which an API table is reached, and that table."""

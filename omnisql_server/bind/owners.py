@@ -29,6 +29,12 @@ def owner_reads(readings: Sequence[Reading], denied: frozenset[Check], query: Bo
     return _found(readings, denied, query, everything=True) if found.reads else found
 
 
+def reads_api_as_owner(readings: Sequence[Reading], query: BoundQuery) -> bool:
+    """Say whether an API table is read with another's rights than those of the session's user."""
+    user = query.settings.current_user
+    return any(each.relation.kind is RelationKind.API and each.check.role != user for each in readings)
+
+
 def _found(readings: Sequence[Reading], denied: frozenset[Check], query: BoundQuery, *, everything: bool) -> OwnerReads:
     reads: dict[tuple[int, ...], OwnerRead] = {}
     views = set[tuple[int, ...]]()

@@ -26,7 +26,11 @@ SELECT (SELECT s.last_value FROM omnisql_catalog.ddl_sequence AS s),
        pg_catalog.current_setting('search_path'), pg_catalog.current_setting('standard_conforming_strings'),
        pg_catalog.current_setting('transform_null_equals'), pg_catalog.current_setting('array_nulls'),
        pg_catalog.current_setting('omnisql.max_staleness', true),
-       pg_catalog.current_setting('omnisql.stale_if_error', true), pg_catalog.current_setting('omnisql.purpose', true)
+       pg_catalog.current_setting('omnisql.stale_if_error', true), pg_catalog.current_setting('omnisql.purpose', true),
+       CASE WHEN pg_catalog.current_setting('log_parameter_max_length_on_error') OPERATOR(pg_catalog.<>) '0'
+            THEN 'log_parameter_max_length_on_error'
+            WHEN pg_catalog.current_setting('debug_print_plan') OPERATOR(pg_catalog.<>) 'off' THEN 'debug_print_plan'
+       END
 """
 """One row: the catalog's sequence and every setting that a run statement depends on."""
 
@@ -167,7 +171,7 @@ def prepared_of(answer: Answer) -> Prepared:
 def read_state(answer: Answer) -> tuple[int, str, Settings]:
     """Read the catalog's sequence, the search_path and the settings."""
     sequence, zone, date, interval, digits, timeout, engine, on_error, calls, user, path, *rest = rows_of(answer)[0]
-    reading, bounds, purpose = rest[:3], rest[3:5], rest[5]
+    reading, bounds, purpose, tells = rest[:3], rest[3:5], rest[5], rest[6]
     settings = Settings(
         time_zone=zone or "UTC",
         date_style=date or "",
@@ -184,6 +188,7 @@ def read_state(answer: Answer) -> tuple[int, str, Settings]:
         max_staleness_us=duration_us(checked("omnisql.max_staleness", bounds[0])),
         stale_if_error_us=duration_us(checked("omnisql.stale_if_error", bounds[1])) or 0,
         purpose=checked("omnisql.purpose", purpose),
+        tells=tells or "",
     )
     return int(sequence or 0), path or "", settings
 

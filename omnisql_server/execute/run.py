@@ -159,12 +159,19 @@ async def _by_postgres(
     backend: Backend,
     limits: SpliceLimits,
 ) -> AsyncGenerator[EncodedRows, None]:
+    if query.shields and query.settings.tells:
+        raise NotSupported(
+            message=f"a view reads with its owner's rights while {query.settings.tells} is set",
+            detail="PostgreSQL would tell the client of rows that the view does not show",
+            hint=f"RESET {query.settings.tells}",
+        )
     tables: Mapping[str, SplicedTable] = {}
     tags: list[str] = []
     spliced = _as_parameters(query, relations, parameters, limits)
     if spliced is None:
         tables = await put_into_tables(query, relations, backend, limits)
-        spliced = splice(query, relations, limits.inline_bytes_max, tables, parameters.owned)
+        bytes_max = limits.inline_bytes_max if tables else limits.message_bytes_max
+        spliced = splice(query, relations, bytes_max, tables, parameters.owned)
     stream = backend.stream(
         spliced.text,
         type_oids=(*query.parameter_oids, *(array.type_oid for array in spliced.arrays)),

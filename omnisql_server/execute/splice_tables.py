@@ -17,21 +17,22 @@ import pyarrow as pa
 
 from catalog.quoting import identifier
 from catalog.types import BY_OID
-from omnisql_server.errors import BackendError, LimitExceeded, NotSupported
+from omnisql_server.errors import LimitExceeded
 from omnisql_server.execute.arrays import copy_lines
 from omnisql_server.model.backend import Ask, Backend, Command, Rows
 from omnisql_server.model.query import BoundQuery, Occurrence
 from omnisql_server.model.relation import ROW_NUMBER
-from wire.sqlstate import READ_ONLY_SQL_TRANSACTION
 
 ROWS_A_PIECE = 20_000
 PIECE_BYTES = 256 * 1024
+MESSAGE_BYTES_MAX = 1_000_000_000
+"""Bytes of all parameters together: PostgreSQL 18 takes no message of 1 GiB (`PQ_LARGE_MESSAGE_LIMIT`)."""
 
 POSSIBLE = """
-SELECT pg_catalog.current_setting('transaction_read_only'),
-       pg_catalog.has_database_privilege(pg_catalog.current_database()::pg_catalog.text, 'TEMPORARY')
+SELECT pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off'
+   AND pg_catalog.has_database_privilege(pg_catalog.current_database()::pg_catalog.text, 'TEMPORARY')
 """
-"""Whether the transaction is read-only, and whether the current user may make temporary tables."""
+"""Whether the transaction is not read-only and the current user may make temporary tables."""
 
 _TEXT, _INT8 = 25, 20
 
@@ -42,6 +43,11 @@ class SpliceLimits:
 
     inline_bytes_max: int
     table_bytes_max: int
+
+    @property
+    def message_bytes_max(self) -> int:
+        """Bytes of parameters where no table may be made: all that is allowed, and that a message holds."""
+        return min(self.table_bytes_max, MESSAGE_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,20 +68,22 @@ async def put_into_tables(
 ) -> dict[str, SplicedTable]:
     """Put every large relation into a table of its own and return the tables by scan; small ones stay parameters.
 
+    There are none where none may be made: the transaction is read-only, the user may not, or the statement shields rows
+    from its user, whose functions can read every table of the session.
+
     Raises:
         LimitExceeded: the rows are more than `table_bytes_max` bytes (54000).
-        NotSupported: the user may make no temporary tables (0A000).
-        BackendError: the transaction is read-only (25006), or PostgreSQL's own error.
+        BackendError: PostgreSQL's own error.
     """
     size = sum(rows.nbytes for rows in relations.values())
-    what = f"the statement needs {size} bytes of rows in PostgreSQL, more than {limits.inline_bytes_max}"
     if size > limits.table_bytes_max:
         raise LimitExceeded(
             message=f"the statement needs {size} bytes of rows in PostgreSQL, {limits.table_bytes_max} are allowed",
             detail="it has to be executed by PostgreSQL because DuckDB may not evaluate all of it",
             hint="add conditions that reduce the rows, or raise engine.splice_table_bytes_max",
         )
-    await _check_possible(backend, what)
+    if query.shields or not await _is_possible(backend):
+        return {}
     made: dict[str, SplicedTable] = {}
     small = limits.inline_bytes_max // (4 * max(len(relations), 1))
     for occurrence in query.occurrences:
@@ -91,24 +99,9 @@ async def drop_tables(tables: Mapping[str, SplicedTable], backend: Backend) -> N
         await backend.ask(*(Command(sql=f"DROP TABLE {_qualified(table.name)}") for table in tables.values()))
 
 
-async def _check_possible(backend: Backend, what: str) -> None:
+async def _is_possible(backend: Backend) -> bool:
     (found,) = await backend.ask(Ask(sql=POSSIBLE))
-    read_only, may = found.rows[0] if isinstance(found, Rows) else ("on", "f")
-    if read_only == "on":
-        raise BackendError(
-            {
-                "S": "ERROR",
-                "V": "ERROR",
-                "C": READ_ONLY_SQL_TRANSACTION,
-                "M": f"{what}: this takes a temporary table, which a read-only transaction cannot make",
-                "H": "SET TRANSACTION READ WRITE, add conditions, or raise engine.splice_inline_bytes_max",
-            }
-        )
-    if may != "t":
-        raise NotSupported(
-            message=f"{what}: this takes a temporary table, which you may not make",
-            hint="GRANT TEMPORARY ON DATABASE, add conditions, or raise engine.splice_inline_bytes_max",
-        )
+    return isinstance(found, Rows) and found.rows == (("t",),)
 
 
 async def _filled(occurrence: Occurrence, rows: pa.Table, backend: Backend) -> SplicedTable:

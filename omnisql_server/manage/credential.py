@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from catalog.credentials import CredentialStore, Use, handle_id, new_handle
+from catalog.kv_secrets import read_reference
 from catalog.quoting import identifier, literal
 from catalog.webhooks import put_webhook
 from connectors.sdk.connector import Connector
-from omnisql_server.errors import InternalError, LimitExceeded, NotSupported
+from omnisql_server.errors import EntitlementDenied, InternalError, LimitExceeded, NotSupported
 from omnisql_server.manage.errors import ServerUnknown, SourceOptionInvalid
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import TargetFacts, find_server, find_target
@@ -35,9 +36,18 @@ class ManageCredential:
     """Carries out CREATE and ALTER USER MAPPING of one tenant; implements `manage.managed.Manage`."""
 
     def __init__(
-        self, *, tenant_id: UUID, control_connection: Connect, credentials: CredentialStore, connector_of: ConnectorOf
+        self,
+        *,
+        tenant: str,
+        tenant_id: UUID,
+        owner: str | None,
+        control_connection: Connect,
+        credentials: CredentialStore,
+        connector_of: ConnectorOf,
     ) -> None:
+        self._tenant = tenant
         self._tenant_id = tenant_id
+        self._owner = owner
         self._control_connection = control_connection
         self._credentials = credentials
         self._connector_of = connector_of
@@ -78,6 +88,7 @@ class ManageCredential:
             audience=audience(connector, server.name, server.options) if secrets else "",
         )
         await self._verify_given(secrets, use)
+        await self._verify_referenced(secrets, use.audience, view)
         tag = await _execute(backend, definition, _with_handles(definition.options, handles))
         if target.role_oid is None:
             raise InternalError(message="PostgreSQL has made a user mapping for a role that it does not have")
@@ -96,6 +107,20 @@ class ManageCredential:
         async with self._control_connection() as connection:
             for handle in given:
                 await self._credentials.verify(connection, handle, use)
+
+    async def _verify_referenced(self, secrets: Mapping[str, str], audience: str, view: SessionView) -> None:
+        """Read what references name, so that a wrong one is refused when it is given and not when it is used."""
+        for name, secret in secrets.items():
+            if read_reference(secret) is None:
+                continue
+            if view.principal.role != self._owner:
+                raise EntitlementDenied(
+                    message="ENTITLEMENT_DENIED: only the tenant's owner may name secrets of the key server",
+                    hint="Ask the owner for the user mapping.",
+                )
+            if name == WEBHOOK_SECRET:
+                raise NotSupported(message="a webhook's secret cannot be one of the key server")
+            await self._credentials.follow(secret, self._tenant, audience)
 
     async def _seal(self, secrets: Mapping[str, str], use: Use) -> None:
         if not secrets:

@@ -43,6 +43,7 @@ def manage_sources(
     *,
     tenant: str,
     tenant_id: UUID,
+    owner: str | None,
     tenant_connection: Connect,
     control_connection: Connect,
     credentials: CredentialStore,
@@ -81,7 +82,9 @@ def manage_sources(
     sweeper = Sweeper(sweep_once, interval_s=bounds.sweep_interval_s)
     managers: dict[StatementKind, Manage] = {
         StatementKind.CREDENTIAL: ManageCredential(
+            tenant=tenant,
             tenant_id=tenant_id,
+            owner=owner,
             control_connection=control_connection,
             credentials=credentials,
             connector_of=connector_of,

@@ -7,8 +7,10 @@ transaction with DDL is open somewhere, the session's own backend is asked: it k
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -17,7 +19,7 @@ from catalog.connection import Connection
 from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
 from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot
-from connectors.sdk.connector import Connector, Source
+from connectors.sdk.connector import Connector, Source, connector_at
 from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
@@ -33,6 +35,18 @@ HELD_SQL = "SELECT umoptions FROM pg_catalog.pg_user_mappings WHERE umid OPERATO
 
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 """Opens a connection of OmniSQL's own for a moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A source as of a catalog; with secrets of the key server, until a time of the monotonic clock at most."""
+
+    sequence: int
+    source: Source
+    until_s: float | None
+
+    def holds(self, sequence: int) -> bool:
+        return self.sequence == sequence and (self.until_s is None or time.monotonic() < self.until_s)
 
 
 class Resolver:
@@ -54,7 +68,7 @@ class Resolver:
         self._control_connection = control_connection
         self._credentials = credentials
         self._connector_of = connector_of
-        self._kept: dict[tuple[str, str], tuple[int, Source]] = {}
+        self._kept: dict[tuple[str, str], _Kept] = {}
         self._reading = asyncio.Lock()
 
     async def resolve(self, server: str, view: SessionView, snapshot: Snapshot) -> Source:
@@ -68,16 +82,19 @@ class Resolver:
             return await self.source_of(await self.look_up(server, view))
         key = (server, view.principal.role)
         known = self._kept.get(key)
-        if known is None or known[0] != snapshot.sequence:
+        if known is None or not known.holds(snapshot.sequence):
             # One after the other: a crowd of sessions that finds nothing must not open a connection each.
             async with self._reading:
                 known = self._kept.get(key)
-                if known is None or known[0] != snapshot.sequence:
-                    known = (snapshot.sequence, await self.source_of(await self._read(server, view)))
+                if known is None or not known.holds(snapshot.sequence):
+                    asked_s = time.monotonic()
+                    source, refers = await self._put_together(await self._read(server, view))
+                    until_s = asked_s + self._credentials.held_s if refers else None
+                    known = _Kept(sequence=snapshot.sequence, source=source, until_s=until_s)
                     if len(self._kept) >= KEPT_MAX:
                         self._kept.pop(next(iter(self._kept)))
                     self._kept[key] = known
-        return known[1]
+        return known.source
 
     async def look_up(self, server: str, view: SessionView) -> ServerFacts:
         """Read a server and its user's mapping through the session's backend.
@@ -92,10 +109,15 @@ class Resolver:
         """Put a source together and unseal its secrets.
 
         Raises:
-            CredentialMissing: 28000. CatalogError: 28000, a secret was given for another use.
+            CredentialMissing: 28000. CatalogError: 28000, a secret was given for another use; 57P03, the key server
+                that has it does not answer.
         """
+        return (await self._put_together(facts))[0]
+
+    async def _put_together(self, facts: ServerFacts) -> tuple[Source, bool]:
+        """Return a source, and whether some secret of it may change without a statement."""
         refuse_group(facts, "account")
-        connector = self._connector_of(facts.wrapper)
+        connector = connector_at(self._connector_of(facts.wrapper), facts.version)
         mapping = facts.mapping
         held = await self._held(mapping) if mapping is not None else {}
         secrets = secret_options(connector)
@@ -106,14 +128,27 @@ class Resolver:
         handles = {name: value for name, value in held.items() if name in secrets and value}
         unsealed = await self._unseal(handles, facts, connector, role_oid, options)
         _require_secrets(connector, facts, unsealed)
-        return Source(
+        versions = await self._follow(unsealed, audience(connector, facts.name, options) if unsealed else "")
+        source = Source(
             tenant=self._tenant,
             server=facts.name,
             connector=facts.wrapper,
             options=options,
             secrets=unsealed,
-            credential_id=f"{facts.oid}:{role_oid}:{','.join(sorted(handles.values()))}",
+            credential_id=f"{facts.oid}:{role_oid}:{','.join(sorted(handles.values()))}{versions}",
+            version=facts.version,
         )
+        return source, bool(versions)
+
+    async def _follow(self, unsealed: dict[str, str], audience: str) -> str:
+        """Put what references name in their place; return the versions, which tell credentials apart."""
+        versions = ""
+        for name, secret in sorted(unsealed.items()):
+            followed = await self._credentials.follow(secret, self._tenant, audience)
+            if followed is not None:
+                unsealed[name] = followed.value
+                versions += f"@{followed.version}"
+        return versions
 
     async def _read(self, server: str, view: SessionView) -> ServerFacts:
         async with self._tenant_connection() as connection:

@@ -47,7 +47,8 @@ class Settings:
     `catalog_first` says that PostgreSQL's own functions and operators are found before those of users, `plain_input`
     that backslashes in strings and `= NULL` mean what the standard says, `array_nulls` that NULL in an array is null.
     `max_staleness_us` is None where the foreign table or its server decides. `keeps` says that rows are kept although
-    none that are kept are taken.
+    none that are kept are taken. `tells` names a setting of the user's under which PostgreSQL tells the values of
+    parameters.
     """
 
     time_zone: str
@@ -66,6 +67,7 @@ class Settings:
     stale_if_error_us: int = 0
     purpose: str = ""
     keeps: bool = False
+    tells: str = ""
 
     @property
     def plain_output(self) -> bool:
@@ -151,7 +153,8 @@ class BoundQuery:
     parameters are literals and stable expressions are folded; None when only PostgreSQL may execute the text.
     `relations` maps what the texts name to what PostgreSQL resolved it to, for the splice. `derived` keeps what stages
     derive from the tree alone; statements that share a tree share it. Queries of the same `origin` (by identity) mean
-    the same if their parameters and settings are the same; None where that depends on the moment.
+    the same if their parameters and settings are the same; None where that depends on the moment. `shields` says that
+    it reads something with the rights of a view's owner: its user may see only what the view shows.
     """
 
     parsed: ParsedQuery
@@ -166,6 +169,7 @@ class BoundQuery:
     catalog_sequence: int
     returns_rows: bool = True
     as_owners: OwnerReads = NO_OWNER_READS
+    shields: bool = False
     derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
     origin: object | None = field(default=None, repr=False, compare=False)
 

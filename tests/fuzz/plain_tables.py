@@ -58,7 +58,7 @@ class PlainTable:
     @property
     def copy(self) -> str:
         """Name the copy."""
-        return _copy_of(self.name)
+        return copy_of(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,8 @@ def plainly(statement: str, prefix: str = "plain") -> str:
     return re.sub(r"\b(FROM|JOIN) (?!public\.)(\w+)\.(\w+)", rf"\1 public.{prefix}_\2_\3", statement)
 
 
-def _copy_of(name: str) -> str:
+def copy_of(name: str) -> str:
+    """Name the copy of a table."""
     return f"public.plain_{name.replace('.', '_')}"
 
 
@@ -96,7 +97,7 @@ def plain_tables(session: psycopg.Connection) -> Iterator[dict[str, PlainTable]]
         found[name] = copied(session, name, requirement)
     yield found
     for name in requirements:
-        session.execute(f"DROP TABLE {_copy_of(name)}".encode())
+        session.execute(f"DROP TABLE {copy_of(name)}".encode())
 
 
 def _requirements() -> dict[str, tuple[str, tuple[str, ...]] | tuple[str, tuple[str, ...], str]]:
@@ -134,7 +135,7 @@ def create_copies(session: psycopg.Connection, left_out: Mapping[str, tuple[str,
     made = []
     for name, hidden in left_out.items():
         listed = ", ".join(f'"{column}" {kind}' for column, kind in _described(session, name) if column not in hidden)
-        made.append(f"CREATE TABLE {_copy_of(name)} ({listed})")
+        made.append(f"CREATE TABLE {copy_of(name)} ({listed})")
     session.execute(";".join(made).encode())
 
 
@@ -157,7 +158,7 @@ def copied(session: psycopg.Connection, name: str, requirement: Requirement) -> 
     listed = ", ".join(f'"{column}"' for column in kinds)
     rows = session.execute(f"SELECT {listed} FROM {name} WHERE {requirement.required}".encode()).fetchall()
     assert rows, name
-    with session.cursor() as cursor, cursor.copy(f"COPY {_copy_of(name)} ({listed}) FROM STDIN".encode()) as copy:
+    with session.cursor() as cursor, cursor.copy(f"COPY {copy_of(name)} ({listed}) FROM STDIN".encode()) as copy:
         for row in rows:
             copy.write_row(row)
     identity = requirement.identity or tuple(kinds)[:1]

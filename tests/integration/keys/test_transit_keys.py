@@ -12,13 +12,14 @@ from key_server import KeyServer
 from served import until
 
 from catalog.errors import KeysUnavailable, SecretRefused
+from catalog.key_server import KeyServer as Asked
 from catalog.transit import TransitKeys
 
 KEY = bytes(range(32))
 
 
 async def test_a_key_is_unwrapped_by_its_tenant_and_generation_alone(bao: KeyServer) -> None:
-    holder, tenant = TransitKeys(bao.settings()), uuid4()
+    holder, tenant = bao.transit(), uuid4()
     wrapped = await holder.wrap(tenant, 1, KEY)
     assert wrapped.startswith(b"vault:v1:")
     assert KEY not in wrapped
@@ -32,7 +33,7 @@ async def test_a_key_is_unwrapped_by_its_tenant_and_generation_alone(bao: KeySer
 
 
 async def test_a_destroyed_key_is_gone_and_one_of_the_same_name_does_not_bring_it_back(bao: KeyServer) -> None:
-    holder, tenant = TransitKeys(bao.settings()), uuid4()
+    holder, tenant = bao.transit(), uuid4()
     wrapped = await holder.wrap(tenant, 1, KEY)
     await holder.destroy(tenant, 1)
     await holder.destroy(tenant, 1)
@@ -45,7 +46,7 @@ async def test_a_destroyed_key_is_gone_and_one_of_the_same_name_does_not_bring_i
 
 
 async def test_a_revoked_token_is_replaced_by_logging_in_again(bao: KeyServer) -> None:
-    holder, tenant = TransitKeys(bao.settings()), uuid4()
+    holder, tenant = bao.transit(), uuid4()
     wrapped = await holder.wrap(tenant, 1, KEY)
     bao.admin.sys.revoke_prefix(prefix="auth/approle/login")
     assert await holder.unwrap(tenant, 1, wrapped) == KEY
@@ -53,7 +54,7 @@ async def test_a_revoked_token_is_replaced_by_logging_in_again(bao: KeyServer) -
 
 async def test_a_token_is_renewed_when_most_of_its_time_is_over(bao: KeyServer) -> None:
     now_s = 0.0
-    holder, tenant = TransitKeys(bao.settings(), clock=lambda: now_s), uuid4()
+    holder, tenant = TransitKeys(Asked(bao.settings(), clock=lambda: now_s)), uuid4()
     wrapped = await holder.wrap(tenant, 1, KEY)
     logged_in = bao.admin.list("auth/token/accessors")["data"]["keys"]
     now_s = 3000.0
@@ -62,10 +63,9 @@ async def test_a_token_is_renewed_when_most_of_its_time_is_over(bao: KeyServer) 
 
 
 async def test_a_wrong_secret_id_is_said_without_showing_it(bao: KeyServer, tmp_path: Path) -> None:
-    settings = bao.settings()
     wrong = tmp_path / "secret-id"
     wrong.write_text("hunter2")
-    holder = TransitKeys(type(settings)(address=settings.address, role_id=settings.role_id, secret_id_file=wrong))
+    holder = TransitKeys(Asked(bao.settings(secret_id_file=wrong)))
     with pytest.raises((KeysUnavailable, SecretRefused)) as failed:
         await holder.wrap(uuid4(), 1, KEY)
     assert failed.value.sqlstate == "57P03"
@@ -73,7 +73,7 @@ async def test_a_wrong_secret_id_is_said_without_showing_it(bao: KeyServer, tmp_
 
 
 async def test_a_server_that_hangs_is_an_outage_and_not_a_wait(bao: KeyServer) -> None:
-    holder, tenant = TransitKeys(bao.settings(timeout_s=0.5)), uuid4()
+    holder, tenant = bao.transit(timeout_s=0.5), uuid4()
     wrapped = await holder.wrap(tenant, 1, KEY)
     bao.process.send_signal(signal.SIGSTOP)
     until(lambda: psutil.Process(bao.process.pid).status() == psutil.STATUS_STOPPED)

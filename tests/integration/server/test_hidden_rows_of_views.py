@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from demo_server import DemoServer
-from sessions import Connect, open_session
+from served import until
+from sessions import Connect, open_session, refused, value_of
 
 SETUP = """
 CREATE TABLE public.hv_hidden (k text, note text, shown bool, n int);
@@ -163,3 +166,42 @@ def test_a_locked_table_is_waited_for_a_moment_only(connect: Connect, admin: psy
         with pytest.raises(psycopg.errors.LockNotAvailable):
             waiting.execute("SELECT * FROM public.hv_v")
     assert waiting.execute("SELECT note FROM public.hv_v").fetchall() == [("shown",)]
+
+
+def owners_backends(admin: psycopg.Connection) -> object:
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'admin' AND application_name = 'omnisql-control'"
+    return value_of(admin, sql)
+
+
+def test_whatever_ends_the_statement_ends_the_owners_backend(connect: Connect, admin: psycopg.Connection) -> None:
+    """A lock that waits for the first session stands before the reading for it, on another backend."""
+    ana, locker = connect("ana"), connect("admin")
+    waits = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = {value_of(locker, 'SELECT pg_backend_pid()')}"
+    sqlstates: list[str | None] = []
+    for end in ("lock_timeout", "statement_timeout", "cancel", "disconnect"):
+        ana.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        ana.execute("SELECT * FROM public.hv_v")
+        locking = threading.Thread(target=lock, args=(locker,))
+        locking.start()
+        until(lambda: value_of(admin, waits) == 1)
+        if end == "statement_timeout":
+            ana.execute("SET LOCAL statement_timeout = '200ms'")
+        asking = threading.Thread(target=lambda: sqlstates.append(refused(ana, "SELECT * FROM public.hv_v").sqlstate))
+        asking.start()
+        until(lambda: owners_backends(admin) == 1)
+        if end == "cancel":
+            ana.cancel()
+        elif end == "disconnect":
+            with socket.socket(fileno=os.dup(ana.fileno())) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+        asking.join()
+        until(lambda: owners_backends(admin) == 0)
+        if end != "disconnect":
+            ana.rollback()
+        locking.join()
+    assert sqlstates[:3] == ["55P03", "57014", "57014"]
+
+
+def lock(session: psycopg.Connection) -> None:
+    with session.transaction():
+        session.execute("LOCK TABLE public.hv_hidden IN ACCESS EXCLUSIVE MODE")

@@ -110,14 +110,29 @@ def test_statements_that_write_take_their_rows_from_the_table(session: psycopg.C
     assert rows(session, MADE) == []
 
 
-def test_a_read_only_transaction_says_why_it_cannot(session: psycopg.Connection) -> None:
+def test_in_a_read_only_transaction_all_rows_are_parameters(session: psycopg.Connection) -> None:
+    expected = answer(session, MANY)
     session.execute("SET default_transaction_read_only = on")
-    assert len(rows(session, FEW)) == 1
-    said = refused(session, MANY)
-    assert said.sqlstate == "25006"
-    assert "temporary table" in (said.message_primary or "")
-    assert "engine.splice_inline_bytes_max" in (said.message_hint or "")
-    assert answer(session, MANY) != []
+    assert rows(session, MANY) == expected
+    assert rows(session, USED) == [(False,)]
+
+
+def test_rows_that_a_view_may_hide_stand_in_no_table_of_the_session(
+    bounded: DemoServer, session: psycopg.Connection
+) -> None:
+    columns = "number, title, state, created_at, owner, repo"
+    view = f"CREATE VIEW public.some AS SELECT {columns} FROM {WEB} AND length(title) <> 20"
+    many = MANY.replace("github.issues", "public.some")
+    expected = [row for row in answer(session, MANY) if len(str(row[1])) != 20]
+    with psycopg.connect(**bounded.arguments("admin"), dbname=DATABASE, autocommit=True) as admin:
+        admin.execute(view.encode())
+        admin.execute("GRANT SELECT ON public.some TO ana")
+        assert rows(session, many) == expected
+        assert rows(session, USED) == [(False,)]
+        session.execute("SET log_parameter_max_length_on_error = -1")
+        said = refused(session, many)
+        assert (said.sqlstate, "log_parameter_max_length_on_error" in str(said.message_primary)) == ("0A000", True)
+        admin.execute("DROP VIEW public.some")
 
 
 def test_there_is_a_bound_on_tables_too(session: psycopg.Connection) -> None:

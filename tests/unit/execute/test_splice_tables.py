@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from plain_settings import SETTINGS
 
-from omnisql_server.errors import BackendError, LimitExceeded, NotSupported
+from omnisql_server.errors import LimitExceeded
 from omnisql_server.execute.splice_tables import SpliceLimits, drop_tables, put_into_tables
 from omnisql_server.model.backend import Answer, Command, Done, Question, Rows
 from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery
@@ -23,11 +24,11 @@ FEW = pa.table({"word": pa.array(["a"])})
 class RecordingBackend:
     """Notes the commands; answers what the transaction and the user may do."""
 
-    def __init__(self, read_only: str = "off", may: str = "t", *, block: bool = True) -> None:
+    def __init__(self, possible: str = "t", *, block: bool = True) -> None:
         self.events: list[str] = []
         self.data = b""
         self.in_transaction_block = block
-        self._possible = (read_only, may)
+        self._possible = (possible,)
 
     async def ask(self, *questions: Question) -> list[Answer]:
         commands = [question for question in questions if isinstance(question, Command)]
@@ -38,6 +39,9 @@ class RecordingBackend:
         self.events.append(sql.split(maxsplit=1)[0])
         self.data += b"".join([bytes(piece) async for piece in data])
         return 0
+
+    async def begin_again(self) -> bool:
+        return False
 
     def stream(self, sql: str, **_: Any) -> AsyncIterator[Any]:
         raise AssertionError(sql)
@@ -80,14 +84,12 @@ async def test_outside_a_block_the_end_of_the_transaction_drops_them() -> None:
     assert backend.events == before
 
 
-async def test_where_none_can_be_made_nothing_is_begun() -> None:
-    for backend, error in (
-        (RecordingBackend(read_only="on"), BackendError),
-        (RecordingBackend(may="f"), NotSupported),
-    ):
-        with pytest.raises(error):
-            await put_into_tables(query("many"), {"many": MANY}, backend, LIMITS)
+async def test_where_none_may_be_made_none_is() -> None:
+    for backend, shields in ((RecordingBackend("f"), False), (RecordingBackend(), True)):
+        asked = replace(query("many"), shields=shields)
+        assert await put_into_tables(asked, {"many": MANY}, backend, LIMITS) == {}
         assert backend.events == []
+    assert LIMITS.message_bytes_max == 100_000
 
 
 async def test_more_rows_than_allowed_are_refused_before_anything_is_asked() -> None:
