@@ -16,9 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from benchmarks.report import Section, median, publish
-from connectors.github.columns import EXTRACTORS
-from connectors.github.tables import ISSUES
-from connectors.sdk.decode import RowDecoder
+from connectors.registry import manifest_named
 from connectors.simulators.company import build_company
 from connectors.simulators.github.issues import issue
 
@@ -26,6 +24,7 @@ PAGE_ROWS = 100
 ROW_BYTES = 5_000
 TOLD = ["number", "id", "title", "state", "comments", "created_at", "updated_at", "closed_at"]
 COLUMNS = (*TOLD, "user_login", "assignee_login", "labels", "milestone_number")
+ISSUES = manifest_named("github").tables["issues"]
 AIM_ROWS_S = 45_000
 _BASE = "https://api.github.com"
 
@@ -44,7 +43,7 @@ def pages(count: int) -> list[bytes]:
 
 def scanned(found: Sequence[bytes]) -> pa.Table:
     """Decode pages as a scan does, keys of the rows included."""
-    decoder = RowDecoder(ISSUES, COLUMNS, EXTRACTORS["issues"])
+    decoder = ISSUES.decoder(COLUMNS, "by_repository")
     batches: list[pa.RecordBatch] = []
     seen: set[Hashable] = set()
     for content in found:
@@ -62,7 +61,7 @@ def parsed(found: Sequence[bytes]) -> None:
 
 def rows_of_dicts(found: Sequence[bytes]) -> pa.Table:
     """Decode pages with the standard library into a dictionary for each row, and those with Arrow."""
-    types = [pa.field(name, ISSUES.column(name).type.arrow) for name in COLUMNS]
+    types = [pa.field(name, ISSUES.table.column(name).type.arrow) for name in COLUMNS]
     # Texts are turned into times by Arrow afterwards: from_pylist does not.
     plain = pa.schema([pa.field(f.name, pa.string()) if pa.types.is_timestamp(f.type) else f for f in types])
     made = []

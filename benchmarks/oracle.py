@@ -25,8 +25,7 @@ from benchmarks.api_calls import Asking, demo
 from benchmarks.questions import QUESTIONS, Question
 from benchmarks.report import Section, publish
 from catalog.types import BY_SQL_NAME
-from connectors.github.connector import GitHubConnector
-from connectors.jira.connector import JiraConnector
+from connectors.registry import connector_named
 from connectors.sdk.addresses import Fence
 from connectors.sdk.connector import Connection, Source
 from connectors.sdk.quiet import QUIET_CONTEXT
@@ -227,8 +226,8 @@ async def _least_of_all(asking: Asking) -> list[Found]:
     settings = TransportSettings(outbound=Outbound(fence=loopback))
     options = {"base_url": jira, "email": SIMULATED_EMAIL}
     sources = (
-        (GitHubConnector(settings), {"base_url": github}, {"token": SIMULATED_TOKEN}),
-        (JiraConnector(settings), options, {"api_token": SIMULATED_TOKEN}),
+        (connector_named("github", settings), {"base_url": github}, {"token": SIMULATED_TOKEN}),
+        (connector_named("jira", settings), options, {"api_token": SIMULATED_TOKEN}),
     )
     async with AsyncExitStack() as stack:
         connections: dict[str, Connection] = {}

@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from benchmarks.oracle import SETTINGS, relation_of
 from benchmarks.report import Section, median, percentile, publish
-from connectors.jira.connector import JiraConnector
+from connectors.registry import connector_named
 from connectors.sdk.table import Table
 from omnisql_server.bind.fold import blank_literals, extract_constants, literal_fillings, parameter_fillings
 from omnisql_server.bind.resolve import Closure
@@ -118,7 +118,7 @@ def statement(count: int, *, each: bool, status: str = "$1") -> str:
 
 
 def _world() -> World:
-    (issues,) = (table for table in JiraConnector(None).tables if table.name == "issues")
+    (issues,) = (table for table in connector_named("jira").tables if table.name == "issues")
     tables = {f"t{at}": replace(issues, rows_expected=rows) for at, rows in enumerate(ROWS)}
     relations: dict[tuple[str | None, str], Relation] = {
         (None, name): replace(relation_of(oid, "jira", table), name=name)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from connectors.declarative.compile import ReadableTable
-from connectors.declarative.connector import DeclarativeConnection, objects_of
+from connectors.declarative.connector import DeclarativeConnection
+from connectors.declarative.listing import rows_told
 from connectors.declarative.load import Loaded
 from connectors.declarative.proving import rows_of, whole
+from connectors.declarative.readable import ReadableTable
 from connectors.new_fields import new_fields
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.errors import ConnectorError, CredentialsRejected, RateLimited, Retryable
@@ -81,7 +82,7 @@ async def drift_of(
         read[name] = rows
         found += _compared(name, table, rows)
         access = table.paths[scans[0].access_path]
-        raw = [row for body in answers.take() if body is not None for row in objects_of(access, body)]
+        raw = [row for body in answers.take() for row in rows_told(access, body)]
         if fields := new_fields(loaded.manifest.tables[name], raw):
             shown = ", ".join(fields[:FIELDS_SHOWN_MAX])
             more = f" and {len(fields) - FIELDS_SHOWN_MAX} more" if len(fields) > FIELDS_SHOWN_MAX else ""

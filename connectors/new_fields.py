@@ -19,6 +19,9 @@ Steps = tuple[str, ...]
 def new_fields(table: TableDeclared, rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the fields with a value in any of the rows that no column of the table takes, in order, like `a.b`."""
     whole = {_steps(path) for path in _paths(table)}
+    if () in whole:
+        # A column has all of the row.
+        return []
     within = {steps[:length] for steps in whole for length in range(len(steps))}
     return sorted({".".join(steps) for row in rows for steps in _unknown(row, (), whole, within)})
 
@@ -44,12 +47,12 @@ def _paths(table: TableDeclared) -> Iterator[str]:
         if isinstance(column, str):
             yield column.partition(" ")[2].strip() or name
             continue
-        found = [*column.first_of, *(text for text in _places(column) if text)]
+        found = [*column.first_of, *(text for text in _places(column) if text is not None)]
         yield from found or [name]
 
 
 def _places(column: ColumnDeclared) -> tuple[str | None, ...]:
-    return (column.path, column.epoch_s, column.epoch_ms, column.joined, column.present, column.cut)
+    return (column.path, column.epoch_s, column.epoch_ms, column.joined, column.document, column.present, column.cut)
 
 
 def _steps(path: str) -> Steps:

@@ -1,15 +1,16 @@
-"""Every connector there is, by name: those in Python, each manifest in `connectors/manifests`, those of a folder."""
+"""Every connector there is, by name: those in Python, manifests with hooks and without, those of a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from connectors.declarative.connector import DeclarativeConnector
-from connectors.declarative.load import SUFFIX, Loaded, kept_of, load_earlier, load_file
-from connectors.github.connector import GitHubConnector
-from connectors.jira.connector import JiraConnector
+from connectors.declarative.hooks import Hooks
+from connectors.declarative.load import PACKAGED, SUFFIX, Loaded, kept_of, load_earlier, load_file
+from connectors.github.hooks import HOOKS as GITHUB_HOOKS
+from connectors.jira.hooks import HOOKS as JIRA_HOOKS
 from connectors.postgres.connector import PostgresConnector
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.sdk.connector import Connector
@@ -17,10 +18,12 @@ from connectors.sdk.errors import ManifestInvalid, OptionInvalid
 from connectors.sdk.settings import TransportSettings
 
 MANIFESTS = Path(__file__).parent / "manifests"
+"""The folder of the manifests without hooks."""
+
+_PACKAGES: Mapping[str, Hooks] = {"github": GITHUB_HOOKS, "jira": JIRA_HOOKS}
+"""Manifests with hooks, each in the Python package of its name."""
 
 _BY_NAME: dict[str, Callable[[TransportSettings | None], Connector]] = {
-    GitHubConnector.name: GitHubConnector,
-    JiraConnector.name: JiraConnector,
     PostgresConnector.name: PostgresConnector,
     SalesforceConnector.name: SalesforceConnector,
 }
@@ -77,7 +80,26 @@ def manifest_names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _shipped() -> tuple[str, ...]:
-    return tuple(file.name.removesuffix(SUFFIX) for file in MANIFESTS.glob(f"*{SUFFIX}") if kept_of(file) is None)
+    files = (file for file in MANIFESTS.glob(f"*{SUFFIX}") if kept_of(file) is None)
+    return (*_PACKAGES, *(file.name.removesuffix(SUFFIX) for file in files))
+
+
+def shipped_file(name: str) -> Path:
+    """Return the file of a manifest that comes with OmniSQL."""
+    if name in _PACKAGES:
+        return Path(__file__).parent / name / f"{PACKAGED}{SUFFIX}"
+    return MANIFESTS / f"{name}{SUFFIX}"
+
+
+def load(file: Path) -> Loaded:
+    """Load the manifest in a file, with its hooks where it is that of a package.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, it is refused; the message tells file, line and column.
+    """
+    name = file.resolve().parent.name
+    is_packaged = name in _PACKAGES and file.resolve().parent == shipped_file(name).resolve().parent
+    return load_file(file, _PACKAGES[name] if is_packaged else None)
 
 
 def manifest_named(name: str) -> Loaded:
@@ -91,7 +113,7 @@ def manifest_named(name: str) -> Loaded:
 
 @lru_cache(maxsize=64)
 def _loaded(name: str) -> Loaded:
-    return load_file(MANIFESTS / f"{name}{SUFFIX}")
+    return load(shipped_file(name))
 
 
 def earlier_named(name: str) -> tuple[Loaded, ...]:
@@ -105,7 +127,7 @@ def earlier_named(name: str) -> tuple[Loaded, ...]:
 
 @lru_cache(maxsize=64)
 def _loaded_earlier(name: str) -> tuple[Loaded, ...]:
-    return load_earlier(_loaded(name), MANIFESTS)
+    return load_earlier(_loaded(name), shipped_file(name).parent)
 
 
 def loaded_named(name: str) -> Loaded | None:

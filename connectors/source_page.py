@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from connectors.capabilities import keys_required, path_cells
 from connectors.declarative.auths import auth_texts
 from connectors.declarative.checks import placeholders
+from connectors.declarative.hooks import NO_HOOKS
 from connectors.declarative.load import Loaded
 from connectors.sdk.connector import Connector, Option, WithSchemas
 from connectors.sdk.table import Column, Table
 
 _BY_HAND = {
-    "github": ("GitHub", {"token"}),
-    "jira": ("Jira Cloud", {"api_token"}),
     "postgres": ("PostgreSQL", {"dbname", "user"}),
     "salesforce": ("Salesforce", {"client_id", "refresh_token"}),
 }
@@ -48,6 +47,8 @@ def _schema(connector: Connector) -> str:
 def _introduction(connector: Connector, loaded: Loaded | None) -> str:
     where = f" The API is documented at <{loaded.manifest.documentation}>." if loaded else ""
     how = f"the manifest `connectors/manifests/{connector.name}.yaml`" if loaded else f"`connectors/{connector.name}`"
+    if loaded and loaded.hooks is not NO_HOOKS:
+        how = f"the manifest `connectors/{connector.name}/manifest.yaml` and its hooks"
     return (
         f"Foreign-data wrapper `{connector.name}`, made from {how}.{where} This page is made from the same by "
         "`python docs/source_pages.py`."

@@ -42,6 +42,8 @@ def checked_operator(name: str, push: Push, column_type: str) -> None:
         ManifestInvalid: APIs do not evaluate the operator on that type as PostgreSQL does, or a part is missing.
     """
     is_bound = push.value is None
+    if name in {"like", "ilike"} and (push.takes is None or push.grade == "exact"):
+        raise ManifestInvalid(message="patterns of any form are pushed as a hook takes them, and as a superset")
     if name in SHAPED and (push.grade == "exact" or column_type != "text"):
         raise ManifestInvalid(message="patterns are pushed on text and as a superset only")
     if column_type == "timestamptz" and is_bound and name not in {"<", "<=", ">", ">="}:
@@ -93,7 +95,7 @@ def checked_pages(found: Pagination | None, field: str | None, *, single_max: in
             raise ManifestInvalid(message="with last, more says whether there is another page")
         if field is not None:
             found = structs.replace(found, next=_for_field(found.next, field), more=_for_field(found.more, field))
-    for text in (getattr(found, name, None) for name in ("next", "last", "more", "total")):
+    for text in (getattr(found, name, None) for name in ("next", "last", "more", "ends", "total")):
         if text is not None:
             path(text)
     return found
@@ -109,7 +111,9 @@ def check_filter(found: Filter | None, *, posted: bool, is_graphql: bool) -> Non
         return
     if is_graphql:
         raise ManifestInvalid(message="a GraphQL query has a filter of its own: graphql.filter")
-    if not posted and found.dialect != "zendesk":
+    if (found.dialect is None) is (found.hook is None):
+        raise ManifestInvalid(message="one of dialect and hook says in which language")
+    if not posted and found.dialect not in {"zendesk", None}:
         raise ManifestInvalid(message=f"a filter of {found.dialect} is an object, which only a POST can send")
 
 

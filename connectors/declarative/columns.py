@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from catalog.types import BY_SQL_NAME
 from connectors.declarative.manifest import ColumnDeclared
 from connectors.sdk.errors import Fatal, ManifestInvalid
-from connectors.sdk.extract import Extract, first_of, joined, matched, number, path, present
+from connectors.sdk.extract import Extract, adf_text, first_of, joined, matched, number, path, present
 from connectors.sdk.table import Column
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +25,7 @@ class ColumnFound:
     column: Column
     extract: Extract
     select: str
+    selects: str | None
     page_rows_max: int | None
 
 
@@ -39,9 +40,10 @@ def column_found(name: str, declared: str | ColumnDeclared) -> ColumnFound:
     if type_name not in BY_SQL_NAME:
         raise ManifestInvalid(message=f"there is no type {type_name}", hint=f"Allowed are {', '.join(BY_SQL_NAME)}.")
     places = [full.path, next(iter(full.first_of), None), full.joined, full.epoch_s, full.epoch_ms, full.present]
-    if sum(bool(place) for place in places) > 1:
-        raise ManifestInvalid(message="only one of path, first_of, joined, epoch_s, epoch_ms and present may be given")
-    at = next((place for place in places if place), name)
+    places.append(full.document)
+    if sum(place is not None for place in places) > 1:
+        raise ManifestInvalid(message="only one place of the value may be given")
+    at = next((place for place in places if place is not None), name)
     extract = _extract(full, at)
     return ColumnFound(
         column=Column(
@@ -54,6 +56,7 @@ def column_found(name: str, declared: str | ColumnDeclared) -> ColumnFound:
         ),
         extract=extract,
         select=full.select or _selection(at),
+        selects=full.select,
         page_rows_max=full.page_rows_max,
     )
 
@@ -84,6 +87,8 @@ def _extract(declared: ColumnDeclared, at: str) -> Extract:
         inner = first_of(*declared.first_of)
     elif declared.joined is not None:
         inner = joined(at)
+    elif declared.document is not None:
+        inner = adf_text(at)
     elif declared.present is not None:
         inner = present(at)
     elif declared.epoch_s is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,128 +17,50 @@ from connectors.declarative.checks import (
     listed,
     placeholders,
 )
-from connectors.declarative.columns import ColumnFound, column_found, echoed
-from connectors.declarative.counting import Counted, check_count, counted_of
+from connectors.declarative.columns import ColumnFound, column_found
+from connectors.declarative.counting import check_count
+from connectors.declarative.dialects import DIALECTS
 from connectors.declarative.document import Path
+from connectors.declarative.hooks import Dialect, Hooks
 from connectors.declarative.hydrations import hydrate_inputs, hydrations_of
 from connectors.declarative.manifest import (
     CountDeclared,
+    DeltaDeclared,
     Direction,
-    Filter,
     HydrateDeclared,
     Manifest,
     Operators,
     PathDeclared,
-    Projection,
     TableDeclared,
-    Window,
 )
-from connectors.declarative.pages import CursorPages, LinkPages, OffsetPages, Pagination
-from connectors.declarative.pushdown import Sents, check_exactness, pushdowns_of, sents_of
+from connectors.declarative.pages import Pagination
+from connectors.declarative.pushdown import Sents, check_exactness, sents_of
+from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths
 from connectors.sdk import scan as sdk
-from connectors.sdk.decode import RowDecoder
 from connectors.sdk.errors import ManifestInvalid
-from connectors.sdk.extract import Extract, path
-from connectors.sdk.table import AccessPath, Table
+from connectors.sdk.extract import path
+from connectors.sdk.table import Delta, Table
 
 Refuse = Callable[[Path, str, str | None], ManifestInvalid]
 Result = TypeVar("Result")
 _ORDERED_TYPES = frozenset({"int2", "int4", "int8", "float8", "date", "timestamptz", "bool"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A GraphQL query: the field, its arguments with types, the selection around columns, the filter's argument."""
-
-    field: str
-    arguments: Mapping[str, str]
-    selects: str
-    filter: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadablePath:
-    """One way to read a table, all defaults filled in; `template` is None for GraphQL."""
-
-    name: str
-    method: str
-    template: str
-    graphql: Query | None
-    inputs: Mapping[str, Any]
-    keys: tuple[str, ...]
-    filled_keys: frozenset[str]
-    echo: tuple[str, ...]
-    batch: str | None
-    single: bool
-    rows: Extract
-    wrap: str | None
-    empty: frozenset[int]
-    sents: Sents
-    order: Mapping[str, Direction]
-    pagination: Pagination
-    rows_max: int | None
-    window: Window | None
-    filter: Filter | None
-    projection: Projection | None
-    count: CountDeclared | None = None
-    counted: Counted | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadableTable:
-    """A table and how its paths are read."""
-
-    table: Table
-    columns: Mapping[str, ColumnFound]
-    paths: Mapping[str, ReadablePath]
-    hydrate: Mapping[str, HydrateDeclared]
-    references: Mapping[str, tuple[str, str]]
-    formats: Mapping[str, re.Pattern[str]]
-
-    def decoder(self, names: tuple[str, ...], access_path: str) -> RowDecoder:
-        """Return a decoder of some columns, for rows that a path gave."""
-        echo = self.paths[access_path].echo
-        extractors = {name: echoed(name) if name in echo else found.extract for name, found in self.columns.items()}
-        return RowDecoder(self.table, names, extractors)
-
-
-def counted_paths(listing: ReadablePath) -> list[ReadablePath]:
-    """Return the paths that count a listing, where its API tells how many rows there are."""
-    if listing.count is None:
-        return []
-    inputs = {**listing.inputs, **listing.count.inputs}
-    counted = counted_of(listing.name, listing.count, listing.sents)
-    return [replace(listing, name=name, inputs=inputs, counted=one) for name, one in counted.items()]
-
-
-def counted_access_path(found: ReadablePath, counted: Counted) -> AccessPath:
-    """Return a path that counts as the planner knows it."""
-    told = f"header {found.count.header}" if found.count is not None and found.count.header else "total"
-    return AccessPath(
-        name=found.name,
-        request=f"{found.method} {found.template}, {told}",
-        keys=found.keys,
-        columns=frozenset({*found.keys, *([counted.by] if counted.by is not None else [])}),
-        counts=True,
-        count_requests=counted.requests,
-        count_may_list=True,
-    )
-
-
-def compiled(manifest: Manifest, refuse: Refuse) -> dict[str, ReadableTable]:
+def compiled(manifest: Manifest, hooks: Hooks, refuse: Refuse) -> dict[str, ReadableTable]:
     """Return the tables of a manifest by name.
 
     Raises:
         ManifestInvalid: SQLSTATE HV00R, names or rules contradict each other; `refuse` tells where.
     """
-    return {name: _Compiler(manifest, name, refuse).table() for name in manifest.tables}
+    return {name: _Compiler(manifest, name, hooks, refuse).table() for name in manifest.tables}
 
 
 class _Compiler:
-    def __init__(self, manifest: Manifest, name: str, refuse: Refuse) -> None:
+    def __init__(self, manifest: Manifest, name: str, hooks: Hooks, refuse: Refuse) -> None:
         self._manifest = manifest
         self._name = name
         self._declared: TableDeclared = manifest.tables[name]
+        self._hooks = hooks
         self._refuse = refuse
         self._columns: dict[str, ColumnFound] = {}
 
@@ -165,8 +87,10 @@ class _Compiler:
             columns=tuple(found.column for found in self._columns.values()),
             primary_key=declared.primary_key,
             rows_expected=declared.rows_expected,
-            access_paths=tuple(self._access_path(each) for each in paths.values()),
+            size_request=declared.size_request,
+            revalidates=self._manifest.revalidates,
             hydrations=hydrations_of(hydrate, self._columns),
+            access_paths=tuple(access_path(each, declared, self._columns) for each in paths.values()),
         )
         return ReadableTable(
             table=table,
@@ -192,6 +116,8 @@ class _Compiler:
         for name, each in found.items():
             names = hydrate_inputs(each)
             self._known(("hydrate", name), names)
+            together = each.together
+            self._hook(("hydrate", name, "together", "hook"), self._hooks.together, together.hook if together else None)
             for used in names:
                 if self._columns[used].column.hydrate is not None:
                     raise self._at(("hydrate", name), f"column {used} needs a call itself")
@@ -214,34 +140,23 @@ class _Compiler:
             raise self._at(at, "an access path needs a request, or the table a graphql field")
         if graphql is not None and self._manifest.graphql_path is None:
             raise self._refuse((), "key graphql_path is missing: it says where queries are posted", None)
-        self._known((*at, "keys"), declared.keys)
-        self._known((*at, "echo"), declared.echo)
+        self._known_names(at, declared)
         method, _, template = (declared.request or f"POST {self._manifest.graphql_path}").partition(" ")
         inputs = {**self._manifest.inputs, **self._declared.inputs, **declared.inputs}
-        filled = self._placeholders(at, template, inputs, declared.keys)
+        filled = self._filled(at, template, inputs, declared)
         as_json = method == "POST"
         is_graphql = graphql is not None
         self._told((*at, "filter"), partial(check_filter, posted=as_json, is_graphql=is_graphql), declared.filter)
-        sents = {} if declared.single else self._sents(at, declared, graphql, as_json=as_json)
+        every = self._all_sents(at, declared, graphql, as_json=as_json)
+        sents = {} if declared.single or declared.counts else self._sents(at, declared, graphql, every)
         sent_keys = [key for key in declared.keys if key not in filled]
-        if declared.batch is not None and declared.batch.key not in sent_keys:
-            raise self._at((*at, "batch"), "a batched key is sent as its pushdown says, not in request or inputs")
-        key_sents = self._all_sents(declared, graphql, as_json=as_json)
-        for key in sent_keys:
-            if sdk.Operator.EQ not in key_sents.get(key, {}):
-                raise self._at((*at, "keys"), f"key {key} is neither in request or inputs, nor has it a pushdown of =")
-        if declared.batch is not None and sdk.Operator.IN not in key_sents[declared.batch.key]:
-            raise self._at((*at, "batch"), f"key {declared.batch.key} has no pushdown of in")
+        self._check_sent_keys(at, declared, sent_keys, every)
         pagination = self._pagination(at, declared, graphql)
         order = {} if declared.single else self._chosen((*at, "order"), self._declared.order, declared.order)
         if graphql is not None:
             self._check_arguments(at, graphql, inputs, order, pagination)
-        rows = next(
-            (text for text in (declared.rows, self._declared.rows, self._manifest.rows) if text is not None), ""
-        )
-        if graphql is not None:
-            rows = rows.replace("{field}", graphql.field)
-        return ReadablePath(
+        self._check_boundary(at, declared, order)
+        found = ReadablePath(
             name=name,
             method=method,
             template=template,
@@ -249,21 +164,100 @@ class _Compiler:
             inputs=inputs,
             keys=declared.keys,
             filled_keys=frozenset(filled),
+            fills=declared.fills,
+            note=declared.note,
             echo=declared.echo,
+            spelled=declared.spelled,
+            asked=declared.asked,
             batch=declared.batch.key if declared.batch else None,
             single=declared.single,
-            rows=self._told((*at, "rows"), path, rows),
+            rows=self._told((*at, "rows"), path, self._rows_at(declared, graphql)),
             wrap=declared.wrap,
             empty=frozenset(self._manifest.empty) | frozenset(declared.empty),
-            sents={**sents, **{key: key_sents[key] for key in sent_keys}},
+            sents={**sents, **{key: every[key] for key in sent_keys}},
             order=order,
             pagination=pagination,
             rows_max=declared.rows_max or getattr(pagination, "cap", None),
             window=self._told((*at, "window"), partial(checked_window, posted=as_json), declared.window, sents),
             filter=declared.filter,
             projection=declared.projection,
+            dialect=self._dialect(at, declared),
+            expands=declared.expands,
+            elements=declared.elements,
+            bare=declared.bare,
+            order_keys_max=declared.order_keys_max,
+            posts_beyond=declared.posts_beyond,
+            boundary=declared.boundary,
+            holds=declared.holds,
+            delta=self._delta(at, declared.delta, sents, declared.boundary),
             count=self._count(at, declared, sents),
         )
+        return self._with_hooks(at, found, declared)
+
+    def _with_hooks(self, at: Path, found: ReadablePath, declared: PathDeclared) -> ReadablePath:
+        counts = declared.counts
+        return replace(
+            found,
+            counting=self._hook((*at, "counts", "hook"), self._hooks.counts, counts.hook if counts else None),
+            kinds=counts.columns if counts else (),
+            keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),
+            narrow=self._hook((*at, "narrow"), self._hooks.narrow, declared.narrow),
+            instead=self._hook((*at, "instead"), self._hooks.instead, declared.instead),
+        )
+
+    def _rows_at(self, declared: PathDeclared, graphql: Query | None) -> str:
+        given = (declared.rows, self._declared.rows, self._manifest.rows)
+        rows = next((text for text in given if text is not None), "")
+        return rows if graphql is None else rows.replace("{field}", graphql.field)
+
+    def _known_names(self, at: Path, declared: PathDeclared) -> None:
+        self._known((*at, "keys"), declared.keys)
+        self._known((*at, "echo"), declared.echo)
+        self._known((*at, "fills"), tuple(declared.fills.values()))
+        self._known((*at, "bare"), declared.bare.columns if declared.bare else ())
+        for columns in declared.expands.names.values() if declared.expands else ():
+            self._known((*at, "expands"), columns)
+        if unknown := [name for name in declared.spelled if name not in declared.keys]:
+            raise self._at((*at, "spelled"), f"{unknown[0]} is no key here", f"Allowed: {listed(declared.keys)}.")
+        for name, spelling in declared.spelled.items():
+            self._told((*at, "spelled", name), path, spelling.at)
+        if declared.counts is not None:
+            self._known((*at, "counts"), declared.counts.columns)
+        if unknown := [name for name in declared.holds if name not in self._declared.hydrate]:
+            allowed = listed(self._declared.hydrate)
+            raise self._at((*at, "holds"), f"there is no hydrate {unknown[0]}", f"Allowed: {allowed}.")
+
+    def _check_sent_keys(self, at: Path, declared: PathDeclared, sent_keys: list[str], every: Sents) -> None:
+        if declared.counts is not None:
+            return
+        if declared.batch is not None and declared.batch.key not in sent_keys:
+            raise self._at((*at, "batch"), "a batched key is sent as its pushdown says, not in request or inputs")
+        for key in sent_keys:
+            if sdk.Operator.EQ not in every.get(key, {}):
+                raise self._at((*at, "keys"), f"key {key} is neither in request or inputs, nor has it a pushdown of =")
+        if declared.batch is not None and sdk.Operator.IN not in every[declared.batch.key]:
+            raise self._at((*at, "batch"), f"key {declared.batch.key} has no pushdown of in")
+        asked = declared.asked
+        if asked is not None and not any(sent.push.values for sent in every.get(asked, {}).get(sdk.Operator.EQ, ())):
+            raise self._at((*at, "asked"), f"= on {asked} has no values: all that there are must be asked for")
+
+    def _check_boundary(self, at: Path, declared: PathDeclared, order: Mapping[str, Direction]) -> None:
+        name = declared.boundary
+        if name is None:
+            return
+        if name not in order or order[name].desc is None or self._columns[name].column.type_name != "timestamptz":
+            raise self._at((*at, "boundary"), f"{name} is no time by which this is listed newest first")
+
+    def _delta(self, at: Path, declared: DeltaDeclared | None, sents: Sents, boundary: str | None) -> Delta | None:
+        if declared is None:
+            return None
+        self._known((*at, "delta"), (declared.column, *declared.keeps))
+        if declared.column != boundary and sdk.Operator.GE not in sents.get(declared.column, {}):
+            raise self._at((*at, "delta"), f"{declared.column} has no pushdown of >=")
+        return Delta(column=declared.column, overlap_s=declared.overlap_s, keeps=declared.keeps)
+
+    def _hook(self, at: Path, known: Mapping[str, Result], name: str | None) -> Result | None:
+        return None if name is None else hook_named(known, name, partial(self._at, at))
 
     def _count(self, at: Path, declared: PathDeclared, sents: Sents) -> CountDeclared | None:
         if declared.count is None:
@@ -287,47 +281,35 @@ class _Compiler:
         arguments = {name: kind for each in given for name, kind in each.arguments.items()}
         return Query(field=field, arguments=arguments, selects=selects, filter=filter_argument)
 
-    def _access_path(self, found: ReadablePath) -> AccessPath:
-        if found.counted is not None:
-            return counted_access_path(found, found.counted)
-        batch = self._declared.access_paths[found.name].batch
-        what = f"{found.method} {found.template}" if found.graphql is None else f"query {found.graphql.field}"
-        page = found.pagination
-        has_key = set(self._declared.primary_key) <= set(found.keys)
-        is_found_by_key = has_key and (batch.max if batch else 1) <= page.rows_max
-        return AccessPath(
-            name=found.name,
-            request=what,
-            keys=found.keys,
-            operators={name: pushdowns_of(each) for name, each in found.sents.items() if name not in found.keys},
-            order={name: _directions(each) for name, each in found.order.items()},
-            page_rows_max=page.rows_max,
-            batch=found.batch,
-            batch_keys_max=batch.max if batch else 1,
-            single=found.single or is_found_by_key,
-            parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
-            rows_max=found.rows_max,
-            # Whether a listing is cut off is told by its rows, counted from the first page on.
-            resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
-        )
-
-    def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None, *, as_json: bool) -> Sents:
-        every = self._all_sents(declared, graphql, as_json=as_json)
-        sents = self._chosen((*at, "pushdown"), every, declared.pushdown)
+    def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None, every: Sents) -> Sents:
+        names = declared.pushdown if isinstance(declared.pushdown, tuple) else None
+        sents = self._chosen((*at, "pushdown"), every, names)
         if graphql is None and declared.filter is None:
             self._told(at, check_exactness, sents)
         return sents
 
-    def _all_sents(self, declared: PathDeclared, graphql: Query | None, *, as_json: bool) -> Sents:
+    def _all_sents(self, at: Path, declared: PathDeclared, graphql: Query | None, *, as_json: bool) -> Sents:
         if graphql is not None and graphql.filter is None:
             return {}
+        is_own = isinstance(declared.pushdown, dict)
+        place = (*at, "pushdown") if is_own else ("pushdown",)
+        pushdown = declared.pushdown if isinstance(declared.pushdown, dict) else self._declared.pushdown
+        self._known(place, tuple(pushdown))
         found = {}
-        for name, used in self._declared.pushdown.items():
-            operators, place = self._operators(("pushdown", name), used)
-            self._check_operators(("pushdown", name), name, operators)
-            dialect = declared.filter.dialect if declared.filter else None
-            found[name] = sents_of(operators, place, as_json=as_json, dialect=dialect)
+        for name, used in pushdown.items():
+            operators, where = self._operators((*place, name), used)
+            self._check_operators((*place, name), name, operators)
+            # What a hook writes, it quotes: no parameter takes the spaces of a text away.
+            is_quoted = as_json or (declared.filter is not None and declared.filter.hook is not None)
+            dialect = self._dialect(at, declared)
+            found[name] = sents_of(operators, where, as_json=is_quoted, dialect=dialect, checks=self._hooks.takes)
         return found
+
+    def _dialect(self, at: Path, declared: PathDeclared) -> Dialect | None:
+        if declared.filter is None:
+            return None
+        known = self._hooks.dialects if declared.filter.hook is not None else DIALECTS
+        return self._hook((*at, "filter"), known, declared.filter.hook or declared.filter.dialect)
 
     def _operators(self, at: Path, used: str | Operators) -> tuple[Operators, str]:
         if not isinstance(used, str):
@@ -343,13 +325,15 @@ class _Compiler:
         for name, push in operators.items():
             self._told((*at, name), checked_operator, name, push, column_type)
             self._known((*at, name, "needs"), push.needs)
+            self._hook((*at, name, "takes"), self._hooks.takes, push.takes)
 
     def _pagination(self, at: Path, declared: PathDeclared, graphql: Query | None) -> Pagination:
         found = declared.pagination or self._declared.pagination or self._manifest.pagination
         place = at if found is None else (*at, "pagination")
         field = graphql.field if graphql else None
         posted = (declared.request or "").startswith("POST")
-        single_max = (declared.batch.max if declared.batch else 1) if declared.single else 0
+        is_single = (declared.single and declared.pagination is None) or declared.counts is not None
+        single_max = (declared.batch.max if declared.batch else 1) if is_single else 0
         return self._told(place, partial(checked_pages, single_max=single_max, posted=posted), found, field)
 
     def _check_arguments(
@@ -361,14 +345,17 @@ class _Compiler:
         if unknown := sorted(used - set(graphql.arguments)):
             raise self._at(at, f"the query has no argument {unknown[0]}", f"Allowed: {listed(graphql.arguments)}.")
 
-    def _placeholders(self, at: Path, template: str, inputs: Mapping[str, Any], keys: tuple[str, ...]) -> set[str]:
+    def _filled(self, at: Path, template: str, inputs: Mapping[str, Any], declared: PathDeclared) -> set[str]:
+        """Return the keys that are put into the request or the inputs, or that a hook makes what is put there of."""
         used = placeholders(template)
         for value in inputs.values():
             used |= placeholders(value) if isinstance(value, str) else set()
-        known = {*keys, *self._manifest.options}
+        if declared.keys_from is not None or declared.counts is not None:
+            return set(declared.keys)
+        known = {*declared.keys, *declared.fills, *self._manifest.options}
         if unknown := sorted(used - known):
             raise self._at(at, f"placeholder {unknown[0]} is neither a key nor an option", f"Allowed: {listed(known)}.")
-        return used & set(keys)
+        return {declared.fills.get(name, name) for name in used} & set(declared.keys)
 
     def _chosen(self, at: Path, found: Mapping[str, Result], names: tuple[str, ...] | None) -> dict[str, Result]:
         if names is None:
@@ -391,6 +378,13 @@ class _Compiler:
         return self._refuse(("tables", self._name, *at), message, hint)
 
 
-def _directions(declared: Direction) -> frozenset[sdk.Direction]:
-    given = ((sdk.Direction.ASC, declared.asc), (sdk.Direction.DESC, declared.desc))
-    return frozenset(direction for direction, inputs in given if inputs is not None)
+def hook_named(known: Mapping[str, Result], name: str, refuse: Callable[[str, str], ManifestInvalid]) -> Result:
+    """Return the hook that a manifest names.
+
+    Raises:
+        ManifestInvalid: the connector's package has none of that name at that place, or it is no package.
+    """
+    if name not in known:
+        allowed = f"Allowed: {listed(known)}." if known else "Only a connector that is a Python package has hooks."
+        raise refuse(f"there is no hook {name}", allowed)
+    return known[name]

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
 
-from connectors.declarative.columns import note_keys
-from connectors.declarative.compile import ReadablePath, ReadableTable
+from connectors.declarative.accounts import check_request, options_of
 from connectors.declarative.counting import total_told
 from connectors.declarative.credentials import authenticator
+from connectors.declarative.discovering import extended
+from connectors.declarative.hooks import Site
 from connectors.declarative.judge import judge_of, quota_of
+from connectors.declarative.listing import listed
 from connectors.declarative.load import Loaded
 from connectors.declarative.manifest import Manifest
-from connectors.declarative.pages import CursorPages, LinkPages, NextUrlPages, NumberedPages, OffsetPages
+from connectors.declarative.readable import ReadableTable
+from connectors.declarative.readings import Reading, readings
 from connectors.declarative.requests import (
-    BUCKET,
     first_request,
     graphql_request,
     hydrate_request,
     page_rows,
-    with_cursor,
+    places_of,
+    spelling_request,
 )
-from connectors.declarative.windows import windowed
-from connectors.sdk.connector import Connection, FetchContext, Option, Source
+from connectors.sdk.confirm import confirm
+from connectors.sdk.connector import Connection, FetchContext, Source
 from connectors.sdk.counted import CountedRows, counted_pages
 from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal, OptionInvalid
@@ -35,14 +38,19 @@ from connectors.sdk.extract import path
 from connectors.sdk.hydrate import hydrate_rows, hydrated_pages
 from connectors.sdk.options import checked_base_url, checked_options
 from connectors.sdk.ordered import in_order
-from connectors.sdk.pagination import Reader, link_pages, numbered_pages, offset_pages, single_page, token_pages
+from connectors.sdk.pagination import Reader
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.reading import Hydrate, RowList, pages_of
-from connectors.sdk.request import Request, Response
-from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan
+from connectors.sdk.request import Request
+from connectors.sdk.scan import Operator, Page, Predicate, Scan, Value
 from connectors.sdk.settings import Surroundings, TransportSettings
+from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
+from connectors.sdk.trail import Step
 from connectors.sdk.transport import Transport
+
+_REFUSALS_MAX = 8
+"""How often a scan is narrowed before that is given up."""
 
 
 class DeclarativeConnector:
@@ -59,7 +67,7 @@ class DeclarativeConnector:
         self.loaded = loaded
         self._earlier = earlier
         self.name = loaded.manifest.name
-        self.options = _options(loaded.manifest)
+        self.options = options_of(loaded.manifest)
         self.tables = tuple(each.table for each in loaded.tables.values())
         self._settings = settings
         self._surroundings = surroundings
@@ -97,18 +105,26 @@ class DeclarativeConnector:
             server=source.server,
             base_url=checked_base_url(values["base_url"], source.server),
             authenticator=authenticator(manifest, values, source.server, self._settings, self._surroundings),
-            judge=judge_of(manifest),
+            judge=judge_of(manifest, self.loaded.hooks),
             quota=quota_of(manifest),
             headers={**manifest.headers, **version},
             settings=self._settings,
             surroundings=self._surroundings,
         )
-        plain = {name: values[name] for name in manifest.options if name in values}
+        plain = {name: values[name] for name in ("base_url", *manifest.options) if name in values}
         return DeclarativeConnection(self.loaded, transport, plain, self._surroundings or Surroundings())
 
-    async def discover(self, connection: Connection) -> tuple[Table, ...]:  # noqa: ARG002 - the protocol's signature
-        """Return the tables, which are the same for every source."""
-        return self.tables
+    async def discover(self, connection: Connection) -> tuple[Table, ...]:
+        """Return the tables, with the columns that this very source has, where a hook asks for them.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        if self.loaded.manifest.discover is None:
+            return self.tables
+        if not isinstance(connection, DeclarativeConnection):
+            raise Fatal(message="a connection of another connector cannot be discovered")
+        return await connection.learn()
 
 
 class DeclarativeConnection:
@@ -119,8 +135,18 @@ class DeclarativeConnection:
     ) -> None:
         self.transport = transport
         self._now_s = surroundings.now_s
-        self._loaded = loaded
+        self._base = self._loaded = loaded
         self._options = options
+        self._known: dict[str, object] = {}
+
+    async def learn(self) -> tuple[Table, ...]:
+        """Ask the source for columns that it alone has, keep what it says, and return the tables."""
+        name = self._base.manifest.discover
+        if name is not None:
+            site = Site(send=lambda request: self.transport.send(request, QUIET_CONTEXT), known=self._known)
+            known = {table: frozenset(found.columns) for table, found in self._base.tables.items()}
+            self._loaded = extended(self._base, await self._base.hooks.discover[name](site, known))
+        return tuple(each.table for each in self._loaded.tables.values())
 
     def fetch(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
         """Read a scan page by page, in order.
@@ -128,10 +154,15 @@ class DeclarativeConnection:
         Raises:
             ConnectorError: by recovery, see `connectors.sdk.errors`.
         """
+        if self._base.manifest.discover is not None and self._lacking(scan):
+            return self._learned(scan, context)
         table = self._loaded.tables[scan.table]
-        rows_wanted = page_rows(table, table.paths[scan.access_path], scan)
+        access = table.paths[scan.access_path]
+        rows_wanted = page_rows(table, access, scan)
         reader = self._reader(scan, context, None if scan.limit is None else -(-scan.limit // rows_wanted))
-        if table.paths[scan.access_path].counted is not None:
+        if access.counting is not None:
+            return self._counted_by_kind(table, scan, reader)
+        if access.counted is not None:
             return self._counted(table, scan, reader)
         return pages_of(
             self._rows(table, scan, reader),
@@ -162,6 +193,31 @@ class DeclarativeConnection:
             concurrency=self.transport.settings.concurrency_max,
             pages_wanted_max=pages_wanted_max,
         )
+
+    def _lacking(self, scan: Scan) -> set[str]:
+        """Return the columns of a scan that are not known yet."""
+        wanted = {*scan.columns, *(predicate.column for predicate in scan.predicates)}
+        return wanted - self._loaded.tables[scan.table].columns.keys()
+
+    async def _learned(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
+        await self.learn()
+        if gone := self._lacking(scan):
+            raise Fatal(
+                message=f'server "{self.transport.server}" has no field for column {scan.table}.{min(gone)} any more',
+                hint="Import the foreign schema again.",
+            )
+        async with aclosing(self.fetch(scan, context)) as pages:
+            async for page in pages:
+                yield page
+
+    async def _counted_by_kind(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[Page, None]:
+        counting = table.paths[scan.access_path].counting
+        if counting is None:
+            raise Fatal(message=f"{scan.access_path} counts nothing")
+        response = await reader.send(counting.request(scan, self._options["base_url"]))
+        for page in counted_pages(table.table, scan, list(counting.rows(scan, response))):
+            reader.context.meter.page(page.rows.num_rows)
+            yield page
 
     async def _counted(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[Page, None]:
         """Count rows where the API tells how many there are, else list them."""
@@ -204,6 +260,11 @@ class DeclarativeConnection:
 
         async def hydrate(rows: list[Row]) -> None:
             for name in sorted(needed):
+                together = table.hydrate[name].together
+                if together is not None and len(rows) > 1:
+                    hook = self._loaded.hooks.together[together.hook]
+                    await hook(reader, scan, rows, self._options["base_url"])
+                    continue
                 await hydrate_rows(
                     reader,
                     rows,
@@ -225,171 +286,111 @@ class DeclarativeConnection:
         if manifest.check.graphql is not None:
             request = graphql_request(manifest, manifest.check.graphql, {})
         else:
-            method, _, place = (manifest.check.request or "").partition(" ")
-            where, _, query = place.partition("?")
-            parameters = tuple(
-                (name, text) for name, _, text in (part.partition("=") for part in query.split("&")) if name
-            )
-            request = Request(
-                template=where,
-                path=where,
-                method=method,
-                parameters=parameters,
-                accept=manifest.accept,
-                bucket=BUCKET,
-                conditional=False,
-            )
-        response = await self.transport.send(request, QUIET_CONTEXT)
+            request = check_request(manifest, manifest.check.request or "")
+        try:
+            response = await self.transport.send(request, QUIET_CONTEXT)
+        except Fatal as denied:
+            if denied.sqlstate != "42501" or manifest.check.denied is None:
+                raise
+            await self.transport.send(check_request(manifest, manifest.check.denied.request), QUIET_CONTEXT)
+            return manifest.check.denied.says
         if manifest.check.shows is None:
             return f"an account of {manifest.title}"
         return str(path(manifest.check.shows)(response.body))
+
+    async def measure(self, table: str, context: FetchContext) -> TableSize | None:
+        """Ask for a table's size with the fewest calls that tell it; None when the answer does not say.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        name = self._loaded.manifest.measure
+        if name is None or not self._loaded.tables[table].table.size_request:
+            return None
+        return await self._loaded.hooks.measure[name](self.transport, table, context)
+
+    async def confirm(self, steps: Sequence[Step], context: FetchContext) -> bool:
+        """Ask by validators whether an earlier reading of a table that `revalidates` still stands.
+
+        Raises:
+            ConnectorError: by recovery, see `connectors.sdk.errors`.
+        """
+        return await confirm(self.transport, steps, context)
 
     async def disconnect(self) -> None:
         """Close the connections and forget the secrets."""
         await self.transport.close()
 
     async def _rows(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
+        """Give the rows of a scan, narrowed to what the source does not refuse where a hook can tell."""
         access = table.paths[scan.access_path]
-        request = first_request(self._loaded.manifest, table, scan, self._options)
-        requests = [request]
-        if access.window is not None:
-            descending = bool(scan.order) and scan.order[0].direction is Direction.DESC
-            requests = windowed(request, access.window, self._now_s(), descending=descending)
-        for each in requests:
-            async with aclosing(self._listing(table, scan, reader, each)) as lists:
-                async for found in lists:
-                    yield found
-                    if found.truncated:
+        if access.narrow is None:
+            async with aclosing(self._read(table, scan, reader)) as lists:
+                async for rows in lists:
+                    yield rows
+            return
+        scan = await access.narrow.before(Site(send=reader.send, known=self._known), scan)
+        for _ in range(_REFUSALS_MAX):
+            started = False
+            try:
+                async with aclosing(self._read(table, scan, reader)) as lists:
+                    async for rows in lists:
+                        started = True
+                        yield rows
+                return
+            except Fatal as refusal:
+                narrowed = None if started else access.narrow.refused(scan, places_of(access), refusal)
+                if narrowed is None:
+                    raise
+                scan = narrowed
+        raise Fatal(message=f'server "{self.transport.server}" refuses a query again and again')
+
+    async def _read(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
+        found = readings(self._loaded, scan, self._options, self._now_s())
+        spelled = await self._spellings(table, scan, reader)
+        for reading in found:
+            async with aclosing(self._listing(table, scan, reader, reading, spelled)) as lists:
+                async for rows in lists:
+                    yield rows
+                    if rows.truncated:
                         return
 
     async def _listing(
-        self, table: ReadableTable, scan: Scan, reader: Reader, request: Request
+        self, table: ReadableTable, scan: Scan, reader: Reader, reading: Reading, spelled: Mapping[str, Value]
     ) -> AsyncGenerator[RowList, None]:
+        """Give the rows of a listing, or of what is read instead where there is no such listing."""
+        title, echo = self._loaded.manifest.title, {**reading.echo, **spelled}
+        instead = table.paths[scan.access_path].instead
+        started = False
+        try:
+            async with aclosing(listed(table, scan, reader, reading, echo=echo, title=title)) as lists:
+                async for rows in lists:
+                    started = True
+                    yield rows
+            return
+        except EmptyResult:
+            if instead is None or started:
+                raise
+        request = await instead(Site(send=reader.send, known=self._known), scan, reading.request)
+        other = replace(reading, request=request)
+        async with aclosing(listed(table, scan, reader, other, echo=echo, title=title)) as lists:
+            async for rows in lists:
+                yield rows
+
+    async def _spellings(self, table: ReadableTable, scan: Scan, reader: Reader) -> dict[str, Value]:
+        """Return how the API spells keys that no row tells, those that are read."""
         access = table.paths[scan.access_path]
-        echo = {name: scan.keys[name] for name in access.echo}
-        count = 0
-        async with aclosing(_responses(access, reader, request)) as responses:
-            async for response in responses:
-                rows = objects_of(access, response.body)
-                for row in rows:
-                    note_keys(row, echo)
-                count += len(rows)
-                is_capped = access.rows_max is not None and count >= access.rows_max
-                if is_capped and _goes_on(access, response, len(rows), page_rows(table, access, scan), count):
-                    yield RowList(rows=rows, truncated=f"the API gives {access.rows_max} rows of this listing at most")
-                    return
-                yield RowList(rows=rows)
+        found: dict[str, Value] = {}
+        for key, spelling in access.spelled.items():
+            if key in scan.columns:
+                try:
+                    response = await reader.send(spelling_request(self._loaded.manifest, access, key, scan))
+                    found[key] = str(path(spelling.at)(response.body))
+                except EmptyResult:
+                    # There is no such thing, or it is hidden while its rows are not.
+                    found[key] = scan.keys[key]
+        return found
 
 
 def _hydrate_of(manifest: Manifest, table: ReadableTable, name: str, is_decoded: bool, row: Row) -> Request:
     return hydrate_request(manifest, table, name, row, is_decoded=is_decoded)
-
-
-def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncGenerator[Response, None]:
-    pages = access.pagination
-    if isinstance(pages, CursorPages):
-        return token_pages(reader, request, advance=with_cursor(access, pages.send), token=_cursor_of(access, pages))
-    if isinstance(pages, OffsetPages):
-        more, total = pages.more, pages.total
-        # A listing that is capped is read one page at a time: beyond the cap the API refuses.
-        return offset_pages(
-            reader.serial() if access.rows_max is not None else reader,
-            request,
-            parameter=pages.send,
-            rows=lambda body: objects_of(access, body),
-            total=path(total) if total else lambda _body: None,
-            is_last=(lambda body: path(more)(body) is False) if more else lambda _body: None,
-        )
-    if isinstance(pages, NumberedPages):
-        return numbered_pages(
-            reader, request, parameter=pages.send, rows=lambda body: objects_of(access, body), first=pages.first
-        )
-    if isinstance(pages, LinkPages):
-        return link_pages(reader, request)
-    if isinstance(pages, NextUrlPages):
-        following = CursorPages(send="", next=pages.next, more=pages.more)
-        return token_pages(reader, request, advance=_at_url, token=_cursor_of(access, following))
-    return single_page(reader, request)
-
-
-def _at_url(request: Request, url: str) -> Request:
-    return Request(
-        template=request.template,
-        path=request.path,
-        url=url,
-        accept=request.accept,
-        bucket=request.bucket,
-        empty_statuses=request.empty_statuses,
-    )
-
-
-def _cursor_of(access: ReadablePath, pages: CursorPages) -> Callable[[object], object]:
-    def cursor(body: object) -> object:
-        if pages.more is not None and path(pages.more)(body) is not True:
-            return None
-        if pages.next is not None:
-            found = path(pages.next)(body)
-            if pages.more is not None and not found:
-                raise Fatal(message=f"the listing of {access.name} goes on but does not say where")
-            return found
-        rows = objects_of(access, body)
-        return path(pages.last or "")(rows[-1]) if rows else None
-
-    return cursor
-
-
-def _goes_on(access: ReadablePath, response: Response, row_count: int, page_rows_asked: int, count: int) -> bool:
-    pages = access.pagination
-    if isinstance(pages, CursorPages):
-        return bool(_cursor_of(access, pages)(response.body))
-    if isinstance(pages, OffsetPages | NextUrlPages) and pages.more is not None:
-        return path(pages.more)(response.body) is True
-    if isinstance(pages, OffsetPages) and pages.total is not None:
-        total = path(pages.total)(response.body)
-        return isinstance(total, int) and total > count
-    return row_count >= page_rows_asked
-
-
-def objects_of(access: ReadablePath, body: object) -> list[Row]:
-    """Return the rows of an answer.
-
-    Raises:
-        Fatal: it is none with a list of objects.
-    """
-    found = access.rows(body) if body is not None else None
-    if access.single and not isinstance(found, list):
-        found = [] if found is None else [found]
-    if access.wrap is not None and isinstance(found, list):
-        found = [{access.wrap: each} for each in found]
-    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise Fatal(message=f"the answer of {access.template} is not a list of objects")
-    rows: list[Row] = found
-    return rows
-
-
-def _options(manifest: Manifest) -> tuple[Option, ...]:
-    address = Option(
-        name="base_url",
-        description=f"Address of the API of {manifest.title}.",
-        audience=True,
-        required=manifest.base_url is None,
-        default=manifest.base_url,
-    )
-    version = manifest.api_version
-    versions = (
-        [Option(name="api_version", description="Version of the API to ask for.", default=version.default)]
-        if version
-        else []
-    )
-    declared = [
-        Option(
-            name=name,
-            description=each.description,
-            required=each.required,
-            default=each.default,
-            secret=secret,
-        )
-        for group, secret in ((manifest.options, False), (manifest.secrets, True))
-        for name, each in group.items()
-    ]
-    return (address, *versions, *declared)

@@ -9,20 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
+from connectors.declarative.hooks import Condition, Dialect
 from connectors.sdk.scan import Value
 
 _WORD = re.compile(r"[\w.@+:-]+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """One condition: the place of the value at the API, the comparator in its language, the value in JSON's terms."""
-
-    place: str
-    comparator: str
-    value: object
 
 
 def can_say(dialect: str, value: Value) -> bool:
@@ -69,3 +61,13 @@ def _grouped(condition: Condition) -> dict[str, object]:
 
 def _text(value: object) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _dialect(name: str) -> Dialect:
+    return Dialect(
+        can_say=partial(can_say, name),
+        written=lambda always, conditions, _order: filter_input(name, always, conditions),
+    )
+
+
+DIALECTS = {name: _dialect(name) for name in ("hubspot", "notion", "zendesk")}

@@ -15,15 +15,20 @@ _AS_SENT = frozenset({"text", "int2", "int4", "int8"})
 
 def hydrate_inputs(declared: HydrateDeclared) -> tuple[str, ...]:
     """Return the columns that a call is made of."""
+    return tuple(sorted(set(places_filled(declared).values())))
+
+
+def places_filled(declared: HydrateDeclared) -> dict[str, str]:
+    """Return by placeholder of a call the column that fills it."""
     texts = (declared.request, *declared.inputs.values())
-    return tuple(sorted({used for text in texts for used in placeholders(text)}))
+    return {used: declared.fills.get(used, used) for text in texts for used in placeholders(text)}
 
 
 def hydrations_of(hydrate: Mapping[str, HydrateDeclared], columns: Mapping[str, ColumnFound]) -> dict[str, Hydration]:
     """Return the calls that can be made for rows that were read before."""
     inputs = {name: hydrate_inputs(declared) for name, declared in hydrate.items()}
     return {
-        name: Hydration(inputs=used)
+        name: Hydration(inputs=used, rows_max=together.max if (together := hydrate[name].together) else 1)
         for name, used in inputs.items()
         if all(columns[column].column.type_name in _AS_SENT for column in used)
     }

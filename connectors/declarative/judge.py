@@ -1,8 +1,10 @@
-"""What an answer means by a manifest's rules, then by GraphQL's errors, then by its status. Pure."""
+"""What an answer means by a manifest's hook and rules, then by GraphQL's errors, then by its status. Pure."""
 
 from __future__ import annotations
 
-from connectors.declarative.manifest import ErrorRule, Manifest
+from connectors.declarative.account import ErrorRule
+from connectors.declarative.hooks import NO_HOOKS, Hooks
+from connectors.declarative.manifest import Manifest
 from connectors.sdk.errors import ConnectorError, EmptyResult
 from connectors.sdk.extract import path
 from connectors.sdk.quota import QuotaHeaders, ResetFormat, retry_after_s
@@ -36,12 +38,16 @@ def quota_of(manifest: Manifest) -> QuotaHeaders | None:
     )
 
 
-def judge_of(manifest: Manifest) -> Judge:
+def judge_of(manifest: Manifest, hooks: Hooks = NO_HOOKS) -> Judge:
     """Return the judge of a manifest's answers."""
     quota = quota_of(manifest)
+    hook = None if manifest.judge is None else hooks.judge[manifest.judge]
     is_graphql_at = manifest.graphql_path
 
     def judge(request: Request, response: Response, setting: Setting) -> ConnectorError | None:
+        verdict = None if hook is None else hook(request, response, setting, quota)
+        if verdict is not None:
+            return verdict
         for rule in manifest.errors:
             if _fits(rule, response):
                 return _verdict(rule, request, response, setting, quota)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,29 @@ import msgspec
 
 from connectors.declarative.auths import OAuthGrant, auth_texts
 from connectors.declarative.checks import placeholders
-from connectors.declarative.compile import ReadableTable, compiled
+from connectors.declarative.compile import compiled, hook_named
 from connectors.declarative.conform import conform
 from connectors.declarative.document import Document, read_document
 from connectors.declarative.document import Path as Place
+from connectors.declarative.hooks import NO_HOOKS, Hooks
 from connectors.declarative.manifest import Manifest
+from connectors.declarative.readable import ReadableTable
 from connectors.sdk.errors import ManifestInvalid
 
 SUFFIX = ".yaml"
+PACKAGED = "manifest"
+"""What the file of a manifest with hooks is called, in the package of the connector's name."""
+
 _KEPT = re.compile(r"(.+)\.v[1-9]\d*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A manifest that holds together, and its tables."""
+    """A manifest that holds together, its tables, and the hooks of its package, if it comes in one."""
 
     manifest: Manifest
     tables: Mapping[str, ReadableTable]
+    hooks: Hooks = NO_HOOKS
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -37,8 +43,8 @@ def manifest_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
 
 
-def load_file(file: Path) -> Loaded:
-    """Load the manifest in a file, whose name must be the connector's.
+def load_file(file: Path, hooks: Hooks | None = None) -> Loaded:
+    """Load the manifest in a file, whose name must be the connector's; with hooks, its folder's, which is a package.
 
     Raises:
         ManifestInvalid: SQLSTATE HV00R, it is refused; the message tells file, line and column.
@@ -49,9 +55,14 @@ def load_file(file: Path) -> Loaded:
         raise ManifestInvalid(
             message=f"manifest {file.name} cannot be read", detail=type(failure).__name__
         ) from failure
-    loaded = load_text(text, file.name)
+    loaded = load_text(text, file.name, hooks or NO_HOOKS)
     named, stem = loaded.manifest.name, file.name.removesuffix(SUFFIX)
-    wanted = f"{named}.v{loaded.manifest.version}" if _KEPT.fullmatch(stem) else named
+    if hooks is not None and named != file.parent.name:
+        raise ManifestInvalid(
+            message=f"manifest {file.name} declares connector {named}", hint=f"Call the folder {named}."
+        )
+    newest = named if hooks is None else PACKAGED
+    wanted = f"{newest}.v{loaded.manifest.version}" if _KEPT.fullmatch(stem) else newest
     if stem != wanted:
         raise ManifestInvalid(
             message=f"manifest {file.name} declares version {loaded.manifest.version} of connector {named}",
@@ -72,18 +83,19 @@ def load_earlier(newest: Loaded, folder: Path) -> tuple[Loaded, ...]:
     Raises:
         ManifestInvalid: SQLSTATE HV00R, one is refused, or is not earlier.
     """
-    found = [load_file(file) for file in sorted(folder.glob(f"{newest.manifest.name}.v*{SUFFIX}")) if kept_of(file)]
+    stem, hooks = (newest.manifest.name, None) if newest.hooks is NO_HOOKS else (PACKAGED, newest.hooks)
+    found = [load_file(file, hooks) for file in sorted(folder.glob(f"{stem}.v*{SUFFIX}")) if kept_of(file)]
     for each in found:
         if each.manifest.version >= newest.manifest.version:
             raise ManifestInvalid(
                 message=f"version {each.manifest.version} of {newest.manifest.name} is kept beside version"
                 f" {newest.manifest.version}",
-                hint=f"Raise version in {newest.manifest.name}{SUFFIX}.",
+                hint=f"Raise version in {stem}{SUFFIX}.",
             )
     return tuple(sorted(found, key=lambda each: each.manifest.version))
 
 
-def load_text(text: str, file: str) -> Loaded:
+def load_text(text: str, file: str, hooks: Hooks = NO_HOOKS) -> Loaded:
     """Load a manifest from its text; `file` is its name for people.
 
     Raises:
@@ -93,7 +105,8 @@ def load_text(text: str, file: str) -> Loaded:
     conform(document, _schema())
     manifest: Manifest = msgspec.convert(document.value, Manifest)
     _check_names(document, manifest)
-    return Loaded(manifest=manifest, tables=compiled(manifest, document.refusal))
+    _check_hooks(document, manifest, hooks)
+    return Loaded(manifest=manifest, tables=compiled(manifest, hooks, document.refusal), hooks=hooks)
 
 
 @lru_cache(maxsize=1)
@@ -121,6 +134,15 @@ def _check_names(document: Document, manifest: Manifest) -> None:
     for at, rule in enumerate(manifest.errors):
         if rule.at is None and not rule.status:
             raise document.refusal(("errors", at), "a rule is for a status, or for what stands at a path")
+
+
+def _check_hooks(document: Document, manifest: Manifest, hooks: Hooks) -> None:
+    if manifest.judge is not None:
+        hook_named(hooks.judge, manifest.judge, partial(document.refusal, ("judge",)))
+    if manifest.discover is not None:
+        hook_named(hooks.discover, manifest.discover, partial(document.refusal, ("discover",)))
+    if manifest.measure is not None:
+        hook_named(hooks.measure, manifest.measure, partial(document.refusal, ("measure",)))
 
 
 def _check_placeholders(document: Document, place: Place, texts: tuple[str, ...], known: set[str]) -> None:

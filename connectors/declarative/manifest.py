@@ -10,51 +10,17 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 from msgspec import field as defaulting
 
+from connectors.declarative.account import ApiVersion, Check, ErrorRule, OptionDeclared, QuotaDeclared, Requested
 from connectors.declarative.auths import Auth
 from connectors.declarative.pages import Declared, Pagination
 
 OPERATOR_NAMES = (
     "=", "<>", "<", "<=", ">", ">=", "in", "not_in", "contains", "is_null", "is_not_null",
-    "like_prefix", "like_suffix", "like_contains", "ilike_prefix", "ilike_suffix", "ilike_contains",
+    "like", "ilike", "like_prefix", "like_suffix", "like_contains", "ilike_prefix", "ilike_suffix", "ilike_contains",
 )  # fmt: skip
 OperatorName = Annotated[str, Meta(pattern=f"^({'|'.join(OPERATOR_NAMES)})$")]
 Positive = Annotated[int, Meta(ge=1)]
-Requested = Annotated[str, Meta(pattern="^(GET|POST) /")]
 Named = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
-
-
-class OptionDeclared(Declared, frozen=True, kw_only=True):
-    """An option of the server, or a secret of the user mapping."""
-
-    description: Annotated[str, Meta(description="One sentence for people.")]
-    required: bool = False
-    default: Annotated[str | None, Meta(description="Value when none is given; not for secrets.")] = None
-
-
-class QuotaDeclared(Declared, frozen=True, kw_only=True):
-    """The headers that tell a rate limit."""
-
-    limit: str
-    remaining: str
-    reset: str
-    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"]
-    bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
-
-
-class ErrorRule(Declared, frozen=True, kw_only=True):
-    """What an answer means; the first rule that fits wins, before the meaning of the status alone (RFC 9110)."""
-
-    action: Annotated[
-        Literal["retry", "rate_limited", "credentials", "denied", "empty", "fail"],
-        Meta(
-            description="retry: soon; rate_limited: after Retry-After, else after a minute; credentials: they are not "
-            "accepted; denied: they may not read this; empty: no row matches; fail: trying again will not help."
-        ),
-    ]
-    status: Annotated[tuple[int, ...], Meta(description="Statuses it is for; any without it.")] = ()
-    at: Annotated[str | None, Meta(description="Path in the body whose value decides.")] = None
-    equals: Annotated[tuple[str | bool, ...], Meta(description="Values at that path; any but null without it.")] = ()
-    contains: Annotated[str | None, Meta(description="Text within the value at that path, in lower case.")] = None
 
 
 class Push(Declared, frozen=True, kw_only=True):
@@ -72,6 +38,8 @@ class Push(Declared, frozen=True, kw_only=True):
         str | None, Meta(description="A regular expression that a text or whole number must match to be sent.")
     ] = None
     maximum: Annotated[Positive | None, Meta(description="The longest list that may be sent.")] = None
+    takes: Annotated[str | None, Meta(description="A hook that says whether a value may be sent.")] = None
+    rounded_s: Annotated[Positive | None, Meta(description="Seconds that times are rounded outward to.")] = None
     format: Annotated[
         Literal["iso_s", "iso_ms", "epoch_s", "epoch_ms"],
         Meta(description="How a time is written; it is rounded so that no row is lost."),
@@ -81,6 +49,13 @@ class Push(Declared, frozen=True, kw_only=True):
     value: Annotated[str | bool | None, Meta(description="Sent in place of the column's value, for is_null, say.")] = (
         None
     )
+    sends: Annotated[dict[str, str], Meta(description="What is sent for each value; others are not sent.")] = (
+        defaulting(default_factory=dict)
+    )
+    range: Annotated[
+        Literal["dots"] | None,
+        Meta(description="Lower and upper bounds are one text together: from..to, >=from or <=to."),
+    ] = None
     needs: Annotated[tuple[str, ...], Meta(description="Columns whose equality must be sent with it.")] = ()
 
 
@@ -95,6 +70,7 @@ class ColumnDeclared(Declared, frozen=True, kw_only=True):
     first_of: Annotated[tuple[str, ...], Meta(description="The first of these paths with a value.")] = ()
     epoch_s: Annotated[str | None, Meta(description="Path of a time in seconds since 1970.")] = None
     epoch_ms: Annotated[str | None, Meta(description="Path of a time in milliseconds since 1970.")] = None
+    document: Annotated[str | None, Meta(description="Path of an Atlassian document; its plain text.")] = None
     joined: Annotated[str | None, Meta(description="Path of texts that are one text together.")] = None
     present: Annotated[str | None, Meta(description="Path; true where it has a value.")] = None
     match: Annotated[str | None, Meta(description="Regular expression; its first group in the text at path.")] = None
@@ -152,12 +128,13 @@ class Filter(Declared, frozen=True, kw_only=True):
 
     send: Annotated[str, Meta(description="The input that takes the filter.")]
     dialect: Annotated[
-        Literal["hubspot", "notion", "zendesk"],
+        Literal["hubspot", "notion", "zendesk"] | None,
         Meta(
             description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search. "
             "The comparator is what is sent."
         ),
-    ]
+    ] = None
+    hook: Annotated[str | None, Meta(description="Instead: a hook that writes a language, order included.")] = None
     always: Annotated[str, Meta(description="What a text of that language begins with.")] = ""
 
 
@@ -167,6 +144,44 @@ class Projection(Declared, frozen=True, kw_only=True):
     send: str
     within: Annotated[str, Meta(description="Only those below this path, like properties; all without it.")] = ""
     join: Annotated[str | None, Meta(description="The names are one text with this between; else a list.")] = None
+    first: Annotated[bool, Meta(description="Only the first name of a path, or what the column selects.")] = False
+    least: Annotated[str | None, Meta(description="What is named where nothing else is.")] = None
+    all: Annotated[str | None, Meta(description="What a column selects to stand for everything, and alone.")] = None
+
+
+class Expansion(Declared, frozen=True, kw_only=True):
+    """The input that names parts which are only sent when they are asked for."""
+
+    send: str
+    names: Annotated[dict[str, tuple[str, ...]], Meta(description="By part: the columns that it is for.")]
+    join: str = ","
+
+
+class Elements(Declared, frozen=True, kw_only=True):
+    """A row for each element of a list within what the API calls one."""
+
+    at: Annotated[str, Meta(description="Path of the list.")]
+    name: Annotated[str, Meta(description="Where the element is in its row.")]
+    number: Annotated[str, Meta(description="Where its number is, from 0.")]
+
+
+class Bare(Declared, frozen=True, kw_only=True):
+    """Larger pages, which the API has where no more than some columns are asked for."""
+
+    columns: tuple[str, ...]
+    rows_max: Positive
+
+
+Fills = Annotated[
+    dict[str, str], Meta(description="By placeholder that is no column's name: the column it stands for.")
+]
+
+
+class TogetherDeclared(Declared, frozen=True, kw_only=True):
+    """The calls for several rows made as one, as a hook says."""
+
+    hook: str
+    max: Annotated[Positive, Meta(description="How many rows one call is for.")]
 
 
 class HydrateDeclared(Declared, frozen=True, kw_only=True):
@@ -178,6 +193,8 @@ class HydrateDeclared(Declared, frozen=True, kw_only=True):
     inputs: Annotated[dict[str, str], Meta(description="Parameters, with columns of the row in braces.")] = defaulting(
         default_factory=dict
     )
+    fills: Fills = defaulting(default_factory=dict)
+    together: TogetherDeclared | None = None
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean null.")] = ()
 
 
@@ -195,6 +212,28 @@ class CountDeclared(Declared, frozen=True, kw_only=True):
     ] = None
 
 
+class CountsDeclared(Declared, frozen=True, kw_only=True):
+    """Rows that one request counts by kind, as a hook says, exactly and at that moment."""
+
+    hook: str
+    columns: Annotated[tuple[str, ...], Meta(description="The columns, besides keys, whose values a kind has.")] = ()
+
+
+class DeltaDeclared(Declared, frozen=True, kw_only=True):
+    """Rows that changed can be asked for, by a lower bound that is pushed on the time of their last change."""
+
+    column: Annotated[str, Meta(description="The source's own time of last change; nothing else moves with it.")]
+    overlap_s: Annotated[float, Meta(description="How much earlier is asked, because an index lags.")] = 60.0
+    keeps: Annotated[tuple[str, ...], Meta(description="Columns that hardly ever change.")] = ()
+
+
+class Spelling(Declared, frozen=True, kw_only=True):
+    """How the API spells a key that rows do not tell, asked for once where its column is read."""
+
+    request: Annotated[Annotated[str, Meta(pattern="^GET /")], Meta(description="With the key in braces.")]
+    at: Annotated[str, Meta(description="Path in the body; without an answer it is as it was asked for.")]
+
+
 class PathDeclared(Declared, frozen=True, kw_only=True):
     """One way to read a table; what it leaves out is the table's."""
 
@@ -209,7 +248,17 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
         ),
     ] = defaulting(default_factory=dict)
     keys: Annotated[tuple[str, ...], Meta(description="Columns that must be given by equality.")] = ()
+    fills: Fills = defaulting(default_factory=dict)
+    keys_from: Annotated[str | None, Meta(description="A hook that makes what fills the request out of keys.")] = None
+    note: Annotated[str | None, Meta(description="What people are told beside the request.")] = None
     echo: Annotated[tuple[str, ...], Meta(description="Keys whose columns the rows do not tell.")] = ()
+    spelled: Annotated[dict[str, Spelling], Meta(description="By such a key: who tells how it is spelled.")] = (
+        defaulting(default_factory=dict)
+    )
+    asked: Annotated[
+        str | None,
+        Meta(description="A column that rows do not tell, but its = does: read, it takes a listing for each value."),
+    ] = None
     batch: Batch | None = None
     single: Annotated[
         bool,
@@ -220,14 +269,33 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
         str | None, Meta(description="Rows are plain values; each becomes an object with the value under this name.")
     ] = None
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
-    pushdown: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's pushdown to use; all.")] = None
+    pushdown: Annotated[
+        tuple[str, ...] | dict[str, str | Operators] | None,
+        Meta(description="Columns of the table's pushdown to use, all without it; or what stands in its place."),
+    ] = None
     order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None
     pagination: Pagination | None = None
     rows_max: Annotated[Positive | None, Meta(description="What the API gives at most; more is reported.")] = None
     window: Window | None = None
     filter: Filter | None = None
+    narrow: Annotated[str | None, Meta(description="A hook that leaves out what the source would refuse.")] = None
     projection: Projection | None = None
+    expands: Expansion | None = None
+    elements: Elements | None = None
+    bare: Bare | None = None
+    order_keys_max: Annotated[Positive, Meta(description="Columns of one order, where a hook writes it.")] = 1
+    posts_beyond: Annotated[
+        Positive | None, Meta(description="A GET of more characters of parameters is a POST with a JSON body.")
+    ] = None
     count: Annotated[CountDeclared | None, Meta(description="Where the API tells how many rows there are.")] = None
+    counts: CountsDeclared | None = None
+    boundary: Annotated[
+        str | None,
+        Meta(description="A time that no input bounds: read newest first, the listing ends at the first older row."),
+    ] = None
+    delta: DeltaDeclared | None = None
+    holds: Annotated[tuple[str, ...], Meta(description="Calls of hydrate that these rows do without.")] = ()
+    instead: Annotated[str | None, Meta(description="A hook: what is read where there is no such listing.")] = None
 
 
 class TableDeclared(Declared, frozen=True, kw_only=True):
@@ -246,6 +314,7 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
         Meta(description='By column: its operators, or "set at": a named set and the place in the filter.'),
     ] = defaulting(default_factory=dict)
     order: Annotated[dict[str, Direction], Meta(description="By column.")] = defaulting(default_factory=dict)
+    size_request: Annotated[str, Meta(description="For people: the requests by which measure learns its size.")] = ""
     rows: str | None = None
     pagination: Pagination | None = None
     graphql: GraphQl | None = None
@@ -264,21 +333,6 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     ] = defaulting(default_factory=dict)
 
 
-class ApiVersion(Declared, frozen=True, kw_only=True):
-    """The version of the API that is asked for; option api_version of the server changes it."""
-
-    header: str
-    default: str
-
-
-class Check(Declared, frozen=True, kw_only=True):
-    """The request that proves a credential."""
-
-    request: Requested | None = None
-    graphql: Annotated[str | None, Meta(description="A whole document, instead of a request.")] = None
-    shows: Annotated[str | None, Meta(description="Path of the name of whose credential it is, if it is told.")] = None
-
-
 class Manifest(Declared, frozen=True, kw_only=True):
     """A connector."""
 
@@ -290,12 +344,14 @@ class Manifest(Declared, frozen=True, kw_only=True):
     title: str
     documentation: Annotated[str, Meta(description="Where the vendor documents the API.")]
     base_url: Annotated[str | None, Meta(description="Default address; without it option base_url is required.")] = None
+    base_url_description: Annotated[str | None, Meta(description="One sentence for people, if it needs one.")] = None
     graphql_path: Annotated[
         Annotated[str, Meta(pattern="^/")] | None, Meta(description="Where GraphQL queries are posted.")
     ] = None
     api_version: ApiVersion | None = None
     headers: dict[str, str] = defaulting(default_factory=dict)
     accept: str = "application/json"
+    conditional: Annotated[bool, Meta(description="Answers are kept and asked for by their entity tags.")] = True
     options: dict[Named, OptionDeclared] = defaulting(default_factory=dict)
     secrets: dict[Named, OptionDeclared] = defaulting(default_factory=dict)
     auth: Annotated[
@@ -304,6 +360,13 @@ class Manifest(Declared, frozen=True, kw_only=True):
     ]
     rate_limit: QuotaDeclared | None = None
     errors: tuple[ErrorRule, ...] = ()
+    judge: Annotated[str | None, Meta(description="A hook that says what answers mean, before errors.")] = None
+    discover: Annotated[str | None, Meta(description="A hook that asks for the columns of this source.")] = None
+    measure: Annotated[str | None, Meta(description="A hook that asks for the sizes of tables.")] = None
+    revalidates: Annotated[
+        bool,
+        Meta(description="The validator of an answer changes whenever a row in it does, and a 304 costs less."),
+    ] = False
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean that no row matches.")] = ()
     check: Check
     operators: Annotated[dict[Named, Operators], Meta(description="Sets of operators that tables use by name.")] = (

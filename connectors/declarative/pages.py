@@ -18,6 +18,7 @@ class CursorPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="cu
     next: Annotated[str | None, Meta(description="Path of the next cursor; absent or empty at the end.")] = None
     last: Annotated[str | None, Meta(description="Instead of next: path of the cursor in the last row.")] = None
     more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
+    ends: Annotated[str | None, Meta(description="Path of a flag that is true on the last page.")] = None
     size: Annotated[str | None, Meta(description="The input that takes the page size.")] = None
     rows_max: Annotated[int, Meta(description="The largest page.", ge=1)] = 100
     cap: Annotated[
@@ -37,7 +38,11 @@ class OffsetPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="of
     size: str | None = None
     rows_max: Annotated[int, Meta(ge=1)] = 100
     more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
+    ends: Annotated[str | None, Meta(description="Path of a flag that is true on the last page.")] = None
     total: Annotated[str | None, Meta(description="Path of the number of all rows; pages are read in parallel.")] = None
+    hides_rows: Annotated[
+        bool, Meta(description="Rows are left out after a page was cut: a short or empty page is not the end.")
+    ] = False
     cap: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="The rows that the API gives of one listing at most; more is reported."),
@@ -58,6 +63,7 @@ class LinkPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="link
 
     size: str | None = None
     rows_max: Annotated[int, Meta(ge=1)] = 100
+    total: Annotated[str | None, Meta(description="Path of the number of all rows, where the API caps them.")] = None
 
 
 class NextUrlPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="next_url"):

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from connectors.declarative.auths import auth_texts
 from connectors.declarative.checks import placeholders
-from connectors.declarative.compile import ReadableTable
 from connectors.declarative.connector import DeclarativeConnection
 from connectors.declarative.load import Loaded
+from connectors.declarative.readable import ReadableTable
 from connectors.sdk.connector import FetchContext, Source
 from connectors.sdk.scan import Scan, Value
 from connectors.sdk.table import AccessPath, Table

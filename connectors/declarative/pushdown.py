@@ -1,15 +1,15 @@
 """What an access path of a manifest takes, as the SDK's pushdowns, and predicates as what is sent for them. Pure.
 
-An input takes one value: of several predicates for the same input the narrowest is sent, and rules for exact grades
-make sure that nothing exact is left out.
+An input takes one value: of several predicates for the same input the narrowest is sent, of several columns that of the
+one declared first, and rules for exact grades make sure that nothing exact is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from connectors.declarative.dialects import Condition, can_say
+from connectors.declarative.hooks import Condition, Dialect
 from connectors.declarative.manifest import Push
 from connectors.declarative.values import LOWER, UPPER, is_sendable, operator_named, text_within, written
 from connectors.sdk.errors import EmptyResult, Fatal, ManifestInvalid
@@ -29,13 +29,15 @@ class Sent:
     shape: str | None
     at: tuple[str, ...]
     as_json: bool
-    dialect: str | None = None
+    dialect: Dialect | None = None
+    check: Callable[[Value], bool] | None = None
 
     def takes(self, value: Value) -> bool:
         """Tell whether a value can be sent."""
         meant = self._meant(value)
-        is_fit = self.dialect is None or can_say(self.dialect, meant)
-        return is_fit and is_sendable(self.push, self.operator, meant, as_json=self.as_json)
+        is_fit = self.dialect is None or self.push.value is not None or self.dialect.can_say(meant)
+        is_taken = self.check is None or self.check(meant)
+        return is_fit and is_taken and is_sendable(self.push, self.operator, meant, as_json=self.as_json)
 
     def written(self, value: Value) -> object:
         """Return what is sent for a value."""
@@ -52,7 +54,12 @@ Sents = Mapping[str, Mapping[Operator, tuple[Sent, ...]]]
 
 
 def sents_of(
-    operators: Mapping[str, Push], at: str, *, as_json: bool, dialect: str | None = None
+    operators: Mapping[str, Push],
+    at: str,
+    *,
+    as_json: bool,
+    dialect: Dialect | None = None,
+    checks: Mapping[str, Callable[[Value], bool]] | None = None,
 ) -> dict[Operator, tuple[Sent, ...]]:
     """Return what is sent for the operators of one column."""
     found: dict[Operator, tuple[Sent, ...]] = {}
@@ -66,6 +73,7 @@ def sents_of(
             at=tuple(filter(None, place.split("."))),
             as_json=as_json,
             dialect=dialect,
+            check=checks[push.takes] if checks and push.takes is not None else None,
         )
         found[operator] = (*found.get(operator, ()), sent)
     return found
@@ -136,19 +144,46 @@ def inputs_for(sents: Sents, predicates: Iterable[Predicate]) -> dict[str, objec
     for predicate in predicates:
         sent = chosen(sents, predicate)
         by_input.setdefault(sent.push.send, []).append((predicate, sent))
-    return {name: _narrowest(users) for name, users in by_input.items()}
+    columns = list(sents)
+    return {name: _narrowest(_of_first(users, columns)) for name, users in by_input.items()}
+
+
+def _of_first(users: list[tuple[Predicate, Sent]], columns: list[str]) -> list[tuple[Predicate, Sent]]:
+    """Leave the predicates on the column that was declared first: an input tells of one column only."""
+    first = min((predicate.column for predicate, _ in users), key=columns.index)
+    return [(predicate, sent) for predicate, sent in users if predicate.column == first]
 
 
 def _narrowest(users: list[tuple[Predicate, Sent]]) -> object:
     predicate, sent = users[0]
     operators = {each.operator for each, _ in users}
-    if len(users) > 1 and len({each.column for each, _ in users}) == 1:
-        if operators <= LOWER or operators <= UPPER:
-            pick = max if operators <= LOWER else min
-            predicate, sent = pick(users, key=lambda user: user[0].value)  # type: ignore[arg-type,return-value]
-        elif operators <= _EQUAL:
-            return _common(users)
+    if sent.push.range is not None:
+        return _ranged(users)
+    if len(users) > 1 and operators == {Operator.CONTAINS}:
+        elements = tuple(dict.fromkeys(value for each, _ in users for value in _listed(each.value)))
+        return sent.written(elements if sent.takes(elements) else predicate.value)
+    if len(users) > 1 and (operators <= LOWER or operators <= UPPER):
+        predicate, sent = _tightest(users)
+    elif len(users) > 1 and operators <= _EQUAL:
+        return _common(users)
     return sent.written(predicate.value)
+
+
+def _tightest(users: list[tuple[Predicate, Sent]]) -> tuple[Predicate, Sent]:
+    pick = max if users[0][0].operator in LOWER else min
+    return pick(users, key=lambda user: user[0].value)  # type: ignore[arg-type,return-value]
+
+
+def _ranged(users: list[tuple[Predicate, Sent]]) -> str:
+    ends = []
+    for family in (LOWER, UPPER):
+        bounds = [user for user in users if user[0].operator in family]
+        predicate, sent = _tightest(bounds) if bounds else (None, None)
+        ends.append(None if predicate is None or sent is None else sent.written(predicate.value))
+    lower, upper = ends
+    if lower is None or upper is None:
+        return f"<={upper}" if lower is None else f">={lower}"
+    return f"{lower}..{upper}"
 
 
 def _common(users: list[tuple[Predicate, Sent]]) -> object:
@@ -181,9 +216,21 @@ def conditions_for(sents: Sents, predicates: Iterable[Predicate]) -> list[Condit
     found = []
     for predicate in predicates:
         sent = chosen(sents, predicate)
-        place = ".".join(sent.at) or predicate.column
-        found.append(Condition(place=place, comparator=sent.push.send, value=sent.written(predicate.value)))
+        value = sent.written(predicate.value)
+        found.append(
+            Condition(
+                place=place_of(sent, predicate.column),
+                comparator=sent.push.send,
+                value=value,
+                operator=predicate.operator,
+            )
+        )
     return found
+
+
+def place_of(sent: Sent, column: str) -> str:
+    """Return the place of a column in a query language."""
+    return ".".join(sent.at) or column
 
 
 def _nested(steps: tuple[str, ...], value: object) -> dict[str, object]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from connectors.declarative.checks import PLACEHOLDER
-from connectors.declarative.compile import ReadablePath, ReadableTable
-from connectors.declarative.dialects import filter_input
-from connectors.declarative.hydrations import hydrate_inputs
-from connectors.declarative.manifest import HydrateDeclared, Manifest, Projection
-from connectors.declarative.pages import CursorPages
-from connectors.declarative.pushdown import conditions_for, filters_for, inputs_for
+from connectors.declarative.columns import ColumnFound
+from connectors.declarative.hydrations import places_filled
+from connectors.declarative.manifest import Expansion, HydrateDeclared, Manifest, Projection
+from connectors.declarative.pages import CursorPages, OffsetPages
+from connectors.declarative.pushdown import Sent, conditions_for, filters_for, inputs_for, place_of
+from connectors.declarative.readable import ReadablePath, ReadableTable
 from connectors.declarative.values import as_texts
 from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal
@@ -22,7 +24,10 @@ from connectors.sdk.pagination import with_parameter
 from connectors.sdk.request import Request, filled
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan
 
-BUCKET = "requests"
+
+def bucket_of(manifest: Manifest) -> str:
+    """Return the rate limit that requests count against."""
+    return "requests" if manifest.rate_limit is None else manifest.rate_limit.pays
 
 
 def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options: Mapping[str, str]) -> Request:
@@ -34,29 +39,57 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     """
     path = table.paths[scan.access_path]
     _check_formats(table, path, scan)
-    keys = {**options, **scan.keys}
+    keys = _keys(path, scan, options)
     inputs: dict[str, Any] = {name: _filled(value, keys) for name, value in path.inputs.items()}
-    predicates = (*_key_predicates(path, scan), *scan.predicates)
+    bounded = [predicate for predicate in scan.predicates if predicate.column != path.boundary]
+    predicates = (*_key_predicates(path, scan), *bounded)
     filters: list[dict[str, object]] = []
     if path.graphql is not None:
         filters = filters_for(path.sents, predicates)
     elif path.filter is not None:
-        sent = filter_input(path.filter.dialect, path.filter.always, conditions_for(path.sents, predicates))
-        inputs |= {} if sent is None else {path.filter.send: sent}
+        inputs |= _filter(path, scan, predicates)
     else:
         inputs |= inputs_for(path.sents, predicates)
-    inputs |= _order(path, scan)
+    if path.dialect is None or not path.dialect.orders:
+        inputs |= _order(path, scan) if boundary_of(path, scan) is None else _newest_first(path)
     size = getattr(path.pagination, "size", None)
     if size is not None:
         inputs[size] = page_rows(table, path, scan)
     if path.projection is not None:
-        inputs |= _projected(path.projection, table, scan)
+        inputs |= _projected(path.projection, table, scan, path.projection.join)
+    if path.expands is not None:
+        inputs |= _expanded(path.expands, scan)
     if path.graphql is None:
-        return _rest_request(manifest, path, inputs, keys)
+        request = _rest_request(manifest, path, inputs, keys)
+        if path.posts_beyond is None or _characters(request) <= path.posts_beyond:
+            return request
+        if path.projection is not None:
+            inputs |= _projected(path.projection, table, scan, None)
+        return _rest_request(manifest, replace(path, method="POST"), inputs, keys)
     if filters and path.graphql.filter is not None:
         inputs[path.graphql.filter] = filters[0] if len(filters) == 1 else {"and": filters}
     return graphql_request(
         manifest, _document(table, path, scan, inputs), inputs, name=path.graphql.field, empty=path.empty
+    )
+
+
+def boundary_of(path: ReadablePath, scan: Scan) -> datetime | None:
+    """Return the time at which a listing that is read newest first may end, None where it has to be read whole."""
+    bounds = [predicate.value for predicate in scan.predicates if predicate.column == path.boundary]
+    moments = [bound for bound in bounds if isinstance(bound, datetime)]
+    is_newest_first = not scan.order or _order(path, scan) == _newest_first(path)
+    return max(moments) if moments and is_newest_first else None
+
+
+def spelling_request(manifest: Manifest, path: ReadablePath, key: str, scan: Scan) -> Request:
+    """Return the request that tells how the API spells a key."""
+    template = path.spelled[key].request.partition(" ")[2]
+    return Request(
+        template=template,
+        path=filled(template, **_keys(path, scan, {})),
+        accept=manifest.accept,
+        bucket=bucket_of(manifest),
+        empty_statuses=frozenset(manifest.empty),
     )
 
 
@@ -70,8 +103,8 @@ def hydrate_request(
     """
     declared: HydrateDeclared = table.hydrate[name]
     template = declared.request.partition(" ")[2]
-    names = hydrate_inputs(declared)
-    values = {used: row[used] if is_decoded else table.columns[used].extract(row) for used in names}
+    filling = places_filled(declared).items()
+    values = {place: row[used] if is_decoded else table.columns[used].extract(row) for place, used in filling}
     if any(value is None for value in values.values()):
         raise EmptyResult(message="the row has nothing to ask for")
     return Request(
@@ -83,15 +116,18 @@ def hydrate_request(
             for text in as_texts(_filled(value, values))
         ),
         accept=manifest.accept,
-        bucket=BUCKET,
-        empty_statuses=frozenset(declared.empty),
+        bucket=bucket_of(manifest),
+        empty_statuses=frozenset((*manifest.empty, *declared.empty)),
     )
 
 
 def page_rows(table: ReadableTable, path: ReadablePath, scan: Scan) -> int:
     """Return how many rows a page of a scan is asked to have."""
-    bounds = [path.pagination.rows_max]
-    if scan.limit is not None:
+    is_bare = path.bare is not None and set(path.bare.columns).issuperset(scan.columns)
+    bounds = [path.bare.rows_max if path.bare is not None and is_bare else path.pagination.rows_max]
+    # A small page of a listing that leaves rows out can be empty before the end.
+    hides_rows = isinstance(path.pagination, OffsetPages) and path.pagination.hides_rows
+    if scan.limit is not None and not hides_rows:
         bounds.append(max(1, scan.limit))
     bounds += [found for name in scan.columns if (found := table.columns[name].page_rows_max) is not None]
     return min(bounds)
@@ -114,7 +150,7 @@ def graphql_request(
         method="POST",
         body=msgspec.json.encode({"query": document, "variables": variables}),
         accept=manifest.accept,
-        bucket=BUCKET,
+        bucket=bucket_of(manifest),
         empty_statuses=empty,
         conditional=False,
     )
@@ -124,17 +160,13 @@ def with_cursor(path: ReadablePath, name: str) -> Any:
     """Return the function that puts a cursor into a request of a path."""
 
     def advance(request: Request, cursor: str) -> Request:
-        if path.graphql is None or request.body is None:
+        if request.body is None:
             return with_parameter(request, name, cursor)
         posted = msgspec.json.decode(request.body)
-        posted["variables"][name] = cursor
+        (posted if path.graphql is None else posted["variables"])[name] = cursor
         return replace(request, body=msgspec.json.encode(posted))
 
-    def advance_body(request: Request, cursor: str) -> Request:
-        posted = msgspec.json.decode(request.body or b"{}")
-        return replace(request, body=msgspec.json.encode({**posted, name: cursor}))
-
-    return advance_body if path.graphql is None and path.method == "POST" else advance
+    return advance
 
 
 def _rest_request(
@@ -149,21 +181,66 @@ def _rest_request(
         parameters=tuple(parameters),
         body=msgspec.json.encode(inputs) if is_posted else None,
         accept=manifest.accept,
-        bucket=BUCKET,
+        bucket=bucket_of(manifest),
         empty_statuses=path.empty,
-        conditional=not is_posted,
+        conditional=manifest.conditional and not is_posted,
     )
 
 
-def _projected(projection: Projection, table: ReadableTable, scan: Scan) -> dict[str, object]:
+def _characters(request: Request) -> int:
+    return sum(len(quote(text)) for _, text in request.parameters)
+
+
+def _filter(path: ReadablePath, scan: Scan, predicates: Sequence[Predicate]) -> dict[str, object]:
+    if path.filter is None or path.dialect is None:
+        return {}
+    places = places_of(path)
+    if unknown := [key.column for key in scan.order if key.column not in path.order or key.column not in places]:
+        raise Fatal(message=f"{scan.table}.{path.name} cannot be read in the order of {unknown[0]}")
+    order = [(places[key.column], key.direction) for key in scan.order]
+    conditions = conditions_for(path.sents, predicates)
+    sent = path.dialect.written(path.filter.always, conditions, order if path.dialect.orders else ())
+    return {} if sent is None else {path.filter.send: sent}
+
+
+def places_of(path: ReadablePath) -> dict[str, str]:
+    """Return the place of each column in the language of a path's filter."""
+    return {column: place_of(_any_sent(sents), column) for column, sents in path.sents.items()}
+
+
+def _any_sent(sents: Mapping[Operator, tuple[Sent, ...]]) -> Sent:
+    return next(iter(sents.values()))[0]
+
+
+def _expanded(expansion: Expansion, scan: Scan) -> dict[str, object]:
+    named = [name for name, columns in expansion.names.items() if not set(columns).isdisjoint(scan.columns)]
+    return {expansion.send: expansion.join.join(named)} if named else {}
+
+
+def _projected(projection: Projection, table: ReadableTable, scan: Scan, join: str | None) -> dict[str, object]:
     start = f"{projection.within}." if projection.within else ""
-    echo = table.paths[scan.access_path].echo
-    read = [name for name in dict.fromkeys((*table.table.primary_key, *scan.columns)) if name not in echo]
-    paths = [table.columns[name].column.path.replace("[*]", "") for name in read]
-    names = list(dict.fromkeys(each.removeprefix(start) for each in paths if each.startswith(start)))
-    if projection.join is None:
+    untold = table.paths[scan.access_path].untold
+    read = [name for name in dict.fromkeys((*table.table.primary_key, *scan.columns)) if name not in untold]
+    if projection.first:
+        names = _first_names(projection, start, [table.columns[name] for name in read])
+    else:
+        paths = [table.columns[name].column.path.replace("[*]", "") for name in read]
+        names = list(dict.fromkeys(each.removeprefix(start) for each in paths if each.startswith(start)))
+    if join is None:
         return {projection.send: names}
-    return {projection.send: projection.join.join(names)} if names else {}
+    return {projection.send: join.join(names)} if names else {}
+
+
+def _first_names(projection: Projection, start: str, columns: Sequence[ColumnFound]) -> list[str]:
+    """Return the first names below a place, or what columns select, in order."""
+    found = {
+        each.selects or each.column.path.removeprefix(start).split(".")[0].split("[")[0]
+        for each in columns
+        if each.selects or each.column.path.startswith(start)
+    }
+    if projection.all is not None and projection.all in found:
+        return [projection.all]
+    return sorted(found) or ([projection.least] if projection.least else [])
 
 
 def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapping[str, Any]) -> str:
@@ -172,7 +249,7 @@ def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapp
         raise Fatal(message=f"{scan.table}.{path.name} is not read by a query")
     names = dict.fromkeys((*table.table.primary_key, *scan.columns))
     # An echoed key is not in the rows. Fields that are selected twice are merged (GraphQL, section 5.3.2).
-    selects = " ".join(dict.fromkeys(table.columns[name].select for name in names if name not in path.echo))
+    selects = " ".join(dict.fromkeys(table.columns[name].select for name in names if name not in path.untold))
     # A variable without a value counts as absent, so that all pages share one document.
     passed_names = [*inputs, *([path.pagination.send] if isinstance(path.pagination, CursorPages) else [])]
     declared = ",".join(f"${name}:{graphql.arguments[name]}" for name in passed_names)
@@ -182,10 +259,17 @@ def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapp
     return f"{head}{{{field}{{{graphql.selects.replace('{columns}', selects)}}}}}"
 
 
+def _keys(path: ReadablePath, scan: Scan, options: Mapping[str, str]) -> Mapping[str, object]:
+    """Return what placeholders stand for."""
+    keys = {**options, **scan.keys}
+    own = {name: keys[key] for name, key in path.fills.items()}
+    return {**keys, **own, **(path.keys_from(scan.keys) if path.keys_from is not None else {})}
+
+
 def _check_formats(table: ReadableTable, path: ReadablePath, scan: Scan) -> None:
     for name in path.keys:
         value, pattern = scan.keys[name], table.formats.get(name)
-        if pattern is not None and isinstance(value, str) and pattern.fullmatch(value) is None:
+        if pattern is not None and isinstance(value, str | int) and pattern.fullmatch(str(value)) is None:
             raise EmptyResult(message=f"no {name} can have that value")
 
 
@@ -220,6 +304,11 @@ def _order(path: ReadablePath, scan: Scan) -> dict[str, Any]:
     if inputs is None:
         raise Fatal(message=f"{scan.table}.{path.name} cannot be read in this order")
     return inputs
+
+
+def _newest_first(path: ReadablePath) -> dict[str, Any]:
+    declared = path.order.get(path.boundary or "")
+    return {} if declared is None or declared.desc is None else declared.desc
 
 
 def _filled(value: object, keys: Mapping[str, object]) -> object:

@@ -50,6 +50,8 @@ def is_sendable(push: Push, operator: Operator, value: Value, *, as_json: bool) 
         return not push.accepts or _text(value) in push.accepts
     if value is None:
         return False
+    if push.sends:
+        return _text(value) in push.sends
     if isinstance(value, tuple):
         length_max = push.maximum or LISTED_MAX
         return 0 < len(value) <= length_max and all(_is_plain(push, each, as_json) for each in value)
@@ -60,6 +62,8 @@ def written(push: Push, operator: Operator, value: Value) -> object:
     """Return a value in JSON's terms; a list stays one unless the API wants it joined."""
     if push.value is not None:
         return push.value
+    if push.sends:
+        return push.sends[_text(value)]
     if isinstance(value, tuple):
         listed = [_single(push, operator, each) for each in value]
         return push.join.join(map(_text, listed)) if push.join is not None else listed
@@ -99,13 +103,14 @@ def _single(push: Push, operator: Operator, value: Value) -> object:
 
 def _moment(push: Push, operator: Operator, moment: datetime) -> object:
     """Write a time rounded outward to the API's unit, so that no row within the bound is lost."""
-    unit = timedelta(milliseconds=1) if push.format.endswith("_ms") else timedelta(seconds=1)
-    count, rest = divmod(min(max(moment.astimezone(UTC), _EPOCH + unit), _END) - _EPOCH, unit)
+    written_in = timedelta(milliseconds=1) if push.format.endswith("_ms") else timedelta(seconds=1)
+    unit = written_in if push.rounded_s is None else timedelta(seconds=push.rounded_s)
+    count, rest = divmod(min(max(moment.astimezone(UTC), _EPOCH + push.exclusive * unit), _END) - _EPOCH, unit)
     if operator in UPPER:
         count += (1 if rest else 0) + push.exclusive
     else:
         count -= push.exclusive
     if push.format.startswith("epoch"):
-        return count
+        return count * (unit // written_in)
     rounded = _EPOCH + count * unit
     return rounded.isoformat(timespec="milliseconds" if push.format == "iso_ms" else "seconds").replace("+00:00", "Z")

@@ -6,25 +6,17 @@ After GitHub's documentation of rate limits and troubleshooting for the REST API
 from __future__ import annotations
 
 from connectors.github.counts import BUCKET
+from connectors.sdk.connector import QuotaObserved
 from connectors.sdk.errors import ConnectorError, EmptyResult
 from connectors.sdk.extract import path
-from connectors.sdk.quota import QuotaHeaders, ResetFormat, retry_after_s
+from connectors.sdk.quota import QuotaHeaders, retry_after_s
 from connectors.sdk.request import Request, Response
 from connectors.sdk.verdicts import (
     THROTTLE_DEFAULT_S,
     Setting,
-    judge_by_status,
     permission_denied,
     rate_limited,
     refused,
-)
-
-QUOTA = QuotaHeaders(
-    limit="x-ratelimit-limit",
-    remaining="x-ratelimit-remaining",
-    reset="x-ratelimit-reset",
-    reset_format=ResetFormat.EPOCH_S,
-    bucket="x-ratelimit-resource",
 )
 
 # Fields of a listing that name something which may not exist; the listing is empty then.
@@ -32,20 +24,20 @@ _LOOKED_UP = frozenset({"assignee", "creator", "mentioned", "milestone"})
 _MESSAGE, _ERRORS = path("message"), path("errors")
 
 
-def judge(request: Request, response: Response, setting: Setting) -> ConnectorError | None:
-    """Judge an answer of GitHub."""
+def judge(request: Request, response: Response, setting: Setting, quota: QuotaHeaders | None) -> ConnectorError | None:
+    """Judge an answer of GitHub; None where its status says it all."""
+    told = None if quota is None else quota.read(response.headers, bucket=request.bucket, now_s=setting.now_s)
     if response.status in {403, 429}:
-        return _refusal(request, response, setting)
+        return _refusal(request, response, setting, told)
     if response.status == 422 and _names_unknown(response.body):
         return EmptyResult(message="a value of a filter does not exist on GitHub")
     if request.bucket == BUCKET and response.status == 200 and (kinds := _graphql_errors(response.body)):
-        return _graphql_refusal(request, response, setting, kinds)
-    return judge_by_status(request, response, setting)
+        return _graphql_refusal(request, response, setting, kinds, told)
+    return None
 
 
-def _refusal(request: Request, response: Response, setting: Setting) -> ConnectorError:
+def _refusal(request: Request, response: Response, setting: Setting, quota: QuotaObserved | None) -> ConnectorError:
     wait_s = retry_after_s(response.headers, setting.now_s)
-    quota = QUOTA.read(response.headers, bucket=request.bucket, now_s=setting.now_s)
     message = str(_MESSAGE(response.body) or "").lower()
     if wait_s is not None:
         return rate_limited(request, setting, wait_s, "secondary" if "secondary" in message else None)
@@ -66,9 +58,10 @@ def _graphql_errors(body: object) -> set[str]:
     return {str(error.get("type")) if isinstance(error, dict) else "" for error in found} - {"NOT_FOUND"}
 
 
-def _graphql_refusal(request: Request, response: Response, setting: Setting, kinds: set[str]) -> ConnectorError:
+def _graphql_refusal(
+    request: Request, response: Response, setting: Setting, kinds: set[str], quota: QuotaObserved | None
+) -> ConnectorError:
     if "RATE_LIMITED" in kinds:
-        quota = QUOTA.read(response.headers, bucket=request.bucket, now_s=setting.now_s)
         wait_s = quota.reset_s if quota is not None else None
         return rate_limited(request, setting, THROTTLE_DEFAULT_S if wait_s is None else wait_s)
     if "FORBIDDEN" in kinds:

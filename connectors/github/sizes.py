@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from connectors.github.requests import ACCEPT, PER_PAGE_MAX
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.extract import path
@@ -17,6 +16,8 @@ from connectors.sdk.request import Request, Response, filled
 from connectors.sdk.sizes import TableSize, rows_by_last_page, rows_by_total
 from connectors.sdk.transport import Transport
 
+ACCEPT = "application/vnd.github+json"
+PER_PAGE_MAX = 100
 REPOSITORY = ("owner", "repo")
 SAMPLED_REPOSITORIES = 3
 OWNERS_MAX = 10

@@ -1,32 +1,24 @@
-"""Writes JQL from predicates: every value quoted, every clause a superset of what PostgreSQL means, or no clause.
+"""Writes JQL from conditions: every value quoted, and what JQL cannot hold told beforehand.
 
 After Atlassian's JQL documentation. Times are epoch milliseconds, because quoted ones are read in the time zone of the
-token's user; they are compared by the minute, so bounds are moved outward to whole minutes. Pure.
+token's user; they are compared by the minute. Pure.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 
-from connectors.sdk.errors import Fatal
-from connectors.sdk.instants import ceil_s, floor_s
-from connectors.sdk.scan import Direction, Operator, Predicate, SortKey, Value
+from connectors.declarative.hooks import Condition, Dialect
+from connectors.sdk.scan import Direction, Operator, Value
 
 UNRESTRICTED = "created >= 0"
 """True of every issue; Jira refuses a query without a restriction."""
 
-ISSUE_KEY = re.compile(r"[A-Z][A-Z0-9_]+-[1-9][0-9]{0,17}")
-_ACCOUNT_ID = re.compile(r"(?=.*[0-9])[0-9A-Za-z:_-]{12,128}")
-_MINUTE_S = 60
 _NUMBER_MAX = 10**15
-_LOWER = frozenset({Operator.GE, Operator.GT})
-_COMPARISONS = frozenset({Operator.EQ, Operator.NE, Operator.LT, Operator.LE, Operator.GT, Operator.GE})
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 # The characters that JQL does not take as they are, not even within a string.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
@@ -41,58 +33,38 @@ _UNSEARCHABLE = frozenset(
 _WORD = re.compile(r"[A-Za-z0-9]{2,40}")
 
 
-class Kind(StrEnum):
-    """What sort of values a field has."""
-
-    CHOICE = "choice"
-    PERSON = "person"
-    KEY = "key"
-    INSTANT = "instant"
-    DAY = "day"
-    NUMBER = "number"
-    LABELS = "labels"
-    SUMMARY = "summary"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JqlField:
-    """A field as JQL names it. `vocabulary` is the template of the list of its values, where there is one."""
-
-    name: str
-    kind: Kind
-    nullable: bool = False
-    vocabulary: str | None = None
-
-
-def query(fields: Mapping[str, JqlField], predicates: Sequence[Predicate], order: Sequence[SortKey] = ()) -> str:
-    """Write the query for predicates that the table declares.
-
-    Raises:
-        Fatal: SQLSTATE HV000, a predicate cannot be written.
-    """
-    clauses = [text for predicate in predicates for text in clause(fields[predicate.column], predicate)]
-    where = " AND ".join(clauses) or UNRESTRICTED
+def written(always: str, conditions: Sequence[Condition], order: Sequence[tuple[str, Direction]]) -> str:
+    """Write the query for conditions, in an order that ends with the key."""
+    clauses = [text for condition in conditions for text in clause(condition)]
+    where = " AND ".join(clauses) or always or UNRESTRICTED
     if not order:
         return where
-    keys = [f"{fields[key.column].name} {'ASC' if key.direction is Direction.ASC else 'DESC'}" for key in order]
+    keys = [f"{place} {'ASC' if direction is Direction.ASC else 'DESC'}" for place, direction in order]
     return f"{where} ORDER BY {', '.join(keys)}, key ASC"
 
 
-def clause(field: JqlField, predicate: Predicate) -> list[str]:
-    """Write a predicate as clauses that must all hold."""
-    operator, value = predicate.operator, predicate.value
-    if operator in {Operator.IS_NULL, Operator.IS_NOT_NULL}:
-        return [f"{field.name} is {'not ' if operator is Operator.IS_NOT_NULL else ''}EMPTY"]
-    if operator is Operator.CONTAINS and isinstance(value, tuple):
-        return [f"{field.name} = {quoted(str(element))}" for element in value]
-    if field.kind is Kind.SUMMARY and isinstance(value, str):
-        return [f"{field.name} ~ {quoted(_searched(value, operator))}"]
-    if operator in {Operator.IN, Operator.NOT_IN} and isinstance(value, tuple):
-        return [f"{field.name} {operator.value} ({', '.join(_literal(field, each, operator) for each in value)})"]
-    if operator in _COMPARISONS:
-        sign = _sign(field, operator)
-        return [f"{field.name} {sign} {_literal(field, value, operator)}"]
-    raise Fatal(message=f"a predicate on field {field.name} has no form in JQL")
+def clause(condition: Condition) -> list[str]:
+    """Write a condition as clauses that must all hold."""
+    place, comparator, value = condition.place, condition.comparator, condition.value
+    if comparator in {"is", "is not"}:
+        return [f"{place} {comparator} EMPTY"]
+    if comparator == "~":
+        return [f"{place} ~ {quoted(_searched(str(value), condition.operator))}"]
+    values = value if isinstance(value, list) else [value]
+    if comparator in {"in", "not in"}:
+        return [f"{place} {comparator} ({', '.join(map(_literal, values))})"]
+    return [f"{place} {comparator} {_literal(each)}" for each in values]
+
+
+def can_say(value: Value) -> bool:
+    """Tell whether a value, or each of several, is one that JQL can compare with."""
+    if isinstance(value, tuple):
+        return all(map(can_say, value))
+    if isinstance(value, str):
+        return bool(value.strip())
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return math.isfinite(value) and -_NUMBER_MAX < value < _NUMBER_MAX
+    return isinstance(value, date)
 
 
 def quoted(text: str) -> str:
@@ -100,26 +72,14 @@ def quoted(text: str) -> str:
     return '"' + _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text.translate(_ESCAPES)) + '"'
 
 
-def is_text(value: Value) -> bool:
-    """Tell whether a value is text that JQL can compare with."""
-    return isinstance(value, str) and bool(value.strip())
+def has_words(value: Value) -> bool:
+    """Tell whether a pattern says which words a text has."""
+    return isinstance(value, str) and bool(whole_words(value))
 
 
-def is_account_id(value: Value) -> bool:
-    """Tell whether a value has the form of an account identifier; JQL takes other texts for names or addresses."""
-    return isinstance(value, str) and _ACCOUNT_ID.fullmatch(value) is not None
-
-
-def is_issue_key(value: Value) -> bool:
-    """Tell whether a value has the form of an issue key."""
-    return isinstance(value, str) and ISSUE_KEY.fullmatch(value) is not None
-
-
-def is_number(value: Value) -> bool:
-    """Tell whether a value is a number that JQL can write."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return False
-    return math.isfinite(value) and -_NUMBER_MAX < value < _NUMBER_MAX
+def has_plain_words(value: Value) -> bool:
+    """Tell whether a text has words that Jira's index has, and nothing that would be a wildcard."""
+    return isinstance(value, str) and "%" not in value and "_" not in value and has_words(value)
 
 
 def whole_words(pattern: str) -> list[str]:
@@ -150,23 +110,11 @@ def _searched(value: str, operator: Operator) -> str:
     return '"' + " ".join(words) + '"' if is_phrase else " ".join(words)
 
 
-def _sign(field: JqlField, operator: Operator) -> str:
-    if operator is Operator.NE:
-        return "!="
-    if field.kind is Kind.INSTANT:
-        return ">=" if operator in _LOWER else "<="
-    return operator.value
-
-
-def _literal(field: JqlField, value: Value, operator: Operator) -> str:
-    if field.kind is Kind.INSTANT and isinstance(value, datetime):
-        rounded_s = floor_s(value, _MINUTE_S) if operator in _LOWER else ceil_s(value, _MINUTE_S)
-        return str(rounded_s * 1000)
-    if field.kind is Kind.DAY and isinstance(value, date):
-        return quoted(value.isoformat()[:10])
-    if field.kind is Kind.NUMBER and is_number(value):
-        number = format(Decimal(str(value)), "f")
-        return number if number.isdecimal() else quoted(number)
+def _literal(value: object) -> str:
     if isinstance(value, str):
         return quoted(value)
-    raise Fatal(message=f"a value of field {field.name} has no form in JQL")
+    number = format(Decimal(str(value)), "f")
+    return number if number.isdecimal() else quoted(number)
+
+
+JQL = Dialect(can_say=can_say, written=written, orders=True)

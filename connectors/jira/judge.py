@@ -8,19 +8,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from connectors.jira.requests import SEARCH
-from connectors.sdk.errors import ConnectorError, EmptyResult, Fatal
+from connectors.sdk.errors import ConnectorError, Fatal
 from connectors.sdk.extract import path
-from connectors.sdk.quota import QuotaHeaders, ResetFormat, retry_after_s
+from connectors.sdk.quota import QuotaHeaders, retry_after_s
 from connectors.sdk.request import Request, Response
-from connectors.sdk.verdicts import Setting, credentials_rejected, judge_by_status, rate_limited
+from connectors.sdk.verdicts import Setting, credentials_rejected, rate_limited
 
-QUOTA = QuotaHeaders(
-    limit="x-ratelimit-limit",
-    remaining="x-ratelimit-remaining",
-    reset="x-ratelimit-reset",
-    reset_format=ResetFormat.ISO,
-)
+SEARCH = "/rest/api/3/search/jql"
 _BURST_PAUSE_S = 5.0
 _UNKNOWN = (
     re.compile(r"The value '(?P<value>.*)' does not exist for the field '(?P<field>.*)'\.", re.DOTALL),
@@ -41,20 +35,23 @@ class QueryRefused(Fatal):
         self.unknown = unknown
 
 
-def judge(request: Request, response: Response, setting: Setting) -> ConnectorError | None:
-    """Judge an answer of Jira."""
+def judge(
+    request: Request,
+    response: Response,
+    setting: Setting,
+    quota: QuotaHeaders | None,  # noqa: ARG001 - the protocol's signature
+) -> ConnectorError | None:
+    """Judge an answer of Jira; None where rules and status say it all."""
     # A failed login is no error to some resources: they answer with what anybody may see, which is often nothing.
     if "AUTHENTICATED_FAILED" in response.headers.get("x-seraph-loginreason", ""):
         return credentials_rejected(request, response, setting)
     if response.status == 400 and request.template == SEARCH:
         return QueryRefused(server=setting.server, unknown=unknown_values(response.body))
-    if response.status == 400 and _messages(response.body) == ["The board does not support sprints"]:
-        return EmptyResult(message="a kanban board has no sprints")
     if response.status == 429:
         wait_s = retry_after_s(response.headers, setting.now_s)
         reason = response.headers.get("ratelimit-reason")
         return rate_limited(request, setting, _BURST_PAUSE_S if wait_s is None else wait_s, reason)
-    return judge_by_status(request, response, setting)
+    return None
 
 
 def unknown_values(body: object) -> dict[str, frozenset[str]]:

@@ -12,7 +12,7 @@ from connectors.capabilities import path_cells
 from connectors.declarative.connector import DeclarativeConnector
 from connectors.declarative.load import SUFFIX, Loaded, load_file
 from connectors.drift import Answers, Drift, drift_of
-from connectors.registry import all_connectors, connector_names, manifest_named, manifest_names
+from connectors.registry import all_connectors, connector_names, load, manifest_named, manifest_names
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.quiet import QUIET_CONTEXT
@@ -51,7 +51,7 @@ def lint(*files: Path) -> int:
     refused = 0
     for file in files:
         try:
-            loaded = load_file(file)
+            loaded = load(file)
         except ManifestInvalid as error:
             refused += 1
             line, column = error.place or (1, 1)

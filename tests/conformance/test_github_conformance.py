@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from local_network import LOCAL_SETTINGS
 
-from connectors.github.connector import GitHubConnection, GitHubConnector
-from connectors.github.tables import TABLES
+from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
@@ -23,6 +23,8 @@ from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
 from connectors.simulators.github import create_app
 
+GITHUB = manifest_named("github")
+TABLES = [each.table for each in GITHUB.tables.values()]
 TOKEN = "ghp_secret_token_value"
 BY_NAME = {table.name: table for table in TABLES}
 REPOSITORY = {"owner": "acme", "repo": "web"}
@@ -57,14 +59,14 @@ async def base_url() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def connection(base_url: str) -> AsyncIterator[GitHubConnection]:
-    opened = await GitHubConnector(LOCAL_SETTINGS).connect(source(base_url))
+async def connection(base_url: str) -> AsyncIterator[DeclarativeConnection]:
+    opened = await DeclarativeConnector(GITHUB, LOCAL_SETTINGS).connect(source(base_url))
     yield opened
     await opened.disconnect()
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))
-async def test_every_declaration_of_a_table_holds(connection: GitHubConnection, name: str) -> None:
+async def test_every_declaration_of_a_table_holds(connection: DeclarativeConnection, name: str) -> None:
     proof = await prove_table(connection, BY_NAME[name], baseline(name), QUIET_CONTEXT)
     assert proof.failures == []
     assert proof.check_count > 5
@@ -74,7 +76,7 @@ async def test_faults_are_taken_by_recovery() -> None:
     application = create_app(build_company(issues=300), tokens=frozenset({TOKEN}))
     faults = Faults(application)
     simulator = await start_simulator(application)
-    connector = GitHubConnector(SETTINGS, Surroundings(sleep=no_wait))
+    connector = DeclarativeConnector(GITHUB, SETTINGS, Surroundings(sleep=no_wait))
     scan = replace(baseline("issue_comments"), columns=("id",))
     try:
         wrong = await prove_faults(
@@ -90,11 +92,11 @@ async def test_faults_are_taken_by_recovery() -> None:
     assert wrong == []
 
 
-async def read(connection: GitHubConnection, scan: Scan) -> list[dict[str, object]]:
+async def read(connection: DeclarativeConnection, scan: Scan) -> list[dict[str, object]]:
     return [row async for page in connection.fetch(scan, QUIET_CONTEXT) for row in page.rows.to_pylist()]
 
 
-async def test_rows_carry_the_spelling_of_the_api_whatever_was_asked(connection: GitHubConnection) -> None:
+async def test_rows_carry_the_spelling_of_the_api_whatever_was_asked(connection: DeclarativeConnection) -> None:
     scan = Scan(
         table="labels", access_path="by_repository", columns=("owner", "repo"), keys={"owner": "ACME", "repo": "WEB"}
     )
@@ -102,7 +104,7 @@ async def test_rows_carry_the_spelling_of_the_api_whatever_was_asked(connection:
     assert {(row["owner"], row["repo"]) for row in rows} == {("acme", "web")}
 
 
-async def test_hydrate_columns_of_a_list_equal_those_of_the_single_object(connection: GitHubConnection) -> None:
+async def test_hydrate_columns_of_a_list_equal_those_of_the_single_object(connection: DeclarativeConnection) -> None:
     columns = ("number", "merged", "mergeable", "additions", "deletions", "changed_files", "commits")
     listed = await read(
         connection,
@@ -119,7 +121,7 @@ async def test_hydrate_columns_of_a_list_equal_those_of_the_single_object(connec
         assert await read(connection, scan) == [row]
 
 
-async def test_sizes_are_those_of_the_tables(connection: GitHubConnection) -> None:
+async def test_sizes_are_those_of_the_tables(connection: DeclarativeConnection) -> None:
     forge = build_company(issues=300).forge
     own = [repository for repository in forge.repositories if repository.owner == "acme"]
     mean = sum(len(forge.items(repository)) for repository in own) / len(own)
@@ -135,7 +137,7 @@ async def test_sizes_are_those_of_the_tables(connection: GitHubConnection) -> No
 
 async def test_a_capped_listing_says_that_it_is_truncated() -> None:
     simulator = await start_simulator(create_app(build_company(issues=7000), tokens=frozenset({TOKEN})))
-    connection = await GitHubConnector(LOCAL_SETTINGS).connect(source(simulator.base_url))
+    connection = await DeclarativeConnector(GITHUB, LOCAL_SETTINGS).connect(source(simulator.base_url))
     ever = Predicate(column="created_at", operator=Operator.GE, value=datetime(2001, 1, 1, tzinfo=UTC))
     scan = Scan(
         table="workflow_runs",

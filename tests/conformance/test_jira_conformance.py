@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from local_network import LOCAL_SETTINGS
 
-from connectors.jira.connector import JiraConnection, JiraConnector
+from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
@@ -22,6 +23,7 @@ from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
 from connectors.simulators.jira import create_app
 
+JIRA = manifest_named("jira")
 TOKEN = "ATATT_secret_token_value"
 EMAIL = "ada@acme.example"
 SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
@@ -42,20 +44,20 @@ def source(base_url: str) -> Source:
 
 
 @pytest.fixture
-async def connection() -> AsyncIterator[JiraConnection]:
+async def connection() -> AsyncIterator[DeclarativeConnection]:
     company = build_company(issues=80)
     simulator = await start_simulator(create_app(company, email=EMAIL, api_token=TOKEN))
-    opened = await JiraConnector(LOCAL_SETTINGS).connect(source(simulator.base_url))
+    opened = await DeclarativeConnector(JIRA, LOCAL_SETTINGS).connect(source(simulator.base_url))
     yield opened
     await opened.disconnect()
     await simulator.stop()
 
 
-async def tables_of(connection: JiraConnection) -> dict[str, Table]:
-    return {table.name: table for table in await JiraConnector(LOCAL_SETTINGS).discover(connection)}
+async def tables_of(connection: DeclarativeConnection) -> dict[str, Table]:
+    return {table.name: table for table in await DeclarativeConnector(JIRA, LOCAL_SETTINGS).discover(connection)}
 
 
-async def baseline(connection: JiraConnection, table: Table) -> Scan:
+async def baseline(connection: DeclarativeConnection, table: Table) -> Scan:
     columns = tuple(column.name for column in table.columns if column.name != "raw")
     if table.name.startswith("issue_"):
         bare = Scan(table=table.name, access_path="by_issue", columns=columns)
@@ -73,14 +75,14 @@ NAMES = ("boards", "issue_changelog", "issue_comments", "issue_worklogs", "issue
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_every_declaration_of_a_table_holds(connection: JiraConnection, name: str) -> None:
+async def test_every_declaration_of_a_table_holds(connection: DeclarativeConnection, name: str) -> None:
     table = (await tables_of(connection))[name]
     proof = await prove_table(connection, table, await baseline(connection, table), QUIET_CONTEXT)
     assert proof.failures == []
     assert proof.check_count > 3
 
 
-async def test_sizes_are_those_of_the_tables(connection: JiraConnection) -> None:
+async def test_sizes_are_those_of_the_tables(connection: DeclarativeConnection) -> None:
     tables = await tables_of(connection)
     told = {name: await connection.measure(name, QUIET_CONTEXT) for name in tables}
     assert {name for name, size in told.items() if size is not None} == {"issues", "projects", "boards"}
@@ -94,7 +96,7 @@ async def test_faults_are_taken_by_recovery() -> None:
     application = create_app(build_company(issues=250), email=EMAIL, api_token=TOKEN)
     faults = Faults(application)
     simulator = await start_simulator(application)
-    connector = JiraConnector(SETTINGS, Surroundings(sleep=no_wait))
+    connector = DeclarativeConnector(JIRA, SETTINGS, Surroundings(sleep=no_wait))
     scan = Scan(table="issues", access_path="search", columns=("id", "key", "summary"))
     try:
         wrong = await prove_faults(
@@ -110,7 +112,7 @@ async def test_faults_are_taken_by_recovery() -> None:
     assert wrong == []
 
 
-async def read(connection: JiraConnection, scan: Scan) -> list[dict[str, object]]:
+async def read(connection: DeclarativeConnection, scan: Scan) -> list[dict[str, object]]:
     return [row async for page in connection.fetch(scan, QUIET_CONTEXT) for row in page.rows.to_pylist()]
 
 
@@ -119,7 +121,9 @@ def where(column: str, operator: Operator, value: Value) -> Scan:
     return Scan(table="issues", access_path="search", columns=("id", "status"), predicates=(predicate,))
 
 
-async def test_a_value_that_does_not_exist_matches_nothing_and_excludes_nothing(connection: JiraConnection) -> None:
+async def test_a_value_that_does_not_exist_matches_nothing_and_excludes_nothing(
+    connection: DeclarativeConnection,
+) -> None:
     everything = await read(connection, Scan(table="issues", access_path="search", columns=("id", "status")))
     done = [row for row in everything if row["status"] == "Done"]
     assert done
@@ -131,7 +135,7 @@ async def test_a_value_that_does_not_exist_matches_nothing_and_excludes_nothing(
     assert len(await read(connection, where("status", Operator.NE, "Done"))) == len(everything) - len(done)
 
 
-async def test_a_long_query_is_sent_in_a_body(connection: JiraConnection) -> None:
+async def test_a_long_query_is_sent_in_a_body(connection: DeclarativeConnection) -> None:
     keys = tuple(f"WEB-{number}" for number in range(1, 600))
     base = Scan(table="issues", access_path="by_key", columns=("key",), keys={"key": keys})
     expected = {
@@ -142,14 +146,14 @@ async def test_a_long_query_is_sent_in_a_body(connection: JiraConnection) -> Non
     assert {row["key"] for row in await read(connection, base)} == expected
 
 
-async def test_raw_holds_the_whole_issue(connection: JiraConnection) -> None:
+async def test_raw_holds_the_whole_issue(connection: DeclarativeConnection) -> None:
     (row,) = await read(connection, Scan(table="issues", access_path="search", columns=("key", "raw"), limit=1))
     raw = json.loads(str(row["raw"]))
     assert raw["key"] == row["key"]
     assert {"summary", "status", "created"} <= raw["fields"].keys()
 
 
-async def test_columns_of_a_field_that_is_gone_are_named(connection: JiraConnection) -> None:
+async def test_columns_of_a_field_that_is_gone_are_named(connection: DeclarativeConnection) -> None:
     scan = replace(where("status", Operator.EQ, "Done"), columns=("id", "no_such_field"))
     with pytest.raises(Exception, match=r"no field for column issues\.no_such_field"):
         await read(connection, scan)

@@ -6,6 +6,7 @@ beside the checkout. Where that is missing, the structural checks alone run, and
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
@@ -20,19 +21,22 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.github import requests as github
-from connectors.github import tables as github_tables
-from connectors.jira import requests as jira
-from connectors.jira.issues import issue_model
-from connectors.jira.jql import query
-from connectors.jira.tables import TABLES as JIRA_TABLES
+from connectors.declarative.discovering import extended
+from connectors.declarative.hooks import Site
+from connectors.declarative.readings import readings
+from connectors.declarative.requests import hydrate_request, spelling_request, with_cursor
+from connectors.github.hooks import repositories_of_user
+from connectors.jira.fields import FIELDS, custom_fields
+from connectors.jira.searching import VOCABULARIES, asked
+from connectors.registry import manifest_named
 from connectors.sdk.errors import EmptyResult
 from connectors.sdk.grades import grade_of
-from connectors.sdk.request import Request
+from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import AccessPath, Grade, Table
 from connectors.simulators.jira.jql import parse
 
+GITHUB = manifest_named("github")
 SPECIFICATIONS = Path(__file__).parents[3] / "shared" / "specs"
 FILES = {"github": "github-openapi.json.gz", "jira": "jira-v3-openapi.json.gz"}
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
@@ -57,6 +61,11 @@ CUSTOM = [
     {"id": f"customfield_{10000 + at}", "name": f"Field {at}", "custom": True, "schema": {"type": kind}}
     for at, kind in enumerate(("number", "date", "datetime", "option", "user", "string"))
 ]
+
+
+JIRA = extended(
+    manifest_named("jira"), custom_fields(CUSTOM, frozenset(manifest_named("jira").tables["issues"].columns))
+)
 
 
 def scans(table: Table) -> Iterator[Scan]:
@@ -85,29 +94,42 @@ def predicates(table: Table, path: AccessPath) -> Iterator[Predicate]:
 
 
 def github_requests() -> list[Request]:
-    found: list[Request] = [
-        github.organization("acme"),
-        github.detail("commits", "acme", "web", "0" * 40),
-        github.detail("pull_requests", "acme", "web", 7),
-    ]
-    for table in github_tables.TABLES:
-        for scan in scans(table):
-            found += [reading.request for reading in github.readings(scan)]
-            if scan.access_path == "by_owner":
-                found += [github.own_repositories(scan).request, github.user_repositories(scan).request]
+    found: list[Request] = []
+    for table in GITHUB.tables.values():
+        row: dict[str, Any] = {
+            "base": {"repo": {"owner": {"login": "acme"}, "name": "web"}}, "number": 7, "sha": "0" * 40,
+            "url": "https://api.github.com/repos/acme/web/commits/x",
+        }  # fmt: skip
+        found += [hydrate_request(GITHUB.manifest, table, each, row) for each in table.hydrate]
+        for scan in scans(table.table):
+            path = table.paths[scan.access_path]
+            if path.counting is not None:
+                continue
+            listings = [reading.request for reading in readings(GITHUB, scan, {})]
+            found += listings
+            found += [spelling_request(GITHUB.manifest, path, key, scan) for key in path.spelled]
+            if path.instead is not None:
+                found += [asyncio.run(instead_of(scan, listings[0], login)) for login in ("acme", "ada")]
     return found
 
 
+async def instead_of(scan: Scan, listing: Request, login: str) -> Request:
+    return await repositories_of_user(Site(send=unasked, known={"login": login}), scan, listing)
+
+
+async def unasked(request: Request) -> Response:
+    raise AssertionError(request)
+
+
 def jira_requests() -> list[Request]:
-    model = issue_model(CUSTOM)
-    found = [jira.vocabulary(template) for template in (jira.FIELDS, jira.MYSELF)]
-    found += [jira.vocabulary(field.vocabulary) for field in model.fields.values() if field.vocabulary]
-    for scan in scans(model.table):
-        first = jira.search(model, scan, jira.search_predicates(scan))
-        found += [first, jira.next_search(first, "token")]
-    for table in JIRA_TABLES:
-        if table.name != "issues":
-            found += [jira.listing(scan) for scan in scans(table)]
+    found = [asked(template) for template in (FIELDS, *VOCABULARIES.values())]
+    for table in JIRA.tables.values():
+        for scan in scans(table.table):
+            (reading,) = readings(JIRA, scan, {})
+            found.append(reading.request)
+            if scan.table == "issues":
+                advance = with_cursor(table.paths[scan.access_path], "nextPageToken")
+                found.append(advance(reading.request, "token"))
     return found
 
 
@@ -153,10 +175,8 @@ def test_every_request_exists_in_the_description_of_the_vendor(vendor: str) -> N
 
 
 def test_every_query_follows_the_grammar() -> None:
-    model = issue_model(CUSTOM)
-    texts = set()
-    for scan in scans(model.table):
-        texts.add(query(model.fields, jira.search_predicates(scan), scan.order))
+    searches = [request for request in jira_requests() if request.template == "/rest/api/3/search/jql"]
+    texts = {dict(request.parameters)["jql"] for request in searches}
     assert len(texts) > 60
     for text in texts:
         assert parse(text).where is not None
@@ -166,7 +186,7 @@ def test_every_query_follows_the_grammar() -> None:
 def test_a_name_that_would_leave_its_segment_needs_no_request(name: str) -> None:
     scan = Scan(table="labels", access_path="by_repository", columns=("id",), keys={"owner": "acme", "repo": name})
     with pytest.raises(EmptyResult):
-        github.readings(scan)
+        readings(GITHUB, scan, {})
 
 
 @lru_cache

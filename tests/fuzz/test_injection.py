@@ -17,13 +17,12 @@ from hostile_texts import PATTERNS, hostile, sendable, url_of
 from hypothesis import assume, example, given
 from profiles import as_profiled
 
+from connectors.declarative.discovering import extended
 from connectors.declarative.load import Loaded, load_file
+from connectors.declarative.readings import readings
 from connectors.declarative.requests import first_request
-from connectors.github.requests import readings
-from connectors.github.tables import TABLES
-from connectors.jira import jql
-from connectors.jira.issues import issue_model
-from connectors.jira.requests import listing
+from connectors.jira.fields import custom_fields
+from connectors.registry import manifest_named
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.request import Request
 from connectors.sdk.scan import Predicate, Scan
@@ -31,9 +30,13 @@ from connectors.sdk.table import Table
 from connectors.simulators.jira.jql import parse as parse_jql
 from connectors.simulators.jira.jql.syntax import And, Clause, Value
 
+GITHUB = manifest_named("github")
+TABLES = [each.table for each in GITHUB.tables.values()]
 REPOSITORY_KEYS = ("repo", "name", "sha")
 MANIFESTS = Path(__file__).parents[2] / "connectors" / "manifests"
-MODEL = issue_model([{"id": "customfield_10001", "name": "Team", "custom": True, "schema": {"type": "option"}}])
+CUSTOM = [{"id": "customfield_10001", "name": "Team", "custom": True, "schema": {"type": "option"}}]
+JIRA = extended(manifest_named("jira"), custom_fields(CUSTOM, frozenset()))
+ISSUES = JIRA.tables["issues"].table
 
 
 @as_profiled
@@ -43,9 +46,10 @@ MODEL = issue_model([{"id": "customfield_10001", "name": "Team", "custom": True,
 @example('\\" OR key is not EMPTY OR summary ~ "')
 @example("EMPTY")
 def test_a_literal_in_jql_is_one_operand(text: str) -> None:
-    path = next(path for path in MODEL.table.access_paths if path.name == "search")
-    for predicate in sendable(MODEL.table, path, text):
-        written = jql.query(MODEL.fields, [predicate])
+    path = next(path for path in ISSUES.access_paths if path.name == "search")
+    for predicate in sendable(ISSUES, path, text):
+        scan = Scan(table="issues", access_path="search", columns=("id",), predicates=(predicate,))
+        written = jql_of(readings(JIRA, scan, {})[0].request)
         where = parse_jql(written).where
         clauses = where.children if isinstance(where, And) else (where,)
         operands: list[str] = []
@@ -53,13 +57,18 @@ def test_a_literal_in_jql_is_one_operand(text: str) -> None:
             assert isinstance(clause, Clause), written
             assert all(isinstance(operand, Value) for operand in clause.operands), written
             operands += [str(operand.text) for operand in clause.operands if isinstance(operand, Value)]
-        if MODEL.fields[predicate.column].kind is jql.Kind.SUMMARY:
+        if predicate.column == "summary":
             # Words alone are searched for: of a literal only those are left that no index takes for syntax.
             assert len(operands) == 1
             assert set(operands[0].strip('"').split(" ")) <= set(text.split(" "))
         else:
             wanted = list(predicate.value) if isinstance(predicate.value, tuple) else [predicate.value]
             assert operands == wanted, written
+
+
+def jql_of(request: Request) -> str:
+    """Return the query of a search, however it is sent."""
+    return str({**dict(request.parameters), **json.loads(request.body or b"{}")}["jql"])
 
 
 @as_profiled
@@ -84,7 +93,7 @@ def test_keys_in_a_path_are_one_segment_each(owner: str, repo: str) -> None:
 def requests_of(scan: Scan) -> list[Request]:
     """Return what GitHub is asked; nothing where no name can be meant."""
     try:
-        return [reading.request for reading in readings(scan)]
+        return [reading.request for reading in readings(GITHUB, scan, {})]
     except EmptyResult:
         return []
 
@@ -190,7 +199,7 @@ def leaves(value: Any) -> Iterator[str]:
 def test_a_key_of_jira_is_one_segment(text: str) -> None:
     scan = Scan(table="issue_comments", access_path="by_issue", columns=(), keys={"issue_key": text})
     try:
-        request = listing(scan)
+        request = readings(JIRA, scan, {})[0].request
     except EmptyResult:
         return
     assume(request.path)

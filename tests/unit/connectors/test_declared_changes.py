@@ -6,16 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.github.tables import TABLES as GITHUB_TABLES
-from connectors.jira.issues import issue_model
-from connectors.jira.tables import TABLES as JIRA_TABLES
+from connectors.registry import connector_named
 from connectors.sdk.grades import grade_of
 from connectors.sdk.scan import Operator, Predicate
 from connectors.sdk.table import AccessPath, Grade, Table
 
 DECLARED = [
     (table, path)
-    for table in (*GITHUB_TABLES, *JIRA_TABLES, issue_model().table)
+    for table in (*connector_named("github").tables, *connector_named("jira").tables)
     for path in table.access_paths
     if path.delta is not None
 ]

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.declarative.dialects import Condition, can_say, filter_input
+from connectors.declarative.dialects import can_say, filter_input
+from connectors.declarative.hooks import Condition
 from connectors.declarative.load import load_text
 from connectors.declarative.manifest import Window
 from connectors.declarative.requests import first_request, hydrate_request, with_cursor

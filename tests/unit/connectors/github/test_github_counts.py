@@ -8,13 +8,16 @@ import msgspec
 import pytest
 from graphql import build_schema, parse, validate
 
+from connectors.declarative.judge import judge_of
 from connectors.github.counts import count_request, counted_rows
-from connectors.github.judge import judge
+from connectors.registry import manifest_named
 from connectors.sdk.errors import Fatal, RateLimited
 from connectors.sdk.request import Response
 from connectors.sdk.scan import Scan, Value
 from connectors.sdk.verdicts import Setting
 
+GITHUB = manifest_named("github")
+judge = judge_of(GITHUB.manifest, GITHUB.hooks)
 HOST = "https://api.github.com"
 # What the public schema says of the fields that are asked for.
 SCHEMA = build_schema("""

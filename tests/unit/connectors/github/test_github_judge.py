@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from connectors.github.judge import judge
+from connectors.declarative.judge import judge_of
+from connectors.registry import manifest_named
 from connectors.sdk.errors import ConnectorError, CredentialsRejected, EmptyResult, Fatal, RateLimited, Retryable
 from connectors.sdk.request import Request, Response
 from connectors.sdk.verdicts import Setting
 
+GITHUB = manifest_named("github")
+judge = judge_of(GITHUB.manifest, GITHUB.hooks)
 LISTING = Request(
     template="/repos/{owner}/{repo}/issues", path="/repos/a/b/issues", empty_statuses=frozenset({404, 410})
 )

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from connectors.jira import requests
-from connectors.jira.issues import issue_model
-from connectors.jira.judge import QueryRefused, judge, unknown_values
+from connectors.declarative.discovering import extended
+from connectors.declarative.judge import judge_of
+from connectors.declarative.readings import readings
+from connectors.declarative.requests import places_of, with_cursor
+from connectors.jira.fields import custom_fields
+from connectors.jira.judge import QueryRefused, unknown_values
+from connectors.jira.searching import without_literals
+from connectors.registry import manifest_named
 from connectors.sdk.errors import ConnectorError, CredentialsRejected, EmptyResult, Fatal, RateLimited, Retryable
 from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.verdicts import Setting
 
-MODEL = issue_model()
+JIRA = manifest_named("jira")
+ISSUES = JIRA.tables["issues"]
+PLACES = places_of(ISSUES.paths["search"])
+judge = judge_of(JIRA.manifest, JIRA.hooks)
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
 
 
@@ -24,9 +33,14 @@ def where(column: str, operator: Operator, value: Value) -> Predicate:
     return Predicate(column=column, operator=operator, value=value)
 
 
+def first(scan: Scan) -> Request:
+    (reading,) = readings(JIRA, scan, {})
+    return reading.request
+
+
 def search(*columns: str, **more: Any) -> dict[str, str]:
     scan = Scan(table="issues", access_path=more.pop("access_path", "search"), columns=columns, **more)
-    return dict(requests.search(MODEL, scan, requests.search_predicates(scan)).parameters)
+    return dict(first(scan).parameters)
 
 
 def test_a_search_asks_for_the_fields_that_its_columns_need() -> None:
@@ -50,12 +64,13 @@ def test_keys_are_looked_up_together_and_impossible_ones_left_out() -> None:
 
 def test_a_token_is_added_to_the_same_query_whatever_its_form() -> None:
     scan = Scan(table="issues", access_path="search", columns=("id",))
-    short = requests.search(MODEL, scan, ())
-    following = requests.next_search(requests.next_search(short, "t1"), "t2")
+    advance = with_cursor(ISSUES.paths["search"], "nextPageToken")
+    short = first(scan)
+    following = advance(advance(short, "t1"), "t2")
     assert following.parameters == (*short.parameters, ("nextPageToken", "t2"))
-    long = requests.search(MODEL, scan, (where("status", Operator.IN, tuple(f"s{n}" for n in range(900))),))
+    long = first(replace(scan, predicates=(where("status", Operator.IN, tuple(f"s{n}" for n in range(900))),)))
     assert long.method == "POST"
-    body = msgspec.json.decode(requests.next_search(long, "t1").body or b"")
+    body = msgspec.json.decode(advance(long, "t1").body or b"")
     assert (body["nextPageToken"], body["fields"]) == ("t1", ["id"])
 
 
@@ -64,7 +79,7 @@ def test_a_token_is_added_to_the_same_query_whatever_its_form() -> None:
     [
         ("projects", "by_key", {"key": ("A", "B")}, {}, "/project/search?maxResults=100&keys=A&keys=B"),
         ("projects", "all", {}, {"columns": ("lead_name",)}, "/project/search?maxResults=100&expand=lead"),
-        ("users", "all", {}, {"limit": 1}, "/users/search?maxResults=1000"),
+        ("users", "all", {}, {"limit": 1, "columns": ("account_id",)}, "/users/search?maxResults=1000"),
         (
             "issue_comments",
             "by_issue",
@@ -85,16 +100,17 @@ def test_a_listing_becomes_one_request(
     table: str, path: str, keys: dict[str, Value], more: dict[str, Any], written: str
 ) -> None:
     scan = Scan(table=table, access_path=path, keys=keys, **{"columns": ("id",), **more})
-    request = requests.listing(scan)
-    query = "&".join(f"{name}={text}" for name, text in request.parameters)
-    assert f"{request.path}?{query}" == f"/rest/api/3{written}"
+    request = first(scan)
+    path, _, query = written.partition("?")
+    assert request.path == f"/rest/api/3{path}"
+    assert sorted(f"{name}={text}" for name, text in request.parameters) == sorted(query.split("&"))
 
 
 def test_values_that_do_not_exist_match_nothing_and_exclude_nothing() -> None:
     gone = {"status": frozenset({"nope"})}
 
     def left(*predicates: Predicate) -> tuple[Predicate, ...]:
-        return requests.without_literals(predicates, MODEL.fields, gone)
+        return without_literals(predicates, PLACES, gone)
 
     kept = where("priority", Operator.EQ, "Nope")
     assert left(where("status", Operator.IN, ("Nope", "Done")), kept) == (
@@ -106,7 +122,7 @@ def test_values_that_do_not_exist_match_nothing_and_exclude_nothing() -> None:
     for empty in (where("status", Operator.EQ, "Nope"), where("status", Operator.IN, ("Nope",))):
         with pytest.raises(EmptyResult):
             left(empty)
-    stray = requests.without_literals((where("status", Operator.NE, "x"),), MODEL.fields, {"qa": frozenset({"x"})})
+    stray = without_literals((where("status", Operator.NE, "x"),), PLACES, {"qa": frozenset({"x"})})
     assert stray == ()
 
 
@@ -126,7 +142,7 @@ def custom(number: int, name: str, kind: str, **schema: str) -> dict[str, object
 
 
 def test_custom_fields_become_columns_of_their_type() -> None:
-    model = issue_model(
+    described = custom_fields(
         [
             custom(1, "Story point estimate", "number"),
             custom(2, "Team", "option"),
@@ -138,9 +154,11 @@ def test_custom_fields_become_columns_of_their_type() -> None:
             custom(8, "Sprint", "array", items="json"),
             custom(9, "é" * 60, "datetime"),
             {"id": "summary", "name": "Summary", "custom": False, "schema": {"type": "string"}},
-        ]
+        ],
+        frozenset(ISSUES.columns),
     )
-    found = {column.name: column.type_name for column in model.table.columns[len(MODEL.table.columns) :]}
+    model = extended(JIRA, described).tables["issues"]
+    found = {column.name: column.type_name for column in model.table.columns[len(ISSUES.columns) :]}
     assert found == {
         "story_points": "float8",
         "team__2": "text",
@@ -152,9 +170,12 @@ def test_custom_fields_become_columns_of_their_type() -> None:
         "sprint": "jsonb",
         "é" * 31: "timestamptz",
     }
-    assert model.requested["team__2"] == "customfield_2"
-    assert model.fields["story_points"].name == "cf[1]"
-    assert "sprint" not in model.fields
+    scan = Scan(table="issues", access_path="search", columns=("team__2",))
+    (reading,) = readings(extended(JIRA, described), scan, {})
+    assert dict(reading.request.parameters)["fields"] == "customfield_2"
+    places = places_of(model.paths["search"])
+    assert places["story_points"] == "cf[1]"
+    assert "sprint" not in places
 
 
 def judged(status: int, body: Any = None, headers: dict[str, str] | None = None) -> ConnectorError | None:

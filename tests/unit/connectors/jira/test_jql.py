@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.declarative.discovering import extended
+from connectors.declarative.readings import readings
 from connectors.jira import jql
-from connectors.jira.issues import issue_model
+from connectors.jira.fields import custom_fields
+from connectors.registry import manifest_named
 from connectors.sdk.grades import grade_of
-from connectors.sdk.scan import Direction, Operator, Predicate, SortKey, Value
+from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import Grade
 from connectors.simulators.jira.jql import parse
 
@@ -19,15 +22,17 @@ CUSTOM = [
     {"id": "customfield_10016", "name": "Points", "custom": True, "schema": {"type": "number"}},
     {"id": "customfield_10001", "name": "Team", "custom": True, "schema": {"type": "option"}},
 ]
-MODEL = issue_model(CUSTOM)
-SEARCH = next(path for path in MODEL.table.access_paths if path.name == "search")
+JIRA = extended(manifest_named("jira"), custom_fields(CUSTOM, frozenset()))
+SEARCH = next(path for path in JIRA.tables["issues"].table.access_paths if path.name == "search")
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FLOOR_MS, CEIL_MS = 1_767_323_040_000, 1_767_323_100_000
 
 
 def written(*where: tuple[str, Operator, Value], order: tuple[SortKey, ...] = ()) -> str:
-    predicates = [Predicate(column=column, operator=operator, value=value) for column, operator, value in where]
-    return jql.query(MODEL.fields, predicates, order)
+    predicates = tuple(Predicate(column=column, operator=operator, value=value) for column, operator, value in where)
+    scan = Scan(table="issues", access_path="search", columns=("id",), predicates=predicates, order=order)
+    (reading,) = readings(JIRA, scan, {})
+    return dict(reading.request.parameters)["jql"]
 
 
 GOLDEN: list[tuple[tuple[str, Operator, Value], str]] = [

@@ -1,0 +1,69 @@
+"""The nouns of a manifest that say what an account is: options, limits, what answers mean, what proves a credential."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from connectors.declarative.pages import Declared
+
+Requested = Annotated[str, Meta(pattern="^(GET|POST) /")]
+
+
+class OptionDeclared(Declared, frozen=True, kw_only=True):
+    """An option of the server, or a secret of the user mapping."""
+
+    description: Annotated[str, Meta(description="One sentence for people.")]
+    required: bool = False
+    default: Annotated[str | None, Meta(description="Value when none is given; not for secrets.")] = None
+
+
+class QuotaDeclared(Declared, frozen=True, kw_only=True):
+    """The headers that tell a rate limit."""
+
+    limit: str
+    remaining: str
+    reset: str
+    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"]
+    bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
+    pays: Annotated[str, Meta(description="The limit that requests count against, by its name there.")] = "requests"
+
+
+class ErrorRule(Declared, frozen=True, kw_only=True):
+    """What an answer means; the first rule that fits wins, before the meaning of the status alone (RFC 9110)."""
+
+    action: Annotated[
+        Literal["retry", "rate_limited", "credentials", "denied", "empty", "fail"],
+        Meta(
+            description="retry: soon; rate_limited: after Retry-After, else after a minute; credentials: they are not "
+            "accepted; denied: they may not read this; empty: no row matches; fail: trying again will not help."
+        ),
+    ]
+    status: Annotated[tuple[int, ...], Meta(description="Statuses it is for; any without it.")] = ()
+    at: Annotated[str | None, Meta(description="Path in the body whose value decides.")] = None
+    equals: Annotated[tuple[str | bool, ...], Meta(description="Values at that path; any but null without it.")] = ()
+    contains: Annotated[str | None, Meta(description="Text within the value at that path, in lower case.")] = None
+
+
+class ApiVersion(Declared, frozen=True, kw_only=True):
+    """The version of the API that is asked for; option api_version of the server changes it."""
+
+    header: str
+    default: str
+
+
+class CheckOtherwise(Declared, frozen=True, kw_only=True):
+    """What proves a credential that belongs to nobody."""
+
+    request: Requested
+    says: Annotated[str, Meta(description="What it is, for people.")]
+
+
+class Check(Declared, frozen=True, kw_only=True):
+    """The request that proves a credential."""
+
+    request: Requested | None = None
+    graphql: Annotated[str | None, Meta(description="A whole document, instead of a request.")] = None
+    shows: Annotated[str | None, Meta(description="Path of the name of whose credential it is, if it is told.")] = None
+    denied: Annotated[CheckOtherwise | None, Meta(description="Where the credential may not ask that.")] = None

@@ -1,0 +1,53 @@
+"""What a manifest makes of an account: the options of a source, and the requests that prove its credential. Pure."""
+
+from __future__ import annotations
+
+from connectors.declarative.manifest import Manifest
+from connectors.declarative.requests import bucket_of
+from connectors.sdk.connector import Option
+from connectors.sdk.request import Request
+
+
+def options_of(manifest: Manifest) -> tuple[Option, ...]:
+    """Return the options and secrets of a source, the address first."""
+    address = Option(
+        name="base_url",
+        description=manifest.base_url_description or f"Address of the API of {manifest.title}.",
+        audience=True,
+        required=manifest.base_url is None,
+        default=manifest.base_url,
+    )
+    version = manifest.api_version
+    versions = (
+        [Option(name="api_version", description="Version of the API to ask for.", default=version.default)]
+        if version
+        else []
+    )
+    declared = [
+        Option(
+            name=name,
+            description=each.description,
+            required=each.required,
+            default=each.default,
+            secret=secret,
+        )
+        for group, secret in ((manifest.options, False), (manifest.secrets, True))
+        for name, each in group.items()
+    ]
+    return (address, *versions, *declared)
+
+
+def check_request(manifest: Manifest, text: str) -> Request:
+    """Return a request written like `GET /me?limit=1`, whose answer is not kept."""
+    method, _, place = text.partition(" ")
+    where, _, query = place.partition("?")
+    pairs = (part.partition("=") for part in query.split("&"))
+    return Request(
+        template=where,
+        path=where,
+        method=method,
+        parameters=tuple((name, value) for name, _, value in pairs if name),
+        accept=manifest.accept,
+        bucket=bucket_of(manifest),
+        conditional=False,
+    )

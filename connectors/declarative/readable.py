@@ -1,0 +1,183 @@
+"""What a manifest comes to, names resolved and defaults filled in: tables, and the paths that read them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from connectors.declarative.columns import ColumnFound, echoed
+from connectors.declarative.counting import Counted, counted_of
+from connectors.declarative.hooks import Counting, Dialect, Instead, KeysFrom, Narrow
+from connectors.declarative.manifest import (
+    Bare,
+    CountDeclared,
+    Direction,
+    Elements,
+    Expansion,
+    Filter,
+    HydrateDeclared,
+    Projection,
+    Spelling,
+    TableDeclared,
+    Window,
+)
+from connectors.declarative.pages import CursorPages, LinkPages, OffsetPages, Pagination
+from connectors.declarative.pushdown import Sents, pushdowns_of
+from connectors.sdk import scan as sdk
+from connectors.sdk.decode import RowDecoder
+from connectors.sdk.extract import Extract
+from connectors.sdk.grades import at_least
+from connectors.sdk.table import AccessPath, Delta, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A GraphQL query: the field, its arguments with types, the selection around columns, the filter's argument."""
+
+    field: str
+    arguments: Mapping[str, str]
+    selects: str
+    filter: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadablePath:
+    """One way to read a table, all defaults filled in; `template` is None for GraphQL."""
+
+    name: str
+    method: str
+    template: str
+    graphql: Query | None
+    inputs: Mapping[str, Any]
+    keys: tuple[str, ...]
+    filled_keys: frozenset[str]
+    fills: Mapping[str, str]
+    note: str | None
+    echo: tuple[str, ...]
+    spelled: Mapping[str, Spelling]
+    asked: str | None
+    batch: str | None
+    single: bool
+    rows: Extract
+    wrap: str | None
+    empty: frozenset[int]
+    sents: Sents
+    order: Mapping[str, Direction]
+    pagination: Pagination
+    rows_max: int | None
+    window: Window | None
+    filter: Filter | None
+    projection: Projection | None
+    dialect: Dialect | None = None
+    narrow: Narrow | None = None
+    expands: Expansion | None = None
+    elements: Elements | None = None
+    bare: Bare | None = None
+    order_keys_max: int = 1
+    posts_beyond: int | None = None
+    boundary: str | None = None
+    holds: tuple[str, ...] = ()
+    delta: Delta | None = None
+    count: CountDeclared | None = None
+    counted: Counted | None = None
+    counting: Counting | None = None
+    kinds: tuple[str, ...] = ()
+    keys_from: KeysFrom | None = None
+    instead: Instead | None = None
+
+    @property
+    def untold(self) -> frozenset[str]:
+        """Return the columns that rows do not tell, and whoever asked for them must note."""
+        return frozenset({*self.echo, *self.spelled, *([self.asked] if self.asked else [])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadableTable:
+    """A table and how its paths are read."""
+
+    table: Table
+    columns: Mapping[str, ColumnFound]
+    paths: Mapping[str, ReadablePath]
+    hydrate: Mapping[str, HydrateDeclared]
+    references: Mapping[str, tuple[str, str]]
+    formats: Mapping[str, re.Pattern[str]]
+
+    def decoder(self, names: tuple[str, ...], access_path: str) -> RowDecoder:
+        """Return a decoder of some columns, for rows that a path gave."""
+        untold = self.paths[access_path].untold
+        extractors = {name: echoed(name) if name in untold else found.extract for name, found in self.columns.items()}
+        return RowDecoder(self.table, names, extractors)
+
+
+def counted_paths(listing: ReadablePath) -> list[ReadablePath]:
+    """Return the paths that count a listing, where its API tells how many rows there are."""
+    if listing.count is None:
+        return []
+    inputs = {**listing.inputs, **listing.count.inputs}
+    counted = counted_of(listing.name, listing.count, listing.sents)
+    return [replace(listing, name=name, inputs=inputs, counted=one) for name, one in counted.items()]
+
+
+def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str, ColumnFound]) -> AccessPath:
+    """Return a path as the planner knows it."""
+    if found.counted is not None:
+        return _counted_access_path(found, found.counted)
+    what = f"{found.method} {found.template}" if found.graphql is None else f"query {found.graphql.field}"
+    request = f"{what}, {found.note}" if found.note else what
+    batch = table.access_paths[found.name].batch
+    keys_max = batch.max if batch else 1
+    if found.counting is not None:
+        return AccessPath(
+            name=found.name,
+            request=request,
+            keys=found.keys,
+            batch=found.batch,
+            batch_keys_max=keys_max,
+            columns=frozenset({*found.keys, *found.kinds}),
+            counts=True,
+        )
+    page = found.pagination
+    is_found_by_key = set(table.primary_key) <= set(found.keys) and keys_max <= page.rows_max
+    bounded = {found.boundary: at_least()} if found.boundary else {}
+    return AccessPath(
+        name=found.name,
+        request=request,
+        keys=found.keys,
+        operators={name: pushdowns_of(each) for name, each in found.sents.items() if name not in found.keys} | bounded,
+        order={name: _directions(each) for name, each in found.order.items()},
+        order_keys_max=found.order_keys_max,
+        page_rows_max=page.rows_max,
+        bare_columns=frozenset(found.bare.columns) if found.bare else frozenset(),
+        bare_page_rows_max=found.bare.rows_max if found.bare else page.rows_max,
+        batch=found.batch,
+        batch_keys_max=keys_max,
+        single=found.single or is_found_by_key,
+        parallel=isinstance(page, LinkPages) or (isinstance(page, OffsetPages) and page.total is not None),
+        rows_max=found.rows_max,
+        # A path whose rows hold what others call for needs no calls: without that, each row takes one.
+        columns=frozenset(columns) if found.holds else None,
+        delta=found.delta,
+        # Whether a listing is cut off is told by its rows, counted from the first page on.
+        resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
+    )
+
+
+def _directions(declared: Direction) -> frozenset[sdk.Direction]:
+    given = ((sdk.Direction.ASC, declared.asc), (sdk.Direction.DESC, declared.desc))
+    return frozenset(direction for direction, inputs in given if inputs is not None)
+
+
+def _counted_access_path(found: ReadablePath, counted: Counted) -> AccessPath:
+    """Return a path that counts as the planner knows it."""
+    told = f"header {found.count.header}" if found.count is not None and found.count.header else "total"
+    return AccessPath(
+        name=found.name,
+        request=f"{found.method} {found.template}, {told}",
+        keys=found.keys,
+        columns=frozenset({*found.keys, *([counted.by] if counted.by is not None else [])}),
+        counts=True,
+        count_requests=counted.requests,
+        count_may_list=True,
+    )
