@@ -35,7 +35,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A configured account: `options` are plain, `secrets` are unsealed values that must not be logged or shown."""
+    """A configured account: `options` are plain, `secrets` are unsealed values that must not be logged or shown.
+
+    `version` is that of its server, empty where none was given.
+    """
 
     tenant: str
     server: str
@@ -43,6 +46,7 @@ class Source:
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,3 +184,28 @@ class WithSchemas(Protocol):
     @property
     def default_schema(self) -> str:
         """Return the schema that is meant where none is named."""
+
+
+@runtime_checkable
+class WithVersions(Protocol):
+    """A connector whose tables have had other shapes, which servers keep until they are given another version."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions there are, the newest last."""
+
+    def at(self, version: str) -> Connector:
+        """Return the connector as it is at a version; without one at the oldest, as of servers from before versions.
+
+        Raises:
+            OptionInvalid: SQLSTATE HV00D, there is no such version.
+        """
+
+
+def connector_at(connector: Connector, version: str) -> Connector:
+    """Return a connector as a server of some version has it; one without versions is the same for all.
+
+    Raises:
+        OptionInvalid: SQLSTATE HV00D, there is no such version.
+    """
+    return connector.at(version) if isinstance(connector, WithVersions) else connector

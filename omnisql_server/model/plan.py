@@ -62,7 +62,7 @@ class ScanPlan:
     least, expected, and at most (None: unknown until it has run). With `hydrates_late`, columns that cost a call for
     each row are fetched for those rows alone that policy shows and that meet the conditions of `survival`; these name
     the API's columns. Columns that are `awaited` are fetched once all scans were read without them, for the rows that a
-    `Reduction` names.
+    `Reduction` names. Those that are `unused` are not fetched: the statement names them, but they change nothing.
     """
 
     scan_name: str
@@ -90,6 +90,7 @@ class ScanPlan:
     hydrates_late: bool = False
     awaited: tuple[str, ...] = ()
     awaited_rows_max: int | None = None
+    unused: tuple[str, ...] = ()
     otherwise: ScanPlan | None = None
 
 
