@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import redis
+from served import until
 
 from connectors.simulators.company import Company, build_company
 
@@ -64,7 +65,8 @@ class Simulator:
         self._call("/_sim/config", settings)
 
     def release(self) -> None:
-        """Let go of hanging requests, and have those that are held back answered."""
+        """Once every queued fault has met its request, let go of what hangs, and have what is held back answered."""
+        until(lambda: self._call("/_sim/config")["next"] == [])
         self._call("/_sim/release", {})
 
     def reset(self) -> None:

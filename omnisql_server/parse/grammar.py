@@ -96,7 +96,8 @@ def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
     return Statement(
         text=text,
         kind=kind,
-        references=tuple(references.found),
+        # Each column of `SET (a, b) = (SELECT ..)` holds the whole query.
+        references=tuple(dict.fromkeys(references.found)),
         offset=len(encoded[:start].decode()),
         query=query,
         query_position=query_position,

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError, TokenError
 
 from omnisql_server.model.query import ParsedQuery
-from omnisql_server.model.statement import StatementKind
+from omnisql_server.model.statement import RelationReference, Statement, StatementKind
 from omnisql_server.parse.canonical import canonical
 from omnisql_server.parse.grammar import NotParsed, parse_statements, tokens_of
 from omnisql_server.parse.reading import reading_query
@@ -39,6 +39,9 @@ def parse_query(text: str) -> ParsedQuery:
         raise NotParsed("not one statement", None)
     statement = statements[0]
     tree_text, position = query_within(statement)
+    if any(not position <= each.position < position + len(tree_text.encode()) for each in _read(statement)):
+        # RETURNING or ON CONFLICT reads, too.
+        tree_text, position = "", 0
     deferred = tree_text if statement.creates or statement.kind is StatementKind.CURSOR else ""
     written = not tree_text and statement.kind is StatementKind.WRITE and not statement.creates
     if written:
@@ -60,6 +63,10 @@ def parse_query(text: str) -> ParsedQuery:
         locking=statement.locking,
         scopes=read_scopes(statement.text),
     )
+
+
+def _read(statement: Statement) -> tuple[RelationReference, ...]:
+    return tuple(each for each in statement.references if not each.target)
 
 
 def _tree(text: str) -> tuple[exp.Expr | None, str]:

@@ -29,10 +29,10 @@ def test_the_first_rows_come_before_the_other_pages(demo: DemoServer, ana: psyco
     with ana.cursor() as cursor:
         rows = cursor.stream(ROWS.encode())
         first = list(islice(rows, PAGE - 1))
-        held = [request["status"] for request in demo.github.requests()]
+        answered = [request["status"] for request in demo.github.requests()].count(200)
         demo.github.release()
         rest = list(rows)
-    assert None in held
+    assert answered < PAGES
     assert len({number for number, _ in first + rest}) == WEB_COUNT
     assert rows_of(ana, LAST) == [(PAGES, WEB_COUNT, WEB_COUNT, True)]
 
@@ -51,10 +51,8 @@ async def test_a_cancel_between_pages_stops_the_requests(demo: DemoServer, conne
 
     with pytest.raises(psycopg.errors.QueryCanceled):
         await cancel_after(3)
-    asked_for = len(asked(demo.github))
-    demo.github.release()
     assert await (await session.execute("SELECT count(*) FROM jira.projects")).fetchone() == (4,)
-    assert len(asked(demo.github)) == asked_for < WEB_COUNT // 4
+    assert len(asked(demo.github)) < WEB_COUNT // 4
 
 
 def test_enough_rows_stop_the_requests(demo: DemoServer, ana: psycopg.Connection) -> None:

@@ -85,6 +85,13 @@ def test_a_statement_whose_conditions_give_no_keys_says_what_to_do(ana: psycopg.
             "UPDATE 2",
             [(1, "WEB board"), (2, "API board"), (9, "nine")],
         ),
+        (
+            "UPDATE copied SET (number, title) ="
+            " (SELECT -b.id, b.name FROM jira.boards AS b WHERE b.id = copied.number)"
+            " WHERE number < 9",
+            "UPDATE 2",
+            [(-1, "WEB board"), (-2, "API board"), (9, "nine")],
+        ),
         ("DELETE FROM copied USING jira.boards AS b WHERE b.id = copied.number", "DELETE 2", [(9, "nine")]),
         ("DELETE FROM copied WHERE number IN (SELECT id FROM jira.boards)", "DELETE 2", [(9, "nine")]),
         (
@@ -122,6 +129,38 @@ def test_returning_gives_the_rows_as_they_were_written(ana: psycopg.Connection) 
     written = rows(ana, f"INSERT INTO copied {FIRST} RETURNING number * 10, title")
     assert [number for number, _ in written] == [10, 20, 30, 40, 50]
     assert [title for _, title in written] == [title for _, title in rows(ana, FIRST)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO copied VALUES (1, 'one')",
+        "INSERT INTO copied SELECT b.id, b.type FROM jira.boards AS b WHERE b.id = 1",
+        "UPDATE copied SET title = 'one' WHERE number = 1",
+        "DELETE FROM copied WHERE number = 1",
+        "MERGE INTO copied USING (VALUES (1)) AS v(n) ON v.n = copied.number WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_returning_reads_api_tables_too(ana: psycopg.Connection, statement: str) -> None:
+    if not statement.startswith("INSERT"):
+        ana.execute("INSERT INTO copied VALUES (1, 'one')")
+    returning = " RETURNING (SELECT b.name FROM jira.boards AS b WHERE b.id = copied.number)"
+    assert rows(ana, statement + returning) == [("WEB board",)]
+
+
+def test_row_security_of_a_target_judges_each_row(connect: Callable[..., psycopg.Connection]) -> None:
+    admin, ana = connect("admin"), connect("ana")
+    admin.execute("CREATE TABLE public.guarded (id bigint, name text)")
+    try:
+        admin.execute("ALTER TABLE public.guarded ENABLE ROW LEVEL SECURITY")
+        admin.execute("CREATE POLICY low ON public.guarded USING (id < 3)")
+        admin.execute("GRANT ALL ON public.guarded TO ana")
+        said = refused(ana, "INSERT INTO public.guarded SELECT id, name FROM jira.boards")
+        assert said.sqlstate == "42501"
+        assert tag(ana, "INSERT INTO public.guarded SELECT id, name FROM jira.boards WHERE id < 3") == "INSERT 0 2"
+        assert rows(admin, "SELECT count(*) FROM public.guarded") == [(2,)]
+    finally:
+        admin.execute("DROP TABLE public.guarded")
 
 
 def test_on_conflict_and_the_targets_own_rules_hold(ana: psycopg.Connection) -> None:
