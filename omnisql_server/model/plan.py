@@ -106,6 +106,17 @@ NO_NOTES = ScanNotes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Streaming:
+    """The answer is that to each page, one after the other, up to `rows_max` rows (None: all).
+
+    `in_turn` says that a page is asked for only once the rows of the page before were not enough.
+    """
+
+    rows_max: int | None = None
+    in_turn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reduction:
     """A smaller query made of a statement, which names the rows of a scan without which its answer would be another.
 
@@ -120,10 +131,14 @@ class Reduction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryPlan:
-    """An authorized query and the reading of every API table in it, by scan name."""
+    """An authorized query and the reading of every API table in it, by scan name.
+
+    `streaming` is how its rows may go out before all are read, None where they may not.
+    """
 
     authorized: AuthorizedQuery
     scans: tuple[ScanPlan, ...]
+    streaming: Streaming | None = None
     reductions: tuple[Reduction, ...] = ()
 
     @property
