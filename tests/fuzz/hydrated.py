@@ -237,8 +237,6 @@ def _named(random: Random, tables: Mapping[str, PlainTable]) -> Hydrated:
             " AS s) AS w WHERE w.n < 4",
             f"SELECT s.number FROM {rows} AS s ORDER BY s.additions, s.number LIMIT 2",
             f"SELECT s.state FROM {rows} AS s GROUP BY s.state HAVING sum(s.additions) > 100",
-            f"SELECT (s).number FROM {rows} AS s WHERE s IS NOT NULL",
-            f"SELECT count(s) FROM {rows} AS s WHERE s.merged IS NOT NULL",
         )
     )
     return Hydrated(text=text, whole=text)
