@@ -209,6 +209,39 @@ def _choosing(random: Random, tables: Mapping[str, PlainTable]) -> Hydrated:
     return Hydrated(text=text, whole=text, needed=needed)
 
 
+def _named(random: Random, tables: Mapping[str, PlainTable]) -> Hydrated:
+    """Name columns that cost calls in ways that may or may not matter to the answer."""
+    where = _parts(random, tables[PULLS]).both
+    whole = f"SELECT * FROM {PULLS} p WHERE {where}"
+    rows = f"(SELECT p.number, p.state, p.additions, p.merged FROM {PULLS} p WHERE {where})"
+    text = random.choice(
+        (
+            f"SELECT count(*) FROM ({whole}) AS s",
+            f"SELECT s.number FROM ({whole}) AS s WHERE s.title LIKE '%1%'",
+            f"SELECT count(*) FROM (SELECT DISTINCT s.state, s.merged FROM {rows} AS s) AS d",
+            f"SELECT count(*) FROM (SELECT DISTINCT ON (s.additions) s.state FROM {rows} AS s) AS d",
+            f"SELECT count(*) FROM {rows} AS s JOIN {rows} AS r USING (additions)",
+            f"SELECT s.number FROM {rows} AS s NATURAL JOIN {rows} AS r",
+            f"SELECT count(*) FROM (SELECT s.number FROM {rows} AS s GROUP BY s.number, s.merged) AS g",
+            f"SELECT s.number FROM {rows} AS s, LATERAL (SELECT 1 AS one WHERE s.additions > 20) AS l",
+            f"SELECT s.number, l.n FROM {rows} AS s, LATERAL (SELECT count(*) AS n FROM {rows} AS r"
+            " WHERE r.additions > s.additions) AS l",
+            f"SELECT count(*) FROM (SELECT number FROM {rows} AS s ORDER BY s.additions LIMIT 3) AS f",
+            f"SELECT number FROM {rows} AS s WHERE EXISTS (SELECT 1 FROM {rows} AS r WHERE r.additions > s.additions)",
+            f"SELECT number FROM {rows} AS s WHERE (SELECT max(r.additions) FROM {rows} AS r) > 5",
+            f"WITH c AS ({whole}) SELECT count(*) FROM c, c AS d WHERE c.number < d.number",
+            f"WITH c AS ({whole}) SELECT c.number FROM c JOIN c AS d ON c.additions = d.additions",
+            f"SELECT number FROM ({rows} UNION ALL {rows}) AS u",
+            f"SELECT count(*) FROM ({rows} UNION {rows}) AS u",
+            f"SELECT number FROM (SELECT s.number, row_number() OVER (ORDER BY s.additions, s.number) AS n FROM {rows}"
+            " AS s) AS w WHERE w.n < 4",
+            f"SELECT s.number FROM {rows} AS s ORDER BY s.additions, s.number LIMIT 2",
+            f"SELECT s.state FROM {rows} AS s GROUP BY s.state HAVING sum(s.additions) > 100",
+        )
+    )
+    return Hydrated(text=text, whole=text)
+
+
 _SHAPES: tuple[Callable[[Random, Mapping[str, PlainTable]], Hydrated], ...] = (
-    _alone, _derived, _joined, _joined, _joined, _chosen, _chosen, _choosing, _choosing,
+    _alone, _derived, _joined, _joined, _joined, _chosen, _chosen, _choosing, _choosing, _named, _named,
 )  # fmt: skip

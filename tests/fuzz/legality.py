@@ -42,7 +42,7 @@ DESCRIPTIONS = {
     "jira": Description(files=("jira-v3-openapi.json.gz",), paths_in_prose="/rest/agile/.*"),
     "hubspot": Description(
         files=tuple(f"hubspot-{kind}.json.gz" for kind in ("contacts", "companies", "deals", "tickets", "owners")),
-        paths_in_prose="/crm/v3/pipelines/deals",
+        paths_in_prose="/crm/v3/pipelines/deals|/account-info/v3/details",
     ),
     "pagerduty": Description(files=("pagerduty-openapi.json.gz",)),
     "slack": Description(files=("slack-openapi-v2.json.gz",), prefix="/api"),

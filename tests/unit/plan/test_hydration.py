@@ -61,6 +61,32 @@ def test_a_pushed_limit_leaves_nothing_to_choose() -> None:
     assert not scan("SELECT score FROM t WHERE done LIMIT 3", table=ordered).hydrates_late
 
 
+@pytest.mark.parametrize(
+    ("text", "unused"),
+    [
+        ("SELECT count(*) FROM (SELECT * FROM t) AS s", True),
+        ("WITH c AS (SELECT id, score FROM t) SELECT c.id FROM c, c AS d WHERE c.id < d.id", True),
+        ("SELECT s.score FROM (SELECT * FROM t) AS s", False),
+        ("SELECT s.id FROM (SELECT * FROM t) AS s WHERE s.score > 3", False),
+        ("SELECT s.id FROM (SELECT * FROM t WHERE score > 3) AS s", False),
+        ("SELECT count(*) FROM (SELECT DISTINCT id, score FROM t) AS s", False),
+        ("SELECT count(*) FROM (SELECT DISTINCT ON (score) id FROM t) AS s", False),
+        ("SELECT s.id FROM (SELECT id, score FROM t ORDER BY score LIMIT 3) AS s", False),
+        ("SELECT s.id FROM (SELECT id, score FROM t) AS s ORDER BY s.score", False),
+        ("SELECT s.id FROM (SELECT id, score FROM t) AS s JOIN u USING (score)", False),
+        ("SELECT s.id FROM (SELECT id, score FROM t UNION SELECT id, score FROM u) AS s", False),
+        ("SELECT u.id, l.id FROM u, LATERAL (SELECT t.id FROM t WHERE t.score > u.score) AS l", False),
+        ("SELECT s.id FROM (SELECT id, score FROM t) AS s, LATERAL (SELECT 1 AS x WHERE s.score > 3) AS l", False),
+        ("SELECT id FROM u WHERE EXISTS (SELECT 1 FROM t WHERE t.score = u.score)", False),
+        ("SELECT s.id, (SELECT count(*) FROM u WHERE u.score > s.score) FROM (SELECT * FROM t) AS s", False),
+    ],
+)
+def test_a_column_that_is_named_alone_is_not_fetched(text: str, unused: bool) -> None:
+    planned = scan(text)
+    assert (planned.unused == ("score",)) is unused
+    assert ("score" in planned.columns) is not unused
+
+
 def test_policy_chooses_before_conditions_do_and_its_masks_are_not_looked_behind() -> None:
     document: dict[str, Any] = {
         "version": 1,
