@@ -18,7 +18,7 @@ PORT ?= 5433
 DATA ?= data/demo
 ISSUES ?= 5000
 # Modules of benchmarks/, one for each subject.
-BENCHMARKS ?= rows_to_client api_latency small_statement repeated relay copy_and_pages tenants idle_sessions api_calls oracle \
+BENCHMARKS ?= rows_to_client api_latency first_row small_statement repeated relay copy_and_pages tenants idle_sessions api_calls oracle \
   planning freshness recorded_day decode_pages audit policy logins
 
 .PHONY: help setup setup-dev demo test check bench fuzz fences lock sbom vulnerabilities
