@@ -11,7 +11,9 @@ import re
 
 from omnisql_server.model.remembered import Remembered, shape
 from wire.framing import HEADER_BYTES
+from wire.frontend import Close
 
+CLOSE_UNNAMED = Close(kind="S", name=b"").encode()
 UNNAMED_BYTES_MAX = 16_384
 """Longest Parse of the unnamed statement that is kept to be sent again."""
 

@@ -16,7 +16,7 @@ from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.ending import SessionEnd, lost_session
-from omnisql_server.session.footprint import Footprint
+from omnisql_server.session.footprint import CLOSE_UNNAMED, Footprint
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.pool import BackendKey, BackendPool, Holder
 from omnisql_server.session.replies import PARSE_ENDS, CheckReply
@@ -161,7 +161,7 @@ class Parking:
         needs = kind in b"BD" and (body.split(b"\0", 2)[1:2] == [b""] if kind == b"B" else body == b"S\0")
         if needs and self._footprint.unnamed is not None:
             self._link.send(self._footprint.unnamed, CheckReply(PARSE_ENDS))
-        if needs or kind == b"Q" or (kind == b"P" and body.startswith(b"\0")):
+        if needs or kind == b"Q" or (kind == b"P" and body.startswith(b"\0")) or frame.data == CLOSE_UNNAMED:
             self.lacks_unnamed = False
 
     async def _holds_state(self) -> bool:

@@ -17,6 +17,7 @@ from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.ending import SessionEnd, admin_shutdown, lost_session
 from omnisql_server.session.extended import ExtendedProtocol
+from omnisql_server.session.footprint import CLOSE_UNNAMED
 from omnisql_server.session.interrupts import Interrupts, statement_timeout, user_request
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.login import READ_ONLY
@@ -262,6 +263,8 @@ class Session:
         """Relay a message that nothing has to be done or waited for before, and say whether it was one."""
         if self._link.copying_in or self._awaits_query():
             return False
+        if frame.data == CLOSE_UNNAMED and not (self._extended.discarding or self._link.skipping):
+            self._running.footprint.unnamed = None
         if frame.kind != b"Q":
             self._simple.drop_failed_portal()
             return self._extended.relay_at_once(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
 import pytest
@@ -100,16 +100,37 @@ def ready(step: Step) -> int:
     return sum(isinstance(message, Sync | Query) for message in step)
 
 
+def differ(target: Target, steps: Sequence[Step]) -> None:
+    """Send steps to both servers, each when the one before is answered, and compare."""
+    ours, theirs = target.pair()
+    ours.run("SET omnisql.max_staleness = '1h'")
+    for step in steps:
+        data = b"".join(message.encode() for message in step)
+        ours.send(data)
+        theirs.send(data.replace(API_TABLE, COPY))
+        assert compared(ours.until_ready(ready(step))) == compared(theirs.until_ready(ready(step)))
+
+
 @settings(as_profiled, max_examples=12_500 if FUZZING else 25)
 @given(steps=st.lists(st.one_of(_unnamed, _unnamed, _named, _named, _prepare, _other), min_size=3, max_size=16))
 def test_what_is_repeated_is_what_postgresql_answers(kept: Target, steps: list[Step]) -> None:
-    ours, theirs = kept.pair()
-    ours.run("SET omnisql.max_staleness = '1h'")
-    for step in steps:
-        # Twice: what has been run once outside a transaction may be repeated.
-        for _ in range(2):
-            data = b"".join(message.encode() for message in step)
-            ours.send(data)
-            theirs.send(data.replace(API_TABLE, COPY))
-            assert compared(ours.until_ready(ready(step))) == compared(theirs.until_ready(ready(step)))
+    # Twice each: what has been run once outside a transaction may be repeated.
+    differ(kept, [step for step in steps for _ in range(2)])
     kept.count(2 * sum(map(len, steps)))
+
+
+LATER: dict[str, tuple[Step, ...]] = {
+    "bound": ((Bind(portal=b"", statement=b""), Execute(portal=b""), Sync()),),
+    "described": ((Describe(kind="S", name=b""), Sync()),),
+    "closed": ((Close(kind="S", name=b""), Sync()), (Bind(portal=b"", statement=b""), Sync())),
+    "gone with a query": ((Query(text=b"SELECT 1"),), (Bind(portal=b"", statement=b""), Sync())),
+    "gone with a query that is run": ((Query(text=_TEXTS[2]),), (Bind(portal=b"", statement=b""), Sync())),
+    "replaced": ((Parse(statement=b"", text=b"SELECT 7"), Sync()), (Describe(kind="S", name=b""), Sync())),
+    "replaced by none": ((Parse(statement=b"", text=b"SELEKT"), Sync()), (Describe(kind="S", name=b""), Sync())),
+}
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_the_unnamed_statement_is_that_of_the_last_unit(kept: Target, later: str) -> None:
+    one, other = (_unit(text, b"", (False, False, 0)) for text in (_TEXTS[0], _TEXTS[2]))
+    differ(kept, (one, one, other, other, one, *LATER[later], one, other, *LATER[later]))

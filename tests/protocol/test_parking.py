@@ -203,6 +203,9 @@ async def test_the_unnamed_statement_outlives_its_backend(parking: World, text: 
     assert (kinds(frames), rows_of(frames)) == ("2DCZ", [(b"8" if b"7" in text else b"101",)])
     client.send(Close(kind="S", name=b""), Sync())
     await client.ready()
+    await without_backend(parking)
+    client.send(Bind(portal=b"", statement=b"", parameters=(b"1",)), Sync())
+    assert error_of(await client.ready())["C"] == "26000"
     await client.close()
 
 
