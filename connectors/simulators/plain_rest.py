@@ -19,7 +19,10 @@ REQUESTS = "requests"
 
 
 class PlainRules:
-    """One credential, or none where nothing is `accepted`, one limit; `error` writes the body of a status and message, `told` the headers of the limit."""
+    """One credential, or none where nothing is `accepted`, and one limit.
+
+    `error` writes the body of a status and message, `told` the headers of the limit.
+    """
 
     main_bucket = REQUESTS
 
