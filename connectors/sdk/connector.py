@@ -99,6 +99,13 @@ class Limiter(Protocol):
         """Close a bucket until the source answers again."""
 
 
+@dataclass(slots=True)
+class Pauses:
+    """For how long a reading has stood still so far, in seconds, because nobody had room for its rows."""
+
+    total_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchContext:
     """What a fetch may use: its meter, the source's limiter, and how long it may take in seconds.
@@ -107,7 +114,9 @@ class FetchContext:
     given, are those of other processes, which the source may confirm as well. `resumption`, if given, says where to go
     on with a listing that failed before, and is told how far it comes. `survivors`, if
     given, is asked before rows are hydrated: for a batch of the scan's other columns it returns the places of the rows,
-    in order, that may be in the answer; the others need no call and may be left out.
+    in order, that may be in the answer; the others need no call and may be left out. With `in_turn`, any page may turn
+    out to be the last that is wanted: none is to be asked for before somebody comes for it. `pauses` are not part of
+    the time that the fetch may take.
     """
 
     meter: Meter
@@ -117,6 +126,8 @@ class FetchContext:
     bodies: SharedBodies | None = None
     resumption: Resumption | None = None
     survivors: Callable[[pa.RecordBatch], Awaitable[Sequence[int]]] | None = None
+    in_turn: bool = False
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 class Connection(Protocol):
