@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -28,6 +29,9 @@ class Fault(StrEnum):
     THROTTLED_LONG = "throttled long"
     SERVER_ERROR = "server error"
     TRUNCATED = "truncated"
+    NO_JSON = "no JSON"
+    EXTENDED = "extended"
+    REDIRECTED = "redirected"
     DISCONNECTED = "disconnected"
     HANGING = "hanging"
     REPEATED = "repeated"
@@ -66,11 +70,17 @@ class Faults:
         if fault in _ANSWERS:
             status, headers = _ANSWERS[fault]
             return web.json_response({"message": "spoiled"}, status=status, headers=headers)
+        if fault is Fault.REDIRECTED:
+            return web.Response(status=307, headers={"Location": request.raw_path})
         response = await handler(request)
         if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
             return response
         if fault is Fault.TRUNCATED:
             return web.Response(body=response.body[: len(response.body) // 2], content_type="application/json")
+        if fault is Fault.NO_JSON:
+            return web.Response(body=b"<html>maintenance</html>", content_type="application/json")
+        if fault is Fault.EXTENDED:
+            response.body = json.dumps(_extended(json.loads(response.body))).encode()
         if fault is Fault.REPEATED:
             # Pages may have paths of their own; they have one route.
             resource = request.match_info.route.resource
@@ -109,6 +119,15 @@ async def prove_faults(
                 wrong.append(f"{name}: {len(rows)} rows instead of {good}")
     faults.arrange()
     return wrong
+
+
+def _extended(value: Any) -> Any:
+    """Add a field to every object, as an API may at any time."""
+    if isinstance(value, list):
+        return [_extended(each) for each in value]
+    if isinstance(value, dict):
+        return {**{name: _extended(each) for name, each in value.items()}, "field_of_tomorrow": {"is": ["new"]}}
+    return value
 
 
 def _judged(
@@ -157,6 +176,11 @@ _CASES: tuple[tuple[str, tuple[tuple[Fault, ...], Fault], tuple[type[ConnectorEr
     ("502", ((), Fault.SERVER_ERROR), (Retryable, "08006", "SOURCE_UNAVAILABLE: ")),
     ("truncated once", ((Fault.TRUNCATED,), Fault.NONE), None),
     ("truncated", ((), Fault.TRUNCATED), (Retryable, "08006", "SOURCE_UNAVAILABLE: ")),
+    ("no JSON once", ((Fault.NO_JSON,), Fault.NONE), None),
+    ("no JSON", ((), Fault.NO_JSON), (Retryable, "08006", "SOURCE_UNAVAILABLE: ")),
+    ("fields that are new", ((), Fault.EXTENDED), None),
+    ("redirected once", ((Fault.REDIRECTED,), Fault.NONE), None),
+    ("redirected without end", ((), Fault.REDIRECTED), (Fatal, "HV000", "redirects without end")),
     ("disconnected once", ((Fault.DISCONNECTED,), Fault.NONE), None),
     ("disconnected", ((), Fault.DISCONNECTED), (Retryable, "08006", "SOURCE_UNAVAILABLE: ")),
     ("hanging", ((), Fault.HANGING), (SourceTimeout, "08006", "SOURCE_TIMEOUT: ")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -13,7 +14,7 @@ from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import Column, Table
 from omnisql_server.fetch.sources import ASKED_AGAIN_AFTER_S, Sources, TableGone
-from omnisql_server.model.relation import Relation, RelationKind
+from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.run import SessionView
 
 VIEW = cast(SessionView, object())
@@ -148,3 +149,17 @@ async def test_tables_are_asked_for_again_when_one_was_not_there_but_not_all_the
         world.sources.table_of(relation("tickets"))
     await world.sources.prepare([relation("issues")], VIEW)
     assert world.tracker.discoveries == 2
+
+
+@pytest.mark.parametrize(("type_oid", "type_sql", "fits"), [(20, "bigint", True), (25, "text", False)])
+async def test_a_column_of_another_type_is_not_read(type_oid: int, type_sql: str, fits: bool) -> None:
+    world = World()
+    attribute = Attribute(number=1, name="nr", type_oid=type_oid, type_sql=type_sql, api_column="id")
+    read = replace(relation("issues"), attributes=(attribute,))
+    await world.sources.prepare([read], VIEW)
+    if fits:
+        assert world.sources.table_of(read).name == "issues"
+        return
+    with pytest.raises(TableGone, match="column id of issues in source hub has type int8") as refused:
+        world.sources.table_of(read)
+    assert "Column nr of s.issues has type text" in str(refused.value.detail)
