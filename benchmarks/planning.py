@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -129,6 +130,8 @@ def _world() -> World:
 
 async def _measure(rounds: int) -> Section:
     world = _world()
+    # As the server does once it is ready.
+    gc.freeze()
     allowing = Policy(EmbeddedEngine(Rules().data))
     ana = Principal(tenant="acme", name="ana", attributes={})
 
