@@ -18,7 +18,7 @@ PORT ?= 5433
 DATA ?= data/demo
 ISSUES ?= 5000
 # Modules of benchmarks/, one for each subject.
-BENCHMARKS ?= rows_to_client api_latency small_statement repeated relay copy_and_pages tenants idle_sessions api_calls oracle \
+BENCHMARKS ?= rows_to_client api_latency first_row small_statement repeated relay copy_and_pages tenants idle_sessions api_calls oracle \
   planning freshness recorded_day decode_pages audit policy logins
 
 .PHONY: help setup setup-dev demo test check bench fuzz fences lock sbom vulnerabilities
@@ -49,8 +49,10 @@ bench: setup-dev ## run the benchmarks, beside their peers (ARGS=--quick for a s
 	$(UV) sync --frozen --inexact --group bench </dev/null
 	for subject in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$subject $(ARGS) </dev/null; done
 
-fuzz: setup-dev ## run the random tests with many more examples than make test
-	$(BIN)/pytest tests/fuzz tests/differential/test_random_queries.py --hypothesis-profile=fuzz $(ARGS) </dev/null
+fuzz: setup-dev ## run the random tests with many more examples than make test, in two processes with servers of their own
+	started=; failed=0; for process in 1 2; do \
+	  $(BIN)/pytest tests/fuzz tests/differential/test_random_queries.py --hypothesis-profile=fuzz $(ARGS) </dev/null & \
+	  started="$$started $$!"; done; for each in $$started; do wait $$each || failed=1; done; exit $$failed
 
 fences: setup-dev ## take every fence out in a copy and want its tests to fail (ARGS="--jobs 2 network/" for some)
 	$(BIN)/python tests/fences/run.py $(ARGS) </dev/null

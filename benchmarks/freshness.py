@@ -27,7 +27,7 @@ from omnisql_server.freshness.domains import request_of
 from omnisql_server.freshness.entries import Entry, joined, pack, seal_of, unpack
 from omnisql_server.freshness.index import Age, Index
 from omnisql_server.limits.valkey import ValkeyChild
-from omnisql_server.model.freshness import Fetch, Fetched, Staleness
+from omnisql_server.model.freshness import Fetch, Fetched, Give, Staleness
 from omnisql_server.settings_freshness import FreshnessSettings
 
 ENTRIES = 10_000
@@ -68,7 +68,11 @@ async def scans(rounds: int) -> tuple[list[float], list[float], list[float], lis
     """Return the seconds of scans from Valkey, from memory, of sealing and unsealing alone, and the sealed bytes."""
     batches = _batches()
 
-    async def fetch(scan: Scan, start: Mark | None = None) -> Fetched:  # noqa: ARG001 - the protocol's signature
+    async def fetch(
+        scan: Scan,  # noqa: ARG001
+        start: Mark | None = None,  # noqa: ARG001 - the protocol's signature
+        give: Give | None = None,  # noqa: ARG001
+    ) -> Fetched:
         return Fetched(batches=batches, requests=1000)
 
     from_valkey, from_memory, closing, opening = [], [], [], []

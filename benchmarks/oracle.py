@@ -40,7 +40,8 @@ from omnisql_server.errors import KeyColumnRequired, LimitExceeded
 from omnisql_server.execute.instances import InstancePool, InstanceSettings
 from omnisql_server.execute.key_values import keyed, may_evaluate
 from omnisql_server.fetch.budget import CallBudget
-from omnisql_server.fetch.scheduler import FetchBounds, OpenSource, fetch
+from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, fetch
+from omnisql_server.late_hydration import LateFetch, may_execute, with_details
 from omnisql_server.materialize.relations import LocalRelation, materialize
 from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.plan import QueryPlan, ScanPlan
@@ -133,7 +134,13 @@ class World:
             own = replace(query, derived={})
             authorized = await allowing.authorize(own, Principal(tenant="acme", name="ana", attributes={}))
             try:
-                planned = plan(authorized, _tables_of(tables), COMBINATIONS_MAX, evaluable=may_evaluate)
+                planned = plan(
+                    authorized,
+                    _tables_of(tables),
+                    COMBINATIONS_MAX,
+                    evaluable=may_evaluate,
+                    executable=may_execute,
+                )
             except (KeyColumnRequired, LimitExceeded):
                 continue
             shown = "; ".join(map(_shown, planned.scans))
@@ -152,6 +159,7 @@ class World:
     async def _carry_out(self, planned: QueryPlan, budget: CallBudget) -> None:
         occurrences = {one.scan_name: one for one in planned.authorized.query.occurrences}
         read: dict[str, LocalRelation] = {}
+        done: list[FetchedScan] = []
         waiting = list(planned.scans)
         while waiting:
             rows = {name: relation.rows for name, relation in read.items()}
@@ -161,6 +169,10 @@ class World:
             for fetched in await fetch(bound, self._open, FetchBounds(), partial_allowed=False, budget=budget):
                 name = fetched.plan.scan_name
                 read[name] = materialize(fetched.plan, occurrences[name], fetched.batches, b"")
+                done.append(fetched)
+        late = LateFetch(open_source=self._open, bounds=FetchBounds(), budget=budget, partial_allowed=False)
+        relations = [read[fetched.plan.scan_name] for fetched in done]
+        await with_details(planned, done, relations, self.pool, late, b"")
 
     async def _open(self, scan: ScanPlan) -> OpenSource:
         return OpenSource(connection=self.connections[scan.relation.server], limiter=QUIET_CONTEXT.limiter)

@@ -129,9 +129,9 @@ QUESTIONS = (
     _question(
         "size of the five newest pull requests",
         f"SELECT number, additions FROM github.pull_requests WHERE {WEB} ORDER BY created_at DESC LIMIT 5",
-        "one page of five, then each of them for its additions",
+        "one page of five, then the additions of all five by one query with aliases",
         one(),
-        each(f"(SELECT number FROM github.pull_requests WHERE {WEB} ORDER BY created_at DESC LIMIT 5) s"),
+        one(),
         naive=(PULLS, f"SELECT number, additions FROM github.pull_requests WHERE {WEB}"),
     ),
     _question(
@@ -231,11 +231,13 @@ QUESTIONS = (
         naive=(TICKETS,),
     ),
     _question(
-        "one ticket",
-        "SELECT summary, status FROM jira.issues WHERE key = 'WEB-7'",
-        "by its key",
+        "changes of the ten pull requests that were merged last",
+        f"SELECT number, additions, deletions FROM github.pull_requests WHERE {WEB} AND state = 'closed'"
+        " AND merged_at IS NOT NULL ORDER BY merged_at DESC LIMIT 10",
+        "the closed ones, for nothing sorts by the time of the merge; then the changes of ten by one query of aliases",
+        pages(f"github.pull_requests WHERE {WEB} AND state = 'closed'"),
         one(),
-        naive=(TICKETS,),
+        naive=(PULLS, f"SELECT number, additions FROM github.pull_requests WHERE {WEB}"),
     ),
     _question(
         "tickets of a project, counted",
@@ -316,11 +318,19 @@ QUESTIONS = (
         naive=(USERS, TICKETS),
     ),
     _question(
-        "changes to one ticket",
-        "SELECT field, from_text, to_text FROM jira.issue_changelog WHERE issue_key = 'WEB-7'",
-        "the history of the ticket",
-        one(),
-        naive=(TICKETS,),
+        "files that open pull requests change for tickets in review",
+        "SELECT j.key, sum(p.changed_files) FROM github.pull_requests p"
+        " JOIN jira.issues j ON j.key = split_part(p.title, ':', 1)"
+        " WHERE p.owner = 'acme' AND p.repo = 'web' AND p.state = 'open' AND j.status = 'In Review' GROUP BY j.key",
+        "the pull requests, the tickets a hundred keys at a time, then the files of those in review fifty at a time",
+        pages(f"github.pull_requests WHERE {WEB} AND state = 'open'"),
+        search(f"github.pull_requests WHERE {WEB} AND state = 'open'"),
+        pages(
+            "github.pull_requests p JOIN jira.issues j ON j.key = split_part(p.title, ':', 1)"
+            " WHERE p.owner = 'acme' AND p.repo = 'web' AND p.state = 'open' AND j.status = 'In Review'",
+            size=50,
+        ),
+        naive=(f"SELECT number, additions FROM github.pull_requests WHERE {WEB}", TICKETS),
     ),
     _question(
         "tickets named by open pull requests",

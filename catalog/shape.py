@@ -24,7 +24,7 @@ SELECT w.fdwhandler OPERATOR(pg_catalog.=) 0 AS handlerless FROM pg_catalog.pg_f
 WHERE w.fdwname OPERATOR(pg_catalog.=) $1
 """
 SERVER_SQL = """
-SELECT w.fdwname, s.srvoptions, pg_catalog.obj_description(s.oid, 'pg_foreign_server') AS comment
+SELECT w.fdwname, s.srvoptions, s.srvversion, pg_catalog.obj_description(s.oid, 'pg_foreign_server') AS comment
 FROM pg_catalog.pg_foreign_server s JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
 WHERE s.srvname OPERATOR(pg_catalog.=) $1
 """
@@ -82,6 +82,7 @@ class ForeignServer:
     wrapper: str
     options: Mapping[str, str] = field(default_factory=dict)
     comment: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +195,8 @@ async def _install_server(recorder: _Recorder, server: ForeignServer, owner: str
     name = identifier(server.name)
     if row is None:
         wrapper = identifier(server.wrapper)
-        await recorder.run(f"CREATE SERVER {name} FOREIGN DATA WRAPPER {wrapper}{option_list(server.options)}")
+        version = f" VERSION {literal(server.version)}" if server.version is not None else ""
+        await recorder.run(f"CREATE SERVER {name}{version} FOREIGN DATA WRAPPER {wrapper}{option_list(server.options)}")
         if owner is not None:
             await recorder.run(f"ALTER SERVER {name} OWNER TO {identifier(owner)}")
     elif row["fdwname"] != server.wrapper:
@@ -203,6 +205,8 @@ async def _install_server(recorder: _Recorder, server: ForeignServer, owner: str
         changes = option_changes(options_from_array(row["srvoptions"]), server.options)
         if changes:
             await recorder.run(f"ALTER SERVER {name}{changes}")
+        if server.version is not None and server.version != row["srvversion"]:
+            await recorder.run(f"ALTER SERVER {name} VERSION {literal(server.version)}")
     if (row["comment"] if row else None) != server.comment:
         await recorder.run(f"COMMENT ON SERVER {name} IS {_comment(server.comment)}")
 

@@ -69,13 +69,13 @@ HAS_LINEAGE_SQL = f"SELECT pg_catalog.to_regclass('{CATALOG_SCHEMA}.derived') IS
 
 SERVERS_SQL = f"""
 WITH {WRAPPERS_WITH}
-SELECT s.oid, s.srvname, w.fdwname, s.srvoptions FROM pg_catalog.pg_foreign_server s
+SELECT s.oid, s.srvname, w.fdwname, s.srvversion, s.srvoptions FROM pg_catalog.pg_foreign_server s
 JOIN wrappers w ON w.oid = s.srvfdw ORDER BY s.oid
 """
 
 TABLES_SQL = f"""
 WITH {WRAPPERS_WITH}
-SELECT c.oid, n.nspname, c.relname, s.srvname, w.fdwname, t.ftoptions
+SELECT c.oid, n.nspname, c.relname, s.srvname, s.srvversion, w.fdwname, t.ftoptions
 FROM pg_catalog.pg_foreign_table t JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
 JOIN wrappers w ON w.oid = s.srvfdw JOIN pg_catalog.pg_class c ON c.oid = t.ftrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -107,6 +107,7 @@ class ApiServer:
     name: str
     wrapper: str
     options: Mapping[str, str]
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,7 @@ class ApiColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiTable:
-    """A foreign table of one of our wrappers, with its columns in order."""
+    """A foreign table of one of our wrappers, with its columns in order; `version` is its server's."""
 
     oid: int
     schema: str
@@ -132,6 +133,7 @@ class ApiTable:
     wrapper: str
     options: Mapping[str, str]
     columns: tuple[ApiColumn, ...]
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,7 @@ async def load_snapshot(connection: Connection) -> Snapshot:
                 name=row["srvname"],
                 wrapper=row["fdwname"],
                 options=options_from_array(row["srvoptions"]),
+                version=row["srvversion"] or "",
             )
             for row in servers
         },
@@ -236,6 +239,7 @@ def _tables(tables: list[asyncpg.Record], columns: list[asyncpg.Record]) -> dict
             wrapper=row["fdwname"],
             options=options_from_array(row["ftoptions"]),
             columns=tuple(by_table[row["oid"]]),
+            version=row["srvversion"] or "",
         )
         for row in tables
     }

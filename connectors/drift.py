@@ -1,6 +1,6 @@
 """What a live account's answers have that a manifest does not say: read little of every table, and compare.
 
-Rows are decoded by the manifest, so that a value of another type is found; what is new in them is not seen.
+Rows are decoded by the manifest, so that a value of another type is found; the answers themselves tell what is new.
 """
 
 from __future__ import annotations
@@ -10,29 +10,53 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.declarative.compile import ReadableTable
-from connectors.declarative.connector import DeclarativeConnection
+from connectors.declarative.connector import DeclarativeConnection, objects_of
 from connectors.declarative.load import Loaded
 from connectors.declarative.proving import rows_of, whole
+from connectors.new_fields import new_fields
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.errors import ConnectorError, CredentialsRejected, RateLimited, Retryable
+from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Scan
 
 ROWS_MAX = 100
 DOUBTFUL_ROWS = 20
 PARENTS_MAX = 3
+FIELDS_SHOWN_MAX = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """What was found about a table; `is_breaking` says that answers contradict the manifest."""
+    """What was found about a table: `is_breaking` contradicts the manifest, `is_new` is no fault of it."""
 
     table: str
     is_breaking: bool
     text: str
+    is_new: bool = False
 
 
-async def drift_of(loaded: Loaded, connection: DeclarativeConnection, context: FetchContext) -> list[Drift]:
+class Answers:
+    """Keeps the bodies of answers, as the witness of a connection, until they are taken."""
+
+    def __init__(self) -> None:
+        self._bodies: list[object] = []
+
+    def see(self, _request: Request, response: Response, _authorization: Mapping[str, str]) -> None:
+        """Keep a body."""
+        self._bodies.append(response.body)
+
+    def take(self) -> list[object]:
+        """Give up what was kept."""
+        taken, self._bodies = self._bodies, []
+        return taken
+
+
+async def drift_of(
+    loaded: Loaded, connection: DeclarativeConnection, context: FetchContext, answers: Answers
+) -> list[Drift]:
     """Read up to 100 rows of every table and compare them with what is declared.
+
+    `answers` is the witness that the connection was opened with.
 
     Raises:
         CredentialsRejected, RateLimited, Retryable: the account cannot be asked, which says nothing of its tables.
@@ -46,6 +70,7 @@ async def drift_of(loaded: Loaded, connection: DeclarativeConnection, context: F
             found.append(Drift(table=name, is_breaking=False, text="not read: no values of its keys were found"))
             continue
         rows: list[dict[str, Any]] = []
+        answers.take()
         try:
             for scan in scans:
                 rows += await rows_of(connection, replace(scan, limit=ROWS_MAX), context)
@@ -55,6 +80,13 @@ async def drift_of(loaded: Loaded, connection: DeclarativeConnection, context: F
             found.append(Drift(table=name, is_breaking=True, text=error.message))
         read[name] = rows
         found += _compared(name, table, rows)
+        access = table.paths[scans[0].access_path]
+        raw = [row for body in answers.take() if body is not None for row in objects_of(access, body)]
+        if fields := new_fields(loaded.manifest.tables[name], raw):
+            shown = ", ".join(fields[:FIELDS_SHOWN_MAX])
+            more = f" and {len(fields) - FIELDS_SHOWN_MAX} more" if len(fields) > FIELDS_SHOWN_MAX else ""
+            text = f"no column takes {shown}{more}"
+            found.append(Drift(table=name, is_breaking=False, is_new=True, text=text))
     return found
 
 

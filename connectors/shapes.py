@@ -1,7 +1,7 @@
 """The shape of a connector's tables, and what a change of it means for those who query them. Pure.
 
 `connectors/shapes` holds the shape that each manifest had last; `docs/shapes.py` renews it. A breaking change needs a
-higher `version` in the manifest.
+higher `version` in the manifest, and the manifest before it kept beside it as `NAME.vN.yaml`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,21 @@ class Change:
 
     is_breaking: bool
     text: str
+
+
+def refusal_of(known: Mapping[str, Any], version: int, shape: Shape, kept: Mapping[int, Shape]) -> str | None:
+    """Say why a manifest may not come after the one that is known, by its version and tables; None where it may.
+
+    `kept` are the shapes of the earlier versions that are kept, by version.
+    """
+    broken = [change.text for change in changes(known["tables"], shape) if change.is_breaking]
+    if not broken:
+        return None
+    if version <= known["version"]:
+        return f"{'; '.join(broken)}: raise version in the manifest above {known['version']}"
+    if kept.get(known["version"]) != known["tables"]:
+        return f"{'; '.join(broken)}: keep the manifest of version {known['version']} as NAME.v{known['version']}.yaml"
+    return None
 
 
 def shape_of(tables: Iterable[Table]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
@@ -20,9 +20,7 @@ from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, RunResult, SessionView, command_result
 from omnisql_server.model.statement import Statement, StatementKind
-from omnisql_server.model.trail import note_reports
 from omnisql_server.plan.explain import explain_json, explain_text
-from omnisql_server.session_reports import remember_reports
 from wire.backend import Field, data_row
 from wire.copy import CopyEncoder, CopyFormat, parse_copy_options
 from wire.rows import EncodedRows
@@ -131,6 +129,20 @@ async def explained(
     )
     messages = [data_row([line.encode()]) for line in lines]
     yield EncodedRows(data=memoryview(b"".join(messages)), ends=np.cumsum([len(m) for m in messages], dtype=np.int64))
+
+
+async def analyzed(
+    statement: Statement,
+    plan: QueryPlan,
+    engine: Engine,
+    rows: AsyncGenerator[EncodedRows, None],
+    reports: Callable[[], tuple[SourceReport, ...]],
+) -> AsyncGenerator[EncodedRows, None]:
+    """Read a statement's rows to their end, and return those of EXPLAIN (ANALYZE) instead."""
+    async with aclosing(rows):
+        async for _ in rows:
+            continue
+    return explained(statement, plan, engine, {report.scan_name: report for report in reports()})
 
 
 async def copy_stream(
@@ -260,15 +272,7 @@ def _uncounted(message: bytes) -> EncodedRows:
     return EncodedRows(data=memoryview(message), ends=np.empty(0, dtype=np.int64))
 
 
-def told(reports: tuple[SourceReport, ...], view: SessionView) -> None:
-    """Remember and put on record what a statement got from its sources, and warn the client where it asked for more."""
-    remember_reports(view, reports)
-    note_reports(reports)
-    for report in reports:
-        _warn(report, view)
-
-
-def _warn(report: SourceReport, view: SessionView) -> None:
+def warn(report: SourceReport, view: SessionView) -> None:
     """Tell the client of rows that are missing, or older than it asked for."""
     messages = []
     if not report.complete:

@@ -140,6 +140,12 @@ class LimitExceeded(OmniSQLError):
     sqlstate = "54000"
 
 
+class SharedFetchEnded(OmniSQLError):
+    """The fetch of another statement ended, after rows of it went out as this one's."""
+
+    sqlstate = "40001"
+
+
 class LockNotAvailable(OmniSQLError):
     """A relation is locked, and whoever holds the lock may be waiting for this very statement."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from omnisql_server.fetch.scheduler import FetchedScan
 from omnisql_server.materialize.relations import LocalRelation, materialize
-from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.plan import QueryPlan, ScanPlan
 
 ROWS_FOR_A_THREAD = 5_000
 
@@ -17,6 +19,16 @@ async def materialized(plan: QueryPlan, fetched: Sequence[FetchedScan], salt: by
     if sum(scan.report.rows_fetched for scan in fetched) > ROWS_FOR_A_THREAD:
         return await asyncio.to_thread(_relations, plan, fetched, salt)
     return _relations(plan, fetched, salt)
+
+
+async def page_materialized(
+    plan: QueryPlan, scan: ScanPlan, batches: Sequence[pa.RecordBatch], salt: bytes
+) -> LocalRelation:
+    """Apply policy to some of the rows of a plan's only scan."""
+    (occurrence,) = plan.authorized.query.occurrences
+    if sum(batch.num_rows for batch in batches) > ROWS_FOR_A_THREAD:
+        return await asyncio.to_thread(materialize, scan, occurrence, batches, salt)
+    return materialize(scan, occurrence, batches, salt)
 
 
 def _relations(plan: QueryPlan, fetched: Sequence[FetchedScan], salt: bytes) -> tuple[LocalRelation, ...]:

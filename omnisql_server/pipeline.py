@@ -6,12 +6,12 @@ The stages never call each other; this module hands the frozen values from one t
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 from omnisql_server.answers import (
-    copy_stream,
+    analyzed,
     described,
     done_alone,
     explain_wants,
@@ -24,20 +24,18 @@ from omnisql_server.answers import (
     parameter_constants,
     read_only,
     require_api,
-    result_formats,
     result_of,
-    told,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
-from omnisql_server.execute.arrays import ArrayParameter
+from omnisql_server.evaluation import BY_POSTGRES, Evaluation, WholeAnswer, engine_of
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import keyed, may_evaluate
-from omnisql_server.execute.load import load
-from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine, Parameters, choose_engine, execute
+from omnisql_server.execute.run import DUCKDB
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import FetchedScan, fetch
+from omnisql_server.fetch.stream import PageStream
 from omnisql_server.late_hydration import LateFetch, may_execute, survivors_of, with_details
 from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
@@ -47,7 +45,6 @@ from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery
-from omnisql_server.model.report import SourceReport
 from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import (
     CHANGING_KINDS,
@@ -64,7 +61,6 @@ from omnisql_server.owner_rows import Connect, read_as_owners
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.shaped import shaped_query
 from omnisql_server.parse.tree import parse_query
-from omnisql_server.parse.within import load_of
 from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import calls_max, check_calls, plan
@@ -73,9 +69,9 @@ from omnisql_server.prepared import arguments, look_up, unplaced
 from omnisql_server.repeats.keeping import Keeping
 from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.sharing import Sharing
+from omnisql_server.streaming import Fetching, StreamedAnswer, first_page
+from omnisql_server.telling import Telling
 from omnisql_server.tenant import Tenant
-from wire.copy import parse_copy_options
-from wire.rows import EncodedRows
 
 
 class Pipeline:
@@ -180,6 +176,11 @@ class Pipeline:
             return await self._run_matview(statement, view, relayable=twin is None)
         if statement.executes is not None:
             return await self._run_executed(statement, parameters, view, relayable=twin is None)
+        return await self._run_query(statement, parameters, view, twin)
+
+    async def _run_query(
+        self, statement: Statement, parameters: BoundParameters, view: SessionView, twin: str | None
+    ) -> RunResult:
         await self._refuse(statement, view)
         if statement.makes is not None and not parameters.values and await self._has_been_made(statement, view):
             return await done_alone(statement.text, view.backend)
@@ -205,26 +206,31 @@ class Pipeline:
                 query_plan = plan(
                     authorized, tables, self._bounds.key_combinations_max, known, may_evaluate, may_execute
                 )
-                engine = _engine(statement, bound)
+                engine = engine_of(statement, bound)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
                 told = explained(statement, query_plan, engine, None, await self._tenant.notes(query_plan, view))
                 return result_of(statement, bound, told)
-            budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
-            check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
-            owned = await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max)
-            relations, reports = await self._read(query_plan, budget, view, keeping)
-        tags: list[str] = []
-        rows = self._execute(statement, bound, engine, (relations, owned), parameters, view, tags.append)
-        rows = deadline.bounded(noting(statement, authorized, view, rows, self.sharing))
+            evaluation = Evaluation(
+                statement=statement,
+                bound=bound,
+                engine=engine,
+                parameters=parameters,
+                backend=view.backend,
+                pool=self._pool,
+                splice=self._bounds.splice,
+                owned=await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max),
+            )
+            answer = await self._answer(query_plan, evaluation, view, keeping)
+        rows = deadline.bounded(noting(statement, authorized, view, answer.rows(), self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
-            async for _ in rows:
-                continue
-            rows = explained(statement, query_plan, engine, {report.scan_name: report for report in reports})
+            rows = await analyzed(statement, query_plan, engine, rows, answer.reports)
         result = result_of(statement, bound, rows)
+        if isinstance(answer, StreamedAnswer):
+            return answer.result(result)
         if keeping is not None and engine.name == DUCKDB:
-            return self._repeats.kept(keeping, reports, result, tags)
-        return replace(result, tag=lambda: tags[-1]) if statement.kind in _BY_POSTGRES else result
+            return self._repeats.kept(keeping, answer.reports(), result, evaluation.tags)
+        return replace(result, tag=lambda: evaluation.tags[-1]) if statement.kind in BY_POSTGRES else result
 
     async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Answer a statement again as it was answered before; None where it must be run."""
@@ -309,7 +315,7 @@ class Pipeline:
     async def _bind(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, twin: str | None
     ) -> BoundQuery:
-        if statement.kind in _BY_POSTGRES:
+        if statement.kind in BY_POSTGRES:
             # To describe a statement without columns again, PostgreSQL neither looks at it anew nor locks anything.
             twin = None
         request = BindRequest(
@@ -324,16 +330,50 @@ class Pipeline:
             bound = await self._binder.bind(request, view.backend)
         return bound
 
-    async def _read(
-        self, query_plan: QueryPlan, budget: CallBudget, view: SessionView, keeping: Keeping | None
-    ) -> tuple[tuple[LocalRelation, ...], tuple[SourceReport, ...]]:
-        """Fetch and materialize all scans, those first whose rows give the keys of others."""
+    async def _answer(
+        self, query_plan: QueryPlan, evaluation: Evaluation, view: SessionView, keeping: Keeping | None
+    ) -> StreamedAnswer | WholeAnswer:
+        """Read what a plan needs, all of it or, where its rows may be streamed, up to the first page."""
+        budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
+        check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
         settings = query_plan.authorized.query.settings
         salt = await self._tenant.hash_salt(query_plan)
         plainly = partial(self._tenant.open, view=view, settings=settings)
-        opening = plainly if keeping is None else keeping.noted(plainly)
-        lenient = settings.on_source_error == "partial"
-        survivors = survivors_of(self._pool, settings.time_zone)
+        late = LateFetch(
+            open_source=plainly if keeping is None else keeping.noted(plainly),
+            bounds=self._bounds.fetch,
+            budget=budget,
+            partial_allowed=settings.on_source_error == "partial",
+        )
+        fetching = partial(
+            fetch,
+            open_source=late.open_source,
+            bounds=late.bounds,
+            partial_allowed=late.partial_allowed,
+            budget=budget,
+            survivors=survivors_of(self._pool, settings.time_zone),
+        )
+        telling = Telling(tenant=self._tenant, view=view)
+        begun: FetchedScan | None = None
+        if query_plan.streaming is not None and evaluation.engine.name == DUCKDB:
+            with stage_span("fetch"):
+                first = await first_page(query_plan.scans[0], query_plan.streaming, fetching)
+            if isinstance(first, PageStream):
+                return StreamedAnswer(stream=first, plan=query_plan, salt=salt, evaluation=evaluation, telling=telling)
+            begun = first
+        return await self._read(query_plan, evaluation, salt, fetching, late, begun, telling)
+
+    async def _read(
+        self,
+        query_plan: QueryPlan,
+        evaluation: Evaluation,
+        salt: bytes,
+        fetching: Fetching,
+        late: LateFetch,
+        begun: FetchedScan | None,
+        telling: Telling,
+    ) -> WholeAnswer:
+        """Fetch and materialize all scans, those first whose rows give the keys of others."""
         waiting = list(query_plan.scans)
         fetched: list[FetchedScan] = []
         relations: list[LocalRelation] = []
@@ -341,56 +381,14 @@ class Pipeline:
             read = {relation.scan_name: relation.rows for relation in relations}
             ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
             waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
-            bound = [bind_keys(scan, await keyed(scan, read, self._pool), budget.left) for scan in ready]
+            bound = [bind_keys(scan, await keyed(scan, read, self._pool), late.budget.left) for scan in ready]
             with stage_span("fetch"):
-                batch = await fetch(
-                    bound, opening, self._bounds.fetch, partial_allowed=lenient, budget=budget, survivors=survivors
-                )
+                batch = (begun,) if begun is not None else await fetching(bound)
             with stage_span("materialize"):
                 relations += await materialized(query_plan, batch, salt)
             fetched += batch
             for scan in batch:
-                self._tenant.observe(scan.plan, scan.report)
-        late = LateFetch(open_source=opening, bounds=self._bounds.fetch, budget=budget, partial_allowed=lenient)
+                telling.learn(scan.plan, scan.report)
         whole, reports = await with_details(query_plan, fetched, relations, self._pool, late, salt)
-        told(reports, view)
-        return whole, reports
-
-    def _execute(
-        self,
-        statement: Statement,
-        bound: BoundQuery,
-        engine: Engine,
-        given_rows: tuple[tuple[LocalRelation, ...], Mapping[object, ArrayParameter]],
-        parameters: BoundParameters,
-        view: SessionView,
-        completed: Callable[[str], None],
-    ) -> AsyncGenerator[EncodedRows, None]:
-        copy_format = parse_copy_options(statement.copy_options) if statement.kind is StatementKind.COPY_TO else None
-        wanted = (1,) if copy_format is not None and copy_format.binary else parameters.result_formats
-        relations, owned = given_rows
-        by_name = {relation.scan_name: relation.rows for relation in relations}
-        given = Parameters(
-            type_oids=bound.parameter_oids,
-            values=parameters.values,
-            formats=parameters.formats,
-            result_formats=result_formats(
-                wanted if statement.kind is not StatementKind.EXPLAIN else (), len(bound.fields)
-            ),
-            completed=completed,
-            copy_format=copy_format,
-            owned=owned,
-        )
-        rows = execute(bound, engine, by_name, given, view.backend, self._pool, self._bounds.splice)
-        if (wanted_load := load_of(statement)) is not None:
-            return load(wanted_load, bound, by_name, given, view.backend, self._pool, rows)
-        names = [field.name for field in bound.fields]
-        return rows if copy_format is None else copy_stream(rows, copy_format, names)
-
-
-_BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}
-
-
-def _engine(statement: Statement, bound: BoundQuery) -> Engine:
-    reason = _BY_POSTGRES.get(statement.kind)
-    return Engine(name=POSTGRES, reason=reason) if reason is not None else choose_engine(bound)
+        telling.tell(reports)
+        return WholeAnswer(evaluation=evaluation, relations=whole, told=reports)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
 from catalog.clusters import Cluster
@@ -12,10 +12,11 @@ from catalog.lineage import install_lineage
 from catalog.matviews import install_matviews
 from catalog.procedures import install_procedures
 from catalog.quoting import identifier, option_list
+from catalog.schema_history import install_schema_history
 from catalog.shape import ForeignColumn, ForeignServer, ForeignTable, WrapperShape, install
 from catalog.tenants import create_tenant_database
 from connectors.registry import all_connectors
-from connectors.sdk.connector import Connector
+from connectors.sdk.connector import Connector, WithVersions, connector_at
 from connectors.sdk.table import Table
 from omnisql_server.introspection.connector import INTROSPECTION
 from omnisql_server.manage.options import mapping_options, secret_options, server_options
@@ -29,19 +30,30 @@ SERVER_OID_SQL = "SELECT s.oid FROM pg_catalog.pg_foreign_server s WHERE s.srvna
 
 
 def wrapper_shape(connector: Connector) -> WrapperShape:
-    """Describe a connector's foreign-data wrapper: its options, and which of them are secrets."""
+    """Describe a connector's foreign-data wrapper: the options of all its versions, and which of them are secrets."""
+    versions = connector.versions[::-1] if isinstance(connector, WithVersions) else ("",)
+    kinds = [connector_at(connector, version) for version in versions]
+
+    def every(options: Callable[[Connector], tuple[str, ...]]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for kind in kinds for name in options(kind)))
+
     return WrapperShape(
         name=connector.name,
-        server_options=server_options(connector),
-        mapping_options=mapping_options(connector),
-        secret_options=secret_options(connector),
+        server_options=every(server_options),
+        mapping_options=every(mapping_options),
+        secret_options=every(secret_options),
     )
 
 
 def foreign_server(connector: Connector, name: str, options: Mapping[str, str]) -> ForeignServer:
     """Describe the server of a source; secrets are not among its options."""
     plain = {option.name for option in connector.options if not option.secret}
-    return ForeignServer(name=name, wrapper=connector.name, options={k: v for k, v in options.items() if k in plain})
+    return ForeignServer(
+        name=name,
+        wrapper=connector.name,
+        options={k: v for k, v in options.items() if k in plain},
+        version=connector.versions[-1] if isinstance(connector, WithVersions) else None,
+    )
 
 
 def foreign_tables(schema: str, server: str, tables: Iterable[Table]) -> tuple[ForeignTable, ...]:
@@ -87,6 +99,7 @@ async def install_builtin(connection: Connection, *, control_role: str, owner: s
     await install_procedures(connection)
     await install_matviews(connection, control_role)
     await install_lineage(connection, control_role, owner)
+    await install_schema_history(connection, control_role, owner)
 
 
 async def update_database(cluster: Cluster, database: str, owner: str) -> None:

@@ -232,7 +232,8 @@ class Tenant:
         )
 
     def _declared(self, table: ApiTable) -> Table | None:
-        return self.sources.declared(table.server, table.wrapper, table.options.get("table", table.name))
+        name = table.options.get("table", table.name)
+        return self.sources.declared(table.server, table.wrapper, name, table.version)
 
 
 def _named(connector: Connector, name: str) -> Table:

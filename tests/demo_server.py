@@ -63,6 +63,10 @@ class Simulator:
         """Change settings; `next` queues faults."""
         self._call("/_sim/config", settings)
 
+    def release(self) -> None:
+        """Let go of hanging requests, and have those that are held back answered."""
+        self._call("/_sim/release", {})
+
     def reset(self) -> None:
         """Forget requests and faults, and let go of hanging requests."""
         self._call("/_sim/reset", {})

@@ -30,7 +30,7 @@ from connectors.declarative.windows import windowed
 from connectors.sdk.connector import Connection, FetchContext, Option, Source
 from connectors.sdk.counted import CountedRows, counted_pages
 from connectors.sdk.decode import Row
-from connectors.sdk.errors import EmptyResult, Fatal
+from connectors.sdk.errors import EmptyResult, Fatal, OptionInvalid
 from connectors.sdk.extract import path
 from connectors.sdk.hydrate import hydrate_rows, hydrated_pages
 from connectors.sdk.options import checked_base_url, checked_options
@@ -49,14 +49,39 @@ class DeclarativeConnector:
     """What a manifest declares, as a connector."""
 
     def __init__(
-        self, loaded: Loaded, settings: TransportSettings | None = None, surroundings: Surroundings | None = None
+        self,
+        loaded: Loaded,
+        settings: TransportSettings | None = None,
+        surroundings: Surroundings | None = None,
+        *,
+        earlier: tuple[Loaded, ...] = (),
     ) -> None:
         self.loaded = loaded
+        self._earlier = earlier
         self.name = loaded.manifest.name
         self.options = _options(loaded.manifest)
         self.tables = tuple(each.table for each in loaded.tables.values())
         self._settings = settings
         self._surroundings = surroundings
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions of the manifest that there are, the newest last."""
+        return tuple(str(each.manifest.version) for each in (*self._earlier, self.loaded))
+
+    def at(self, version: str) -> DeclarativeConnector:
+        """Return the connector of a version, of the oldest without one.
+
+        Raises:
+            OptionInvalid: SQLSTATE HV00D, there is none.
+        """
+        for each in (*self._earlier, self.loaded):
+            if version in {"", str(each.manifest.version)}:
+                return DeclarativeConnector(each, self._settings, self._surroundings) if self._earlier else self
+        raise OptionInvalid(
+            message=f"connector {self.name} has no version {version}",
+            hint=f"There is {', '.join(self.versions)}: ALTER SERVER .. VERSION '{self.versions[-1]}'.",
+        )
 
     async def connect(self, source: Source) -> DeclarativeConnection:
         """Open a source; no request is made yet.
@@ -245,7 +270,7 @@ class DeclarativeConnection:
         count = 0
         async with aclosing(_responses(access, reader, request)) as responses:
             async for response in responses:
-                rows = _objects(access, response.body)
+                rows = objects_of(access, response.body)
                 for row in rows:
                     note_keys(row, echo)
                 count += len(rows)
@@ -271,13 +296,13 @@ def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncG
             reader.serial() if access.rows_max is not None else reader,
             request,
             parameter=pages.send,
-            rows=lambda body: _objects(access, body),
+            rows=lambda body: objects_of(access, body),
             total=path(total) if total else lambda _body: None,
             is_last=(lambda body: path(more)(body) is False) if more else lambda _body: None,
         )
     if isinstance(pages, NumberedPages):
         return numbered_pages(
-            reader, request, parameter=pages.send, rows=lambda body: _objects(access, body), first=pages.first
+            reader, request, parameter=pages.send, rows=lambda body: objects_of(access, body), first=pages.first
         )
     if isinstance(pages, LinkPages):
         return link_pages(reader, request)
@@ -307,7 +332,7 @@ def _cursor_of(access: ReadablePath, pages: CursorPages) -> Callable[[object], o
             if pages.more is not None and not found:
                 raise Fatal(message=f"the listing of {access.name} goes on but does not say where")
             return found
-        rows = _objects(access, body)
+        rows = objects_of(access, body)
         return path(pages.last or "")(rows[-1]) if rows else None
 
     return cursor
@@ -325,7 +350,12 @@ def _goes_on(access: ReadablePath, response: Response, row_count: int, page_rows
     return row_count >= page_rows_asked
 
 
-def _objects(access: ReadablePath, body: object) -> list[Row]:
+def objects_of(access: ReadablePath, body: object) -> list[Row]:
+    """Return the rows of an answer.
+
+    Raises:
+        Fatal: it is none with a list of objects.
+    """
     found = access.rows(body) if body is not None else None
     if access.single and not isinstance(found, list):
         found = [] if found is None else [found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from connectors.declarative.manifest import Manifest
 from connectors.sdk.errors import ManifestInvalid
 
 SUFFIX = ".yaml"
+_KEPT = re.compile(r"(.+)\.v[1-9]\d*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +50,37 @@ def load_file(file: Path) -> Loaded:
             message=f"manifest {file.name} cannot be read", detail=type(failure).__name__
         ) from failure
     loaded = load_text(text, file.name)
-    if loaded.manifest.name != file.name.removesuffix(SUFFIX):
+    named, stem = loaded.manifest.name, file.name.removesuffix(SUFFIX)
+    wanted = f"{named}.v{loaded.manifest.version}" if _KEPT.fullmatch(stem) else named
+    if stem != wanted:
         raise ManifestInvalid(
-            message=f"manifest {file.name} declares connector {loaded.manifest.name}",
-            hint=f"Call the file {loaded.manifest.name}{SUFFIX}.",
+            message=f"manifest {file.name} declares version {loaded.manifest.version} of connector {named}",
+            hint=f"Call the file {wanted}{SUFFIX}.",
         )
     return loaded
+
+
+def kept_of(file: Path) -> str | None:
+    """Return the connector that a manifest is an earlier version of, by its name NAME.vN.yaml; None for the newest."""
+    kept = _KEPT.fullmatch(file.name.removesuffix(SUFFIX))
+    return kept[1] if kept is not None else None
+
+
+def load_earlier(newest: Loaded, folder: Path) -> tuple[Loaded, ...]:
+    """Load the earlier versions of a manifest that are kept beside it, the oldest first.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R, one is refused, or is not earlier.
+    """
+    found = [load_file(file) for file in sorted(folder.glob(f"{newest.manifest.name}.v*{SUFFIX}")) if kept_of(file)]
+    for each in found:
+        if each.manifest.version >= newest.manifest.version:
+            raise ManifestInvalid(
+                message=f"version {each.manifest.version} of {newest.manifest.name} is kept beside version"
+                f" {newest.manifest.version}",
+                hint=f"Raise version in {newest.manifest.name}{SUFFIX}.",
+            )
+    return tuple(sorted(found, key=lambda each: each.manifest.version))
 
 
 def load_text(text: str, file: str) -> Loaded:

@@ -22,6 +22,7 @@ KNOWN_ROWS = (
     "data", "items", "results", "values", "value", "records", "entries", "objects", "elements", "rows", "content",
 )  # fmt: skip
 _KEYS = ("id", "uuid", "guid", "gid", "key", "sha")
+_NUMBERS = frozenset({"id", "uuid", "guid", "gid"})
 _NO_TABLE = re.compile(r"v[0-9.]+|api|rest|latest|[0-9.]+")
 _PLACE = re.compile(r"\{([^{}]+)\}")
 _ACCOUNTS = ("/me", "/user", "/users/me", "/account", "/myself", "/whoami", "/profile")
@@ -37,6 +38,7 @@ class Listing:
     rows: str
     item: Mapping[str, Any]
     has_link: bool
+    guessed: str | None = None
 
 
 def import_openapi(document: Mapping[str, Any], name: str, only: Sequence[str] = ()) -> Imported:
@@ -96,10 +98,11 @@ def _converted(
     operation = resolver.at(item.get("get"))
     if not operation or operation.get("deprecated") is True:
         return None, None
-    listing = _listing(path, operation, resolver)
+    listing = _listing(path, operation, resolver) or _described_as_one(path, item, operation, resolver, paths)
     if listing is None:
         return None, None
     part = Part(name=_table_name(path, taken), source=f"GET {path}")
+    part.warnings += [listing.guessed] if listing.guessed else []
     try:
         parameters = resolver.parameters(item, operation)
         return part, _table(listing, part, parameters, resolver, paths, keyed)
@@ -125,6 +128,44 @@ def _listing(path: str, operation: Mapping[str, Any], resolver: Resolver) -> Lis
     if item is None:
         return None
     return Listing(path=path, operation=operation, body=body, rows=rows, item=item, has_link=has_link)
+
+
+def _described_as_one(
+    path: str, item: Mapping[str, Any], operation: Mapping[str, Any], resolver: Resolver, paths: Mapping[str, Any]
+) -> Listing | None:
+    """Return the list of what is described as one object, as some generators do: pages are asked for, or one of it."""
+    answer = resolver.answer(operation)
+    if answer is None or path.rstrip("/").endswith("}"):
+        return None
+    body, headers = answer
+    # What has no number of its own is no row, but an envelope of rows, a setting or a file.
+    if not {snake(str(name)) for name in body.get("properties") or {}} & _NUMBERS:
+        return None
+    sent = {str(each["name"]) for each in resolver.parameters(item, operation) if each.get("in") == "query"}
+    pages = sorted(sent & {*paging.PAGES, *paging.OFFSETS})
+    if not pages and not _is_below(path, body, resolver, paths):
+        return None
+    reason = f"it takes {pages[0]}" if pages else "one of the same is below it"
+    return Listing(
+        path=path,
+        operation=operation,
+        body={"type": "array", "items": body},
+        rows="",
+        item=body,
+        has_link=any(name.lower() == "link" for name in headers),
+        guessed=f"its answer is described as one object and taken for a list of them, because {reason}",
+    )
+
+
+def _is_below(path: str, body: Mapping[str, Any], resolver: Resolver, paths: Mapping[str, Any]) -> bool:
+    """Say whether a path to one, like `/things/{id}` below `/things`, has the same answer."""
+    for other, item in paths.items():
+        parent, _, last = other.rstrip("/").rpartition("/")
+        if parent == path.rstrip("/") and _PLACE.fullmatch(last):
+            answer = resolver.answer(resolver.at(resolver.at(item).get("get")))
+            if answer is not None and answer[0] == body:
+                return True
+    return False
 
 
 def _rows_property(path: str, body: Mapping[str, Any], resolver: Resolver) -> tuple[str, Mapping[str, Any]] | None:

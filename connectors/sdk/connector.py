@@ -35,7 +35,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A configured account: `options` are plain, `secrets` are unsealed values that must not be logged or shown."""
+    """A configured account: `options` are plain, `secrets` are unsealed values that must not be logged or shown.
+
+    `version` is that of its server, empty where none was given.
+    """
 
     tenant: str
     server: str
@@ -43,6 +46,7 @@ class Source:
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,13 @@ class Limiter(Protocol):
         """Close a bucket until the source answers again."""
 
 
+@dataclass(slots=True)
+class Pauses:
+    """For how long a reading has stood still so far, in seconds, because nobody had room for its rows."""
+
+    total_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchContext:
     """What a fetch may use: its meter, the source's limiter, and how long it may take in seconds.
@@ -103,7 +114,9 @@ class FetchContext:
     given, are those of other processes, which the source may confirm as well. `resumption`, if given, says where to go
     on with a listing that failed before, and is told how far it comes. `survivors`, if
     given, is asked before rows are hydrated: for a batch of the scan's other columns it returns the places of the rows,
-    in order, that may be in the answer; the others need no call and may be left out.
+    in order, that may be in the answer; the others need no call and may be left out. With `in_turn`, any page may turn
+    out to be the last that is wanted: none is to be asked for before somebody comes for it. `pauses` are not part of
+    the time that the fetch may take.
     """
 
     meter: Meter
@@ -113,6 +126,8 @@ class FetchContext:
     bodies: SharedBodies | None = None
     resumption: Resumption | None = None
     survivors: Callable[[pa.RecordBatch], Awaitable[Sequence[int]]] | None = None
+    in_turn: bool = False
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 class Connection(Protocol):
@@ -169,3 +184,28 @@ class WithSchemas(Protocol):
     @property
     def default_schema(self) -> str:
         """Return the schema that is meant where none is named."""
+
+
+@runtime_checkable
+class WithVersions(Protocol):
+    """A connector whose tables have had other shapes, which servers keep until they are given another version."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions there are, the newest last."""
+
+    def at(self, version: str) -> Connector:
+        """Return the connector as it is at a version; without one at the oldest, as of servers from before versions.
+
+        Raises:
+            OptionInvalid: SQLSTATE HV00D, there is no such version.
+        """
+
+
+def connector_at(connector: Connector, version: str) -> Connector:
+    """Return a connector as a server of some version has it; one without versions is the same for all.
+
+    Raises:
+        OptionInvalid: SQLSTATE HV00D, there is no such version.
+    """
+    return connector.at(version) if isinstance(connector, WithVersions) else connector

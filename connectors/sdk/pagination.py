@@ -44,11 +44,17 @@ class Reader:
 
     async def send(self, request: Request) -> Response:
         """Send one request within the deadline of the reading."""
-        return await self.transport.send(request, self.context, deadline_s=self.deadline_s)
+        deadline_s = self.deadline_s + self.context.pauses.total_s
+        return await self.transport.send(request, self.context, deadline_s=deadline_s)
 
     def serial(self) -> Reader:
         """Return the same reading, one page at a time."""
         return replace(self, concurrency=1)
+
+    @property
+    def pages_at_once(self) -> int:
+        """Return how many pages may be asked for before they are wanted."""
+        return 1 if self.context.in_turn else self.concurrency
 
     @property
     def pages_max(self) -> int:
@@ -119,12 +125,12 @@ async def link_pages(reader: Reader, request: Request, first: Response | None = 
     yield response
     known = links(response.headers.get("link", ""))
     last = _page_number(known.get("last"))
-    if reader.concurrency > 1 and _page_number(known.get("next")) == 2 and last is not None:
+    if reader.pages_at_once > 1 and _page_number(known.get("next")) == 2 and last is not None:
         if reader.pages_wanted_max is not None:
             last = min(last, reader.pages_wanted_max)
         last = min(last, reader.pages_max)
         rest = (_numbered(request, known["next"], number) for number in range(2, last + 1))
-        async with aclosing(in_order(reader.send, rest, reader.concurrency)) as following:
+        async with aclosing(in_order(reader.send, rest, reader.pages_at_once)) as following:
             async for response in following:
                 guard.page(response)
                 yield response
@@ -228,10 +234,10 @@ async def offset_pages(
     guard.page(response, found)
     yield response
     offset, step, count = len(found), len(found), total(response.body)
-    if reader.concurrency > 1 and isinstance(count, int) and 0 < offset < count and not is_last(response.body):
+    if reader.pages_at_once > 1 and isinstance(count, int) and 0 < offset < count and not is_last(response.body):
         pages = min(-(-count // step), reader.pages_max, reader.pages_wanted_max or reader.pages_max)
         rest = [with_parameter(request, parameter, str(number * step)) for number in range(1, pages)]
-        async with aclosing(in_order(reader.send, iter(rest), reader.concurrency)) as following:
+        async with aclosing(in_order(reader.send, iter(rest), reader.pages_at_once)) as following:
             async for response in following:
                 found = rows(response.body)
                 guard.page(response, found)

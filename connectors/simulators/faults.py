@@ -9,7 +9,8 @@ from typing import Any
 
 STATUS_MIN = 400
 STATUS_MAX = 599
-FLAGS = ("truncate_json", "hang", "disconnect", "repeat_page", "incomplete_results")
+FLAGS = ("truncate_json", "hang", "disconnect", "repeat_page", "incomplete_results", "hold", "none")
+"""`hold` answers once it is told to let go, `none` at once: it lets requests pass before another fault."""
 
 
 class InvalidConfigurationError(ValueError):

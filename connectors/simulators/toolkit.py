@@ -55,6 +55,10 @@ class Simulation:
         self.windows.clear()
         self.random = seeded("faults", self.config.seed)
         self.previous_pages.clear()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the requests that hang or are held back."""
         self.released.set()
         self.released = asyncio.Event()
 
@@ -109,6 +113,7 @@ def create_simulator(rules: VendorRules, clock: Callable[[], float] = time.time)
     app.router.add_get("/_sim/config", _show_config)
     app.router.add_post("/_sim/config", _change_config)
     app.router.add_post("/_sim/reset", _reset)
+    app.router.add_post("/_sim/release", _let_go)
     app.on_shutdown.append(_release)
     return app
 
@@ -132,6 +137,11 @@ async def _change_config(request: web.Request) -> web.Response:
     except (InvalidConfigurationError, msgspec.DecodeError) as error:
         return json_response({"error": str(error)}, status=400)
     return json_response(simulation.config.to_json())
+
+
+async def _let_go(request: web.Request) -> web.Response:
+    request.app[SIMULATION].release()
+    return json_response(request.app[SIMULATION].config.to_json())
 
 
 async def _reset(request: web.Request) -> web.Response:
@@ -166,6 +176,8 @@ async def _answer(simulation: Simulation, request: web.Request, handler: Handler
     if fault is not None and fault.flag == "hang":
         await simulation.released.wait()
         return None
+    if fault is not None and fault.flag == "hold":
+        await simulation.released.wait()
     try:
         simulation.rules.check_access(request)
         response = await _counted(simulation, request, handler, fault)

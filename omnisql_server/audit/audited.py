@@ -144,7 +144,10 @@ class AuditedRunner(ForwardingRunner[StatementRunner]):
 
 
 async def _recorded(account: Account, result: RunResult) -> AsyncGenerator[EncodedRows, None]:
-    """Pass rows on, one batch behind, so that the last goes out after the end is on record."""
+    """Pass rows on, one batch behind, so that the last goes out after the end is on record.
+
+    Of what is streamed only one row is held back: the next batch may be long in coming.
+    """
     held: EncodedRows | None = None
     rows: AsyncIterator[EncodedRows] = aiter(result.rows)
     try:
@@ -154,6 +157,10 @@ async def _recorded(account: Account, result: RunResult) -> AsyncGenerator[Encod
                 yield held
             held = batch
             account.trail.rows += batch.row_count
+            if result.streamed and batch.row_count > 1:
+                await account.trail.begin()
+                first, held = _parted(batch)
+                yield first
     except asyncio.CancelledError:
         account.outcome = QUERY_CANCELED
         raise
@@ -163,6 +170,14 @@ async def _recorded(account: Account, result: RunResult) -> AsyncGenerator[Encod
     await account.end(SUCCEEDED, detail=result.tag() if result.tag is not None else "")
     if held is not None:
         yield held
+
+
+def _parted(batch: EncodedRows) -> tuple[EncodedRows, EncodedRows]:
+    """Part a batch before its last row."""
+    first_end = int(batch.ends[-2])
+    first = EncodedRows(data=batch.data[:first_end], ends=batch.ends[:-1], copied=batch.copied)
+    last = EncodedRows(data=batch.data[first_end:], ends=batch.ends[-1:] - first_end, copied=batch.copied)
+    return first, last
 
 
 async def _fail(account: Account, error: Exception) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from connectors.capabilities import path_cells
 from connectors.declarative.connector import DeclarativeConnector
 from connectors.declarative.load import SUFFIX, Loaded, load_file
-from connectors.drift import Drift, drift_of
+from connectors.drift import Answers, Drift, drift_of
 from connectors.registry import all_connectors, connector_names, manifest_named, manifest_names
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import ManifestInvalid
@@ -184,7 +184,7 @@ def _account(tenant: str, kind: DeclarativeConnector, option: tuple[str, ...], s
 def drift(name: str, /, *, folder: Path | None = None, option: _Repeated = (), secret_file: _Repeated = ()) -> int:
     """Read a little of every table of a live account and tell where its answers contradict the manifest.
 
-    Made to be run daily: the exit status is 1 where something contradicts, 0 where nothing or only a doubt is found.
+    Made to be run daily: the exit status is 1 where something contradicts. Doubts, and fields that are new, are told.
 
     Parameters
     ----------
@@ -198,19 +198,22 @@ def drift(name: str, /, *, folder: Path | None = None, option: _Repeated = (), s
         A secret in a file, such as token=/run/secrets/token. Other secrets are asked for.
     """
     loaded = _loaded(name, folder)
-    kind = DeclarativeConnector(loaded, transport_settings(load_settings(None)))
+    answers = Answers()
+    kind = DeclarativeConnector(loaded, transport_settings(load_settings(None)), Surroundings(witness=answers.see))
     source = _account("drift", kind, option, secret_file)
 
     async def work() -> list[Drift]:
         connection = await kind.connect(source)
         try:
-            return await drift_of(loaded, connection, QUIET_CONTEXT)
+            return await drift_of(loaded, connection, QUIET_CONTEXT, answers)
         finally:
             await connection.disconnect()
 
     found = run(work())
     for each in found:
-        _say(f"{'contradicts' if each.is_breaking else 'doubtful'}: {each.table}: {each.text}")
+        _say(
+            f"{'contradicts' if each.is_breaking else 'new' if each.is_new else 'doubtful'}: {each.table}: {each.text}"
+        )
     _say(f"{len(loaded.tables)} tables of version {loaded.manifest.version} compared")
     return ExitCode.FAILED if any(each.is_breaking for each in found) else ExitCode.OK
 

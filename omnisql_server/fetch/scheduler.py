@@ -7,17 +7,15 @@ their requests.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pyarrow as pa
 
 from connectors.sdk.confirm import Confirming
-from connectors.sdk.connector import Connection, FetchContext, Limiter
+from connectors.sdk.connector import Connection, FetchContext, Limiter, Pauses
 from connectors.sdk.errors import ConnectorError, Fatal, SourceTimeout
 from connectors.sdk.resumption import Mark, Resumption
 from connectors.sdk.scan import Page, Scan
@@ -26,9 +24,11 @@ from omnisql_server.errors import LimitExceeded
 from omnisql_server.fetch.budget import BudgetedLimiter, CallBudget, CallsExhausted, Sparing
 from omnisql_server.fetch.listing import listing_of
 from omnisql_server.fetch.own_rows import own_rows
+from omnisql_server.fetch.pages import Pages
+from omnisql_server.fetch.reporting import report_of
 from omnisql_server.fetch.tally import ScanMeter, Tally
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Later, Reading, ScanCache, Staleness
-from omnisql_server.model.plan import Pushed, ScanPlan
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Give, Later, Reading, ScanCache, Staleness
+from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.observability.metrics import INSTRUMENTS
 
@@ -75,8 +75,9 @@ async def fetch(
     partial_allowed: bool,
     budget: CallBudget | None = None,
     survivors: Survivors | None = None,
+    pages: Pages | None = None,
 ) -> tuple[FetchedScan, ...]:
-    """Read all scans.
+    """Read all scans; the rows of the only one go to `pages` as they come, as far as they can, and are not returned.
 
     Raises:
         ConnectorError: a source failed, or gave less than there is, and partial answers are not allowed.
@@ -89,6 +90,7 @@ async def fetch(
         partial_allowed=partial_allowed,
         budget=budget,
         survivors=survivors,
+        pages=pages,
     )
     try:
         async with asyncio.TaskGroup() as group:
@@ -114,6 +116,7 @@ class _Fetching:
     partial_allowed: bool
     budget: CallBudget | None
     survivors: Survivors | None = None
+    pages: Pages | None = None
 
     async def scan(self, plan: ScanPlan) -> FetchedScan:
         tally = Tally(connector=plan.relation.wrapper)
@@ -121,6 +124,8 @@ class _Fetching:
         if plan.scans:
             source = await self.open_source(plan)
             plan = listing_of(plan, source.connection, kept=source.staleness.is_used)
+            if self.pages is not None:
+                self.pages.begin(len(plan.scans), partial(report_of, plan, tally))
             reading = None
             # Of rows that are passed over nothing can be kept; an answer that may be older is better than calls.
             late = plan.hydrates_late and self.survivors is not None and not source.staleness.is_used
@@ -140,17 +145,17 @@ class _Fetching:
         INSTRUMENTS.rows_fetched(plan.relation.wrapper, tally.rows)
         batches = tuple(batch for task in tasks for batch in task.result())
         read = plan if plan.scans else replace(plan, awaited=())
-        return FetchedScan(plan=read, batches=batches, report=_report(plan, tally))
+        return FetchedScan(plan=read, batches=batches, report=report_of(plan, tally))
 
     async def _answer(self, asked: _Asked, reading: Reading | None) -> tuple[pa.RecordBatch, ...]:
         """Answer one scan from what is kept or by its source."""
         tally = asked.tally
 
-        async def ask(scan: Scan, start: Mark | None = None) -> Fetched:
-            return await self._read(replace(asked, scan=scan), start)
+        async def ask(scan: Scan, start: Mark | None = None, give: Give | None = None) -> Fetched:
+            return await self._read(replace(asked, scan=scan), start, give)
 
         try:
-            answer = await self._answered(asked, reading, ask)
+            answer = await self._answered(asked, reading, ask, self._giving(asked))
         except CallsExhausted as stop:
             if not self.partial_allowed:
                 raise
@@ -167,18 +172,35 @@ class _Fetching:
         tally.truncated = answer.truncated or tally.truncated
         tally.rows += sum(batch.num_rows for batch in answer.batches)
         _check_rows(asked.plan, tally.rows, self.bounds)
-        if len(asked.plan.scans) == 1:
-            return answer.batches
-        return tuple(own_rows(asked.scan, batch) for batch in answer.batches)
+        if self.pages is not None:
+            self.pages.scan_ended()
+        return tuple(_own(asked, batch) for batch in answer.batches)
 
-    async def _answered(self, asked: _Asked, reading: Reading | None, ask: Fetch) -> Answer:
+    def _giving(self, asked: _Asked) -> Give | None:
+        """Return what takes a scan's pages as they come.
+
+        None where older rows may yet have to stand in for them, and where all are read, to be kept for others.
+        """
+        pages = self.pages
+        staleness = asked.source.staleness
+        if pages is None or staleness.if_error_us or (pages.in_turn and staleness.is_used):
+            return None
+
+        async def give(batch: pa.RecordBatch) -> None:
+            asked.tally.rows += batch.num_rows
+            _check_rows(asked.plan, asked.tally.rows, self.bounds)
+            await pages.give(_own(asked, batch))
+
+        return give
+
+    async def _answered(self, asked: _Asked, reading: Reading | None, ask: Fetch, give: Give | None) -> Answer:
         if reading is None:
-            fetched = await ask(asked.scan)
+            fetched = await ask(asked.scan, give=give)
             answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
             asked.tally.answered(answer)
             return answer
         calls_left = None if self.budget is None else self.budget.left
-        answer = await reading.read(asked.scan, ask, self._confirm_for(asked), calls_left, self._later(asked))
+        answer = await reading.read(asked.scan, ask, self._confirm_for(asked), calls_left, self._later(asked), give)
         asked.tally.answered(answer)
         INSTRUMENTS.cache_asked(_outcome(answer))
         return answer
@@ -193,8 +215,8 @@ class _Fetching:
         source = replace(asked.source, limiter=limiter.sparing() if isinstance(limiter, Sparing) else limiter)
         own = replace(asked, source=source, tally=Tally(connector=asked.tally.connector))
 
-        async def ask(scan: Scan, start: Mark | None = None) -> Fetched:
-            return await alone._read(replace(own, scan=scan), start)
+        async def ask(scan: Scan, start: Mark | None = None, give: Give | None = None) -> Fetched:
+            return await alone._read(replace(own, scan=scan), start, give)
 
         return Later(
             fetch=ask,
@@ -234,13 +256,17 @@ class _Fetching:
             trail=trail,
             bodies=bodies,
             survivors=partial(self.survivors, asked.plan) if asked.late and self.survivors is not None else None,
+            in_turn=self.pages is not None and self.pages.in_turn and not source.staleness.is_used,
         )
 
     def _timed_out(self, asked: _Asked) -> SourceTimeout:
         return timed_out(asked.plan, self.bounds.timeout_s)
 
-    async def _read(self, asked: _Asked, start: Mark | None) -> Fetched:
-        """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer."""
+    async def _read(self, asked: _Asked, start: Mark | None, give: Give | None) -> Fetched:
+        """Ask the source; its rows are counted as read, and as the statement's once they are part of its answer.
+
+        Each page is given away as it comes, where there is somebody to `give` it to; that takes none of its time.
+        """
         meter = ScanMeter(tally=asked.tally)
         trail = Trail()
         resumption = Resumption(start) if asked.plan.path.resumes else None
@@ -252,11 +278,15 @@ class _Fetching:
             pages = closable(asked.source.connection.fetch(asked.scan, context))
             async with self.slots, asyncio.timeout(self.bounds.timeout_s) as bound, aclosing(pages) as closing:
                 async for page in closing:
-                    batches.append(page.rows)
-                    rows += page.rows.num_rows
                     asked.tally.passed_over += page.passed_over
-                    asked.tally.reading += page.rows.num_rows
                     truncated = page.truncated or truncated
+                    rows += page.rows.num_rows
+                    if give is not None:
+                        _check_rows(asked.plan, rows, self.bounds)
+                        await _untimed(bound, context.pauses, give(page.rows))
+                        continue
+                    batches.append(page.rows)
+                    asked.tally.reading += page.rows.num_rows
                     _check_rows(asked.plan, asked.tally.rows + asked.tally.reading, self.bounds)
         except TimeoutError:
             failure = self._timed_out(asked)
@@ -269,7 +299,7 @@ class _Fetching:
             is_over = isinstance(error, SourceTimeout) and _is_over(bound)
             failure = self._timed_out(asked) if is_over else error
         finally:
-            asked.tally.reading -= rows
+            asked.tally.reading -= sum(batch.num_rows for batch in batches)
         return Fetched(
             batches=tuple(batches),
             requests=meter.requests,
@@ -291,6 +321,20 @@ class _Asked:
     source: OpenSource
     tally: Tally
     late: bool = False
+
+
+async def _untimed(bound: asyncio.Timeout, pauses: Pauses, waiting: Awaitable[None]) -> None:
+    """Wait for somebody else than the source, which is not charged for it."""
+    at_s, began_s = bound.when(), asyncio.get_running_loop().time()
+    bound.reschedule(None)
+    await waiting
+    waited_s = asyncio.get_running_loop().time() - began_s
+    pauses.total_s += waited_s
+    bound.reschedule(None if at_s is None else at_s + waited_s)
+
+
+def _own(asked: _Asked, batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch if len(asked.plan.scans) == 1 else own_rows(asked.scan, batch)
 
 
 def timed_out(plan: ScanPlan, timeout_s: float) -> SourceTimeout:
@@ -332,40 +376,3 @@ async def closable(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
     finally:
         if isinstance(pages, AsyncGenerator):
             await pages.aclose()
-
-
-def _pushed_text(pushed: Pushed) -> str:
-    """Name a pushed predicate by column, operator and grade: its value may be policy's secret."""
-    return f"{pushed.predicate.column} {pushed.predicate.operator.value} ({pushed.grade.value})"
-
-
-def _report(plan: ScanPlan, tally: Tally) -> SourceReport:
-    return SourceReport(
-        scan_name=plan.scan_name,
-        source=plan.relation.server,
-        connector=plan.relation.wrapper,
-        table=plan.relation.qualified_name,
-        access_path=plan.path.name,
-        requests=tally.requests,
-        pages=tally.pages,
-        revalidated=tally.revalidated,
-        rows_fetched=tally.rows + tally.passed_over,
-        rows_returned=tally.rows,
-        bytes_received=tally.bytes_received,
-        pushed=tuple(
-            f"{pushed.predicate.column} {pushed.predicate.operator.value} ({pushed.grade.value})"
-            for pushed in plan.pushed
-        ),
-        not_pushed=tuple((entry.condition, entry.reason) for entry in plan.not_pushed),
-        complete=tally.truncated is None,
-        incomplete_reason=tally.truncated,
-        fetched_at=datetime.now(UTC) - timedelta(microseconds=tally.age_us),
-        duration_ms=(time.monotonic() - tally.started) * 1000,
-        cache_hits=tally.cache_hits,
-        calls_saved=tally.calls_saved,
-        age_ms=tally.age_us / 1000,
-        stale=tally.stale,
-        cache_note="; ".join(tally.told()) or None,
-        refreshing=tally.refreshing,
-        resets_at=None if tally.resets_after_s is None else datetime.now(UTC) + timedelta(seconds=tally.resets_after_s),
-    )

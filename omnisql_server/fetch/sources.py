@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from connectors.sdk.connector import Connection, Connector, Limiter, Source
+from connectors.sdk.connector import Connection, Connector, Limiter, Source, connector_at
 from connectors.sdk.errors import OptionInvalid
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
@@ -28,7 +28,7 @@ ASKED_AGAIN_AFTER_S = 30.0
 
 
 class TableGone(OmniSQLError):
-    """A foreign table names an API table or column that its source does not have any more."""
+    """A foreign table names an API table or column that its source does not have any more, or not with its type."""
 
     sqlstate = "HV00R"
 
@@ -84,8 +84,9 @@ class Sources:
             ConnectorError: the source could not be asked.
         """
         source = await self._resolve(server, view)
-        connector = self._connector_named(wrapper)
-        address = tuple(source.options.get(option.name) for option in connector.options if option.audience)
+        connector = connector_at(self._connector_named(wrapper), source.version)
+        where = tuple(source.options.get(option.name) for option in connector.options if option.audience)
+        address = (source.version, *where)
         async with self._asking.setdefault(server, asyncio.Lock()):
             if self._asked.get(server) != (wrapper, address) or (lacking is not None and self._may_be_new(lacking)):
                 opened = await self._connect(source)
@@ -110,7 +111,7 @@ class Sources:
         """Return the API table behind a foreign table of a prepared source.
 
         Raises:
-            TableGone: the source has no such table or column.
+            TableGone: the source has no such table or column, or it has another type.
         """
         table = self._tables[relation.server].get(relation.api_table)
         if table is None:
@@ -118,24 +119,33 @@ class Sources:
                 message=f"source {relation.server} has no table {relation.api_table}",
                 hint=f"drop {relation.qualified_name} or import the schema again",
             )
-        known = {column.name for column in table.columns}
+        known = {column.name: column.type for column in table.columns}
         for attribute in relation.attributes:
-            if attribute.api_column is not None and attribute.api_column not in known:
+            if attribute.api_column is None:
+                continue
+            if attribute.api_column in known and known[attribute.api_column].oid != attribute.type_oid:
+                raise TableGone(
+                    message=f"column {attribute.api_column} of {relation.api_table} in source {relation.server} has"
+                    f" type {known[attribute.api_column].name}",
+                    detail=f"Column {attribute.name} of {relation.qualified_name} has type {attribute.type_sql}.",
+                    hint="import the schema again, or give the server the version that the table was made for",
+                )
+            if attribute.api_column not in known:
                 raise TableGone(
                     message=f"source {relation.server} has no column {attribute.api_column} in {relation.api_table}",
                     hint=f"drop column {attribute.name} of {relation.qualified_name}, or import the schema again",
                 )
         return table
 
-    def declared(self, server: str, wrapper: str, name: str) -> Table | None:
+    def declared(self, server: str, wrapper: str, name: str, version: str = "") -> Table | None:
         """Return an API table as discovered, or before that as its connector declares it; None without either."""
         discovered = self._tables.get(server)
         if discovered is not None:
             return discovered.get(name)
         try:
-            connector = self._connector_named(wrapper)
+            connector = connector_at(self._connector_named(wrapper), version)
         except OptionInvalid:
-            # Its manifest was taken away: other sources of the tenant are listed all the same.
+            # Its manifest was taken away, or this version of it: other sources of the tenant are listed all the same.
             return None
         return next((table for table in connector.tables if table.name == name), None)
 
@@ -153,7 +163,7 @@ class Sources:
             if held is not None:
                 del self._open[key]
                 await held[1].disconnect()
-            connection = await self._connector_named(source.connector).connect(source)
+            connection = await connector_at(self._connector_named(source.connector), source.version).connect(source)
             limiter = self._limiter_for(source)
             self._open[key] = (source, connection, limiter)
             while len(self._open) > self._open_max:

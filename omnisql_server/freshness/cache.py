@@ -233,6 +233,7 @@ def _account(source: Source) -> tuple[object, ...]:
         source.connector,
         source.server,
         source.credential_id,
+        source.version,
         sorted(source.options.items()),
         sorted(source.secrets.items()),
     )

@@ -1,7 +1,8 @@
 """Single flight: statements that want the same rows at the same time share one fetch, in this process and across them.
 
-A fetch runs in a task of its own, which ends early only when nobody waits for it any more. Across processes a lock in
-Valkey with a lease says who fetches: when its holder dies, the lease ends and another takes over.
+A fetch runs in a task of its own, which ends early only when nobody waits for it any more. Its pages are there for all
+who wait as they come: who joins late finds those that came before. It waits for nobody's client. Across processes a
+lock in Valkey with a lease says who fetches: when its holder dies, the lease ends and another takes over.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
+from omnisql_server.fetch.budget import CallsExhausted
 from omnisql_server.freshness.domains import Request, covers
+from omnisql_server.freshness.relay import Following, Relay
+from omnisql_server.freshness.shared_pages import SharedPages
 from omnisql_server.freshness.store import Store
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Answer
+from omnisql_server.model.freshness import Answer, Give
 
 LEASE_MS = 10_000
 RENEW_S = 3.0
@@ -26,17 +30,22 @@ POLL_MAX_S = 0.2
 
 _log = structlog.get_logger(__name__)
 
-Lead = Callable[[], Awaitable[Answer]]
+Lead = Callable[[SharedPages], Awaitable[Answer]]
+Run = Callable[[Give], Awaitable[Answer]]
 Look = Callable[[], Awaitable[Answer | None]]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Flight:
-    """A fetch under way; `task` ends with what it gave. One that is `sparing` may fail where others would not."""
+    """A fetch under way; `task` ends with what it gave beside its `pages`.
+
+    One that is `sparing` may fail where others would not.
+    """
 
     request: Request
     started_us: int
     task: asyncio.Task[Answer]
+    pages: SharedPages
     waiting: int = 0
     given_up: bool = False
     sparing: bool = False
@@ -60,15 +69,28 @@ class Flights:
                 return flight
         return None
 
-    async def lead(self, shelf: str, request: Request, started_us: int, run: Lead, *, sparing: bool = False) -> Answer:
+    async def lead(
+        self,
+        shelf: str,
+        request: Request,
+        started_us: int,
+        run: Lead,
+        *,
+        sparing: bool = False,
+        give: Give | None = None,
+    ) -> Answer:
         """Run a fetch that others may join, and wait for it."""
-        task = asyncio.create_task(_run(run), name="shared-fetch")
-        flight = Flight(request=request, started_us=started_us, task=task, sparing=sparing)
+        pages = SharedPages()
+        task = asyncio.create_task(_run(run, pages), name="shared-fetch")
+        flight = Flight(request=request, started_us=started_us, task=task, pages=pages, sparing=sparing)
         self._under_way.setdefault(shelf, []).append(flight)
         self._tasks.add(task)
 
         def over(_: asyncio.Task[Answer]) -> None:
             self._tasks.discard(task)
+            if not task.cancelled():
+                # Of one that went on for other processes, nobody here asks how it ended.
+                task.exception()
             left = [other for other in self._under_way[shelf] if other is not flight]
             if left:
                 self._under_way[shelf] = left
@@ -76,27 +98,42 @@ class Flights:
                 del self._under_way[shelf]
 
         task.add_done_callback(over)
-        return await self.wait(flight)
+        try:
+            return await self.wait(flight, give)
+        except CallsExhausted as stop:
+            stop.batches = () if give is not None else tuple(pages.batches)
+            raise
 
-    async def alone(self, name: str, run: Lead, look: Look) -> Answer:
-        """Run a fetch unless another process runs it; then wait for what `look` finds of it, or for its end."""
-        token = secrets.token_hex(8)
+    async def alone(self, relay: Relay, run: Run, look: Look, pages: SharedPages) -> Answer:
+        """Run a fetch unless another process runs it; then take its pages, or what `look` finds, or wait for its end.
+
+        Raises:
+            SharedFetchEnded: its end did not come, and a statement here has sent some of its rows.
+        """
+        name, token = relay.name, secrets.token_hex(8)
+        following = Following(relay=relay, pages=pages)
         delay_s = POLL_S
         try:
             while not await self.store.lock(name, token, LEASE_MS):
+                known = len(pages.batches)
+                answer = await following.go_on(holder=await self.store.holder(name))
+                if answer is not None:
+                    return answer
+                delay_s = POLL_S if len(pages.batches) > known else min(POLL_MAX_S, delay_s * 1.5)
                 await self.sleep(delay_s)
-                delay_s = min(POLL_MAX_S, delay_s * 1.5)
-                found = await look()
-                if found is not None:
+                if not pages.taken and (found := await look()) is not None:
+                    pages.begin_again()
                     return found
         except VALKEY_ERRORS as error:
             # Nobody can say who else fetches: an answer matters more than the calls it may cost twice.
             _log.warning("single_flight_unlocked", error=type(error).__name__)
-            return await run()
+            pages.begin_again()
+            return await run(pages.give)
         renewing = asyncio.create_task(self._renew(name, token), name="shared-fetch-lease")
         try:
             # It may have been put there between the look and the lock.
-            return await look() or await run()
+            answer = await following.go_on(holder=None) or await look()
+            return answer or await relay.lead(token, run, pages)
         finally:
             renewing.cancel()
             with suppress(*VALKEY_ERRORS):
@@ -115,20 +152,28 @@ class Flights:
             with suppress(*VALKEY_ERRORS):
                 await self.store.renew(name, token, LEASE_MS)
 
-    async def wait(self, flight: Flight) -> Answer:
-        """Wait for a fetch; when nobody does any more, it is canceled."""
+    async def wait(self, flight: Flight, give: Give | None = None) -> Answer:
+        """Wait for a fetch, and give its pages away as they come; when nobody waits any more, it is canceled."""
         flight.waiting += 1
+        flight.pages.deserted = False
+        given = 0
         try:
-            await asyncio.wait([flight.task])
+            if give is None:
+                await asyncio.wait([flight.task])
+            else:
+                given = await flight.pages.given_to(give, flight.task)
         finally:
             flight.waiting -= 1
-            if flight.waiting == 0 and not flight.task.done():
+            flight.pages.deserted = flight.waiting == 0
+            # Rows that another process has sent need the rest; the fetch ends with the next page if they do not.
+            if flight.pages.deserted and not flight.task.done() and not flight.pages.relayed:
                 flight.given_up = True
                 flight.task.cancel()
                 # Its requests end before the statement does.
                 await asyncio.gather(flight.task, return_exceptions=True)
-        return flight.task.result()
+        answer = flight.task.result()
+        return replace(answer, batches=(*flight.pages.batches[given:], *answer.batches))
 
 
-async def _run(run: Lead) -> Answer:
-    return await run()
+async def _run(run: Lead, pages: SharedPages) -> Answer:
+    return await run(pages)

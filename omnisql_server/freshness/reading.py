@@ -16,17 +16,21 @@ import pyarrow as pa
 from connectors.sdk.errors import RateLimited, Retryable
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
-from omnisql_server.errors import OmniSQLError
+from omnisql_server.errors import OmniSQLError, SharedFetchEnded
 from omnisql_server.freshness.asked import name_of
 from omnisql_server.freshness.checkpoints import Resuming
+from omnisql_server.freshness.collecting import Collecting
 from omnisql_server.freshness.division import Division, conformed, divided, fits, only, only_keys, with_parts
 from omnisql_server.freshness.domains import Request, covers, request_of
 from omnisql_server.freshness.entries import Entry
 from omnisql_server.freshness.index import Age
+from omnisql_server.freshness.narrowing import Narrowing
+from omnisql_server.freshness.relay import Relay
 from omnisql_server.freshness.renewal import Renewal, Upstream, with_primary_key
+from omnisql_server.freshness.shared_pages import SharedPages, ended
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Later, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Give, Later, Staleness
 
 WIDER_REQUESTS_MAX = 10
 """Requests that may be spent on reading what was asked for before instead of the part that is asked for now."""
@@ -53,13 +57,17 @@ class ShelfReading:
         confirm: Confirm | None = None,
         calls_left: int | None = None,
         later: Later | None = None,
+        give: Give | None = None,
     ) -> Answer:
         """Answer a scan within the bound, by the source where nothing else does, and by older rows where it fails."""
         keyed = with_primary_key(scan, self.table, self.staleness)
+        if give is not None and keyed != scan:
+            give = _selecting(list(scan.columns), give)
         self.shelf.asked.note(request_of(keyed), self.now_us)
         answer = None if later is None else await self._meanwhile(keyed, later)
         if answer is None:
-            answer = await self._within(keyed, Upstream(fetch=fetch, confirm=confirm, calls_left=calls_left))
+            upstream = Upstream(fetch=fetch, confirm=confirm, calls_left=calls_left, give=give)
+            answer = await self._within(keyed, upstream)
         if self.staleness.if_error_us and isinstance(answer.error, Retryable | RateLimited):
             instead = await self._kept(keyed, self._age(self.now_us - self.staleness.if_error_us))
             answer = answer if instead is None else replace(instead, stale=True, error=answer.error)
@@ -101,6 +109,8 @@ class ShelfReading:
             division, kept = Division(parts=(), left=scan), []
         if division.left is None:
             return self._from([part.entry for part in division.parts], kept)
+        if division.parts:
+            upstream = replace(upstream, give=None)
         return self._completed(division, kept, await self._shared(division.left, upstream, oldest_us))
 
     def _completed(self, division: Division, kept: Sequence[pa.RecordBatch], answer: Answer) -> Answer:
@@ -122,6 +132,8 @@ class ShelfReading:
     async def _asked(self, scan: Scan, upstream: Upstream) -> Answer:
         """Ask the source: what is kept of the scan only whether it still stands, the rest in full."""
         older = self._older(scan)
+        if older.parts:
+            upstream = replace(upstream, give=None)
         renewal = Renewal(shelf=self.shelf, table=self.table, staleness=self.staleness, now_us=self.now_us)
         keep = self.staleness.is_used or bool(older.parts)
         try:
@@ -174,54 +186,84 @@ class ShelfReading:
 
     async def _shared(self, scan: Scan, upstream: Upstream, oldest_us: int) -> Answer:
         """Wait for a fetch under way that gives what a scan asks for, or begin one that others can wait for."""
-        shelf, request = self.shelf, request_of(scan)
-        flights = shelf.shared.flights
-        floor_us = max(oldest_us, shelf.floor_us)
+        request, floor_us = request_of(scan), max(oldest_us, self.shelf.floor_us)
         # Who allows another time between full readings does not get what was merged for this one.
-        group = f"{shelf.name}@{self.staleness.full_read_us}"
+        group = f"{self.shelf.name}@{self.staleness.full_read_us}"
+        joined = await self._joined(group, request, upstream, floor_us)
+        if joined is not None:
+            return joined
+        wider = self._wider(request, upstream)
+        led = request if wider is None else wider.request
+        # Of more than is asked for, it may turn out that not all comes.
+        give = upstream.give if wider is None else None
+        narrowing = Narrowing(known=led.scan, scan=scan, table=self.table)
+        try:
+            answer = await self._led(group, led, replace(upstream, give=narrowing.giving(give)), oldest_us)
+        except SharedFetchEnded:
+            if narrowing.given:
+                raise
+            return await self._asked(scan, upstream)
+        batches = narrowing.of(answer.batches)
+        if batches is None or (wider is not None and answer.truncated is not None):
+            # The whole of it does not come any more: what is asked for may.
+            return await self._asked(scan, upstream)
+        return replace(answer, batches=batches)
+
+    async def _joined(self, group: str, request: Request, upstream: Upstream, floor_us: int) -> Answer | None:
+        """Take part in a fetch under way in this process; None where there is none that will do.
+
+        Raises:
+            SharedFetchEnded: it was stopped by a bound of another statement, after rows of it went out as this one's.
+        """
+        flights = self.shelf.shared.flights
         for _ in range(JOINS_MAX):
             flight = flights.under_way(group, request, floor_us)
             if flight is None or not fits(self.table, flight.request, request):
-                break
+                return None
+            narrowing = Narrowing(known=flight.request.scan, scan=request.scan, table=self.table)
             try:
-                shared = await flights.wait(flight)
-            except OmniSQLError:
+                shared = await flights.wait(flight, narrowing.giving(upstream.give))
+            except OmniSQLError as error:
                 # A bound of the other statement, not of this one.
+                if narrowing.given:
+                    raise ended() from error
                 continue
-            if shared.error is not None and flight.sparing:
-                break
-            narrowed = self._narrowed(shared, flight.request.scan, scan)
+            if shared.error is not None and flight.sparing and not narrowing.given:
+                return None
+            batches = narrowing.of(shared.batches)
             age_us = shared.age_us + max(0, self.now_us - flight.started_us)
-            if narrowed is None or age_us > self.staleness.max_us:
-                break
-            return replace(narrowed, shared=True, age_us=age_us)
-        wider = self._wider(request, upstream)
-        led = request if wider is None else wider.request
+            if batches is None or narrowing.unfit or age_us > self.staleness.max_us:
+                if narrowing.given:
+                    raise ended()
+                return None
+            return replace(shared, batches=batches, shared=True, age_us=age_us)
+        return None
+
+    async def _led(self, group: str, led: Request, upstream: Upstream, oldest_us: int) -> Answer:
+        """Begin a fetch that others can take part in, unless another process has begun it."""
+        shelf, flights = self.shelf, self.shelf.shared.flights
 
         async def look() -> Answer | None:
             await shelf.look()
             return await self._kept(led.scan, self._age(max(oldest_us, self._oldest_us(led.scan))))
 
-        async def run() -> Answer:
-            return await self._asked(led.scan, upstream)
+        async def ask(give: Give) -> Answer:
+            return await self._asked(led.scan, replace(upstream, give=give))
 
         facts = (sorted(map(repr, led.identity)), led.scan.access_path, led.scan.columns, repr(led.scan.order))
-        name = f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}"
-        answer = await flights.lead(
-            group, led, self.now_us, lambda: flights.alone(name, run, look), sparing=upstream.sparing
+        relay = Relay(
+            store=shelf.shared.store,
+            seal=shelf.seal,
+            name=f"{shelf.name}/{shelf.seal.name(*facts, led.scan.limit)}",
+            began_us=self.now_us,
+            oldest_us=max(oldest_us, shelf.floor_us),
+            bytes_max=shelf.shared.entry_bytes_max,
         )
-        narrowed = self._narrowed(answer, led.scan, scan)
-        if narrowed is None or (wider is not None and answer.truncated is not None):
-            # The whole of it does not come any more: what is asked for may.
-            return await self._asked(scan, upstream)
-        return narrowed
 
-    def _narrowed(self, answer: Answer, known: Scan, scan: Scan) -> Answer | None:
-        """Take a scan's columns and keys from the answer to one that covers it; None where they do not fit."""
-        if known == scan:
-            return answer
-        batches = conformed(answer.batches, scan, self.table)
-        return None if batches is None else replace(answer, batches=only_keys(batches, scan))
+        async def run(pages: SharedPages) -> Answer:
+            return await flights.alone(relay, ask, look, pages)
+
+        return await flights.lead(group, led, self.now_us, run, sparing=upstream.sparing, give=upstream.give)
 
     def _wider(self, request: Request, upstream: Upstream) -> Entry | None:
         """Return an entry that is too old and covers a request, if more of it is soon to be asked for anyway.
@@ -244,9 +286,12 @@ class ShelfReading:
         return entry
 
     async def _fetched(self, scan: Scan, upstream: Upstream, *, keep: bool) -> Answer:
-        fetched, began_us = await self._gone_on(scan, upstream) if keep else (await upstream.fetch(scan), self.now_us)
+        if keep:
+            fetched, given, began_us = await self._gone_on(scan, upstream)
+        else:
+            fetched, given, began_us = await upstream.fetch(scan, give=upstream.give), 0, self.now_us
         answer = Answer(
-            batches=fetched.batches,
+            batches=fetched.batches[given:],
             truncated=fetched.truncated,
             error=fetched.error,
             age_us=self.now_us - began_us,
@@ -257,13 +302,19 @@ class ShelfReading:
         reason = await self.shelf.keep(request_of(scan), began_us, fetched) if keep else None
         return replace(answer, not_kept=reason)
 
-    async def _gone_on(self, scan: Scan, upstream: Upstream) -> tuple[Fetched, int]:
-        """Read a scan, from the page where an earlier reading failed, if there is one within the bound."""
+    async def _gone_on(self, scan: Scan, upstream: Upstream) -> tuple[Fetched, int, int]:
+        """Read a scan, from the page where an earlier reading failed, if there is one within the bound.
+
+        All of its batches are returned, with how many of them were given away already, and when the reading began.
+        """
         path = next(path for path in self.table.access_paths if path.name == scan.access_path)
+        fetching = Collecting(fetch=upstream.fetch, give=upstream.give)
         if not path.resumes or self.staleness.max_us == 0:
-            return await upstream.fetch(scan), self.now_us
+            return await fetching.read(scan), fetching.given, self.now_us
         oldest_us = self._oldest_us(scan)
-        return await Resuming(shelf=self.shelf, scan=scan, oldest_us=oldest_us, now_us=self.now_us).read(upstream.fetch)
+        resuming = Resuming(shelf=self.shelf, scan=scan, oldest_us=oldest_us, now_us=self.now_us)
+        fetched, began_us = await resuming.read(fetching.read)
+        return fetched, fetching.given, began_us
 
     async def _read_parts(self, scan: Scan, division: Division) -> list[pa.RecordBatch] | None:
         """Read the rows of a division's entries; None where one of them is gone or does not fit any more."""
@@ -312,14 +363,22 @@ class Unkept:
         confirm: Confirm | None = None,  # noqa: ARG002 - the protocol's signature
         calls_left: int | None = None,  # noqa: ARG002
         later: Later | None = None,  # noqa: ARG002
+        give: Give | None = None,
     ) -> Answer:
         """Fetch everything."""
-        fetched = await fetch(scan)
+        fetched = await fetch(scan, give=give)
         return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error, not_kept=self.reason)
 
     def peek(self, scan: Scan) -> Answer | None:  # noqa: ARG002 - the protocol's signature
         """Say that nothing would answer."""
         return None
+
+
+def _selecting(columns: list[str], give: Give) -> Give:
+    async def given(batch: pa.RecordBatch) -> None:
+        await give(batch.select(columns))
+
+    return given
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -13,7 +13,7 @@ from omnisql_server.freshness.division import conformed, merged
 from omnisql_server.freshness.entries import Entry
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Confirm, Fetch, Staleness
+from omnisql_server.model.freshness import Confirm, Fetch, Give, Staleness
 
 STEPS_FOR_LESS_MAX = 10
 """Requests that may be spent on confirming an entry of which only a part is wanted."""
@@ -26,13 +26,15 @@ COST_MERGED_MIN = 2
 class Upstream:
     """The two questions that a source can be asked, and how many calls may be made for them, None for any number.
 
-    `sparing` says that they are only asked where the source's limits have something to spare.
+    `sparing` says that they are only asked where the source's limits have something to spare. `give` takes the rows of
+    what is asked for as they come, where that is the whole answer.
     """
 
     fetch: Fetch
     confirm: Confirm | None
     calls_left: int | None = None
     sparing: bool = False
+    give: Give | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,12 @@ TAG = "omnisql:{fresh}:"
 CALL_TIMEOUT_S = 2.0
 GONE_MS = 24 * 3_600_000
 """How long nothing is kept for a tenant that is gone; no fetch takes longer, and its identity does not come again."""
+LISTED_MS = 600_000
+"""How long pages of a fetch are there for other processes, counted from the last one."""
+WANTED_MS = 5_000
+"""How long they are wanted after somebody has looked for more, which he does several times a second."""
+LAST_MS = 10_000
+"""How long they are there after the last of all; who wants them looks much more often."""
 _SCRIPT = files("omnisql_server.freshness").joinpath("cache.lua").read_text(encoding="utf-8")
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -186,6 +192,37 @@ class Store:
         """Give a lock back."""
         async with asyncio.timeout(CALL_TIMEOUT_S):
             await self._release(keys=[f"{TAG}lock:{name}"], args=[token])
+
+    async def holder(self, name: str) -> str | None:
+        """Return what the holder of a lock took it with, None when nobody holds it."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            found = cast("bytes | None", await self._client.get(f"{TAG}lock:{name}"))
+            return None if found is None else found.decode()
+
+    async def want(self, name: str, token: str) -> None:
+        """Ask the holder of a lock for the pages that it reads."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await self._client.set(f"{TAG}wanted:{name}/{token}", 1, px=WANTED_MS)
+
+    async def is_wanted(self, name: str, token: str) -> bool:
+        """Say whether somebody asks for the pages that are read under a lock."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return bool(await self._client.exists(f"{TAG}wanted:{name}/{token}"))
+
+    async def list_pages(self, name: str, token: str, sealed: Sequence[bytes], *, last: bool = False) -> None:
+        """Add to the list of what was read under a lock; after the `last` it is there for a moment."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            place = f"{TAG}pages:{name}/{token}"
+            pipe = self._client.pipeline(transaction=True)
+            pipe.rpush(place, *sealed)
+            pipe.pexpire(place, LAST_MS if last else LISTED_MS)
+            await pipe.execute()
+
+    async def listed_pages(self, name: str, token: str, start: int) -> Sequence[bytes]:
+        """Return what was read under a lock, from a place in its list on."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            found: Any = self._client.lrange(f"{TAG}pages:{name}/{token}", start, -1)
+            return cast("Sequence[bytes]", await found)
 
     async def _run(self, operation: str, shelf: str, *arguments: str | bytes | memoryview | int) -> Any:
         async with asyncio.timeout(CALL_TIMEOUT_S):

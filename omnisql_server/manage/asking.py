@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from connectors.sdk.connector import Connection, Connector, WithSchemas
+from connectors.sdk.connector import Connection, Connector, WithSchemas, connector_at
 from connectors.sdk.errors import SourceTimeout
 from connectors.sdk.table import Table
 from omnisql_server.errors import InsufficientPrivilege
@@ -53,7 +53,7 @@ class Asking:
     @asynccontextmanager
     async def _open(self, server: ServerFacts) -> AsyncIterator[tuple[Connector, Connection]]:
         source = await self._resolver.source_of(server)
-        connector = self._connector_of(server.wrapper)
+        connector = connector_at(self._connector_of(server.wrapper), server.version)
         connection = await connector.connect(source)
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -21,7 +21,7 @@ SELECT s.oid, s.srvname, w.fdwname,
        w.fdwhandler OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND n.nspname OPERATOR(pg_catalog.=) 'omnisql_catalog',
        pg_catalog.array_to_json(s.srvoptions),
        pg_catalog.has_server_privilege(s.oid, 'USAGE'),
-       m.umid, m.umuser, pg_catalog.array_to_json(m.umoptions)
+       m.umid, m.umuser, pg_catalog.array_to_json(m.umoptions), s.srvversion
   FROM pg_catalog.pg_foreign_server AS s
   JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
   LEFT JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) w.fdwvalidator
@@ -122,6 +122,7 @@ class ServerFacts:
     options: Mapping[str, str]
     usable: bool
     mapping: MappingFacts | None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +222,7 @@ async def find_table(backend: Backend, schema: str | None, name: str, *, new: bo
 
 def server_facts(row: Sequence[str | None]) -> ServerFacts:
     """Read a row of `SERVER`, every value in text form."""
-    oid, name, wrapper, ours, options, usable, mapping_oid, role_oid, held = row
+    oid, name, wrapper, ours, options, usable, mapping_oid, role_oid, held, version = row
     mapping = None
     if mapping_oid is not None:
         mapping = MappingFacts(
@@ -237,6 +238,7 @@ def server_facts(row: Sequence[str | None]) -> ServerFacts:
         options=options_of(options),
         usable=usable == "t",
         mapping=mapping,
+        version=version or "",
     )
 
 

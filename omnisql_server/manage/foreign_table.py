@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from catalog.errors import CatalogError
+from connectors.sdk.connector import connector_at
 from connectors.sdk.errors import ConnectorError
 from connectors.sdk.table import Table
 from omnisql_server.errors import InternalError, NotSupported
@@ -84,7 +85,7 @@ class ManageForeignTable:
 
     async def _judge(self, definition: ForeignTableDefinition, table: TableFacts, server: ServerFacts) -> None:
         """Compare with what every source of this kind has, else with what this very source has."""
-        declared = self._connector_of(server.wrapper).tables
+        declared = connector_at(self._connector_of(server.wrapper), server.version).tables
         try:
             fits(table, definition.name, declared, server.name)
         except (ApiTableUnknown, ApiColumnUnknown):

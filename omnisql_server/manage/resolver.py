@@ -19,7 +19,7 @@ from catalog.connection import Connection
 from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
 from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot
-from connectors.sdk.connector import Connector, Source
+from connectors.sdk.connector import Connector, Source, connector_at
 from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
@@ -117,7 +117,7 @@ class Resolver:
     async def _put_together(self, facts: ServerFacts) -> tuple[Source, bool]:
         """Return a source, and whether some secret of it may change without a statement."""
         refuse_group(facts, "account")
-        connector = self._connector_of(facts.wrapper)
+        connector = connector_at(self._connector_of(facts.wrapper), facts.version)
         mapping = facts.mapping
         held = await self._held(mapping) if mapping is not None else {}
         secrets = secret_options(connector)
@@ -136,6 +136,7 @@ class Resolver:
             options=options,
             secrets=unsealed,
             credential_id=f"{facts.oid}:{role_oid}:{','.join(sorted(handles.values()))}{versions}",
+            version=facts.version,
         )
         return source, bool(versions)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from catalog.quoting import identifier, literal
+from connectors.sdk.connector import WithVersions
 from omnisql_server.errors import InternalError
 from omnisql_server.manage.errors import ServerUnknown, SourceOptionInvalid, WrapperUnknown
 from omnisql_server.manage.execution import execute
@@ -15,6 +17,7 @@ from omnisql_server.manage.options import (
     refuse_unknown,
     server_options,
 )
+from omnisql_server.manage.versions import known_version, tell_of_changes
 from omnisql_server.manage.wrappers import ConnectorOf
 from omnisql_server.model.definition import ServerDefinition
 from omnisql_server.model.run import SessionView
@@ -45,11 +48,12 @@ class ManageServer:
         definition = _definition(statement)
         if definition.wrapper is not None:
             await self._check_new(definition, definition.wrapper, view)
-            return await execute(view.backend, statement.text)
+            return await self._make(statement, definition, definition.wrapper, view)
         server = await find_server(view.backend, definition.server, view.principal.role)
         if server is None:
             raise ServerUnknown(message=f'server "{definition.server}" does not exist')
-        connector = self._connector_of(server.wrapper)
+        every = self._connector_of(server.wrapper)
+        connector = known_version(every, definition.version, server.version)
         refuse_secrets(definition.options, connector, server.name)
         refuse_unknown(definition.options, server_options(connector))
         refuse_no_duration(definition.options)
@@ -65,12 +69,29 @@ class ManageServer:
         led_to = audience(connector, server.name, server.options)
         if now_leads_to != led_to and await count_mappings(view.backend, server.oid):
             _warn(server.name, led_to, now_leads_to, view)
+        if definition.version is not None:
+            tell_of_changes(server.name, every, server.version, connector, view)
+        return tag
+
+    async def _make(self, statement: Statement, definition: ServerDefinition, wrapper: str, view: SessionView) -> str:
+        """Make a server; one without a version gets the newest, so that a later one is not given to it unasked."""
+        connector = self._connector_of(wrapper)
+        pins = (
+            definition.version is None and isinstance(connector, WithVersions) and not makes_group(definition.options)
+        )
+        pins = pins and await find_server(view.backend, definition.server, view.principal.role) is None
+        tag = await execute(view.backend, statement.text)
+        if pins and isinstance(connector, WithVersions):
+            version = literal(connector.versions[-1])
+            await execute(view.backend, f"ALTER SERVER {identifier(definition.server)} VERSION {version}")
         return tag
 
     async def _check_new(self, definition: ServerDefinition, wrapper: str, view: SessionView) -> None:
         if await is_ours(view.backend, wrapper) is None:
             raise WrapperUnknown(message=f'foreign-data wrapper "{wrapper}" does not exist')
-        connector = self._connector_of(wrapper)
+        every = self._connector_of(wrapper)
+        newest = every.versions[-1] if isinstance(every, WithVersions) else ""
+        connector = known_version(every, definition.version, newest)
         refuse_secrets(definition.options, connector, definition.server)
         refuse_unknown(definition.options, server_options(connector))
         refuse_no_duration(definition.options)

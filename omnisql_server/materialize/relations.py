@@ -50,6 +50,11 @@ def materialize(
             raise InternalError(message=f"column {name} of {occurrence.relation.qualified_name} has no source")
         if attribute.api_column in plan.awaited:
             continue
+        if attribute.api_column in plan.unused:
+            columns[name] = pa.chunked_array(
+                [pa.nulls(table.num_rows, plan.table.column(attribute.api_column).type.arrow)]
+            )
+            continue
         mask = plan.masks.get(attribute.api_column)
         columns[name] = _column(table, plan.table.column(attribute.api_column), mask, salt)
     if not columns:

@@ -50,11 +50,12 @@ class MappingDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerDefinition:
-    """CREATE or ALTER SERVER; `wrapper` is None for ALTER."""
+    """CREATE or ALTER SERVER; `wrapper` is None for ALTER, `version` where none is given."""
 
     server: str
     wrapper: str | None
     options: tuple[OptionChange, ...]
+    version: str | None = None
 
 
 class ImportRule(StrEnum):

@@ -133,11 +133,15 @@ class Fetched:
     resumed_at: int = 0
 
 
+Give = Callable[[pa.RecordBatch], Awaitable[None]]
+"""Takes rows of an answer before the rest is there: those that were given are not in the answer any more."""
+
+
 class Fetch(Protocol):
     """Asks the source for one scan; a failure of the source is in the answer, anything else is raised."""
 
-    async def __call__(self, scan: Scan, start: Mark | None = None) -> Fetched:
-        """Read a scan, from `start` on if that is the place of such a reading."""
+    async def __call__(self, scan: Scan, start: Mark | None = None, give: Give | None = None) -> Fetched:
+        """Read a scan, from `start` on if that is the place of such a reading; pages go to `give` as they come."""
 
 
 Confirm = Callable[[tuple[Step, ...]], Awaitable[bool]]
@@ -209,11 +213,12 @@ class Reading(Protocol):
         confirm: Confirm | None = None,
         calls_left: int | None = None,
         later: Later | None = None,
+        give: Give | None = None,
     ) -> Answer:
         """Answer a scan from what is kept, from a fetch under way, by what is kept and confirmed, or by `fetch`.
 
         `calls_left` is how many calls the statement may still make, None for any number. `later` reads in the
-        background, if older rows may answer meanwhile.
+        background, if older rows may answer meanwhile. `give` may be given the first rows before others come.
         """
 
     def peek(self, scan: Scan) -> Answer | None:

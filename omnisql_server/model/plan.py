@@ -62,7 +62,7 @@ class ScanPlan:
     least, expected, and at most (None: unknown until it has run). With `hydrates_late`, columns that cost a call for
     each row are fetched for those rows alone that policy shows and that meet the conditions of `survival`; these name
     the API's columns. Columns that are `awaited` are fetched once all scans were read without them, for the rows that a
-    `Reduction` names.
+    `Reduction` names. Those that are `unused` are not fetched: the statement names them, but they change nothing.
     """
 
     scan_name: str
@@ -90,6 +90,7 @@ class ScanPlan:
     hydrates_late: bool = False
     awaited: tuple[str, ...] = ()
     awaited_rows_max: int | None = None
+    unused: tuple[str, ...] = ()
     otherwise: ScanPlan | None = None
 
 
@@ -102,6 +103,17 @@ class ScanNotes:
 
 
 NO_NOTES = ScanNotes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streaming:
+    """The answer is that to each page, one after the other, up to `rows_max` rows (None: all).
+
+    `in_turn` says that a page is asked for only once the rows of the page before were not enough.
+    """
+
+    rows_max: int | None = None
+    in_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +131,14 @@ class Reduction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryPlan:
-    """An authorized query and the reading of every API table in it, by scan name."""
+    """An authorized query and the reading of every API table in it, by scan name.
+
+    `streaming` is how its rows may go out before all are read, None where they may not.
+    """
 
     authorized: AuthorizedQuery
     scans: tuple[ScanPlan, ...]
+    streaming: Streaming | None = None
     reductions: tuple[Reduction, ...] = ()
 
     @property

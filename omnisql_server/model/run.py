@@ -85,7 +85,8 @@ class RunResult:
     per-column format of a CopyOutResponse, None when this is not COPY. `close` releases everything and must be awaited
     on every way out. `fields` is None when no rows come back. `tag` gives PostgreSQL's own command tag of a statement
     that writes, once it is over. `repeatable` gives, once it is over, what may be repeated in a session that sends
-    nothing else, None if the statement must be run each time.
+    nothing else, None if the statement must be run each time. `streamed` says that the first rows are there before the
+    last are read.
     """
 
     fields: tuple[Field, ...] | None
@@ -96,6 +97,7 @@ class RunResult:
     copy_formats: tuple[int, ...] | None = None
     tag: Callable[[], str] | None = None
     repeatable: Callable[[], Repeatable | None] | None = None
+    streamed: bool = False
 
 
 def command_result(tag: str) -> RunResult:

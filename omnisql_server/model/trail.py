@@ -95,6 +95,12 @@ def note_reports(reports: tuple[SourceReport, ...]) -> None:
         trail.reports.extend(reports)
 
 
+def noting_reports() -> Callable[[tuple[SourceReport, ...]], None]:
+    """Return what notes reports for the statement at work, to be called while its rows are read."""
+    trail = TRAIL.get()
+    return (lambda _: None) if trail is None else trail.reports.extend
+
+
 async def note_call() -> None:
     """Note a request to a source that is about to be made for the statement at work.
 

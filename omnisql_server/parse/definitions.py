@@ -98,7 +98,10 @@ def _mapping(node: Any) -> MappingDefinition:
 def _server(node: Any) -> ServerDefinition:
     creates = "fdwname" in node.DESCRIPTOR.fields_by_name
     return ServerDefinition(
-        server=node.servername, wrapper=node.fdwname if creates else None, options=_options(node.options)
+        server=node.servername,
+        wrapper=node.fdwname if creates else None,
+        options=_options(node.options),
+        version=node.version or None,
     )
 
 

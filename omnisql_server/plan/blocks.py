@@ -7,6 +7,7 @@ leaves more of them, as long as it does not stand behind an outer join or a nega
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -21,7 +22,8 @@ class Block:
     """A SELECT seen from one of its sources, `alias`.
 
     `joins` and `where` are what is left of it. `exact` says that nothing is missing that could drop a row, `preserved`
-    that no outer join puts nulls in the place of the source's rows. The sources `without` are left out.
+    that no outer join puts nulls in the place of the source's rows. The sources `without` are left out. `correlated`
+    are conditions of WHERE that look at the query around it as well.
     """
 
     scope: Scope
@@ -32,6 +34,7 @@ class Block:
     exact: bool
     preserved: bool
     without: frozenset[str]
+    correlated: tuple[exp.Expr, ...] = ()
 
 
 def block_of(scope: Scope, alias: str, taint: Taint, keeps: Callable[[exp.Expr], bool]) -> Block | None:
@@ -42,54 +45,99 @@ def block_of(scope: Scope, alias: str, taint: Taint, keeps: Callable[[exp.Expr],
     select = scope.expression
     if not isinstance(select, exp.Select) or not _is_understood(select):
         return None
-    names = [name for name, _ in _items(select)]
-    outer = {id(column) for column in scope.external_columns}
+    outer = frozenset(id(column) for column in scope.external_columns)
+    telling = _Telling(taint=taint, keeps=keeps, outer=outer)
+    found = _joins_left(scope, select, alias, telling)
+    if found is None:
+        return None
+    where = select.args.get("where")
+    wanted = list(flattened(where.this)) if where is not None else []
+    kept = tuple(condition for condition in wanted if telling.is_left(condition, found.without))
+    return Block(
+        scope=scope,
+        select=select,
+        alias=alias,
+        joins=found.joins,
+        where=kept,
+        exact=found.exact and len(kept) == len(wanted),
+        preserved=found.preserved,
+        without=found.without,
+        correlated=tuple(one for one in wanted if telling.is_correlated(one) and telling.is_known(one, found.without)),
+    )
 
-    def is_left(condition: exp.Expr, missing: set[str]) -> bool:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Telling:
+    """Which conditions stay; `outer` are the columns of the query around, by identity."""
+
+    taint: Taint
+    keeps: Callable[[exp.Expr], bool]
+    outer: frozenset[int]
+
+    def is_correlated(self, condition: exp.Expr) -> bool:
+        return any(id(column) in self.outer for column in condition.find_all(exp.Column))
+
+    def is_known(self, condition: exp.Expr, missing: AbstractSet[str]) -> bool:
         named = {column.table for column in condition.find_all(exp.Column)}
-        correlated = any(id(column) in outer for column in condition.find_all(exp.Column))
-        return not (correlated or named & missing or taint.touches(condition)) and keeps(condition)
+        return not (named & missing or self.taint.touches(condition)) and self.keeps(condition)
 
+    def is_left(self, condition: exp.Expr, missing: AbstractSet[str]) -> bool:
+        return not self.is_correlated(condition) and self.is_known(condition, missing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Joins:
+    """What is left of the joins of a SELECT; as in Block."""
+
+    joins: tuple[exp.Join, ...]
+    exact: bool
+    preserved: bool
+    without: frozenset[str]
+
+
+def _joins_left(scope: Scope, select: exp.Select, alias: str, telling: _Telling) -> _Joins | None:
+    names = [name for name, _ in _items(select)]
+
+    def is_impure(name: str) -> bool:
+        return name != alias and telling.taint.outputs(scope.selected_sources[name][1]) is None
+
+    if is_impure(names[0]):
+        return None
     joins: list[exp.Join] = []
     without: set[str] = set()
     supplied: set[str] = set()
-    exact, preserved = True, True
-    if taint.outputs(scope.selected_sources[names[0]][1]) is None and names[0] != alias:
-        return None
+    exact = True
     for join in select.args.get("joins") or ():
         name = join.this.alias_or_name
         conditions = list(flattened(join.args["on"])) if join.args.get("on") is not None else []
-        left = [condition for condition in conditions if is_left(condition, without)]
-        is_impure = name != alias and taint.outputs(scope.selected_sources[name][1]) is None
+        left = [condition for condition in conditions if telling.is_left(condition, without)]
         if join.side == "LEFT" and name != alias:
             supplied.add(name)
-            if is_impure or len(left) < len(conditions):
+            if is_impure(name) or len(left) < len(conditions):
                 without.add(name)
             else:
                 joins.append(_joined(join, left, "LEFT"))
             continue
-        if is_impure:
+        if is_impure(name):
             return None
         joins.append(_joined(join, left, ""))
         exact = exact and len(left) == len(conditions)
         if join.side == "LEFT":
             # What comes after can but drop rows; a row that it drops must not be replaced by nulls before.
-            preserved, exact = False, False
-            without |= supplied | set(names[names.index(name) :])
-            break
-    where = select.args.get("where")
-    wanted = list(flattened(where.this)) if where is not None else []
-    kept = tuple(condition for condition in wanted if is_left(condition, without))
-    return Block(
-        scope=scope,
-        select=select,
-        alias=alias,
-        joins=tuple(joins),
-        where=kept,
-        exact=exact and len(kept) == len(wanted),
-        preserved=preserved,
-        without=frozenset(without),
-    )
+            beyond = {*without, *supplied, *names[names.index(name) :]}
+            return _Joins(joins=tuple(joins), exact=False, preserved=False, without=frozenset(beyond))
+    return _Joins(joins=tuple(joins), exact=exact, preserved=True, without=frozenset(without))
+
+
+def first_name(select: exp.Expr) -> str | None:
+    """Return the name of the first source of a SELECT, None where there is none."""
+    clause = select.args.get("from_")
+    return clause.this.alias_or_name if clause is not None else None
+
+
+def names_left(block: Block) -> set[str]:
+    """Return the names of the sources that are left of a SELECT."""
+    return {_items(block.select)[0][0], *(join.this.alias_or_name for join in block.joins)}
 
 
 def from_items(block: Block, item: exp.Expr | None) -> tuple[exp.From, list[exp.Join]]:

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from catalog.quoting import literal
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
-from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan
+from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
 
@@ -26,6 +26,7 @@ KEYS_SHOWN_MAX = 5
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 _INDENT = " " * 8
+_STREAMING_ENGINE = "duckdb"
 _Facts = dict[str, object]
 
 
@@ -43,6 +44,8 @@ def explain_text(
     `notes`, by scan name, say what earlier fetches would answer and what is left of limits.
     """
     lines = ["Query", f"  Engine: {engine} ({engine_reason})"]
+    if plan.streaming is not None and engine == _STREAMING_ENGINE:
+        lines.append(f"  Streamed: {_streamed_text(plan.streaming)}")
     if costs_shown:
         lines.append(f"  API Calls: {_calls_text(*_total_calls(plan))}")
     for scan in plan.scans:
@@ -65,6 +68,7 @@ def explain_json(
 ) -> str:
     """Return the plan as PostgreSQL's EXPLAIN (FORMAT JSON) would: a list with one object."""
     root: _Facts = {"Node Type": "Query", "Engine": engine, "Engine Reason": engine_reason}
+    root["Streamed"] = plan.streaming is not None and engine == _STREAMING_ENGINE
     if costs_shown:
         root |= _calls_facts(*_total_calls(plan))
     scans = []
@@ -113,6 +117,12 @@ def _literal(value: Value) -> str:
         # PostgreSQL writes a zone of whole hours without minutes.
         return f"'{text.removesuffix(':00') if value.tzinfo is not None else text}'"
     return literal(str(value))
+
+
+def _streamed_text(streaming: Streaming) -> str:
+    if streaming.in_turn:
+        return f"page by page, until there are {streaming.rows_max} rows"
+    return "rows are sent as their pages come"
 
 
 def _title(scan: ScanPlan, plan: QueryPlan) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import ceil
 
 from sqlglot import exp
+from sqlglot.optimizer.scope import build_scope
 
 from connectors.sdk.table import Table
 from omnisql_server.model.plan import Reduction, ScanPlan
@@ -19,6 +20,7 @@ from omnisql_server.model.relation import Relation
 from omnisql_server.plan.cost import RequestCost
 from omnisql_server.plan.paths import batch_size
 from omnisql_server.plan.reductions import Judge, find_reductions
+from omnisql_server.plan.taint import Taint
 
 
 def survival(
@@ -51,7 +53,11 @@ def _renamed(node: exp.Expr, named: dict[str, str | None]) -> exp.Expr:
 def await_columns(
     query: BoundQuery, scans: tuple[ScanPlan, ...], judge: Judge
 ) -> tuple[tuple[ScanPlan, ...], tuple[Reduction, ...]]:
-    """Have columns that cost calls wait where a reduction tells which rows need them; return those reductions."""
+    """Have columns that cost calls wait where a reduction tells which rows need them; return those reductions.
+
+    Those that the answer does not depend on, because a view or `SELECT *` names them alone, are not fetched.
+    """
+    scans = tuple(_without_unused(query, scan) for scan in scans)
     awaitable = {scan.scan_name: _awaitable(scan, scans) for scan in scans}
     if not any(awaitable.values()):
         return scans, ()
@@ -71,6 +77,35 @@ def await_columns(
         for scan in scans
     ]
     return tuple(made), reductions
+
+
+def _without_unused(query: BoundQuery, scan: ScanPlan) -> ScanPlan:
+    hydrated = {column.name for column in scan.table.columns if column.hydrate is not None}
+    needed = {column for rule in scan.filters for column in rule.columns}
+    columns = [name for name in scan.columns if name in hydrated - needed]
+    if not columns or not scan.calls_per_row or scan.otherwise is not None or query.tree is None or scan.deferred:
+        return scan
+    attributes = frozenset(one.name for one in scan.relation.attributes if one.api_column in columns)
+    root = None if query.parsed.written else build_scope(query.tree)
+    if root is None or Taint(root, {scan.scan_name: attributes}).outputs(root) != frozenset():
+        return scan
+    left = tuple(name for name in scan.columns if name not in columns)
+    return replace(
+        scan,
+        columns=left,
+        unused=tuple(columns),
+        scans=tuple(replace(one, columns=left) for one in scan.scans),
+        calls_expected=_listing_calls(scan),
+        calls_per_row=0,
+        calls_guessed=0,
+        survival=(),
+        hydrates_late=False,
+    )
+
+
+def _listing_calls(scan: ScanPlan) -> int:
+    cost = RequestCost(path=scan.path, rows=scan.rows_expected)
+    return sum(cost.calls(batch_size(scan.path, one.keys), scan.limit) for one in scan.scans)
 
 
 def _awaitable(scan: ScanPlan, scans: Iterable[ScanPlan]) -> tuple[str, ...]:
@@ -99,8 +134,7 @@ def _waiting(scan: ScanPlan, columns: tuple[str, ...], rows_max: int | None) -> 
     otherwise = _waiting(scan.otherwise, columns, rows_max) if scan.otherwise is not None else None
     if not scan.calls_per_row or scan.limit is not None:
         return replace(scan, otherwise=otherwise)
-    cost = RequestCost(path=scan.path, rows=scan.rows_expected)
-    listing = sum(cost.calls(batch_size(scan.path, one.keys)) for one in scan.scans)
+    listing = _listing_calls(scan)
     hydrating = max(0, scan.calls_expected - listing)
     if rows_max is not None:
         hydrating = min(hydrating, ceil(scan.calls_per_row * rows_max))

@@ -83,10 +83,10 @@ def _is_plain(select: exp.Expr) -> bool:
     blocked = ("joins", "laterals", "group", "having", "distinct", "windows", "qualify")
     if any(select.args.get(key) for key in blocked):
         return False
-    return all(isinstance(node, _ROW_BY_ROW) for projection in select.selects for node in projection.walk())
+    return all(isinstance(node, ROW_BY_ROW) for projection in select.selects for node in projection.walk())
 
 
-_ROW_BY_ROW = (
+ROW_BY_ROW = (
     exp.Alias,
     exp.Identifier,
     exp.Column,

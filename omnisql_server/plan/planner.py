@@ -18,7 +18,7 @@ from omnisql_server.errors import (
     KeyColumnRequired,
     LimitExceeded,
 )
-from omnisql_server.model.plan import DeferredKey, QueryPlan, Reduction, ScanPlan
+from omnisql_server.model.plan import DeferredKey, QueryPlan, Reduction, ScanPlan, Streaming
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, derive
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statistics import NO_STATISTICS, TableStatistics
@@ -31,6 +31,7 @@ from omnisql_server.plan.limit import TopRows
 from omnisql_server.plan.links import Link
 from omnisql_server.plan.paths import ChosenPath, calls_expected, cheapest, usable_paths
 from omnisql_server.plan.reductions import Judge
+from omnisql_server.plan.streaming import streaming_of
 
 Evaluable = Callable[[exp.Expr], bool]
 """Says whether an expression over one scan's rows can be computed here with PostgreSQL's meaning."""
@@ -72,10 +73,13 @@ def plan(
         judge = Judge(expression=evaluable if plain else _never, query=executable if plain else _never)
         scans = _plan_scans(authorized, sources, combinations_max, judge.expression)
         scans, reductions = await_columns(query, scans, judge)
-        return _Planned(scans=scans, reductions=reductions, of=sources)
+        streaming = None if reductions else streaming_of(query, scans)
+        return _Planned(scans=scans, reductions=reductions, streaming=streaming, of=sources)
 
     planned = derive(query, _Planned, planned_anew, name)
-    return QueryPlan(authorized=authorized, scans=planned.scans, reductions=planned.reductions)
+    return QueryPlan(
+        authorized=authorized, scans=planned.scans, reductions=planned.reductions, streaming=planned.streaming
+    )
 
 
 def _never(_: object) -> bool:
@@ -88,6 +92,7 @@ class _Planned:
 
     scans: tuple[ScanPlan, ...]
     reductions: tuple[Reduction, ...]
+    streaming: Streaming | None
     of: tuple[ScanSource, ...]
 
 

@@ -30,6 +30,7 @@ from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import ROW_NUMBER
 from omnisql_server.plan.blocks import Block, block_of, from_items, where_of
 from omnisql_server.plan.limit import count_of, order_output
+from omnisql_server.plan.outer_rows import asked_by_outer_rows
 from omnisql_server.plan.taint import Taint
 
 _RANK = "omnisql_rank"
@@ -90,8 +91,11 @@ def _made(
     if not blocks:
         return None
     first = _first_rows(blocks, scan_name, taint, judge)
-    if first is None and not _tells_more(blocks):
+    asked = asked_by_outer_rows(blocks[-1], taint, keeps) if first is None else None
+    if first is None and asked is None and not _tells_more(blocks, judge):
         return None
+    if asked is not None:
+        blocks[-1] = replace(blocks[-1], where=(*blocks[-1].where, asked))
     _strip(root, taint)
     tree = _built(blocks, first)
     if not _is_steady(tree):
@@ -201,13 +205,18 @@ def _scans_with_calls(block: Block, taint: Taint) -> Iterator[str]:
             yield table.name
 
 
-def _tells_more(blocks: list[Block]) -> bool:
-    """Say whether rows are told by more than conditions on their own columns, in the query that reads them."""
+def _tells_more(blocks: list[Block], judge: Judge) -> bool:
+    """Say whether rows are told by more than conditions on their own columns, in the query that reads them.
+
+    Those that are evaluated while a table is read have to be as they are, without a whole query around them.
+    """
     if any(block.where for block in blocks[1:]) or any(not join.side for block in blocks for join in block.joins):
         return True
     own = {blocks[0].alias}
     return any(
-        condition.find(exp.Query) is not None or {column.table for column in condition.find_all(exp.Column)} - own
+        condition.find(exp.Query) is not None
+        or {column.table for column in condition.find_all(exp.Column)} - own
+        or not judge.expression(condition)
         for condition in blocks[0].where
     )
 

@@ -14,7 +14,7 @@ from connectors.sdk.table import Table
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.freshness.domains import request_of
 from omnisql_server.freshness.reading import ShelfReading
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Later, Reading, ScanCache, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Give, Later, Reading, ScanCache, Staleness
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.report import SourceReport
@@ -148,8 +148,9 @@ class _NotedReading:
         confirm: Confirm | None = None,
         calls_left: int | None = None,
         later: Later | None = None,
+        give: Give | None = None,
     ) -> Answer:
-        answer = await self.reading.read(scan, fetch, confirm, calls_left, later)
+        answer = await self.reading.read(scan, fetch, confirm, calls_left, later, give)
         if answer.entries and not answer.refreshing and not self.keeping.spoiled:
             self.keeping.note_answered(self.scan_name, scan, answer)
         else:

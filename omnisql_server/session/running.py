@@ -256,6 +256,9 @@ class Running:
         self.backend.alone, defines = portal.alone, self._defines
         try:
             async with self.presence.of(portal.statement):
+                if portal.result is not None:
+                    # What it goes on with may have to come from its source first.
+                    self.presence.rest()
                 await self._send(portal, rows_max, describe=describe)
         finally:
             self.backend.alone = False

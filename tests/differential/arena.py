@@ -297,6 +297,19 @@ class Arena:
         """Answer over the given rows of each scan, by the splice."""
         return self._execute(query, POSTGRES, (), relations, fallback=False)
 
+    def by_pages(self, query: BoundQuery, pages: Sequence[Mapping[str, pa.Table]], rows_max: int | None) -> Answered:
+        """Answer over one page after the other, as a streamed statement is, up to so many rows."""
+        engine = POSTGRES if self.duckdb_reason(query) is not None else DUCKDB
+        rows: list[Row] = []
+        for page in pages:
+            answer = self._execute(query, engine, (), page, fallback=True)
+            if answer.error is not None:
+                return answer
+            rows += answer.rows
+            if rows_max is not None and len(rows) >= rows_max:
+                break
+        return Answered(columns=columns_of(query.fields), rows=tuple(rows[:rows_max]))
+
     def duckdb_reason(self, query: BoundQuery) -> str | None:
         """Say why DuckDB may not execute a statement."""
         return refusal(query)

@@ -32,6 +32,7 @@ BOUNDS = settings(
     max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 Rows = list[dict[str, Any]]
+PAGE_ROWS = 4
 
 
 def is_answer(truth: Answered, whole: Answered, found: Answered, select: Select) -> bool:
@@ -122,6 +123,22 @@ def test_rows_that_a_plan_leaves_out_never_change_the_answer(
     relations = read(arena, query, planned.scans)
     answer = arena.by_relations(query, relations)
     assert is_answer(truth, whole, answer, select), [(s.scan_name, s.scans, s.empty) for s in planned.scans]
+    if planned.streaming is not None:
+        event("streamed")
+        pages = pages_of(arena, query, planned.scans[0])
+        assert is_answer(truth, whole, arena.by_pages(query, pages, planned.streaming.rows_max), select)
+
+
+def pages_of(arena: Arena, query: BoundQuery, scan_plan: ScanPlan) -> list[dict[str, pa.Table]]:
+    """Read the only scan of a statement page by page, in the order in which an API gives its rows."""
+    (occurrence,) = query.occurrences
+    table = arena.tables[scan_plan.relation.name]
+    rows = table.to_pylist()
+    kept = list(dict.fromkeys(place for scan in scan_plan.scans for place in _places(rows, scan)))
+    return [
+        {scan_plan.scan_name: fetched(occurrence, table.take(pa.array(kept[at : at + PAGE_ROWS], pa.int64())))}
+        for at in range(0, len(kept), PAGE_ROWS)
+    ]
 
 
 def read(arena: Arena, query: BoundQuery, scans: tuple[ScanPlan, ...]) -> dict[str, pa.Table]:

@@ -14,7 +14,7 @@ from target import USER, Target
 
 MEMORY_GROWTH_MAX_BYTES = 64 * 1024 * 1024
 
-settings.register_profile("fuzz", max_examples=25_000, print_blob=True)
+settings.register_profile("fuzz", max_examples=12_500, print_blob=True)
 
 
 @pytest.fixture(scope="module")

@@ -177,11 +177,14 @@ def _choosing(random: Random, tables: Mapping[str, PlainTable]) -> Hydrated:
     other = f"{_own('b', required)} AND {_plain_conditions(random, tables[name], 'b')}"
     identity = ", ".join(f"b.{column}" for column in tables[name].identity)
     costly = where.costly if where.costly != "true" else "p.additions > 10"
-    form = random.choice(("exists", "in", "shown", "lateral", "every", "two"))
+    form = random.choice(("exists", "exists", "in", "shown", "shown", "lateral", "every", "two"))
+    needed = ""
+    met = f"SELECT DISTINCT p.number FROM {PULLS} p WHERE {where.listed}"
+    met += f" AND EXISTS (SELECT 1 FROM {name} b WHERE {on} AND {other})"
     if form == "exists":
         negation = random.choice(("", "NOT "))
         inner = f"{negation}EXISTS (SELECT 1 FROM {PULLS} p WHERE {on} AND {where.listed} AND {costly})"
-        text = f"SELECT {identity} FROM {name} b WHERE {other} AND {inner}"
+        text, needed = f"SELECT {identity} FROM {name} b WHERE {other} AND {inner}", met
     elif form == "in":
         negation = random.choice(("", "NOT "))
         column = "key" if name == "jira.issues" else "login" if name == "github.org_members" else "number"
@@ -190,7 +193,7 @@ def _choosing(random: Random, tables: Mapping[str, PlainTable]) -> Hydrated:
         text = f"SELECT {identity} FROM {name} b WHERE {other} AND {inner}"
     elif form == "shown":
         inner = f"SELECT max(p.additions) FROM {PULLS} p WHERE {on} AND {where.listed} AND {costly}"
-        text = f"SELECT {identity}, ({inner}) FROM {name} b WHERE {other}"
+        text, needed = f"SELECT {identity}, ({inner}) FROM {name} b WHERE {other}", met
     elif form == "lateral":
         inner = f"SELECT p.number, p.additions FROM {PULLS} p WHERE {on} AND {where.listed} AND {costly}"
         text = f"SELECT {identity}, l.number, l.additions FROM {name} b, LATERAL ({inner}) AS l WHERE {other}"
@@ -203,7 +206,7 @@ def _choosing(random: Random, tables: Mapping[str, PlainTable]) -> Hydrated:
         one = f"SELECT p.number, p.additions FROM {PULLS} p WHERE {where.listed} AND {costly}"
         two = f"SELECT p.number, p.deletions FROM {PULLS} p WHERE {_own('p', REPOSITORY)} AND p.draft"
         text = f"{one} {random.choice(('UNION', 'UNION ALL', 'EXCEPT', 'INTERSECT'))} {two}"
-    return Hydrated(text=text, whole=text)
+    return Hydrated(text=text, whole=text, needed=needed)
 
 
 _SHAPES: tuple[Callable[[Random, Mapping[str, PlainTable]], Hydrated], ...] = (

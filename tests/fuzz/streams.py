@@ -91,15 +91,16 @@ def streams(draw: st.DrawFn) -> Stream:
 def _left_nothing(step: tuple[frontend.FrontendMessage, ...], before: list[bytes]) -> list[bytes]:
     """Encode messages; the first that may use the unnamed portal after a query comes behind a Close of it.
 
-    What a query that fails in a block leaves there, PostgreSQL 18 may crash of when it is executed.
+    What a query that fails in a block leaves there, PostgreSQL 18 may crash of when it is executed. The Close follows a
+    Sync, without which it would be passed over after an error.
     """
     made: list[bytes] = []
     for message_ in step:
         encoded = message_.encode()
-        kinds = [each[:1] for each in (*before, *made)]
-        since = kinds[len(kinds) - kinds[::-1].index(b"Q") :] if b"Q" in kinds else [b"C"]
-        if encoded[:1] in b"BDE" and not set(since) & {b"B", b"D", b"E", b"C"}:
-            made.append(frontend.Close(kind="P", name=b"").encode())
+        said = [*before, *made]
+        queries = [index for index, each in enumerate(said) if each[:1] == b"Q"]
+        if encoded[:1] in (b"B", b"D", b"E") and queries and _CLOSED[1] not in said[queries[-1] :]:
+            made.extend(_CLOSED)
         made.append(encoded)
     return made
 
@@ -119,6 +120,7 @@ def _texts(*groups: tuple[str, ...]) -> st.SearchStrategy[bytes]:
     return st.sampled_from([text.format(table=_PLACE.decode()).encode() for group in groups for text in group])
 
 
+_CLOSED = (frontend.Sync().encode(), frontend.Close(kind="P", name=b"").encode())
 _PLACE = b"@" * len(API_TABLE)
 _TEXT = st.one_of(_texts(RUN_TEXTS), _texts(RELAYED_TEXTS))
 _NAME = st.sampled_from(NAMES)

@@ -10,7 +10,7 @@ from hypothesis import given
 from profiles import as_profiled
 from sockets import compared_with, errors, kinds
 from streams import Stream, mutilated, streams
-from target import Target, say
+from target import Target, say_each
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,8 @@ def test_messages_of_any_order_are_answered_as_postgresql_answers_them(
 ) -> None:
     ours, theirs = target.pair()
     target.count(len(stream.ours))
-    answered, lives = say(ours, b"".join(stream.ours))
-    expected, is_left = say(theirs, b"".join(stream.theirs))
+    both = say_each((ours, b"".join(stream.ours)), (theirs, b"".join(stream.theirs)))
+    (answered, lives), (expected, is_left) = both
     said, wanted = compared_with(answered, expected)
     assert said == wanted
     assert lives == is_left

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from sockets import compared, kinds
 from streams import API_TABLE, COPY
-from target import Target, say
+from target import Target, say, say_each
 
 from wire.backend_decode import decode_report
 from wire.frontend import Bind, Close, CopyData, CopyDone, Describe, Execute, Flush, FrontendMessage, Parse, Query, Sync
@@ -59,8 +59,7 @@ def differ(target: Target, messages: Sequence[FrontendMessage]) -> None:
     """Send the same to both, over the API table and over its copy, and compare."""
     ours, theirs = target.pair()
     data = b"".join(message.encode() for message in messages)
-    answered, _ = say(ours, data)
-    expected, _ = say(theirs, data.replace(API_TABLE.encode(), COPY.encode()))
+    (answered, _), (expected, _) = say_each((ours, data), (theirs, data.replace(API_TABLE.encode(), COPY.encode())))
     assert compared(answered) == compared(expected)
 
 

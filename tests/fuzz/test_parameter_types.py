@@ -9,7 +9,7 @@ import pytest
 from demo_server import DATABASE
 from sockets import compared, kinds
 from streams import API_TABLE, COPY
-from target import USER, Target, say
+from target import USER, Target, say, say_each
 
 from wire.backend_decode import decode_data_row, decode_row_description
 from wire.frontend import Bind, Describe, Execute, FrontendMessage, Parse, Sync
@@ -130,7 +130,6 @@ def test_a_parameter_is_what_it_is_to_postgresql(typed: Target, type_name: str) 
             messages += [bind, Describe(kind="P", name=b""), Execute(portal=b""), Sync()]
     ours, theirs = typed.pair()
     data = b"".join(each.encode() for each in messages)
-    answered, _ = say(ours, data)
-    expected, _ = say(theirs, data.replace(API_TABLE.encode(), COPY.encode()))
+    (answered, _), (expected, _) = say_each((ours, data), (theirs, data.replace(API_TABLE.encode(), COPY.encode())))
     assert "E" not in kinds(expected)
     assert compared(answered) == compared(expected)

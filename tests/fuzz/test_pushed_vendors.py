@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from random import Random
 from typing import Any
 
 import psycopg
 import pytest
-from demo_server import DATABASE, DemoServer, demo_directory, start_demo
+from demo_server import DATABASE, DemoServer, Simulator, demo_directory, start_demo
 from hypothesis import Phase, event, given, note, settings
 from hypothesis import strategies as st
+from legality import Seen, linear_problems, problems
 from plain_tables import plainly
 from profiles import FUZZING, as_profiled
 from pushed import statements
+from query_grammars import grammar_problems
 from shown_rows import PREFIX, USER, make_views, policy
 from vendor_sources import Vendors, copy_vendors, make_sources, simulators
 
@@ -32,11 +34,26 @@ bounded = settings(as_profiled, phases=[Phase.generate], max_examples=as_profile
 class World:
     """Sessions of the owner and of a user under a policy, and what they can ask; a class without a long description."""
 
-    def __init__(self, demo: DemoServer, owner: psycopg.Connection, reader: psycopg.Connection, made: Vendors) -> None:
+    def __init__(
+        self,
+        demo: DemoServer,
+        owner: psycopg.Connection,
+        reader: psycopg.Connection,
+        made: Vendors,
+        addresses: Mapping[str, str],
+    ) -> None:
         self.demo = demo
+        self.addresses = addresses
         self.owner = owner
         self.reader = reader
         self.vendors = made
+        self.seen = Seen()
+
+    def rest(self) -> None:
+        """Open every rate limit of the demo again, and remember what was asked by then."""
+        self.seen.take("github", self.demo.github)
+        self.seen.take("jira", self.demo.jira)
+        self.demo.reset()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +74,16 @@ def world() -> Iterator[World]:
         make_sources(owner, addresses, USER)
         found = copy_vendors(owner, demo.reset)
         make_views(owner, tuple(found.tables.values()), shown)
-        yield World(demo, owner, reader, found)
+        yield World(demo, owner, reader, found, addresses)
+
+
+@pytest.fixture
+def asked(world: World) -> Seen:
+    """Return what was asked of every vendor so far."""
+    world.rest()
+    for vendor, address in world.addresses.items():
+        world.seen.take(vendor, Simulator(base_url=address))
+    return world.seen
 
 
 @bounded
@@ -93,7 +119,21 @@ def _compare(world: World, seed: int, session: psycopg.Connection, prefix: str) 
         event("rows" if truth else "no row")
         assert Counter(found) == Counter(truth)
     if random.randint(0, 9) == 0:
-        world.demo.reset()
+        world.rest()
+
+
+def test_every_request_that_was_made_is_known_to_its_vendor(asked: Seen) -> None:
+    assert len(asked.requests) > EXAMPLES
+    assert problems(asked) == set()
+    assert linear_problems(asked) == set()
+
+
+@pytest.mark.clients
+def test_every_query_that_was_sent_is_one_to_the_parsers_of_others(asked: Seen) -> None:
+    jql, soql = asked.parameters("jira", "jql"), asked.parameters("salesforce", "q")
+    assert jql
+    assert soql
+    assert grammar_problems(jql, soql) == []
 
 
 def _rows(session: psycopg.Connection, sql: str) -> list[tuple[Any, ...]]:

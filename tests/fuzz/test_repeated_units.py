@@ -100,7 +100,7 @@ def ready(step: Step) -> int:
     return sum(isinstance(message, Sync | Query) for message in step)
 
 
-@settings(as_profiled, max_examples=25_000 if FUZZING else 25)
+@settings(as_profiled, max_examples=12_500 if FUZZING else 25)
 @given(steps=st.lists(st.one_of(_unnamed, _unnamed, _named, _named, _prepare, _other), min_size=3, max_size=16))
 def test_what_is_repeated_is_what_postgresql_answers(kept: Target, steps: list[Step]) -> None:
     ours, theirs = kept.pair()

@@ -49,7 +49,7 @@ WALL_CLOCK_READERS = {
     "omnisql_server/commands/audit.py": "which month is the present one",
     "connectors/sdk/settings.py": "what a source says of a reset is a time of day; it is bounded where it is used",
     "omnisql_server/app.py": "a certificate is valid from a time of day",
-    "omnisql_server/fetch/scheduler.py": "fetched_at is a time of day",
+    "omnisql_server/fetch/reporting.py": "fetched_at is a time of day",
     "omnisql_server/repeats/repeats.py": "fetched_at is a time of day",
     "omnisql_server/manage/analyze.py": "seen_at is a time of day",
     "omnisql_server/webhooks/receiver.py": "a vendor says at which time of day it sent a webhook",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import islice
 
 import psycopg
 import pytest
@@ -120,6 +121,20 @@ def test_a_portal_closed_early_is_on_record(ana: psycopg.Connection, recorded: R
     finish = recorded()[-1]
     assert finish.phase == "finish"
     assert finish.outcome in {"00000", "57014"}
+
+
+def test_what_is_streamed_has_its_finish_on_record_before_its_last_row(
+    demo: DemoServer, ana: psycopg.Connection, recorded: Recorded
+) -> None:
+    demo.github.configure(page_rows_max=20, next=[{"none": True}, {"hold": True}])
+    rows = ana.cursor().stream(f"SELECT number FROM github.issues WHERE {WEB}".encode())
+    # One row is held back as long as it may be the last.
+    count = len(list(islice(rows, 19)))
+    assert phases(recorded()) == [("start", "SELECT", "")]
+    demo.github.release()
+    count += len(list(rows))
+    start, finish = recorded()
+    assert (start.id, finish.outcome, finish.rows, finish.calls) == (finish.id, "00000", count, -(-count // 20))
 
 
 def test_writing_begins_on_record_even_if_no_source_is_asked(ana: psycopg.Connection, recorded: Recorded) -> None:

@@ -126,6 +126,10 @@ class FakeSource:
     changed: int = 0
     scans: dict[str, Scan] = field(default_factory=dict)
     gate: asyncio.Event | None = None
+    between: asyncio.Event | None = None
+    """Holds the second page of a reading back while it is not set."""
+    last: asyncio.Event | None = None
+    """Makes two pages of the second one, and holds the last back while it is not set."""
     places: list[str | None] = field(default_factory=list)
     """Where readings by place began."""
     faults_left: int = 1_000_000
@@ -169,12 +173,17 @@ class FakeConnection:
             for number, page in enumerate(pages):
                 _note(context.trail, f"{number} {scan!r}", page, asked_at)
         yield Page(rows=_batch(pages[0], scan.columns))
+        if source.between is not None:
+            await source.between.wait()
         if fault is not None:
             raise fault
         if truncated is not None:
             yield Page(rows=_batch([], scan.columns), truncated=truncated)
             return
-        yield Page(rows=_batch(pages[1], scan.columns))
+        if source.last is not None:
+            yield Page(rows=_batch(pages[1][:1], scan.columns))
+            await source.last.wait()
+        yield Page(rows=_batch(pages[1][1 if source.last is not None else 0 :], scan.columns))
 
     async def _by_place(self, scan: Scan, context: FetchContext, resumption: Resumption) -> AsyncIterator[Page]:
         """Give the rows after a cursor, which is an id; without one, their first half, and then the others."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
 from authorized import shown_by
 from fresh_source import BEGIN, COLUMNS, RELATION, TABLE, FakeConnection, FakeSource, Row
 
@@ -23,7 +24,9 @@ from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey
 from connectors.sdk.table import AccessPath, Table
 from connectors.sdk.testing.reference import holds
 from omnisql_server.fetch.budget import CallBudget
+from omnisql_server.fetch.pages import Pages
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, fetch
+from omnisql_server.fetch.stream import PageStream
 from omnisql_server.freshness.cache import Shared, TenantCache
 from omnisql_server.freshness.flight import Flights
 from omnisql_server.freshness.store import Store
@@ -104,6 +107,7 @@ class World:
         self.client = client
         self.source = FakeSource(clock=lambda: BEGIN + timedelta(microseconds=self.ahead_us))
         self.ahead_us = 0
+        self.reads = 0
         self.tenant = uuid.uuid4().hex
         self.key = uuid.uuid4().bytes * 2
         self.shared = [self._shared(bytes_max, entry_bytes_max) for _ in range(replicas)]
@@ -132,8 +136,12 @@ class World:
         replica: int = 0,
         partial: bool = False,
         calls_max: int | None = None,
+        seen: list[int] | None = None,
     ) -> tuple[list[Row], FetchedScan]:
-        """Read and answer as a statement does, policy and conditions after the fetch."""
+        """Read and answer as a statement does, policy and conditions after the fetch.
+
+        With `seen`, it is streamed, and the ids of rows are added to that as they come.
+        """
         connection = FakeConnection(source=self.source, sees_private=credential.startswith("all"))
         opened = OpenSource(
             connection=connection,
@@ -145,16 +153,43 @@ class World:
         async def open_source(_: ScanPlan) -> OpenSource:
             return opened
 
-        (fetched,) = await fetch(
-            [question.plan()],
-            open_source,
-            FetchBounds(),
-            partial_allowed=partial,
-            budget=None if calls_max is None else CallBudget(allowed=calls_max),
-        )
+        async def fetching(pages: Pages | None) -> tuple[FetchedScan, ...]:
+            return await fetch(
+                [question.plan()],
+                open_source,
+                FetchBounds(),
+                partial_allowed=partial,
+                budget=None if calls_max is None else CallBudget(allowed=calls_max),
+                pages=pages,
+            )
+
+        # One after the other is streamed: who asks for rows at once or page by page gets the same.
+        self.reads += 1
+        if seen is None and self.reads % 2:
+            (fetched,) = await fetching(None)
+        else:
+            fetched = await streamed(question.plan(), PageStream(fetching, in_turn=False), seen)
         occurrence = Occurrence(scan_name="s0", relation=RELATION, columns=tuple(COLUMNS))
         relation = materialize(fetched.plan, occurrence, fetched.batches, b"")
         return question.answer(relation.rows.to_pylist()), fetched
+
+
+async def streamed(plan: ScanPlan, stream: PageStream, seen: list[int] | None) -> FetchedScan:
+    """Read a scan page by page."""
+    batches: list[pa.RecordBatch] = []
+    try:
+        whole = await stream.whole()
+        if whole is not None:
+            return whole
+        async for taken in stream.batches():
+            batches += taken
+            if seen is not None:
+                seen += [number for batch in taken for number in batch.column("id").to_pylist()]
+        report = stream.report(enough=False)
+        assert report is not None
+        return FetchedScan(plan=plan, batches=tuple(batches), report=report)
+    finally:
+        await stream.aclose()
 
 
 async def until(holds: Callable[[], bool]) -> None:

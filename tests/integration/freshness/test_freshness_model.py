@@ -7,74 +7,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
+from uuid import UUID
 
 import pytest
+from fresh_checks import differs_by_vanished, is_of_two, repositories, without_limit
+from fresh_questions import HOW, LIMIT, MINUTE_US, MORE, NUMBERS, REPO, REPOS, STATES, TABLES, TEAMS, USER, USERS
 from fresh_source import BATCHED, KEYED, RESUMED, TABLE, Row, Rows
-from fresh_world import Question, World, exhausted, on, row, unavailable
+from fresh_world import Question, World, exhausted, row, unavailable
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from connectors.sdk.errors import ConnectorError, CredentialsRejected
-from connectors.sdk.scan import Operator
-from connectors.sdk.testing.reference import holds
-from omnisql_server.freshness.store import TAG
+from omnisql_server.freshness import changes
+from omnisql_server.freshness.store import TAG, Store
 from omnisql_server.limits import ValkeyChild
 from omnisql_server.limits.valkey import Valkey
-from omnisql_server.model.freshness import Staleness
+from omnisql_server.model.freshness import Change, Staleness
+from omnisql_server.model.report import SourceReport
 
 EXAMPLES, STEPS = 100, 40
-MINUTE_US = 60_000_000
-USERS = {
-    "ana": ("all", None),
-    "eve": ("all", ("x",)),
-    "kim": ("all", ("x", "y")),
-    "bob": ("public", None),
-    "zoe": ("public", ("y",)),
-}
-"""Each user's credential and what policy shows of the rows."""
-
-REPOS, TEAMS, STATES = st.sampled_from("abc"), st.sampled_from("xxyz"), st.sampled_from(["open", "closed"])
-NUMBERS = st.integers(0, 3)
-BOUNDS = st.sampled_from([0, MINUTE_US // 2, 2 * MINUTE_US, 10 * MINUTE_US, 10 * MINUTE_US])
-_REPO = st.one_of(
-    REPOS.map(lambda repo: on("repo", Operator.EQ, repo)),
-    st.lists(REPOS, min_size=2, max_size=3, unique=True).map(lambda repos: on("repo", Operator.IN, tuple(repos))),
-)
-_MORE = st.one_of(
-    STATES.map(lambda state: on("state", Operator.EQ, state)),
-    TEAMS.map(lambda team: on("team", Operator.EQ, team)),
-    st.lists(TEAMS, min_size=1, max_size=2, unique=True).map(lambda teams: on("team", Operator.IN, tuple(teams))),
-    st.builds(
-        lambda operator, number: on("n", operator, number),
-        st.sampled_from([Operator.GT, Operator.GE, Operator.LT, Operator.LE, Operator.EQ]),
-        NUMBERS,
-    ),
-)
 
 
-_USER = st.sampled_from(sorted(USERS))
-_LIMIT = st.sampled_from([None, None, 1, 3])
-_TABLES = st.builds(
-    lambda table, revalidates: replace(table, revalidates=revalidates),
-    st.sampled_from([TABLE, KEYED, BATCHED, RESUMED]),
-    st.sampled_from([True, True, False]),
-)
-_HOW = st.fixed_dictionaries(
-    {
-        "max_us": BOUNDS,
-        "kept": st.booleans(),
-        "full_read_us": st.sampled_from([0, 15 * MINUTE_US, 60 * MINUTE_US]),
-        "revalidate_us": st.sampled_from([0, 0, 20 * MINUTE_US]),
-        "if_error_us": st.sampled_from([0, 5 * MINUTE_US, 20 * MINUTE_US]),
-        "replica": st.integers(0, 1),
-        "partial": st.booleans(),
-        "next_user": st.sampled_from(sorted(USERS)),
-    }
-)
+def _staleness_of(how: Mapping[str, Any]) -> Staleness:
+    return Staleness(
+        max_us=how["max_us"],
+        if_error_us=how["if_error_us"],
+        kept=how["kept"],
+        full_read_us=how["full_read_us"],
+        revalidate_us=how["revalidate_us"],
+    )
 
 
 class Freshness(RuleBasedStateMachine):
@@ -82,9 +48,10 @@ class Freshness(RuleBasedStateMachine):
 
     client: Valkey
     run: Callable[[Any], Any]
-    hits, confirmed, changed, merged, resumed, refreshed = 0, 0, 0, 0, 0, 0
+    hits, confirmed, changed, merged, resumed, refreshed, told_of, renewed = 0, 0, 0, 0, 0, 0, 0, 0
     """Earlier answers used, pages confirmed and found changed, answers with changes merged into them, and those that
-    a reading that failed was gone on for, and those that were too old while they were read again, in all."""
+    a reading that failed was gone on for, and those that were too old while they were read again, in all; answers
+    that might have been older but for what the source had told, and those after a call that had them read again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,6 +61,8 @@ class Freshness(RuleBasedStateMachine):
         self.epochs = dict.fromkeys(("all", "public"), 0)
         self.now_us = 0
         self.resumed_us = -(10**15)
+        self.told = dict.fromkeys("abc", 0)
+        self.deliveries = 0
         self.asked: list[tuple[tuple[Any, ...], int | None, Any]] = []
 
     @initialize(rows=st.lists(st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()), min_size=8, max_size=16))
@@ -138,7 +107,36 @@ class Freshness(RuleBasedStateMachine):
         else:
             self.run(self.client.flushall())
 
-    @rule(user=_USER, where=_REPO, more=st.lists(_MORE, max_size=1), limit=_LIMIT, table=_TABLES, how=_HOW)
+    @rule(repo=st.sampled_from("abc") | st.none())
+    def tell(self, repo: str | None) -> None:
+        """Have the source tell of its changes, as a webhook does: no answer within a bound is older from now on."""
+        self.deliveries += 1
+        keys = {} if repo is None else {"repo": repo}
+        clock = partial(Store, ahead_us=lambda: self.world.ahead_us)
+        with mock.patch.object(changes, "Store", clock):
+            telling = changes.note_change(
+                self.client,
+                tenant=UUID(self.world.tenant),
+                data_key=self.world.key,
+                server="hub",
+                change=Change(tables=frozenset({"items"}), keys=keys),
+                delivery=str(self.deliveries),
+                kept_us=3_600_000_000,
+            )
+            assert self.run(telling)
+        self.told.update(dict.fromkeys(keys.values() or self.told, len(self.states) - 1))
+
+    @rule(user=USER, where=REPO, more=st.lists(MORE, max_size=1), table=TABLES, how=HOW)
+    def refresh(self, user: str, where: Any, more: list[Any], table: Any, how: Mapping[str, Any]) -> None:
+        """Have rows read again and kept, as omnisql.refresh does: who asks next needs no request for them."""
+        again = {**how, "max_us": 0, "kept": True, "if_error_us": 0, "revalidate_us": 0, "partial": False}
+        if self._ask_once(user, (where, *more), None, table, again) is None:
+            return
+        then = {**again, "max_us": 10 * MINUTE_US, "replica": 1 - how["replica"]}
+        assert self._ask_once(user, (where, *more), None, table, then, floor=len(self.states) - 1) == 0
+        Freshness.renewed += 1
+
+    @rule(user=USER, where=REPO, more=st.lists(MORE, max_size=1), limit=LIMIT, table=TABLES, how=HOW)
     def ask(
         self, user: str, where: Any, more: list[Any], limit: int | None, table: Any, how: Mapping[str, Any]
     ) -> None:
@@ -146,11 +144,11 @@ class Freshness(RuleBasedStateMachine):
 
     @precondition(lambda self: self.asked)
     @rule(
-        user=_USER,
+        user=USER,
         pick=st.integers(0, 99),
         number=st.integers(0, 15),
         facts=st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()),
-        how=_HOW,
+        how=HOW,
     )
     def ask_after_a_change(self, user: str, pick: int, number: int, facts: Any, how: Mapping[str, Any]) -> None:
         """Ask again when what was kept is too old, and a part of it wrong."""
@@ -159,12 +157,12 @@ class Freshness(RuleBasedStateMachine):
         self._ask(user, *self.asked[-1 - pick % min(len(self.asked), 5)], how)
 
     @rule(
-        user=_USER,
-        where=_REPO,
+        user=USER,
+        where=REPO,
         number=st.integers(0, 15),
         facts=st.tuples(REPOS, STATES, NUMBERS, TEAMS, st.booleans()),
         by_us=st.sampled_from([MINUTE_US // 4, MINUTE_US, 5 * MINUTE_US]),
-        how=_HOW,
+        how=HOW,
     )
     def fail_on_the_way(
         self, user: str, where: Any, number: int, facts: Any, by_us: int, how: Mapping[str, Any]
@@ -177,18 +175,18 @@ class Freshness(RuleBasedStateMachine):
         self._ask_once(user, (where,), None, RESUMED, {**how, "replica": 1 - how["replica"]})
 
     @precondition(lambda self: self.asked)
-    @rule(user=_USER, pick=st.integers(0, 99), how=_HOW)
+    @rule(user=USER, pick=st.integers(0, 99), how=HOW)
     def ask_again(self, user: str, pick: int, how: Mapping[str, Any]) -> None:
         self._ask(user, *self.asked[-1 - pick % min(len(self.asked), 5)], how)
 
     @precondition(lambda self: self.asked)
-    @rule(user=_USER, pick=st.integers(0, 99), more=st.lists(_MORE, min_size=1, max_size=2), limit=_LIMIT, how=_HOW)
+    @rule(user=USER, pick=st.integers(0, 99), more=st.lists(MORE, min_size=1, max_size=2), limit=LIMIT, how=HOW)
     def ask_for_less(self, user: str, pick: int, more: list[Any], limit: int | None, how: Mapping[str, Any]) -> None:
         conditions, _, table = self.asked[-1 - pick % min(len(self.asked), 5)]
         self._ask(user, (*conditions, *more), limit, table, how)
 
     @precondition(lambda self: self.asked)
-    @rule(user=_USER, pick=st.integers(0, 99), where=_REPO, how=_HOW)
+    @rule(user=USER, pick=st.integers(0, 99), where=REPO, how=HOW)
     def ask_elsewhere(self, user: str, pick: int, where: Any, how: Mapping[str, Any]) -> None:
         conditions, limit, table = self.asked[-1 - pick % min(len(self.asked), 5)]
         self._ask(user, (where, *conditions[1:]), limit, table, how)
@@ -203,21 +201,21 @@ class Freshness(RuleBasedStateMachine):
         self._ask_once(how["next_user"], conditions, None, table, again)
 
     def _ask_once(
-        self, user: str, conditions: tuple[Any, ...], limit: int | None, table: Any, how: Mapping[str, Any]
-    ) -> None:
+        self,
+        user: str,
+        conditions: tuple[Any, ...],
+        limit: int | None,
+        table: Any,
+        how: Mapping[str, Any],
+        floor: int = 0,
+    ) -> int | None:
+        """Ask and compare; `floor` is the oldest state allowed. Return the requests made, None where it failed."""
         credential, policy = USERS[user]
         limit = None if table.access_paths == BATCHED.access_paths else limit
         question = Question(conditions=conditions, limit=limit, policy=policy, table=table)
-        staleness = Staleness(
-            max_us=how["max_us"],
-            if_error_us=how["if_error_us"],
-            kept=how["kept"],
-            full_read_us=how["full_read_us"],
-            revalidate_us=how["revalidate_us"],
-        )
         reading = self.world.read(
             question,
-            staleness,
+            _staleness_of(how),
             credential=self._credential(credential),
             replica=how["replica"],
             partial=how["partial"],
@@ -225,17 +223,13 @@ class Freshness(RuleBasedStateMachine):
         try:
             rows, fetched = self.run(reading)
         except ConnectorError:
-            return
+            return None
         finally:
             for shared in self.world.shared:
                 self.run(shared.refreshes.settled())
             self.world.source.fault = self.world.source.truncated = None
         report = fetched.report
-        Freshness.hits += report.cache_hits
-        Freshness.confirmed += self.world.source.confirmed
-        Freshness.changed += self.world.source.changed
-        self.world.source.confirmed = self.world.source.changed = 0
-        Freshness.refreshed += report.refreshing
+        self._count(report)
         assert not report.refreshing or how["max_us"] > 0
         bound_us = max(
             how["max_us"],
@@ -243,70 +237,94 @@ class Freshness(RuleBasedStateMachine):
             how["revalidate_us"] if report.refreshing else 0,
         )
         assert report.age_ms * 1000 <= bound_us
+        is_older = report.stale is not None or report.refreshing
+        floors = {repo: 0 if is_older else max(floor, told) for repo, told in self.told.items()}
         seen = self._seen(credential, bound_us)
+        Freshness.told_of += any(at < told for at, _ in seen for told in floors.values())
         if "merged" in (report.cache_note or ""):
             Freshness.merged += 1
             assert how["full_read_us"] > 0
             assert how["max_us"] > 0 or report.stale is not None
             before = self._seen(credential, max(bound_us, how["full_read_us"]))
-            self._check_merged(rows, question, seen, before)
+            self._check_merged(rows, question, seen, before, floors)
         else:
             if "resumed" in (report.cache_note or ""):
                 Freshness.resumed += 1
                 self.resumed_us = self.now_us
-            is_of_two = table.access_paths == RESUMED.access_paths and self.resumed_us >= self.now_us - bound_us
-            self._check(rows, question, seen, complete=report.complete, is_of_two=is_of_two)
+            of_two = table.access_paths == RESUMED.access_paths and self.resumed_us >= self.now_us - bound_us
+            self._check(rows, question, seen, floors, complete=report.complete, of_two=of_two)
+        made: int = report.requests
+        return made
 
-    def _seen(self, credential: str, bound_us: int) -> list[list[Row]]:
-        """Return what a credential could see within a bound, state by state."""
+    def _count(self, report: SourceReport) -> None:
+        Freshness.hits += report.cache_hits
+        Freshness.confirmed += self.world.source.confirmed
+        Freshness.changed += self.world.source.changed
+        self.world.source.confirmed = self.world.source.changed = 0
+        Freshness.refreshed += report.refreshing
+
+    def _seen(self, credential: str, bound_us: int) -> list[tuple[int, list[Row]]]:
+        """Return what a credential could see within a bound, state by state, with the state's number."""
         return [
-            [one for one in state.values() if credential == "all" or not one["private"]]
-            for state in self._states(bound_us)
+            (number, [one for one in state.values() if credential == "all" or not one["private"]])
+            for number, state in self._states(bound_us)
         ]
 
     def _check_merged(
-        self, rows: list[Row], question: Question, seen: list[list[Row]], before: list[list[Row]]
+        self,
+        rows: list[Row],
+        question: Question,
+        seen: list[tuple[int, list[Row]]],
+        before: list[tuple[int, list[Row]]],
+        floors: Mapping[str, int],
     ) -> None:
         """Compare as below, but for rows that vanished since the last full reading: nobody tells of them."""
-        whole = Question(**_without_limit(question))
+        whole = Question(**without_limit(question))
         for repo in "abc":
             part = [one for one in rows if one["repo"] == repo]
-            once = [one for state in before for one in whole.answer(state)]
+            once = [one for _, state in before for one in whole.answer(state)]
             assert all(one in once for one in part), (part, before)
             if question.limit is None:
-                assert any(_differs_by_vanished(part, whole, state, repo) for state in seen), (part, seen)
+                since = [state for number, state in seen if number >= floors[repo]]
+                assert any(differs_by_vanished(part, whole, state, repo) for state in since), (part, since)
 
     def _check(
-        self, rows: list[Row], question: Question, seen: list[list[Row]], *, complete: bool, is_of_two: bool
+        self,
+        rows: list[Row],
+        question: Question,
+        seen: list[tuple[int, list[Row]]],
+        floors: Mapping[str, int],
+        *,
+        complete: bool,
+        of_two: bool,
     ) -> None:
         """Compare with the states of the time; repositories are fetched, and may be kept, one by one.
 
-        `is_of_two` says that a reading that failed may have been gone on for it, in another state.
+        `of_two` says that a reading that failed may have been gone on for it, in another state.
         """
-        whole = Question(**_without_limit(question))
+        whole = Question(**without_limit(question))
         if not complete:
-            visible = [one for state in seen for one in whole.answer(state)]
+            visible = [one for _, state in seen for one in whole.answer(state)]
             assert all(one in visible for one in rows)
             return
         for repo in "abc":
             part = [one for one in rows if one["repo"] == repo]
-            answers = [[one for one in whole.answer(state) if one["repo"] == repo] for state in seen]
+            since = [state for number, state in seen if number >= floors[repo]]
+            answers = [[one for one in whole.answer(state) if one["repo"] == repo] for state in since]
             if question.limit is None:
-                assert part in answers or (is_of_two and _is_of_two(part, answers)), (part, answers)
+                assert part in answers or (of_two and is_of_two(part, answers)), (part, answers)
             else:
                 assert any(all(one in answer for one in part) for answer in answers), (part, answers)
-        if question.limit is not None and len(_repositories(question)) == 1 and not is_of_two:
-            assert rows in [question.answer(state) for state in seen]
+        asked = repositories(question)
+        if question.limit is not None and len(asked) == 1 and not of_two:
+            assert rows in [question.answer(state) for number, state in seen if number >= floors[min(asked)]]
 
-    def _states(self, bound_us: int) -> list[Rows]:
-        """Return the states that the source had from the bound on."""
+    def _states(self, bound_us: int) -> list[tuple[int, Rows]]:
+        """Return the states that the source had from the bound on, with their numbers."""
         oldest_us = self.now_us - bound_us
-        later = [state for since_us, state in self.states if since_us > oldest_us]
-        before = [state for since_us, state in self.states if since_us <= oldest_us]
         # Of the states that began before, several may have stood at the same moment of the test's own clock.
-        last_us = max((since_us for since_us, _ in self.states if since_us <= oldest_us), default=None)
-        ends = [state for since_us, state in self.states if since_us == last_us]
-        return [*(ends or before[-1:]), *later]
+        last_us = max((since_us for since_us, _ in self.states if since_us <= oldest_us), default=oldest_us)
+        return [(number, state) for number, (since_us, state) in enumerate(self.states) if since_us >= last_us]
 
     def _note(self) -> None:
         self.states.append((self.now_us, self.world.source.rows))
@@ -324,33 +342,6 @@ class Freshness(RuleBasedStateMachine):
         else:
             for entry in await self.client.hkeys(place):
                 await self.client.hset(place, entry, b"\x02" + b"spoiled" * 9)
-
-
-def _differs_by_vanished(part: list[Row], question: Question, state: list[Row], repo: str) -> bool:
-    """Say whether rows are the answer to a question in a state, and beside it only some that are not there any more."""
-    there = {one["id"] for one in state if one["repo"] == repo}
-    answer = [one for one in question.answer(state) if one["repo"] == repo]
-    return all(one in part for one in answer) and all(one in answer or one["id"] not in there for one in part)
-
-
-def _is_of_two(part: list[Row], answers: list[list[Row]]) -> bool:
-    """Say whether rows are those of one state up to an id and those of a later one from there on."""
-    for cut in range(17):
-        first, rest = [one for one in part if one["id"] < cut], [one for one in part if one["id"] >= cut]
-        begins = [at for at, answer in enumerate(answers) if [one for one in answer if one["id"] < cut] == first]
-        ends = [at for at, answer in enumerate(answers) if [one for one in answer if one["id"] >= cut] == rest]
-        if begins and ends and begins[0] <= ends[-1]:
-            return True
-    return False
-
-
-def _repositories(question: Question) -> set[str]:
-    conditions = [condition for condition in question.conditions if condition.column == "repo"]
-    return {repo for repo in "abc" if all(holds({"repo": repo}, condition) for condition in conditions)}
-
-
-def _without_limit(question: Question) -> dict[str, Any]:
-    return {"conditions": question.conditions, "policy": question.policy, "table": question.table}
 
 
 @pytest.fixture
@@ -379,3 +370,5 @@ def test_no_answer_is_older_or_shows_more_than_it_may() -> None:
     assert Freshness.merged > 3
     assert Freshness.resumed > 0
     assert Freshness.refreshed > 0
+    assert Freshness.told_of > 3
+    assert Freshness.renewed > 3

@@ -119,6 +119,21 @@ def test_what_is_left_of_joins_sorts_and_limits_is_hydrated_alone(
     assert details(demo) == wanted
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"SELECT count(*) {PULLS}",
+        f"SELECT count(*), max(number) FROM (SELECT * FROM github.pull_requests) AS p WHERE {WEB}",
+        f"WITH p AS (SELECT * FROM github.pull_requests) SELECT p.title FROM p WHERE {WEB} AND p.number > 30",
+    ],
+)
+def test_columns_that_are_named_and_not_used_cost_nothing(demo: DemoServer, ana: psycopg.Connection, text: str) -> None:
+    assert rows_of(ana, text)
+    assert details(demo) == set()
+    plain = text.replace("SELECT * FROM", "SELECT owner, repo, number, title FROM")
+    assert sorted(rows_of(ana, text)) == sorted(rows_of(ana, plain))
+
+
 def test_explain_says_so(ana: psycopg.Connection) -> None:
     lines = [line.strip() for (line,) in rows_of(ana, f"EXPLAIN SELECT number, additions, merged {PULLS} AND draft")]
     said = "one more request for every 50 rows that the conditions on other columns leave"

@@ -37,6 +37,75 @@ def simulated(folder: Path) -> Iterator[str]:
         loop.close()
 
 
+def release(folder: Path) -> None:
+    """Keep the manifest as version 1 and write a version 2 beside it, with another name and another type."""
+    file = folder / "acme_crm.yaml"
+    old = file.read_text(encoding="utf-8")
+    (folder / "acme_crm.v1.yaml").write_text(old, encoding="utf-8")
+    new = old.replace("\nname: acme_crm\n", "\nname: acme_crm\nversion: 2\n").replace("      title: text!\n", "")
+    new = new.replace("      status: text!\n", "      status: text!\n      headline: text! title\n")
+    file.write_text(new, encoding="utf-8")
+
+
+def rows(session: psycopg.Connection, sql: str) -> list[tuple[object, ...]]:
+    return session.execute(sql.encode()).fetchall()
+
+
+TITLES, HEADLINES = "SELECT id, title FROM public.tasks ORDER BY id", "SELECT id, headline FROM fresh.tasks ORDER BY id"
+HISTORY = "SELECT schema_name, version, change FROM omnisql.schema_versions WHERE table_name = 'tasks' ORDER BY since"
+
+
+def test_a_server_keeps_the_shape_of_its_version_until_it_is_given_another(tmp_path: Path) -> None:
+    start("acme_crm", tmp_path, ())
+    release(tmp_path)
+    with served_directory() as directory, simulated(tmp_path) as base_url:
+        network = {"allowed_networks": "127.0.0.0/8"}
+        served = start_served(directory, {"connectors": {"folder": str(tmp_path)}, "network": network})
+        try:
+            served.create_tenant("acme")
+            with served.connect("acme") as session:
+                told: list[tuple[str | None, str | None]] = []
+                session.add_notice_handler(lambda said: told.append((said.severity, said.message_detail)))
+                for name, version, schema in (("old", "VERSION '1' ", "public"), ("new", "", "fresh")):
+                    rest = f"FOREIGN DATA WRAPPER acme_crm OPTIONS (base_url '{base_url}')"
+                    session.execute(f"CREATE SERVER {name} {version}{rest}".encode())
+                    session.execute(f"CREATE USER MAPPING FOR PUBLIC SERVER {name} OPTIONS (token '{TOKEN}')".encode())
+                    session.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
+                    session.execute(f"IMPORT FOREIGN SCHEMA acme_crm FROM SERVER {name} INTO {schema}".encode())
+                with pytest.raises(psycopg.errors.FdwInvalidOptionName, match="has no version 3") as refused:
+                    session.execute("ALTER SERVER old VERSION '3'")
+                assert "There is 1, 2" in str(refused.value.diag.message_hint)
+                servers = rows(session, "SELECT srvname, srvversion FROM pg_foreign_server WHERE srvname <> 'omnisql'")
+                before = rows(session, TITLES)
+                assert rows(session, HEADLINES) == before
+                session.execute("ALTER SERVER old VERSION '2'")
+                warned = [detail for severity, detail in told if severity == "WARNING"]
+                with pytest.raises(psycopg.errors.FdwTableNotFound, match="has no column title in tasks"):
+                    session.execute(TITLES.encode())
+                session.execute("ALTER SERVER old VERSION '1'")
+                assert rows(session, TITLES) == before
+                session.execute("ALTER SERVER old VERSION '2'")
+                session.execute("DROP FOREIGN TABLE public.tasks")
+                session.execute("IMPORT FOREIGN SCHEMA acme_crm LIMIT TO (tasks) FROM SERVER old INTO public")
+                assert rows(session, TITLES.replace("title", "headline")) == before
+                history = rows(session, HISTORY)
+                columns = rows(session, "SELECT columns FROM omnisql.schema_versions WHERE table_name = 'projects'")
+        finally:
+            served.stop()
+    assert sorted(servers) == [("new", "2"), ("old", "1")]
+    assert len(before) == 60
+    assert warned == ["column tasks.title is gone."]
+    assert history == [
+        ("public", "1", "new"),
+        ("fresh", "2", "new"),
+        ("public", "2", "compatible"),
+        ("public", "1", "compatible"),
+        ("public", "2", "compatible"),
+        ("public", "2", "breaking"),
+    ]
+    assert columns[0] == ({"id": "text", "name": "text", "created_at": "timestamp with time zone"},)
+
+
 def test_a_manifest_of_a_folder_is_read_by_sql(tmp_path: Path) -> None:
     start("acme_crm", tmp_path, ())
     with served_directory() as directory, simulated(tmp_path) as base_url:

@@ -10,12 +10,23 @@ import pytest
 
 from connectors.declarative.connector import DeclarativeConnector
 from connectors.declarative.load import load_file
+from connectors.declarative.manifest import ColumnDeclared, PathDeclared, TableDeclared
 from connectors.declarative.proving import trial_source
-from connectors.drift import Drift, drift_of
-from connectors.registry import manifest_named, manifest_names
+from connectors.drift import Answers, Drift, drift_of
+from connectors.new_fields import new_fields
+from connectors.registry import (
+    add_folder,
+    connector_named,
+    earlier_named,
+    forget_folders,
+    manifest_named,
+    manifest_names,
+)
+from connectors.sdk.errors import ManifestInvalid, OptionInvalid
 from connectors.sdk.quiet import QUIET_CONTEXT
+from connectors.sdk.settings import Surroundings
 from connectors.sdk.table import AccessPath, Column, Table
-from connectors.shapes import SHAPES, changes, shape_of
+from connectors.shapes import SHAPES, changes, refusal_of, shape_of
 from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
 from connectors.starter import start
@@ -27,8 +38,9 @@ def test_a_manifest_breaks_no_statement_without_another_version(name: str) -> No
     loaded = manifest_named(name)
     known = json.loads((SHAPES / f"{name}.json").read_text(encoding="utf-8"))
     shape = shape_of(each.table for each in loaded.tables.values())
-    broken = [change.text for change in changes(known["tables"], shape) if change.is_breaking]
-    assert not broken or loaded.manifest.version > known["version"], "raise version in the manifest"
+    earlier = earlier_named(name)
+    kept = {each.manifest.version: shape_of(table.table for table in each.tables.values()) for each in earlier}
+    assert refusal_of(known, loaded.manifest.version, shape, kept) is None
     renew = "PYTHONPATH=. python docs/shapes.py"
     assert {"version": loaded.manifest.version, "tables": shape} == known, f"renew the shape: {renew}"
 
@@ -61,6 +73,55 @@ def test_changes_are_breaking_or_compatible(after: Table, found: dict[str, bool]
     assert not changes({}, shape_of([after]))[0].is_breaking
 
 
+def test_a_breaking_change_needs_another_version_and_the_manifest_before_it() -> None:
+    old, new = shape_of([table(BEFORE)]), shape_of([table({"id": "text"})])
+    known = {"version": 3, "tables": old}
+    assert refusal_of(known, 3, old, {}) is None
+    assert refusal_of(known, 3, shape_of([table({**BEFORE, "more": "text"})]), {}) is None
+    assert "column t.n is gone: raise version in the manifest above 3" in str(refusal_of(known, 3, new, {3: old}))
+    assert "keep the manifest of version 3 as NAME.v3.yaml" in str(refusal_of(known, 4, new, {}))
+    assert "keep the manifest of version 3" in str(refusal_of(known, 4, new, {3: new}))
+    assert refusal_of(known, 4, new, {3: old}) is None
+
+
+def released(folder: Path, versions: dict[str, int]) -> None:
+    """Write manifests into a folder, by the names of their files, each of a version."""
+    start("acme_crm", folder, ())
+    text = (folder / "acme_crm.yaml").read_text(encoding="utf-8")
+    (folder / "acme_crm.yaml").unlink()
+    for file, version in versions.items():
+        (folder / file).write_text(text.replace("title:", f"version: {version}\ntitle:", 1), encoding="utf-8")
+
+
+def test_a_connector_has_the_versions_that_are_kept_and_no_other(tmp_path: Path) -> None:
+    released(tmp_path, {"acme_crm.yaml": 12, "acme_crm.v2.yaml": 2, "acme_crm.v10.yaml": 10})
+    try:
+        add_folder(tmp_path)
+        connector = connector_named("acme_crm")
+        assert isinstance(connector, DeclarativeConnector)
+        assert connector.versions == ("2", "10", "12")
+        assert [connector.at(text).loaded.manifest.version for text in ("", "2", "10", "12")] == [2, 2, 10, 12]
+        with pytest.raises(OptionInvalid, match="has no version 1") as refused:
+            connector.at("1")
+        assert "There is 2, 10, 12" in str(refused.value.hint)
+    finally:
+        forget_folders()
+
+
+@pytest.mark.parametrize(
+    ("versions", "words"),
+    [
+        ({"acme_crm.v1.yaml": 1}, "is kept, but there is no acme_crm.yaml"),
+        ({"acme_crm.yaml": 1, "acme_crm.v1.yaml": 1}, "version 1 of acme_crm is kept beside version 1"),
+        ({"acme_crm.yaml": 3, "acme_crm.v1.yaml": 2}, "declares version 2 of connector acme_crm"),
+    ],
+)
+def test_versions_that_contradict_each_other_are_refused(versions: dict[str, int], words: str, tmp_path: Path) -> None:
+    released(tmp_path, versions)
+    with pytest.raises(ManifestInvalid, match=words):
+        add_folder(tmp_path)
+
+
 async def drifted(folder: Path, **replaced: Any) -> list[Drift]:
     """Return the drift of the template's API from its manifest with some texts replaced."""
     start("acme_crm", folder, ())
@@ -74,9 +135,11 @@ async def drifted(folder: Path, **replaced: Any) -> list[Drift]:
     file.write_text(text, encoding="utf-8")
     loaded = load_file(file)
     simulator = await start_simulator(simulator_for("acme_crm", folder)(build_company(issues=60)))
-    connection = await DeclarativeConnector(loaded, LOOPBACK).connect(trial_source(loaded, simulator.base_url, TOKEN))
+    answers = Answers()
+    connector = DeclarativeConnector(loaded, LOOPBACK, Surroundings(witness=answers.see))
+    connection = await connector.connect(trial_source(loaded, simulator.base_url, TOKEN))
     try:
-        return await drift_of(loaded, connection, QUIET_CONTEXT)
+        return await drift_of(loaded, connection, QUIET_CONTEXT, answers)
     finally:
         await connection.disconnect()
         await simulator.stop()
@@ -98,4 +161,26 @@ async def test_an_account_that_is_as_declared_has_no_drift(tmp_path: Path) -> No
 async def test_what_contradicts_the_manifest_is_told_from_what_is_doubtful(
     tmp_path: Path, replaced: dict[str, str], found: set[tuple[str, bool]]
 ) -> None:
-    assert {(each.table, each.is_breaking) for each in await drifted(tmp_path, **replaced)} == found
+    drift = await drifted(tmp_path, **replaced)
+    assert {(each.table, each.is_breaking) for each in drift if not each.is_new} == found
+
+
+async def test_a_field_that_no_column_takes_is_told_and_breaks_nothing(tmp_path: Path) -> None:
+    assert await drifted(tmp_path, status="text title") == [
+        Drift(table="tasks", is_breaking=False, is_new=True, text="no column takes status")
+    ]
+
+
+def test_fields_are_new_unless_a_column_leads_to_them_or_has_them_whole() -> None:
+    columns: dict[str, str | ColumnDeclared] = {
+        "id": "text!", "user": "text author.login", "labels": "text[] labels[*].name", "raw": "jsonb whole",
+        "at": ColumnDeclared(type="timestamptz", epoch_s="made.at"),
+        "either": ColumnDeclared(type="text", first_of=("a", "b['x y']")),
+    }  # fmt: skip
+    declared = TableDeclared(description="", primary_key=("id",), columns=columns, access_paths={"all": PathDeclared()})
+    known = {"id": 1, "author": {"login": "ana"}, "labels": [{"name": "bug"}], "whole": {"any": 1}, "made": {"at": 1}}
+    row = {**known, "a": 1, "b": {"x y": 2, "z": 3}, "author": {"login": "ana", "id": 7}, "nothing": None}
+    assert new_fields(declared, [known]) == []
+    assert new_fields(declared, [row, {"labels": [{"name": "x", "color": "red"}], "more": []}]) == [
+        "author.id", "b.z", "labels.color", "more",
+    ]  # fmt: skip

@@ -74,11 +74,11 @@ def test_secrets_are_in_no_representation() -> None:
     [
         (
             "CREATE SERVER IF NOT EXISTS gh TYPE 't' VERSION '1' FOREIGN DATA WRAPPER github OPTIONS (base_url 'x')",
-            ServerDefinition(server="gh", wrapper="github", options=(option("base_url", "x"),)),
+            ServerDefinition(server="gh", wrapper="github", options=(option("base_url", "x"),), version="1"),
         ),
         (
             "ALTER SERVER gh VERSION '2' OPTIONS (SET base_url 'x')",
-            ServerDefinition(server="gh", wrapper=None, options=(option("base_url", "x", SET),)),
+            ServerDefinition(server="gh", wrapper=None, options=(option("base_url", "x", SET),), version="2"),
         ),
     ],
 )

@@ -194,6 +194,7 @@ def test_json_is_one_document_with_a_plan() -> None:
                 "Node Type": "Query",
                 "Engine": "duckdb",
                 "Engine Reason": "proved",
+                "Streamed": False,
                 "Minimum API Calls": 1,
                 "Expected API Calls": 10,
                 "Maximum API Calls": None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +115,49 @@ def test_a_listing_that_leaves_rows_out_by_default_is_asked_for_all_or_told() ->
     assert "without a condition on state the source gives only 'open'" in told.parts[0].warnings
 
 
+ROW = {"type": "object", "properties": {"id": {"type": "integer"}, "state": {"type": "string"}}}
+ENVELOPE = {"type": "object", "properties": {"whatever": {"type": "array", "items": ROW}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "parameters", "below", "reason"),
+    [
+        (ROW, ["page", "per_page"], False, "it takes page"),
+        (ROW, [], True, "one of the same is below it"),
+        (ROW, ["per_page"], False, None),
+        (ENVELOPE, ["page"], True, None),
+    ],
+)
+def test_a_list_that_is_described_as_one_object_is_taken_for_a_list_and_told(
+    body: dict[str, Any], parameters: list[str], below: bool, reason: str | None
+) -> None:
+    answer = {"responses": {"200": {"content": {"application/json": {"schema": body}}}}}
+    paths = {"/things": {"get": {**answer, "parameters": [query(name) for name in parameters]}}}
+    if below:
+        paths["/things/{id}"] = {"get": {**answer, "parameters": []}}
+    found = import_openapi({"openapi": "3.0.0", "info": {"title": "x"}, "paths": paths}, "x")
+    if reason is None:
+        assert (found.parts, found.text) == ([], None)
+        return
+    (part,) = found.parts
+    assert f"because {reason}" in "; ".join(part.warnings)
+    loaded = load_text(found.text or "", "x.yaml")
+    assert {path.name for path in loaded.tables["things"].table.access_paths} == {"all", *(["by_key"] if below else [])}
+
+
 def test_older_descriptions_are_refused() -> None:
     with pytest.raises(Refused, match="version 3"):
         import_openapi({"swagger": "2.0"}, "x")
+
+
+SPECIFICATIONS = Path(__file__).parents[5] / "shared" / "specs"
+
+
+@pytest.mark.parametrize(("vendor", "tables"), [("gitlab", 51), ("zendesk-support", 71)])
+def test_published_descriptions_become_tables(vendor: str, tables: int) -> None:
+    file = SPECIFICATIONS / f"{vendor}-openapi.json.gz"
+    if not file.is_file():
+        warnings.warn(f"no API description of {vendor} at {SPECIFICATIONS}: the gate is inactive", stacklevel=1)
+        return
+    imported = import_openapi(json.loads(gzip.decompress(file.read_bytes())), "vendor")
+    assert imported.count("converted") + imported.count("with warnings") == tables

@@ -1,0 +1,146 @@
+"""Rows that reach the client before the last page was read, and requests that end with whoever wanted their rows."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+
+import asyncpg
+import psycopg
+import pytest
+from demo_server import DATABASE, DemoServer
+from sessions import WEB, WEB_COUNT, ConnectAsync, asked, eventually, rows_of, value_of
+
+ROWS = f"SELECT number, upper(title) AS title FROM github.issues WHERE {WEB} AND number > 0"
+PAGE = 20
+PAGES = -(-WEB_COUNT // PAGE)
+LAST = "SELECT requests, rows_fetched, rows_returned, complete FROM omnisql.last_query_sources"
+NONE, HOLD = {"none": True}, {"hold": True}
+REFUSED = {"status": 403, "body": {"message": "no"}}
+
+
+@pytest.fixture(autouse=True)
+def _small_pages(demo: DemoServer, _clean_sources: None) -> None:
+    demo.github.configure(page_rows_max=PAGE)
+
+
+def test_the_first_rows_come_before_the_other_pages(demo: DemoServer, ana: psycopg.Connection) -> None:
+    demo.github.configure(next=[NONE, HOLD])
+    with ana.cursor() as cursor:
+        rows = cursor.stream(ROWS.encode())
+        first = list(islice(rows, PAGE - 1))
+        held = [request["status"] for request in demo.github.requests()]
+        demo.github.release()
+        rest = list(rows)
+    assert None in held
+    assert len({number for number, _ in first + rest}) == WEB_COUNT
+    assert rows_of(ana, LAST) == [(PAGES, WEB_COUNT, WEB_COUNT, True)]
+
+
+async def test_a_cancel_between_pages_stops_the_requests(demo: DemoServer, connect_async: ConnectAsync) -> None:
+    session = await connect_async()
+    demo.github.configure(page_rows_max=4, next=[NONE, NONE, HOLD])
+
+    async def cancel_after(rows_max: int) -> None:
+        async with session.cursor() as cursor:
+            seen = 0
+            async for _ in cursor.stream(ROWS.encode()):
+                seen += 1
+                if seen == rows_max:
+                    await session.cancel_safe()
+
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        await cancel_after(3)
+    asked_for = len(asked(demo.github))
+    demo.github.release()
+    assert await (await session.execute("SELECT count(*) FROM jira.projects")).fetchone() == (4,)
+    assert len(asked(demo.github)) == asked_for < WEB_COUNT // 4
+
+
+def test_enough_rows_stop_the_requests(demo: DemoServer, ana: psycopg.Connection) -> None:
+    rows = rows_of(ana, f"{ROWS} AND length(title) > 0 LIMIT {PAGE + 2}")
+    assert len({number for number, _ in rows}) == PAGE + 2
+    assert len(asked(demo.github)) == 2
+    assert rows_of(ana, LAST) == [(2, 2 * PAGE, 2 * PAGE, True)]
+    explained = "\n".join(line for (line,) in rows_of(ana, f"EXPLAIN (ANALYZE) {ROWS} AND length(title) > 0 LIMIT 3"))
+    assert "Requests: 1 made" in explained
+    assert "Streamed: " in explained
+
+
+@pytest.mark.parametrize("block", [False, True])
+def test_a_failure_on_a_later_page_comes_after_rows(demo: DemoServer, ana: psycopg.Connection, block: bool) -> None:
+    if block:
+        ana.execute("BEGIN")
+    demo.github.configure(next=[NONE, NONE, REFUSED])
+    seen: list[tuple[object, ...]] = []
+    with ana.cursor() as cursor, pytest.raises(psycopg.Error) as caught:
+        seen.extend(cursor.stream(ROWS.encode()))
+    assert caught.value.sqlstate == "42501"
+    assert len(seen) >= PAGE - 1
+    assert ana.info.transaction_status.name == ("INERROR" if block else "IDLE")
+    ana.execute("ROLLBACK")
+    assert value_of(ana, "SELECT count(*) FROM jira.projects") == 4
+
+
+def test_a_page_on_which_duckdb_fails_is_postgresqls(demo: DemoServer, ana: psycopg.Connection) -> None:
+    last = value_of(ana, f"SELECT max(number) FROM github.issues WHERE {WEB}")
+    demo.github.configure(page_rows_max=PAGE, next=[NONE, HOLD])
+    seen: list[tuple[object, ...]] = []
+    divided = f"SELECT number / (number - {last}) AS share FROM github.issues WHERE {WEB}"
+
+    def read() -> None:
+        for row in ana.cursor().stream(divided.encode()):
+            seen.append(row)
+            if len(seen) == PAGE - 1:
+                demo.github.release()
+
+    with pytest.raises(psycopg.errors.DivisionByZero) as caught:
+        read()
+    assert caught.value.diag.message_primary == "division by zero"
+    assert len(seen) >= PAGE - 1
+
+
+@pytest.mark.parametrize("options", ["", " (FORMAT binary)", " (FORMAT csv, HEADER)"])
+def test_copy_streams(demo: DemoServer, ana: psycopg.Connection, options: str) -> None:
+    demo.github.configure(next=[NONE, HOLD])
+    with ana.cursor().copy(f"COPY ({ROWS}) TO STDOUT{options}".encode()) as copy:
+        pieces = list(islice(copy, PAGE // 2))
+        demo.github.release()
+        pieces += list(copy)
+    with ana.cursor().copy(f"COPY (SELECT * FROM ({ROWS}) AS r ORDER BY number) TO STDOUT{options}".encode()) as copy:
+        sorted_pieces = list(copy)
+    assert sorted(b"".join(bytes(piece) for piece in pieces)) == sorted(b"".join(map(bytes, sorted_pieces)))
+
+
+async def test_a_portal_that_is_gone_on_with_is_seen_and_closed(demo: DemoServer, ana: psycopg.Connection) -> None:
+    demo.github.configure(page_rows_max=4, next=[NONE, NONE, HOLD])
+    session = await asyncpg.connect(**demo.arguments("ana"), database=DATABASE)
+    try:
+        backend = session.get_server_pid()
+        async with session.transaction():
+            cursor = await session.cursor(ROWS)
+            first = await cursor.fetch(3)
+            following = asyncio.ensure_future(cursor.fetch(9))
+            shown = f"FROM pg_catalog.pg_stat_activity WHERE pid = {backend} AND wait_event = 'PgSleep'"
+            await eventually(lambda: value_of(ana, f"SELECT count(*) {shown}") == 1)
+            demo.github.release()
+            rows = [*first, *await following]
+            assert len({row["number"] for row in rows}) == 12
+        # The portal went with its transaction.
+        told = await session.fetchrow("SELECT complete, incomplete_reason FROM omnisql.last_query_sources")
+        assert tuple(told) == (False, "it was not read to its end")
+        assert await session.fetchval("SELECT count(*) FROM jira.projects") == 4
+    finally:
+        await session.close()
+
+
+def test_a_partial_answer_ends_with_a_warning(demo: DemoServer, ana: psycopg.Connection) -> None:
+    told: list[str] = []
+    ana.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+    ana.execute("SET omnisql.on_source_error = 'partial'")
+    demo.github.configure(next=[NONE, NONE, REFUSED])
+    rows = rows_of(ana, ROWS)
+    assert PAGE <= len(rows) < WEB_COUNT
+    assert told == ["the answer is incomplete: source github gave only a part of github.issues"]
+    ((_, _, returned, complete),) = rows_of(ana, LAST)
+    assert (returned, complete) == (len(rows), False)
