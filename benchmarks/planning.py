@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
@@ -127,8 +128,31 @@ def _world() -> World:
     return World(relations=relations, tables=tables)
 
 
+def _kinds(world: World, count: int, *, each: bool) -> tuple[Callable[[], BoundQuery], ...]:
+    """Return what binds a join from its text, with a new parameter, with a new literal, and as before."""
+    sql = statement(count, each=each)
+    template = world.template(sql)
+    # Each of these texts is new: it is scanned, and its values are put in.
+    texts = (statement(count, each=each, status=f"'state {at}'") for at in itertools.count())
+    by_text = world.template(next(texts))
+    values = (f"state {at}" for at in itertools.count())
+
+    def from_text() -> BoundQuery:
+        parse_query.cache_clear()
+        shaped_query.cache_clear()
+        return world.bound(sql, world.template(sql), ["Done"])
+
+    def with_new_parameter() -> BoundQuery:
+        return world.bound(sql, template, [next(values)])
+
+    same = with_new_parameter()
+    return from_text, with_new_parameter, lambda: world.bound(next(texts), by_text, []), lambda: same
+
+
 async def _measure(rounds: int) -> Section:
     world = _world()
+    # As the server does once it is ready.
+    gc.freeze()
     allowing = Policy(EmbeddedEngine(Rules().data))
     ana = Principal(tenant="acme", name="ana", attributes={})
 
@@ -139,28 +163,7 @@ async def _measure(rounds: int) -> Section:
     missed = []
     for each in (False, True):
         for count in TABLES:
-            sql = statement(count, each=each)
-            template = world.template(sql)
-            # Each of these texts is new: it is scanned, and its values are put in.
-            texts = (statement(count, each=each, status=f"'state {at}'") for at in itertools.count())
-            by_text = world.template(next(texts))
-            values = (f"state {at}" for at in itertools.count())
-
-            def from_text(sql: str = sql) -> BoundQuery:
-                parse_query.cache_clear()
-                shaped_query.cache_clear()
-                return world.bound(sql, world.template(sql), ["Done"])
-
-            def with_new_parameter(
-                sql: str = sql, template: Template = template, values: Iterator[str] = values
-            ) -> BoundQuery:
-                return world.bound(sql, template, [next(values)])
-
-            def with_new_literal(texts: Iterator[str] = texts, template: Template = by_text) -> BoundQuery:
-                return world.bound(next(texts), template, [])
-
-            same = with_new_parameter()
-            kinds = (from_text, with_new_parameter, with_new_literal, lambda same=same: same)
+            kinds = _kinds(world, count, each=each)
             cold, fresh, literal, again = [await _timed(world, make, authorize, rounds) for make in kinds]
             kind = f"{count} tables, {'each with all others' if each and count > 2 else 'in a row'}"
             if each and count == TABLES[0]:

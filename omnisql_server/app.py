@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -100,6 +101,8 @@ async def serve_tenants(
             following = group.create_task(follow_destroyed(services, tenancy, listener.end_tenant))
             group.create_task(listener.serve())
             await listener.ready.wait()
+            # What was made until now stays: to walk it at each full collection would hold everybody up.
+            gc.freeze()
             _log.info("listener_ready", host=settings.listener.host, port=listener.port)
             if ready is not None:
                 ready(listener.port)

@@ -19,6 +19,7 @@ from omnisql_server.model.plan import DeferredKey, QueryPlan, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.relation import Relation
 from omnisql_server.model.statistics import NO_STATISTICS, Observation, TableStatistics, shape_of, smoothed
+from omnisql_server.plan import joins
 from omnisql_server.plan.joins import EXHAUSTIVE_MAX, Choice, JoinScan, order_scans
 from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.paths import ChosenPath
@@ -188,3 +189,25 @@ def test_what_cannot_be_read_is_left_out() -> None:
         for a, b in (("a", "b"), ("b", "a"))
     ]
     assert order_scans(circle) == {}
+
+
+def all_linked(random: Random, size: int) -> list[JoinScan]:
+    """Scans that may each take their keys from every other one."""
+    scans = []
+    for number in range(size):
+        others = [key("k", f"s{other}") for other in range(size) if other != number]
+        listing = path("all", random.choice((10, 300, 5000)), random.randint(1, 200))
+        taking = path("by_k", random.choice((0.5, 1, 20)), 1, ("k",))
+        scans.append(JoinScan(scan_name=f"s{number}", candidates=(listing, taking), links={"k": tuple(others)}))
+    return scans
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_all_give_keys_to_all_the_cheapest_sets_are_enough(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    scans = all_linked(Random(seed), 9)
+    assert joins._is_dense(scans)
+    bounded = order_scans(scans)
+    monkeypatch.setattr(joins, "WORK_MAX", 1 << 30)
+    every = order_scans(scans)
+    assert len(bounded) == len(every) == 9
+    assert total(every) <= total(bounded) <= 1.02 * total(every)
