@@ -41,6 +41,7 @@ TABLES = (2, 6, 10)
 COMBINATIONS_MAX = 50
 COLD_TARGET_MS = 10.0
 AGAIN_TARGET_MS = 1.0
+HEADER = ("join", "from the text, ms", "95 %", "new $1, ms", "95 %", "new literal, ms", "95 %", "again, ms", "95 %")
 ROWS = (5000, 300, 40, 12_000, 900, 80, 3500, 20_000, 150, 8000)
 """Rows expected of each table in turn, so that orders differ in calls."""
 
@@ -176,17 +177,7 @@ async def _measure(rounds: int) -> Section:
                     missed.append(f"{kind}: {times[1]:.2f} ms with a new {name}")
     return Section(
         subject="Planning",
-        header=(
-            "join",
-            "from the text, ms",
-            "95 %",
-            "new $1, ms",
-            "95 %",
-            "new literal, ms",
-            "95 %",
-            "again, ms",
-            "95 %",
-        ),
+        header=HEADER,
         rows=rows,
         notes=(
             f"Milliseconds of the processor, median and 95th percentile of {rounds}. `from the text`: PostgreSQL's"

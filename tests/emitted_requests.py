@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
-from connectors.declarative.compile import ReadableTable
 from connectors.declarative.load import Loaded
 from connectors.declarative.proving import whole
+from connectors.declarative.readable import ReadableTable
 from connectors.declarative.requests import first_request, hydrate_request
 from connectors.declarative.windows import windowed
 from connectors.registry import manifest_named

@@ -111,22 +111,17 @@ def draft_scan(
     found = read.found[name]
     columns = _columns(occurrence, filters, frozenset(c for c, m in masks.items() if not m.needs_value))
     wanted, kept_back, filtered = _wanted(relation, table, found, filters, frozenset(masks))
-    try:
-        reduced = reduce_conditions(wanted)
-        empty = next((f"policy {rule.policy} shows no row" for rule in filters if rule.shows_nothing), None)
-    except NoRowCanMatch as proof:
-        reduced, empty = (), str(proof)
-    if empty is None and found.ruled_out is not None:
-        reduced, empty = (), f"none of its rows meets {found.ruled_out}"
+    reduced, empty = _reduced(wanted, found, filters)
     candidates: tuple[ChosenPath, ...] = ()
     if empty is None:
-        known = known_to(source, filters)
-        shown, linked = relation.qualified_name, frozenset(links)
+        known, linked = known_to(source, filters), frozenset(links)
         try:
-            every = usable_paths(table, shown, reduced, frozenset(columns), combinations_max, linked, known)
-            candidates = _without_capped_targets(every)
+            every = usable_paths(
+                table, relation.qualified_name, reduced, frozenset(columns), combinations_max, linked, known
+            )
         except KeyColumnRequired as error:
             raise _with_advice(error, table, found.advice.values()) from None
+        candidates = _without_capped_targets(every)
     join = JoinScan(
         scan_name=name,
         candidates=candidates,
@@ -149,6 +144,20 @@ def draft_scan(
         empty=empty,
         survival=survival(relation, table, found.local, frozenset(masks)),
     )
+
+
+def _reduced(
+    wanted: list[Wanted], found: ScanConditions, filters: Iterable[RowFilter]
+) -> tuple[tuple[Wanted, ...], str | None]:
+    """Bring conditions together; return also why no row can meet them, if none can."""
+    try:
+        reduced = reduce_conditions(wanted)
+    except NoRowCanMatch as proof:
+        return (), str(proof)
+    empty = next((f"policy {rule.policy} shows no row" for rule in filters if rule.shows_nothing), None)
+    if empty is None and found.ruled_out is not None:
+        return (), f"none of its rows meets {found.ruled_out}"
+    return reduced, empty
 
 
 def _without_capped_targets(candidates: tuple[ChosenPath, ...]) -> tuple[ChosenPath, ...]:

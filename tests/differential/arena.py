@@ -7,7 +7,6 @@ questions are asked of the same cluster.
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pyarrow as pa
+from arena_messages import decode_rows
 from psycopg.pq.abc import PGresult
 
 from omnisql_server.bind.fold import (
@@ -367,25 +367,6 @@ def fetched(occurrence: Occurrence, table: pa.Table) -> pa.Table:
     if not occurrence.columns:
         return pa.table({ROW_NUMBER: pa.array(range(table.num_rows), pa.int64())})
     return table.select(list(occurrence.columns))
-
-
-def decode_rows(data: bytes) -> list[Row]:
-    """Read DataRow messages."""
-    rows, place = [], 0
-    while place < len(data):
-        assert data[place : place + 1] == b"D"
-        end = place + 1 + struct.unpack_from("!i", data, place + 1)[0]
-        count = struct.unpack_from("!h", data, place + 5)[0]
-        place += 7
-        row: list[bytes | None] = []
-        for _ in range(count):
-            length = struct.unpack_from("!i", data, place)[0]
-            place += 4
-            row.append(None if length < 0 else data[place : place + length])
-            place += max(length, 0)
-        assert place == end
-        rows.append(tuple(row))
-    return rows
 
 
 async def collect(chunks: AsyncIterator[EncodedRows]) -> list[EncodedRows]:
