@@ -117,13 +117,12 @@ def draft_scan(
         known = known_to(source, filters)
         shown, linked = relation.qualified_name, frozenset(links)
         try:
-            every = usable_paths(table, shown, reduced, frozenset(columns), combinations_max, linked, known)
-            candidates = _without_capped_targets(every)
+            candidates = usable_paths(table, shown, reduced, frozenset(columns), combinations_max, linked, known)
         except KeyColumnRequired as error:
             raise _with_advice(error, table, found.advice.values()) from None
     join = JoinScan(
         scan_name=name,
-        candidates=candidates,
+        candidates=_without_capped_targets(candidates),
         links=links,
         distinct=_distinct(relation, reduced),
         unique=_unique(relation, table),
