@@ -116,15 +116,14 @@ def draft_scan(
     if empty is None:
         known, linked = known_to(source, filters), frozenset(links)
         try:
-            every = usable_paths(
+            candidates = usable_paths(
                 table, relation.qualified_name, reduced, frozenset(columns), combinations_max, linked, known
             )
         except KeyColumnRequired as error:
             raise _with_advice(error, table, found.advice.values()) from None
-        candidates = _without_capped_targets(every)
     join = JoinScan(
         scan_name=name,
-        candidates=candidates,
+        candidates=_without_capped_targets(candidates),
         links=links,
         distinct=_distinct(relation, reduced),
         unique=_unique(relation, table),
