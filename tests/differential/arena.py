@@ -17,14 +17,7 @@ import pyarrow as pa
 from arena_messages import decode_rows
 from psycopg.pq.abc import PGresult
 
-from omnisql_server.bind.fold import (
-    blank_literals,
-    constant_fillings,
-    extract_constants,
-    fold_sql,
-    literal_fillings,
-    parameter_fillings,
-)
+from omnisql_server.bind import fold
 from omnisql_server.bind.questions import DETAIL, RESOLVE, ask_resolve, read_relation, text_array
 from omnisql_server.bind.resolve import Closure, Name, names_of
 from omnisql_server.bind.tree import NotQualified, coarse_occurrences, placed, qualify_query
@@ -144,10 +137,7 @@ class Arena:
         return tuple(result.param_type(i) for i in range(result.nparams)), fields
 
     def bind(self, sql: str, parameters: Sequence[Parameter] = (), *, shaped: bool = False) -> BoundQuery:
-        """Bind a statement as the server does, with the local tables taken for API tables.
-
-        `shaped` has it bound by the shape of its text.
-        """
+        """Bind a statement as the server does (by its text's shape: `shaped`), local tables taken for API tables."""
         parameter_oids, fields = self.describe(sql)
         parsed = shaped_query(sql) if shaped else parse_query(sql)
         known = parsed.shape or parsed
@@ -158,14 +148,14 @@ class Arena:
         except NotQualified as error:
             reason = str(error)
         else:
-            folded = extract_constants(qualified.tree)
-            blanked = blank_literals(folded, parsed.literals)
+            folded = fold.extract_constants(qualified.tree)
+            blanked = fold.blank_literals(folded, parsed.literals)
             assert blanked is not None, sql
-            fillings = {**parameter_fillings(parameters), **literal_fillings(blanked, parsed.literals)}
+            fillings = {**fold.parameter_fillings(parameters), **fold.literal_fillings(blanked, parsed.literals)}
             if folded.constants:
                 constants = [with_literals(constant, parsed.literals) for constant in folded.constants]
-                row = self.rows(fold_sql(constants, parameters))[0]
-                fillings |= constant_fillings([(row[i] or "text", row[i + 1]) for i in range(0, len(row), 2)])
+                row = self.rows(fold.fold_sql(constants, parameters))[0]
+                fillings |= fold.constant_fillings([(row[i] or "text", row[i + 1]) for i in range(0, len(row), 2)])
             meaning = Meaning(Form(folded.tree), fillings)
             occurrences = placed(qualified.occurrences, parsed)
         return BoundQuery(
