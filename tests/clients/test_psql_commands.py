@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from demo_server import DemoServer
+from demo_server import PASSWORD, DemoServer
 from installed_programs import require_program
 from psql_client import connection_string
 
@@ -24,7 +24,13 @@ def psql(demo: DemoServer, *lines: str, user: str = "ana") -> tuple[list[list[st
     """Run lines in one psql; return its rows, split into fields, and what it said on stderr."""
     command = ["psql", "-XqtA", "-F", "\t", "-v", "VERBOSITY=verbose", connection_string(demo, user)]
     done = subprocess.run(
-        command, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=30, check=False
+        command,
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        start_new_session=True,
     )
     return [line.split("\t") for line in done.stdout.splitlines()], done.stderr
 
@@ -230,6 +236,30 @@ def test_commands_about_files_large_objects_and_connections_work(demo: DemoServe
     assert [row for row in rows if row[0].isdigit()] == [["3"], ["2"], ["3"]]
     assert [path.read_text().split() for path in (shown, Path(f"{shown}2"))] == [["1", "2", "3"]] * 2
     assert back.read_text() == "large"
+
+
+def test_watch_asks_again_until_a_statement_fails(demo: DemoServer) -> None:
+    turn = f"SELECT 6 / (3 - nextval('turns')) + count(*) {WEB} \\watch 0.01"
+    rows, errors = psql(demo, "CREATE TEMP SEQUENCE turns;", turn)
+    assert [row[0] for row in rows if row != [""]] == ["6", "9"]
+    assert "22012" in errors
+
+
+def test_prompt_and_password_read_what_is_typed(demo: DemoServer) -> None:
+    asked = (
+        "\\prompt 'which? ' wanted",
+        "2",
+        "SELECT title FROM github.issues WHERE owner = 'acme' AND repo = 'web' AND number = :wanted;",
+        "\\password",
+        PASSWORD,
+        PASSWORD,
+        "SELECT 'done'",
+    )
+    rows, errors = psql(demo, *asked)
+    assert " ".join(errors.split()) == 'which? Enter new password for user "ana": Enter it again:'
+    assert [len(row) for row in rows] == [1, 1]
+    assert rows[-1] == ["done"]
+    assert psql(demo, "SELECT 'again'")[0] == [["again"]]
 
 
 def test_copy_reads_a_file_into_a_table_that_joins_an_api_table(demo: DemoServer, tmp_path: Path) -> None:
