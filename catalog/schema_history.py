@@ -106,6 +106,7 @@ async def install_schema_history(connection: Connection, control_role: str, owne
         await connection.execute(TABLE)
         await connection.execute(f"ALTER TABLE {table} OWNER TO {role}")
         await connection.execute(f"GRANT SELECT ON {table} TO {identifier(owner)}")
+        await connection.execute(f"GRANT SELECT ON SEQUENCE {table}_number_seq TO {identifier(owner)}")
         for signature, returns, body in (
             ("note_schemas(objects pg_catalog.oid[])", "pg_catalog.void", NOTE_BODY),
             ("note_changed_schemas()", "event_trigger", TRIGGER_BODY),

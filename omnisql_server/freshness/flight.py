@@ -131,8 +131,7 @@ class Flights:
             return await run(pages.give)
         renewing = asyncio.create_task(self._renew(name, token), name="shared-fetch-lease")
         try:
-            # It may have been put there between the look and the lock.
-            answer = await following.go_on(holder=None) or await look()
+            answer = await _put_meanwhile(following, look, pages)
             return answer or await relay.lead(token, run, pages)
         finally:
             renewing.cancel()
@@ -177,3 +176,13 @@ class Flights:
 
 async def _run(run: Lead, pages: SharedPages) -> Answer:
     return await run(pages)
+
+
+async def _put_meanwhile(following: Following, look: Look, pages: SharedPages) -> Answer | None:
+    """Find what was put there between the last look and the lock; nothing, if Valkey does not say."""
+    try:
+        return await following.go_on(holder=None) or await look()
+    except VALKEY_ERRORS as error:
+        _log.warning("single_flight_not_looked", error=type(error).__name__)
+        pages.begin_again()
+        return None

@@ -36,8 +36,8 @@ class Description:
 
 # What GitLab publishes so is its third version, which is retired.
 DESCRIPTIONS = {
-    # The GraphQL API has a schema instead.
-    "github": Description(files=("github-openapi.json.gz",), paths_in_prose="/graphql"),
+    # The GraphQL API has a schema instead; Link headers name repositories by their number.
+    "github": Description(files=("github-openapi.json.gz",), paths_in_prose="/graphql|/repositories/[0-9]+/.*"),
     # The platform's description leaves the agile API out.
     "jira": Description(files=("jira-v3-openapi.json.gz",), paths_in_prose="/rest/agile/.*"),
     "hubspot": Description(
