@@ -150,13 +150,13 @@ def environment(directory: Path) -> dict[str, str]:
     return {**inherited, "TMPDIR": str(directory / "tmp")}
 
 
-def until(holds: Callable[[], bool], limit_s: float = 10.0) -> None:
+def until(holds: Callable[[], bool], limit_s: float = 10.0, pause_s: float = POLL_INTERVAL_S) -> None:
     """Wait until something holds that another process brings about."""
     give_up_s = time.monotonic() + limit_s
     never = threading.Event()
     while not holds():
         assert time.monotonic() < give_up_s, "it did not come about"
-        never.wait(POLL_INTERVAL_S)
+        never.wait(pause_s)
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:

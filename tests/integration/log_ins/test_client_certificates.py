@@ -17,6 +17,8 @@ from omnisql_server.admin.channel import AdminError
 OURS, THEIRS = Authority("acme's"), Authority("beta's")
 BY_NAME = {"authorities": OURS.pem, "users": [{"from": "common_name", "pattern": "(.+)"}]}
 WRONG = "x"
+PAUSE_S = 0.5
+"""A hundred failures from an address close it for a while."""
 
 
 def opens(world: LogInWorld, shown: dict[str, str], user: str = "ana", tenant: str = TENANT, **options: Any) -> str:
@@ -33,7 +35,7 @@ def trusting(world: LogInWorld, rules: dict[str, Any], folder: Path) -> None:
     world.set_rules({"certificates": BY_NAME})
     (folder / "first").mkdir()
     shown = OURS.issue(folder / "first", "ana")
-    until(lambda: opens(world, shown) == "ana", limit_s=20)
+    until(lambda: opens(world, shown) == "ana", limit_s=20, pause_s=PAUSE_S)
     world.set_rules({"certificates": rules})
 
 
@@ -56,7 +58,7 @@ def test_only_the_tenants_own_authority_counts(world: LogInWorld, tmp_path: Path
         "set_log_in_rules", name="beta", rules={"certificates": {**BY_NAME, "authorities": THEIRS.pem}}
     )
     trusting(world, BY_NAME, tmp_path)
-    until(lambda: opens(world, theirs, tenant="beta") == "ana", limit_s=20)
+    until(lambda: opens(world, theirs, tenant="beta") == "ana", limit_s=20, pause_s=PAUSE_S)
     # TLS takes it, because it does not know the tenant.
     assert opens(world, theirs) == ""
     world.served.administer("destroy", name="beta", confirm="beta")

@@ -176,7 +176,7 @@ def test_a_new_key_counts_at_once(world: LogInWorld) -> None:
     world.issuer.add_key("renewed", "RS256")
     asked = len(world.issuer.asked)
     token = world.issuer.token(key_id="renewed")
-    until(lambda: world.opens(token))
+    until(lambda: world.opens(token), pause_s=0.2)
     assert len(world.issuer.asked) > asked
 
 
@@ -190,4 +190,4 @@ def test_keys_that_are_known_count_while_the_provider_is_away(world: LogInWorld)
     finally:
         world.issuer.status = 200
     token = world.issuer.token(key_id="unseen")
-    until(lambda: world.opens(token))
+    until(lambda: world.opens(token), pause_s=0.2)
