@@ -26,6 +26,7 @@ from wire.sqlstate import QUERY_CANCELED
 SHOWN_AFTER_S = 0.05
 """A statement that is answered sooner is shown only to those who look, so that it costs nothing."""
 CANCEL_AGAIN_AFTER_S = 0.1
+HELD_S = 0.005
 SLEEP_S = 60.0
 """How long a backend sleeps at most that has lost us; while the statement works, it is put to sleep again."""
 TEXT_CHARACTERS_MAX = 65_536
@@ -145,7 +146,11 @@ class Presence:
     def _show(self) -> None:
         self._timer = None
         link = self._link
-        if self._statement is None or link.lost or link.skipping or link.copying_in or link.is_held:
+        if self._statement is None or link.lost or link.skipping or link.copying_in:
+            return
+        if link.is_held:
+            # By the cancel that ended an earlier sleep, or by what the backend still has to read.
+            self._timer = asyncio.get_running_loop().call_later(HELD_S, self._show)
             return
         self._sleep = exchange = Exchange()
         self._asleep.clear()
