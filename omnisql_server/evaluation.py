@@ -52,16 +52,16 @@ class Evaluation:
     def over(self, relations: Sequence[LocalRelation]) -> AsyncGenerator[EncodedRows, None]:
         """Yield what the client gets."""
         by_name = {relation.scan_name: relation.rows for relation in relations}
-        given = self._given(self._copy_format)
+        given = self._given
         rows = execute(self.bound, self.engine, by_name, given, self.backend, self.pool, self.splice)
         if (wanted_load := load_of(self.statement)) is not None:
             return load(wanted_load, self.bound, by_name, given, self.backend, self.pool, rows)
         return self.copied(rows)
 
     def over_page(self, relation: LocalRelation) -> AsyncGenerator[EncodedRows, None]:
-        """Yield the rows that some of a scan's rows give, as DataRow messages whatever the client gets."""
+        """Yield the rows that some of a scan's rows give, which are to go through `copied` once all together."""
         by_name = {relation.scan_name: relation.rows}
-        return execute(self.bound, self.engine, by_name, self._given(None), self.backend, self.pool, self.splice)
+        return execute(self.bound, self.engine, by_name, self._given, self.backend, self.pool, self.splice)
 
     def copied(self, rows: AsyncGenerator[EncodedRows, None]) -> AsyncGenerator[EncodedRows, None]:
         """Make CopyData of rows where the statement is COPY."""
@@ -74,9 +74,10 @@ class Evaluation:
         is_copy = self.statement.kind is StatementKind.COPY_TO
         return parse_copy_options(self.statement.copy_options) if is_copy else None
 
-    def _given(self, copy_format: CopyFormat | None) -> Parameters:
-        own = self._copy_format
-        wanted = (1,) if own is not None and own.binary else self.parameters.result_formats
+    @property
+    def _given(self) -> Parameters:
+        copy_format = self._copy_format
+        wanted = (1,) if copy_format is not None and copy_format.binary else self.parameters.result_formats
         if self.statement.kind is StatementKind.EXPLAIN:
             wanted = ()
         return Parameters(

@@ -106,4 +106,4 @@ class StreamedAnswer:
 
 
 def _cut(chunk: EncodedRows, rows: int) -> EncodedRows:
-    return EncodedRows(data=chunk.slice(0, rows), ends=chunk.ends[:rows])
+    return replace(chunk, data=chunk.slice(0, rows), ends=chunk.ends[:rows])

@@ -12,7 +12,7 @@ from omnisql_server.fetch.pages import Pages
 from omnisql_server.fetch.scheduler import FetchedScan
 from omnisql_server.model.report import SourceReport
 
-AHEAD_BYTES_MAX = 8 * 1024 * 1024
+AHEAD_BYTES_MAX = 32 * 1024 * 1024
 """Rows that are read ahead of a client that is slow, or has stopped to read."""
 UNFINISHED = "it was not read to its end"
 

@@ -7,23 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from plain_settings import SETTINGS
 
 from omnisql_server.model.query import Settings
 from omnisql_server.model.run import BoundParameters
 from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.repeats.store import AnswerStore
 
-SETTINGS = Settings(
-    time_zone="UTC",
-    date_style="ISO, MDY",
-    interval_style="postgres",
-    extra_float_digits=1,
-    statement_timeout_ms=0,
-    engine="auto",
-    on_source_error="fail",
-    max_api_calls=None,
-    current_user="ana",
-)
 PARAMETERS = BoundParameters(type_oids=(23,), values=(b"1",), formats=(0,), result_formats=(0,))
 STORE = AnswerStore(1_000_000)
 OTHERS: dict[type, Any] = {str: "other", int: 4711, bool: False, type(None): 4711}
