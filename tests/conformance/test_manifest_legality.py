@@ -10,13 +10,14 @@ import gzip
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from api_descriptions import choices, resolved
 from emitted_requests import emitted
 
 from connectors.simulators.catalogue import PLAIN
@@ -100,7 +101,7 @@ def test_every_posted_search_of_hubspot_fits_the_schema_of_the_vendor() -> None:
     assert problems == set()
 
 
-def misfits(document: dict[str, Any], schema: dict[str, Any], value: object) -> Iterator[str]:
+def misfits(document: dict[str, Any], schema: Mapping[str, Any], value: object) -> Iterator[str]:
     """Tell what of a value a schema does not know: keys, kinds and members of closed sets."""
     schema = resolved(document, schema)
     kinds: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
@@ -143,19 +144,4 @@ def description(name: str) -> Described | None:
                     for each in (resolved(document, parameter) for parameter in parameters)
                     if each["in"] == "query"
                 }
-    return found
-
-
-def choices(document: dict[str, Any], parameter: dict[str, Any]) -> list[str]:
-    schema = resolved(document, parameter.get("schema") or parameter)
-    inner = resolved(document, schema.get("items") or {})
-    return [str(each) for each in schema.get("enum") or inner.get("enum") or []]
-
-
-def resolved(document: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in found:
-        target: Any = document
-        for part in found["$ref"].removeprefix("#/").split("/"):
-            target = target[part.replace("~1", "/").replace("~0", "~")]
-        found = target
     return found

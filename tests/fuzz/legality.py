@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from api_descriptions import choices, resolved
 from demo_server import Simulator
 from graphql import GraphQLSchema, build_schema, parse, validate
 
@@ -145,25 +145,10 @@ def _described(vendor: str) -> Described | None:
         for template, item in document["paths"].items():
             for method in item.keys() & {"get", "post"}:
                 parameters = [*item.get("parameters", []), *item[method].get("parameters", [])]
-                every = [_resolved(document, parameter) for parameter in parameters]
+                every = [resolved(document, parameter) for parameter in parameters]
                 found[method.upper(), re.sub(r"\{[^}]+\}", "{}", template)] = {
-                    each["name"].removesuffix("[]"): _choices(document, each) for each in every if each["in"] == "query"
+                    each["name"].removesuffix("[]"): choices(document, each) for each in every if each["in"] == "query"
                 }
-    return found
-
-
-def _choices(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> list[str]:
-    schema = _resolved(document, parameter.get("schema") or parameter)
-    inner = _resolved(document, schema.get("items") or {})
-    return [str(each) for each in schema.get("enum") or inner.get("enum") or []]
-
-
-def _resolved(document: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
-    while "$ref" in found:
-        target: Any = document
-        for part in found["$ref"].removeprefix("#/").split("/"):
-            target = target[part.replace("~1", "/").replace("~0", "~")]
-        found = target
     return found
 
 
