@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from answered import Answers
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
@@ -52,8 +53,15 @@ def baseline(table: str) -> Scan:
 
 
 @pytest.fixture
-async def base_url() -> AsyncIterator[str]:
-    simulator = await start_simulator(create_app(build_company(issues=300), tokens=frozenset({TOKEN})))
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+async def base_url(answers: Answers) -> AsyncIterator[str]:
+    application = create_app(build_company(issues=300), tokens=frozenset({TOKEN}))
+    answers.keep_from(application)
+    simulator = await start_simulator(application)
     yield simulator.base_url
     await simulator.stop()
 
@@ -66,9 +74,12 @@ async def connection(base_url: str) -> AsyncIterator[DeclarativeConnection]:
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))
-async def test_every_declaration_of_a_table_holds(connection: DeclarativeConnection, name: str) -> None:
+async def test_every_declaration_of_a_table_holds(
+    connection: DeclarativeConnection, answers: Answers, name: str
+) -> None:
     proof = await prove_table(connection, BY_NAME[name], baseline(name), QUIET_CONTEXT)
     assert proof.failures == []
+    assert answers.misfits_of("github") == set()
     assert proof.check_count > 5
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from answered import Answers
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
@@ -44,9 +45,15 @@ def source(base_url: str) -> Source:
 
 
 @pytest.fixture
-async def connection() -> AsyncIterator[DeclarativeConnection]:
-    company = build_company(issues=80)
-    simulator = await start_simulator(create_app(company, email=EMAIL, api_token=TOKEN))
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+async def connection(answers: Answers) -> AsyncIterator[DeclarativeConnection]:
+    application = create_app(build_company(issues=80), email=EMAIL, api_token=TOKEN)
+    answers.keep_from(application)
+    simulator = await start_simulator(application)
     opened = await DeclarativeConnector(JIRA, LOCAL_SETTINGS).connect(source(simulator.base_url))
     yield opened
     await opened.disconnect()
@@ -75,10 +82,13 @@ NAMES = ("boards", "issue_changelog", "issue_comments", "issue_worklogs", "issue
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_every_declaration_of_a_table_holds(connection: DeclarativeConnection, name: str) -> None:
+async def test_every_declaration_of_a_table_holds(
+    connection: DeclarativeConnection, answers: Answers, name: str
+) -> None:
     table = (await tables_of(connection))[name]
     proof = await prove_table(connection, table, await baseline(connection, table), QUIET_CONTEXT)
     assert proof.failures == []
+    assert answers.misfits_of("jira") == set()
     assert proof.check_count > 3
 
 
