@@ -14,6 +14,7 @@ from local_network import LOCAL_SETTINGS
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
+from connectors.sdk.errors import Retryable
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.scan import Operator, Predicate, Scan
@@ -23,6 +24,7 @@ from connectors.sdk.testing import Faults, prove_faults, prove_table
 from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
 from connectors.simulators.github import create_app
+from connectors.simulators.toolkit import SIMULATION
 
 GITHUB = manifest_named("github")
 TABLES = [each.table for each in GITHUB.tables.values()]
@@ -47,6 +49,8 @@ def baseline(table: str) -> Scan:
     columns = tuple(column.name for column in found.columns if column.hydrate is None)
     if table == "repositories":
         return Scan(table=table, access_path="mine", columns=columns)
+    if table == "search_issues":
+        return Scan(table=table, access_path="by_query", columns=columns, keys={"query": "repo:acme/web is:open"})
     if table == "org_members":
         return Scan(table=table, access_path="by_org", columns=columns, keys={"org": "acme"})
     return Scan(table=table, access_path="by_repository", columns=columns, keys=REPOSITORY)
@@ -168,3 +172,20 @@ async def test_a_capped_listing_says_that_it_is_truncated() -> None:
     assert [page.truncated for page in pages if page.truncated] == [
         f"GitHub gives 1000 of {len(everything)} filtered rows at most"
     ]
+
+
+async def test_a_search_that_ran_out_of_time_is_no_answer(connection: DeclarativeConnection) -> None:
+    scan = replace(baseline("search_issues"), columns=("id",))
+    assert await read(connection, scan)
+    application = create_app(build_company(issues=60), tokens=frozenset({TOKEN}))
+    application[SIMULATION].configure({"next": [{"incomplete_results": True}] * 9})
+    simulator = await start_simulator(application)
+    opened = await DeclarativeConnector(GITHUB, SETTINGS, Surroundings(sleep=no_wait)).connect(
+        source(simulator.base_url)
+    )
+    try:
+        with pytest.raises(Retryable, match="SOURCE_UNAVAILABLE"):
+            await read(opened, scan)
+    finally:
+        await opened.disconnect()
+        await simulator.stop()

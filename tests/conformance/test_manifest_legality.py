@@ -22,7 +22,9 @@ PREFIXES: dict[str, str] = {}
 """What a description leaves out of its paths, because it stands in the address of its server."""
 
 KNOWN_GAPS: dict[str, frozenset[str]] = {
-    "zendesk": frozenset({"page[size]", "page[after]", "sort", "score", "start_time", "end_time"}),
+    "zendesk": frozenset(
+        {"page[size]", "page[after]", "sort", "score", "start_time", "end_time", "exclude_deleted", "per_page"}
+    ),
 }
 """Parameters that a vendor documents in prose only."""
 
