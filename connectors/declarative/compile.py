@@ -89,6 +89,7 @@ class _Compiler:
             rows_expected=declared.rows_expected,
             size_request=declared.size_request,
             revalidates=self._manifest.revalidates,
+            misfits_are_null=declared.misfits == "warn",
             hydrations=hydrations_of(hydrate, self._columns),
             access_paths=tuple(access_path(each, declared, self._columns) for each in paths.values()),
         )

@@ -313,6 +313,13 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     ]
     access_paths: Annotated[dict[Named, PathDeclared], Meta(description="The preferred one first.", min_length=1)]
     rows_expected: Annotated[int, Meta(description="The planner's prior for one combination of keys.", ge=1)] = 1000
+    misfits: Annotated[
+        Literal["fail", "warn"],
+        Meta(
+            description="What a value does that does not fit its column's type. fail: the reading fails; warn: it is "
+            "null, counted and told; in a key, a never-null column and what was sent to the API it still fails."
+        ),
+    ] = "fail"
     pushdown: Annotated[
         dict[str, str | Operators],
         Meta(description='By column: its operators, or "set at": a named set and the place in the filter.'),
