@@ -139,6 +139,33 @@ def test_a_vendor_is_read_by_sql_alone(owner: psycopg.Connection, vendor: Vendor
         assert "CREDENTIALS_REJECTED" in (said.message_primary or "")
 
 
+WAYS = (
+    ("id IN (2, 3)", "by_id"),
+    ("true", "all"),
+    ("updated_at >= '2025-12-20'", "changed"),
+    ("status = 'pending' AND priority = 'high'", "search"),
+    ("updated_at >= '2025-12-20' AND status = 'pending'", "search"),
+)
+
+
+def test_tickets_of_zendesk_are_read_in_the_way_that_the_question_asks_for(owner: psycopg.Connection) -> None:
+    with simulated("zendesk") as url:
+        options = f"base_url '{url}', email 'demo@acme.example'"
+        run(owner, f"CREATE SERVER desk FOREIGN DATA WRAPPER zendesk OPTIONS ({options})")
+        run(owner, f"CREATE USER MAPPING FOR PUBLIC SERVER desk OPTIONS (api_token '{GOOD_TOKEN}')")
+        run(owner, "IMPORT FOREIGN SCHEMA zendesk FROM SERVER desk INTO s")
+        for condition, way in WAYS:
+            plan = "\n".join(
+                row[0] for row in run(owner, f"EXPLAIN SELECT id, status FROM s.tickets WHERE {condition}")
+            )
+            assert f"Access Path: {way}," in plan, plan
+        changed = run(owner, "SELECT id FROM s.tickets WHERE updated_at >= '2025-12-20' ORDER BY id")
+        assert changed == run(
+            owner, "SELECT id FROM s.tickets WHERE updated_at + interval '0' >= '2025-12-20' ORDER BY id"
+        )
+        assert 0 < len(changed) < 400
+
+
 def test_a_call_for_each_row_is_made_only_where_its_column_is_read(owner: psycopg.Connection) -> None:
     with simulated("zendesk") as url:
         options = f"base_url '{url}', email 'demo@acme.example'"
