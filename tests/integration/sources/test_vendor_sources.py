@@ -148,34 +148,35 @@ WAYS = (
 )
 
 
-def test_tickets_of_zendesk_are_read_in_the_way_that_the_question_asks_for(owner: psycopg.Connection) -> None:
+@pytest.fixture(scope="module")
+def zendesk() -> Iterator[str]:
     with simulated("zendesk") as url:
-        options = f"base_url '{url}', email 'demo@acme.example'"
-        run(owner, f"CREATE SERVER desk FOREIGN DATA WRAPPER zendesk OPTIONS ({options})")
-        run(owner, f"CREATE USER MAPPING FOR PUBLIC SERVER desk OPTIONS (api_token '{GOOD_TOKEN}')")
-        run(owner, "IMPORT FOREIGN SCHEMA zendesk FROM SERVER desk INTO s")
-        for condition, way in WAYS:
-            plan = "\n".join(
-                row[0] for row in run(owner, f"EXPLAIN SELECT id, status FROM s.tickets WHERE {condition}")
-            )
-            assert f"Access Path: {way}," in plan, plan
-        changed = run(owner, "SELECT id FROM s.tickets WHERE updated_at >= '2025-12-20' ORDER BY id")
-        assert changed == run(
-            owner, "SELECT id FROM s.tickets WHERE updated_at + interval '0' >= '2025-12-20' ORDER BY id"
-        )
-        assert 0 < len(changed) < 400
+        yield url
 
 
-def test_a_call_for_each_row_is_made_only_where_its_column_is_read(owner: psycopg.Connection) -> None:
-    with simulated("zendesk") as url:
-        options = f"base_url '{url}', email 'demo@acme.example'"
-        run(owner, f"CREATE SERVER desk FOREIGN DATA WRAPPER zendesk OPTIONS ({options})")
-        run(owner, f"CREATE USER MAPPING FOR PUBLIC SERVER desk OPTIONS (api_token '{GOOD_TOKEN}')")
-        run(owner, "IMPORT FOREIGN SCHEMA zendesk FROM SERVER desk INTO s")
-        run(owner, "SELECT id, subject FROM s.tickets WHERE id IN (2, 3, 4)")
-        assert not [each for each in requests_at(url) if each["path"].endswith("/metrics")]
-        found = run(owner, "SELECT id, replies FROM s.tickets WHERE id IN (1, 2, 3, 4) ORDER BY id")
-        called = [each["path"] for each in requests_at(url) if each["path"].endswith("/metrics")]
-        assert sorted(called) == [f"/api/v2/tickets/{number}/metrics" for number in (1, 2, 3, 4)]
+@pytest.fixture
+def desk(owner: psycopg.Connection, zendesk: str) -> psycopg.Connection:
+    options = f"base_url '{zendesk}', email 'demo@acme.example'"
+    run(owner, f"CREATE SERVER desk FOREIGN DATA WRAPPER zendesk OPTIONS ({options})")
+    run(owner, f"CREATE USER MAPPING FOR PUBLIC SERVER desk OPTIONS (api_token '{GOOD_TOKEN}')")
+    run(owner, "IMPORT FOREIGN SCHEMA zendesk FROM SERVER desk INTO s")
+    return owner
+
+
+def test_tickets_of_zendesk_are_read_in_the_way_that_the_question_asks_for(desk: psycopg.Connection) -> None:
+    for condition, way in WAYS:
+        plan = "\n".join(row[0] for row in run(desk, f"EXPLAIN SELECT id, status FROM s.tickets WHERE {condition}"))
+        assert f"Access Path: {way}," in plan, plan
+    changed = run(desk, "SELECT id FROM s.tickets WHERE updated_at >= '2025-12-20' ORDER BY id")
+    assert changed == run(desk, "SELECT id FROM s.tickets WHERE updated_at + interval '0' >= '2025-12-20' ORDER BY id")
+    assert 0 < len(changed) < 400
+
+
+def test_a_call_for_each_row_is_made_only_where_its_column_is_read(desk: psycopg.Connection, zendesk: str) -> None:
+    run(desk, "SELECT id, subject FROM s.tickets WHERE id IN (2, 3, 4)")
+    assert not [each for each in requests_at(zendesk) if each["path"].endswith("/metrics")]
+    found = run(desk, "SELECT id, replies FROM s.tickets WHERE id IN (1, 2, 3, 4) ORDER BY id")
+    called = [each["path"] for each in requests_at(zendesk) if each["path"].endswith("/metrics")]
+    assert sorted(called) == [f"/api/v2/tickets/{number}/metrics" for number in (1, 2, 3, 4)]
     # The first of four tickets has nobody, so no metrics.
     assert found == [(1, None), (2, 1), (3, 2), (4, 3)]
