@@ -28,7 +28,14 @@ TICKET = {"$ref": "#/definitions/ticket"}
 
 
 def test_what_fits_has_no_misfit() -> None:
-    fitting = {"name": "a", "state": "open", "at": None, "owner": {"name": "b"}, "tags": [], "fields": {"x": 1}}
+    fitting: dict[str, object] = {
+        "name": "a",
+        "state": "open",
+        "at": None,
+        "owner": {"name": "b"},
+        "tags": [],
+        "fields": {"x": 1},
+    }
     assert list(misfits(DOCUMENT, TICKET, fitting)) == []
 
 

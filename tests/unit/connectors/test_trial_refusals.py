@@ -1,0 +1,43 @@
+"""What the author of a connector is told of a trial that does not get through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.declarative.load import load_file
+from connectors.sdk.errors import Fatal
+from connectors.starter import start
+from connectors.trial import simulator_for, try_on_simulator
+
+
+def changed(folder: Path, before: str, after: str) -> Path:
+    start("acme", folder, ())
+    file = folder / "acme.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert before in text
+    file.write_text(text.replace(before, after), encoding="utf-8")
+    return file
+
+
+async def test_a_trial_tells_what_its_simulator_said(tmp_path: Path) -> None:
+    file = changed(tmp_path, "size: limit", "size: rows")
+    with pytest.raises(Fatal) as refused:
+        await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert "GET /projects was answered 400. The simulator said: " in str(refused.value.detail)
+    assert "parameter rows is not known here" in str(refused.value.detail)
+
+
+async def test_rows_that_are_elsewhere_are_told_by_the_key_that_says_where(tmp_path: Path) -> None:
+    file = changed(tmp_path, "rows: data", "rows: items")
+    with pytest.raises(Fatal, match="not a list of objects") as refused:
+        await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert "key rows of its manifest" in str(refused.value.hint)
+
+
+def test_a_rate_limit_need_not_tell_when_it_ends(tmp_path: Path) -> None:
+    file = changed(tmp_path, ", reset: X-RateLimit-Reset, reset_format: seconds", "")
+    declared = load_file(file).manifest.rate_limit
+    assert declared is not None
+    assert declared.reset == ""
