@@ -76,20 +76,20 @@ async def test_no_more_is_done_ahead_than_is_allowed() -> None:
 
 
 async def test_what_came_before_a_failure_goes_out_first() -> None:
-    items, seen = Items(3, error=ValueError("broken")), list[int]()
+    items = Items(3, error=ValueError("broken"))
+    results = with_lookahead(doubled, items())
+    assert [await anext(results) for _ in range(3)] == [0, 2, 4]
     with pytest.raises(ValueError, match="broken"):
-        async for result in with_lookahead(doubled, items()):
-            seen.append(result)
-    assert seen == [0, 2, 4]
+        await anext(results)
     assert items.closed
 
 
 async def test_a_failure_of_the_work_comes_in_its_turn() -> None:
-    items, seen = Items(9), list[float]()
+    items = Items(9)
+    results = with_lookahead(lambda number: 1 / (number - 2), items())
+    assert [await anext(results) for _ in range(2)] == [-0.5, -1.0]
     with pytest.raises(ZeroDivisionError):
-        async for result in with_lookahead(lambda number: 1 / (number - 2), items()):
-            seen.append(result)
-    assert seen == [-0.5, -1.0]
+        await anext(results)
     assert items.closed
 
 
