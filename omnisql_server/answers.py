@@ -266,6 +266,12 @@ def warn(report: SourceReport, view: SessionView) -> None:
         age_s = report.age_ms / 1000
         message = f"STALE_DATA: rows of {report.table} are {age_s:.1f} s old, for source {report.source} failed"
         messages.append((message, report.stale))
+    for each in report.misfits:
+        most = "at most " if report.cache_hits else ""
+        message = f"{most}{each.count} values of {report.table}.{each.column} did not fit its type and are null"
+        messages.append(
+            (message, f"Source {report.source} sent something else than declared, first at {each.example}.")
+        )
     for message, detail in messages:
         view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": detail})
     if report.refreshing:

@@ -114,7 +114,7 @@ class Pipeline:
         if may_change_roles(text):
             self._tenant.roles_touched_s = time.monotonic()
         snapshot = self._tenant.snapshot
-        return route(text, snapshot.may_reach, snapshot.api_names, overlay, snapshot.derived_names)
+        return route(text, snapshot.may_reach, snapshot.api_names, overlay, snapshot)
 
     async def refresh_snapshot(self) -> None:
         """Read the tenant's snapshot again."""

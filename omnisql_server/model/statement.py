@@ -74,6 +74,7 @@ READING_KINDS = frozenset(
         StatementKind.CURSOR,
         StatementKind.EXECUTE,
         StatementKind.BLOCK,
+        StatementKind.CALL,
     }
 )
 """Kinds whose reads of what was derived from API tables are put on record."""

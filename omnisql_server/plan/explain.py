@@ -315,6 +315,8 @@ def _report_lines(report: SourceReport, scan: ScanPlan) -> Iterator[str]:
         yield f"Cache: {used}, age {report.age_ms / 1000:.1f} s{_aside(report.cache_note)}"
     if report.stale is not None:
         yield f"Stale: {report.stale}"
+    for each in report.misfits:
+        yield f"Misfits: {each.count} values of {each.column} are null, the first at {each.example}"
     yield "Complete: yes" if report.complete else f"Complete: no: {report.incomplete_reason or 'unknown'}"
 
 
@@ -385,4 +387,5 @@ def _report_facts(report: SourceReport) -> _Facts:
         "Stale": report.stale,
         "Complete": report.complete,
         "Incomplete Reason": report.incomplete_reason,
+        "Misfits": {each.column: each.count for each in report.misfits},
     }
