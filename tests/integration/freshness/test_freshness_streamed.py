@@ -271,10 +271,11 @@ async def test_where_order_counts_a_death_is_an_error_for_who_has_sent_rows(worl
     there: list[int] = []
     first, second = await relayed(world, here, there, limited)
     await died(world)
-    with pytest.raises(SharedFetchEnded):
-        await second
+    await until(lambda: second.done() or world.source.requests == 2)
     assert world.source.last is not None
     world.source.last.set()
+    with pytest.raises(SharedFetchEnded):
+        await second
     assert len((await first)[0]) == 3
 
 
