@@ -277,6 +277,10 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
     order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None
     pagination: Pagination | None = None
     rows_max: Annotated[Positive | None, Meta(description="What the API gives at most; more is reported.")] = None
+    accept: Annotated[str | None, Meta(description="The media type that is asked for, if not the manifest's.")] = None
+    pays: Annotated[str | None, Meta(description="The rate limit that it counts against, if not the manifest's.")] = (
+        None
+    )
     window: Window | None = None
     filter: Filter | None = None
     narrow: Annotated[str | None, Meta(description="A hook that leaves out what the source would refuse.")] = None

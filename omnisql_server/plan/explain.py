@@ -20,6 +20,7 @@ from connectors.sdk.scan import Operator, Predicate, Scan, Value
 from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
+from omnisql_server.plan.constants import Unknown
 
 KEYS_SHOWN_MAX = 5
 """How many key combinations, and how many values of a batched key, are written out."""
@@ -107,6 +108,8 @@ def _literal(value: Value) -> str:
         return "NULL"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Unknown):
+        return value
     if isinstance(value, int | float | Decimal):
         text = str(value)
         return text if text.lstrip("-")[:1].isdigit() else f"'{text}'"
