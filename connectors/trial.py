@@ -6,11 +6,13 @@ What a simulator proves is that manifest and documentation agree; a live account
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
+
+from aiohttp import web
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.expecting import declared_answers
@@ -18,7 +20,7 @@ from connectors.declarative.load import SUFFIX, Loaded
 from connectors.declarative.proving import TableProof, prove_one, trial_source, whole
 from connectors.sdk.addresses import Fence
 from connectors.sdk.connector import Source
-from connectors.sdk.errors import OptionInvalid
+from connectors.sdk.errors import ConnectorError, OptionInvalid
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.settings import Outbound, Surroundings, TransportSettings
@@ -33,6 +35,7 @@ TOKEN = "trial-secret-7f3a"  # noqa: S105 - it opens nothing but a simulator
 ISSUES = 60
 """Size of the company behind a simulator: enough for several pages, few enough for a proof in seconds."""
 
+SAID_CHARACTERS_MAX = 300
 PAGE_ROWS = 5
 LOOPBACK = TransportSettings(
     outbound=Outbound(fence=Fence(allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128"))))
@@ -84,9 +87,16 @@ async def try_on_simulator(loaded: Loaded, make: Make, tables: tuple[str, ...] =
     application = make(build_company(issues=ISSUES))
     application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
     at_epoch = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
+    refusals: list[str] = []
+    application.on_response_prepare.append(_noting(refusals))
     async with _served(application) as base_url:
         connector = DeclarativeConnector(loaded, LOOPBACK, at_epoch)
-        proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+        try:
+            proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+        except ConnectorError as error:
+            # What an account answers is nobody else's to see; a simulator's answer is its author's own.
+            error.detail = " ".join(filter(None, (error.detail, *refusals[-1:])))
+            raise
     return Trial(tables=proofs, faults=await _faults(loaded, make, proofs))
 
 
@@ -140,6 +150,14 @@ async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> Fault
             hasty=lambda: kinds[1].connect(trial_source(loaded, base_url, TOKEN)),
             answers=declared_answers(loaded.manifest, table.paths[path.name]),
         )
+
+
+def _noting(refusals: list[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def note(_request: web.Request, response: web.StreamResponse) -> None:
+        if response.status >= 400 and isinstance(response, web.Response) and response.text:
+            refusals.append(f"The simulator said: {response.text[:SAID_CHARACTERS_MAX]}")
+
+    return note
 
 
 @asynccontextmanager
