@@ -6,13 +6,11 @@ What a simulator proves is that manifest and documentation agree; a live account
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
-
-from aiohttp import web
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.expecting import declared_answers
@@ -28,14 +26,13 @@ from connectors.sdk.testing import FaultProof, Faults, prove_faults
 from connectors.simulators.catalogue import NAMES, simulator_of
 from connectors.simulators.company import Company, build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
-from connectors.simulators.running import Application, start_simulator
+from connectors.simulators.running import Application, refusals_of, start_simulator
 from connectors.simulators.toolkit import SIMULATION
 
 TOKEN = "trial-secret-7f3a"  # noqa: S105 - it opens nothing but a simulator
 ISSUES = 60
 """Size of the company behind a simulator: enough for several pages, few enough for a proof in seconds."""
 
-SAID_CHARACTERS_MAX = 300
 PAGE_ROWS = 5
 LOOPBACK = TransportSettings(
     outbound=Outbound(fence=Fence(allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128"))))
@@ -87,15 +84,16 @@ async def try_on_simulator(loaded: Loaded, make: Make, tables: tuple[str, ...] =
     application = make(build_company(issues=ISSUES))
     application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
     at_epoch = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
-    refusals: list[str] = []
-    application.on_response_prepare.append(_noting(refusals))
+    refusals = refusals_of(application)
     async with _served(application) as base_url:
         connector = DeclarativeConnector(loaded, LOOPBACK, at_epoch)
         try:
             proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
         except ConnectorError as error:
             # What an account answers is nobody else's to see; a simulator's answer is its author's own.
-            error.detail = " ".join(filter(None, (error.detail, *refusals[-1:])))
+            error.detail = " ".join(
+                filter(None, (error.detail, *(f"The simulator said: {said}" for said in refusals[-1:])))
+            )
             raise
     return Trial(tables=proofs, faults=await _faults(loaded, make, proofs))
 
@@ -150,14 +148,6 @@ async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> Fault
             hasty=lambda: kinds[1].connect(trial_source(loaded, base_url, TOKEN)),
             answers=declared_answers(loaded.manifest, table.paths[path.name]),
         )
-
-
-def _noting(refusals: list[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    async def note(_request: web.Request, response: web.StreamResponse) -> None:
-        if response.status >= 400 and isinstance(response, web.Response) and response.text:
-            refusals.append(f"The simulator said: {response.text[:SAID_CHARACTERS_MAX]}")
-
-    return note
 
 
 @asynccontextmanager
