@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
-from sources import ROOT
+from sources import ROOT, functions_of
 
 SECURITY = ROOT / "docs" / "security"
 MODEL, PROMISES, CHECKLIST = (SECURITY / f"{name}.md" for name in ("threat-model", "promises", "pen-test"))
@@ -19,7 +18,7 @@ NAMED = re.compile(r"`([a-z_/]+\.py)::(test_[a-z0-9_]+)`")
 def test_every_test_that_a_page_names_is_there(page: Path) -> None:
     named = NAMED.findall(page.read_text(encoding="utf-8"))
     assert len(named) > 40
-    missing = [f"{path}::{name}" for path, name in named if name not in functions_of(path)]
+    missing = [f"{path}::{name}" for path, name in named if name not in functions_of(f"tests/{path}")]
     assert missing == []
 
 
@@ -40,15 +39,3 @@ def test_every_module_that_the_checklist_starts_from_is_there() -> None:
     named = re.findall(r"`([a-z_/]+\.py)`", CHECKLIST.read_text(encoding="utf-8"))
     assert len(named) > 15
     assert [path for path in named if not (ROOT / "tests" / path).exists()] == []
-
-
-def functions_of(path: str) -> set[str]:
-    """Name the functions of a module of tests; none where there is no such module."""
-    file = ROOT / "tests" / path
-    if not file.exists():
-        return set()
-    return {
-        node.name
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }

@@ -37,6 +37,11 @@ def derived(demo: DemoServer) -> Iterator[psycopg.Connection]:
         ana.execute("DROP FUNCTION IF EXISTS public.call_, public.count_ CASCADE; DROP PROCEDURE public.proceed_")
 
 
+def _of_statements(recorded: Recorded) -> list[Record]:
+    """Leave out changes of roles that the server notices by itself, whenever it looks."""
+    return [record for record in recorded() if record.kind != "roles"]
+
+
 def _only(recorded: Recorded) -> Record:
     (record,) = recorded()
     return record
@@ -105,7 +110,7 @@ def test_rights_and_roles_are_on_record(demo: DemoServer, recorded: Recorded) ->
         admin.execute("CREATE TABLE public.mine (a int); GRANT SELECT ON public.mine TO PUBLIC")
         admin.execute("DROP TABLE public.mine; DROP ROLE passing")
         refused(admin, "ALTER ROLE ana SUPERUSER")
-    records = recorded()
+    records = _of_statements(recorded)
     assert [record.text.partition(" ")[0] for record in records] == ["CREATE", "GRANT", "GRANT", "DROP", "ALTER"]
     assert {record.outcome for record in records} == {"relayed"}
     assert "hidden-word" not in "".join(record.text for record in records)
@@ -117,4 +122,4 @@ def test_rights_after_a_failed_block_are_postgresqls_and_on_record(demo: DemoSer
             ana.execute("BEGIN")
             refused(ana, "GRANT SELECT ON public.nowhere TO eve")
             assert refused(ana, "ROLLBACK; REVOKE SELECT ON public.nowhere FROM eve").sqlstate == "42P01"
-    assert [record.text.partition(" ")[0] for record in recorded()] == ["GRANT", "REVOKE"] * 2
+    assert [record.text.partition(" ")[0] for record in _of_statements(recorded)] == ["GRANT", "REVOKE"] * 2
