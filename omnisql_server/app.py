@@ -41,7 +41,7 @@ from omnisql_server.outbound import transport_settings
 from omnisql_server.parse.redaction import redacted
 from omnisql_server.policy.engines import engine_of, revision_of
 from omnisql_server.read_only import ReadOnlyRunner
-from omnisql_server.reload import Reload
+from omnisql_server.reload import Change, Reload
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
 from omnisql_server.session.tenant import TenantAccess
@@ -89,12 +89,7 @@ async def serve_tenants(
         is_trusted=lambda host: is_loopback(host) and not live.current.listener.tls_required,
     )
     if read is not None:
-        reload = Reload(
-            live,
-            read=read,
-            prepare=lambda wanted: _prepare(wanted, tenancy, listener, log_ins),
-            tell=lambda change: _on_record(services, change.settings, "reload", ", ".join(change.applied)),
-        )
+        reload = _reload(services, read, partial(_prepare, tenancy=tenancy, listener=listener, log_ins=log_ins))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
         administration = TenantAdministration(
@@ -197,6 +192,15 @@ def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener, log_ins: Te
         tenancy.reconfigure()
 
     return put_in_place
+
+
+def _reload(
+    services: Services, read: Callable[[], Settings], prepare: Callable[[Settings], Callable[[], None]]
+) -> Reload:
+    def tell(change: Change) -> None:
+        _on_record(services, change.settings, "reload", ", ".join(change.applied))
+
+    return Reload(services.live, read=read, prepare=prepare, tell=tell)
 
 
 def _on_record(services: Services, settings: Settings, kind: str, detail: str) -> None:
