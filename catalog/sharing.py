@@ -89,9 +89,14 @@ UNION ALL
 SELECT r.relation, x.grantee, false, p.oid, pg_catalog.format('%s runs as %s for %s', p.oid::pg_catalog.regprocedure,
         pg_catalog.pg_get_userbyid(p.proowner),
         {_named("x.grantee")})
-FROM roots r JOIN pg_catalog.pg_proc p ON p.proowner OPERATOR(pg_catalog.=) r.owner AND p.prosecdef
+FROM roots r JOIN pg_catalog.pg_proc p ON p.prosecdef AND (p.proowner OPERATOR(pg_catalog.=) r.owner
+    OR EXISTS (SELECT FROM {_SCHEMA}.shared s JOIN pg_catalog.pg_roles o
+                   ON o.oid OPERATOR(pg_catalog.=) p.proowner AND NOT o.rolsuper
+               WHERE s.relation::pg_catalog.oid OPERATOR(pg_catalog.=) r.relation
+                   AND s.role::pg_catalog.oid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+                   AND pg_catalog.pg_has_role(o.oid, s.role::pg_catalog.oid, 'USAGE')))
 CROSS JOIN LATERAL pg_catalog.aclexplode(COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner))) x
-WHERE x.grantee OPERATOR(pg_catalog.<>) r.owner
+WHERE x.grantee OPERATOR(pg_catalog.<>) r.owner AND x.grantee OPERATOR(pg_catalog.<>) p.proowner
 UNION ALL
 SELECT r.relation, m.member, true, 0::pg_catalog.oid, pg_catalog.format('%s is a member of %s',
         pg_catalog.pg_get_userbyid(m.member), pg_catalog.pg_get_userbyid(r.owner))

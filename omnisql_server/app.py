@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from omnisql_server.admin.destroyed import follow_destroyed, tell_destroyed
 from omnisql_server.admin.destroying import destroy_returned
 from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.audit.account import Session
+from omnisql_server.audit.acts import configured
 from omnisql_server.audit.audited import AuditedRunner
 from omnisql_server.audit.record import now
 from omnisql_server.http_service import answering_http
@@ -37,9 +39,9 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.observability.logs import configure_logs
 from omnisql_server.outbound import transport_settings
 from omnisql_server.parse.redaction import redacted
-from omnisql_server.policy.engines import engine_of
+from omnisql_server.policy.engines import engine_of, revision_of
 from omnisql_server.read_only import ReadOnlyRunner
-from omnisql_server.reload import Reload
+from omnisql_server.reload import Change, Reload
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
 from omnisql_server.session.tenant import TenantAccess
@@ -87,7 +89,7 @@ async def serve_tenants(
         is_trusted=lambda host: is_loopback(host) and not live.current.listener.tls_required,
     )
     if read is not None:
-        reload = Reload(live, read=read, prepare=lambda wanted: _prepare(wanted, tenancy, listener, log_ins))
+        reload = _reload(services, read, partial(_prepare, tenancy=tenancy, listener=listener, log_ins=log_ins))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
         administration = TenantAdministration(
@@ -110,6 +112,7 @@ async def serve_tenants(
             await listener.ready.wait()
             # What was made until now stays: to walk it at each full collection would hold everybody up.
             gc.freeze()
+            _on_record(services, settings, "serve", "")
             _log.info("listener_ready", host=settings.listener.host, port=listener.port)
             if ready is not None:
                 ready(listener.port)
@@ -175,16 +178,38 @@ def _prepare(wanted: Settings, tenancy: Tenancy, listener: Listener, log_ins: Te
     """
     engine = engine_of(wanted.policy)
     # One that was made for trying things out stays: clients may have pinned it.
-    identity = listener.tls if wanted.listener.tls_certificate_file is None else _identity(wanted)
-    authorities = _authorities(wanted)
+    kept = listener.tls if wanted.listener.tls_certificate_file is None else None
+    identity = _identity(wanted) if kept is None else kept
+    authorities, revoked = _authorities(wanted), wanted.listener.tls_client_crl_file
+    trust_clients(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), authorities, revoked)
 
     def put_in_place() -> None:
         configure_logs(level=wanted.telemetry.log_level, form=wanted.telemetry.log_format)
         listener.tls, log_ins.shared_authorities = identity, authorities
+        if kept is not None:
+            trust_clients(kept.context, (), revoked)
         tenancy.policy.replace(engine, kept_s=wanted.policy.decisions_kept_s)
         tenancy.reconfigure()
 
     return put_in_place
+
+
+def _reload(
+    services: Services, read: Callable[[], Settings], prepare: Callable[[Settings], Callable[[], None]]
+) -> Reload:
+    def tell(change: Change) -> None:
+        _on_record(services, change.settings, "reload", ", ".join(change.applied))
+
+    return Reload(services.live, read=read, prepare=prepare, tell=tell)
+
+
+def _on_record(services: Services, settings: Settings, kind: str, detail: str) -> None:
+    """Put on record by which policy the server decides from now on.
+
+    Raises:
+        AuditUnavailable: 58030.
+    """
+    configured(services.audit.journal.note, kind=kind, detail=detail, policy_revision=revision_of(settings.policy))
 
 
 def _signalled() -> asyncio.Event:

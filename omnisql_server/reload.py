@@ -1,6 +1,7 @@
 """Reading the configuration again while sessions are open: what can change changes at once, the rest waits.
 
-A configuration that is not valid, or names a policy or a certificate that cannot be used, changes nothing at all.
+A configuration that is not valid, names a policy or a certificate that cannot be used, or cannot be put on record,
+changes nothing at all.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.errors import OmniSQLError
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.settings import Settings, declared_settings
 
@@ -82,7 +83,8 @@ def merge(present: Settings, wanted: Settings) -> Change:
 class Reload:
     """Reads the configuration again whenever it is called.
 
-    `prepare` makes of the new settings everything that may fail, and returns what puts it in place.
+    `prepare` makes of the new settings everything that may fail, and returns what puts it in place; `tell` puts on
+    record what changes, and what it cannot put there does not change.
     """
 
     def __init__(
@@ -91,17 +93,20 @@ class Reload:
         *,
         read: Callable[[], Settings],
         prepare: Callable[[Settings], Callable[[], None]],
+        tell: Callable[[Change], None] = lambda _: None,
     ) -> None:
         self._live = live
         self._read = read
         self._prepare = prepare
+        self._tell = tell
 
     def __call__(self) -> None:
         """Apply what can change; log what cannot, or why nothing does."""
         try:
             change = merge(self._live.current, self._read())
             put_in_place = self._prepare(change.settings)
-        except ConfigurationInvalid as error:
+            self._tell(change)
+        except OmniSQLError as error:
             _log.error("configuration_not_reloaded", reason=error.message, detail=error.detail)
             return
         self._live.current = change.settings

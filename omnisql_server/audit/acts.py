@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from msgspec import structs
+
+from catalog.audit import SERVER_CHAIN
 from omnisql_server.audit.account import SUCCEEDED
 from omnisql_server.audit.record import RUNNING, VERSION, Record, new_id, new_salt, now
 
 Write = Callable[[UUID, Record], Awaitable[None]]
 """Puts a record on a chain; it is durable on return. A journal's `write` is one."""
+Note = Callable[[UUID, Record], object]
+"""Has a record put on a chain without waiting for it. A journal's `note` is one."""
 
 
 @asynccontextmanager
@@ -53,18 +58,28 @@ async def noticed(write: Write, chain: UUID, *, kind: str, tenant: str, detail: 
     Raises:
         AuditUnavailable: 58030.
     """
-    await write(
-        chain,
-        Record(
-            version=VERSION,
-            id=new_id(),
-            phase="whole",
-            at=now(),
-            kind=kind,
-            tenant=tenant,
-            principal="",
-            outcome=SUCCEEDED,
-            detail=detail,
-            salt=new_salt(),
-        ),
+    await write(chain, _noticed(kind, tenant, detail))
+
+
+def configured(note: Note, *, kind: str, detail: str, policy_revision: str) -> None:
+    """Have it put on record by which configuration and policy the server goes on, on the server's own chain.
+
+    Raises:
+        AuditUnavailable: 58030, it will not be written.
+    """
+    note(SERVER_CHAIN, structs.replace(_noticed(kind, "", detail), policy_revision=policy_revision))
+
+
+def _noticed(kind: str, tenant: str, detail: str) -> Record:
+    return Record(
+        version=VERSION,
+        id=new_id(),
+        phase="whole",
+        at=now(),
+        kind=kind,
+        tenant=tenant,
+        principal="",
+        outcome=SUCCEEDED,
+        detail=detail,
+        salt=new_salt(),
     )

@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from omnisql_server.commands.terminal import run
 from omnisql_server.config import load_settings
+from omnisql_server.core_files import refuse_core_files
 
 DEMO_DIRECTORY = Path("omnisql-demo")
 
@@ -39,6 +40,7 @@ def demo(
     """
     from omnisql_server.demo import run_demo
 
+    refuse_core_files()
     settings = load_settings()
     settings = replace(
         settings,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omnisql_server.commands.terminal import run
 from omnisql_server.config import load_settings
+from omnisql_server.core_files import refuse_core_files
 
 
 def serve(*, config: Path | None = None) -> int:
@@ -16,6 +17,7 @@ def serve(*, config: Path | None = None) -> int:
     config
         YAML file of settings. Variables named OMNISQL_<SECTION>_<FIELD> win over it.
     """
+    refuse_core_files()
     settings = load_settings(config)
     # Loading the engine takes a second, which the other commands need not pay.
     from omnisql_server.app import serve as serve_app

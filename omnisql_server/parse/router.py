@@ -77,7 +77,7 @@ def route(
     A SET of one of our custom settings that has to be refused is a part to run, too.
     """
     derived = derivation.derived_names
-    under = (reaching, derived, derivation.carriers)
+    under = (reaching, derived, derivation.carriers.names)
     key = shape(text) if not overlay and _have_no_digits(*under) else text
     if not overlay and (key, under) in _plain:
         return None
@@ -127,9 +127,11 @@ def may_change_roles(text: bytes) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _have_no_digits(reaching: frozenset[str], derived: frozenset[str], carriers: Carriers) -> bool:
+def _have_no_digits(
+    reaching: frozenset[str], derived: frozenset[str], carriers: frozenset[tuple[str, frozenset[int]]]
+) -> bool:
     """Say whether texts that differ in digits alone name the same of these; escapes count as names anyway."""
-    names = {*reaching, *derived, *(name for name, _ in carriers.names)}
+    names = {*reaching, *derived, *(name for name, _ in carriers)}
     return not any(character.isdigit() for name in names for character in name)
 
 

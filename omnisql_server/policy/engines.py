@@ -27,3 +27,12 @@ def engine_of(settings: PolicySettings) -> DecisionEngine:
     if settings.server_url is not None:
         return ServerEngine(settings.server_url, timeout_s=settings.server_timeout_s, token=settings.server_token)
     return EmbeddedEngine(load_rules(settings.file).data)
+
+
+def revision_of(settings: PolicySettings) -> str:
+    """Name the rules of a policy file; empty where a server decides, which names its own with each decision.
+
+    Raises:
+        ConfigurationInvalid: F0000, the policy file cannot be used.
+    """
+    return "" if settings.server_url is not None else load_rules(settings.file).revision

@@ -1,13 +1,16 @@
 """Known secrets in every credential of a server, and a run of statements of all kinds: no secret comes out anywhere.
 
 One source gives whatever it is sent back in its errors. Looked through are errors and notices, the log, traces and
-metrics as a collector gets them, the audit, everything in Valkey, and every file of the server.
+metrics as a collector gets them, the audit, everything in Valkey, and every file of the server; core files are not left
+by any of its processes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import re
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import jwt
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 import redis
@@ -266,6 +270,16 @@ def test_no_secret_is_in_any_file(ran: tuple[DemoServer, Heard, str]) -> None:
             if path.is_file() and found_in(readable(path)):
                 holding.append(path)
     assert holding == []
+
+
+def test_no_process_of_the_server_leaves_a_core_file(ran: tuple[DemoServer, Heard, str]) -> None:
+    server = psutil.Process(ran[0].process.pid)
+    limits = [Path(f"/proc/{each.pid}/limits") for each in [server, *server.children(recursive=True)]]
+    # Only Linux tells of other processes.
+    told = {
+        tuple(re.findall(r"Max core file size +(\w+) +(\w+)", path.read_text())) for path in limits if path.exists()
+    }
+    assert told == ({(("0", "0"),)} if sys.platform == "linux" else set())
 
 
 def readable(path: Path) -> bytes:

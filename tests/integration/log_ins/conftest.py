@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from authority import write_revocations
 from issuer import Issuer, issuing
 from log_in_world import TENANT, LogInWorld
 from served import Served, served_directory, start_served
@@ -28,6 +29,7 @@ def served(issuer: Issuer) -> Iterator[Served]:
     with served_directory() as directory:
         (directory / "policy.yaml").write_text(POLICY, encoding="utf-8")
         settings: dict[str, dict[str, object]] = {
+            "listener": {"tls_client_crl_file": str(write_revocations(directory))},
             "network": {"allowed_networks": "127.0.0.0/8"},
             "policy": {"file": str(directory / "policy.yaml")},
             "log_in": {"keys_wait_s": 0.1},

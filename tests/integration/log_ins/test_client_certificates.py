@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from authority import Authority
+from authority import OURS, THEIRS, Authority, write_revocations
 from cryptography import x509
 from log_in_world import TENANT, LogInWorld
 from served import PASSWORD, until
 
 from omnisql_server.admin.channel import AdminError
 
-OURS, THEIRS = Authority("acme's"), Authority("beta's")
 BY_NAME = {"authorities": OURS.pem, "users": [{"from": "common_name", "pattern": "(.+)"}]}
 WRONG = "x"
 PAUSE_S = 0.5
@@ -69,6 +69,27 @@ def test_one_that_nobody_trusts_or_that_has_expired_ends_in_tls(world: LogInWorl
     for shown in (Authority("a stranger's").issue(tmp_path, "ana"), OURS.issue(tmp_path, "bob", days=-1)):
         ended = opens(world, shown)
         assert "SSL" in ended or "closed the connection" in ended
+
+
+def test_a_certificate_that_was_revoked_opens_nothing_once_the_list_is_read_again(
+    world: LogInWorld, tmp_path: Path
+) -> None:
+    trusting(world, BY_NAME, tmp_path)
+    lost, kept = OURS.issue(tmp_path, "ana"), OURS.issue(tmp_path, "bob")
+    assert (opens(world, lost), opens(world, kept, "bob")) == ("ana", "bob")
+    OURS.revoke(lost)
+    write_revocations(world.served.directory)
+    world.served.process.send_signal(signal.SIGHUP)
+    until(lambda: opens(world, lost) != "ana", limit_s=20, pause_s=PAUSE_S)
+    ended = opens(world, lost)
+    assert "SSL" in ended or "closed the connection" in ended
+    assert opens(world, kept, "bob") == "bob"
+    # A list that cannot be read changes nothing.
+    (world.served.directory / "revoked.pem").write_text("no list", encoding="ascii")
+    world.served.process.send_signal(signal.SIGHUP)
+    until(lambda: "configuration_not_reloaded" in [each["event"] for each in world.served.events()], limit_s=20)
+    assert (opens(world, lost) == "ana", opens(world, kept, "bob")) == (False, "bob")
+    write_revocations(world.served.directory)
 
 
 @pytest.mark.parametrize(

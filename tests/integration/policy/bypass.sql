@@ -188,3 +188,23 @@ CREATE TEMP TABLE t (id int8, summary text) ;; INSERT INTO t SELECT id, summary 
 CREATE TEMP TABLE t (id int8 PRIMARY KEY, summary text) ;; INSERT INTO t SELECT id, 'x' FROM {i} AS x ;; WITH x AS (SELECT id, summary FROM {i} AS x) UPDATE t SET summary = x.summary FROM x WHERE x.id = t.id ;; SELECT id, summary FROM t
 SET omnisql.purpose = 'support' ;; SELECT id, summary, description FROM {i} AS x
 SET omnisql.purpose = 'billing' ;; CREATE TEMP TABLE t AS SELECT id, summary FROM {i} AS x ;; TABLE t
+# roles and policies that change under a prepared statement
+PREPARE p AS SELECT id, summary, description FROM {i} AS x ;; SET ROLE NONE ;; EXECUTE p
+PREPARE p AS SELECT id, summary FROM {i} AS x ;; SET SESSION AUTHORIZATION eve ;; RESET SESSION AUTHORIZATION ;; EXECUTE p
+PREPARE p AS SELECT id, summary FROM {i} AS x ;; SET plan_cache_mode = force_generic_plan ;; EXECUTE p ;; EXECUTE p
+PREPARE p (int) AS SELECT id, summary FROM {i} AS x WHERE time_spent_s = $1 ;; EXECUTE p (3600) ;; EXECUTE p (5000)
+# files and programs: PostgreSQL refuses alike, and nothing is read for it
+SELECT id, pg_read_file('/etc/hostname') FROM {i} AS x
+SELECT id, pg_read_binary_file('/etc/hostname') FROM {i} AS x
+SELECT id, pg_ls_dir('/') FROM {i} AS x
+SELECT id, lo_import('/etc/hostname') FROM {i} AS x
+SELECT id, lo_export(1, '/tmp/omnisql-never-written') FROM {i} AS x
+SELECT id, pg_current_logfile() FROM {i} AS x
+SELECT id, pg_reload_conf() FROM {i} AS x
+SELECT id, pg_stat_file('/etc/hostname') FROM {i} AS x
+COPY (SELECT id, summary FROM {i} AS x) TO '/tmp/omnisql-never-written'
+COPY (SELECT id, summary FROM {i} AS x) TO PROGRAM 'cat > /tmp/omnisql-never-written'
+CREATE TEMP TABLE t AS SELECT id, summary FROM {i} AS x ;; COPY t TO '/tmp/omnisql-never-written'
+CREATE TEMP TABLE t AS SELECT id, summary FROM {i} AS x ;; COPY t TO PROGRAM 'cat > /tmp/omnisql-never-written'
+CREATE TEMP TABLE t AS SELECT id, summary FROM {i} AS x ;; COPY t (summary) FROM '/etc/hostname'
+CREATE TEMP TABLE t AS SELECT id, summary FROM {i} AS x ;; COPY t (summary) FROM PROGRAM 'hostname'

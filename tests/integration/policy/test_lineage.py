@@ -211,6 +211,8 @@ def test_what_policy_lets_be_shared_is_shared(own: psycopg.Connection, eve: psyc
         own.execute("GRANT SELECT ON ours TO eve")
         assert eve.execute("SELECT count(*) FROM own.ours").fetchone() == (4,)
         eve.execute("CREATE VIEW own.hers AS SELECT key FROM own.ours")
+        shown = "CREATE FUNCTION own.shown() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT key FROM own.ours'"
+        assert refused(eve, shown) == "own.shown() runs as eve for PUBLIC"
         own.execute("GRANT SELECT ON open TO eve")
         own.execute(f"INSERT INTO open SELECT key FROM {PROJECTS}".encode())
         own.execute("BEGIN; CREATE TABLE mixed AS SELECT key, t FROM ours, made")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -16,8 +17,13 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+from beside_control import with_control
 from demo_server import DATABASE, PASSWORD, demo_directory, start_demo
 from sessions import eventually, refused, value_of
+
+from catalog.audit import SERVER_CHAIN, records_of
+from catalog.connection import OwnConnection
+from omnisql_server.audit.record import Record, decoded
 
 STOP_TIMEOUT_S = 30.0
 DENIED = "SELECT number FROM github.issues WHERE owner = 'acme' AND repo = 'web'"
@@ -29,6 +35,7 @@ class Served:
     """A server of its own, its configuration file and its log."""
 
     process: subprocess.Popen[bytes]
+    directory: Path
     config: Path
     log: Path
     port: int
@@ -81,7 +88,7 @@ def serving(directory: Path, port: int) -> Iterator[Served]:
     with log.open("ab") as sink:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment)
     try:
-        yield Served(process=process, config=config, log=log, port=port)
+        yield Served(process=process, directory=directory, config=config, log=log, port=port)
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(STOP_TIMEOUT_S) == 0
@@ -129,3 +136,16 @@ async def test_a_configuration_is_read_again_without_dropping_a_session(served: 
     )
     assert value_of(session, "SHOW work_mem") == "8MB"
     session.close()
+
+    acts = await asyncio.to_thread(with_control, served.directory / "data", _acts)
+    assert [(act.kind, act.detail) for act in acts[-3:]] == [
+        ("serve", ""),
+        ("reload", "listener.connections_max, policy.file"),
+        ("reload", "listener.connections_max, telemetry.log_level, policy.file"),
+    ]
+    revisions = [act.policy_revision for act in acts[-3:]]
+    assert revisions[0] == revisions[2] != revisions[1]
+
+
+async def _acts(connection: OwnConnection) -> list[Record]:
+    return [decoded(each.record) async for each in records_of(connection, SERVER_CHAIN, 0)]
