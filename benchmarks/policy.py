@@ -83,7 +83,7 @@ def _many() -> Rules:
 
 
 async def _times(engine: DecisionEngine, *, kept_s: float, count: int) -> list[float]:
-    policy, query = Policy(engine, kept_s=kept_s), _query()
+    policy, query = Policy(engine, kept_s=kept_s), bound_query()
     taken: list[float] = []
     for _ in range(WARM_UP + count):
         begun_s = time.perf_counter()
@@ -95,7 +95,8 @@ async def _times(engine: DecisionEngine, *, kept_s: float, count: int) -> list[f
     return taken[WARM_UP:]
 
 
-def _query() -> BoundQuery:
+def bound_query() -> BoundQuery:
+    """Make a query over the tables."""
     attributes = tuple(
         Attribute(number=number, name=name, type_oid=25, type_sql="text", api_column=name)
         for number, name in enumerate(COLUMNS, 1)

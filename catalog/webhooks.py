@@ -7,6 +7,7 @@ from uuid import UUID
 
 from catalog.connection import Connection
 from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
+from catalog.errors import CatalogError, SecretRefused, SecretUnknown
 
 SECRETS_MAX = 10
 """Secrets of one server that a signature may be made with: as many as roles have set, and those just replaced."""
@@ -36,12 +37,26 @@ async def put_webhook(connection: Connection, handle: UUID, server: str, connect
 async def find_webhook(
     connection: Connection, credentials: CredentialStore, tenant: str, server: str
 ) -> Webhook | None:
-    """Return the secrets of a tenant's server, the youngest first; None where it has none."""
+    """Return the secrets of a tenant's server, the youngest first; None where it has none.
+
+    Raises:
+        SecretUnknown, SecretRefused: 28000, none of them can be opened. KeysUnavailable: 57P03.
+    """
     rows = await connection.fetch(FIND_SQL, tenant, server, SECRETS_MAX)
-    secrets = []
+    secrets: list[bytes] = []
+    failures: list[CatalogError] = []
     for row in rows:
         use = Use(
             tenant=row["tenant"], server_oid=row["server_oid"], role_oid=row["role_oid"], audience=row["audience"]
         )
-        secrets.append(await credentials.get(connection, f"{HANDLE_PREFIX}{row['handle']}", use))
+        secret = await credentials.get(connection, f"{HANDLE_PREFIX}{row['handle']}", use)
+        try:
+            followed = await credentials.follow(secret.decode(), tenant, use.audience)
+        except (SecretUnknown, SecretRefused) as error:
+            # What one role named and is gone does not stop what another's signs.
+            failures.append(error)
+            continue
+        secrets.append(secret if followed is None else followed.value.encode())
+    if failures and not secrets:
+        raise failures[0]
     return Webhook(tenant=rows[0]["tenant"], connector=rows[0]["connector"], secrets=tuple(secrets)) if rows else None

@@ -51,29 +51,30 @@ may_share(resource) if {
 }
 
 denyReasons := [{"index": index, "policy": rule.name} |
-	some index, resource in resources
 	some rule in policies.denials
-	concerns(rule, resource)
 	binds(rule)
 	not is_for(rule)
+	some index, resource in resources
+	concerns(rule, resource)
 ]
 
 # A rule with purposes denies nothing to who reads for one of them.
 
 is_for(rule) if input.context.purpose in rule.purposes
 
-rowFilters := [{"index": index, "policy": rule.name, "filter": filter_of(rule)} |
-	some index, resource in resources
+rowFilters := [{"index": index, "policy": rule.name, "filter": filter} |
 	some rule in policies.row_filters
-	concerns(rule, resource)
 	binds(rule)
+	filter := filter_of(rule)
+	some index, resource in resources
+	concerns(rule, resource)
 ]
 
 columnMasks := [{"index": index, "column": column, "policy": rule.name, "mask": rule.mask} |
-	some index, resource in resources
 	some rule in policies.masks
 	binds(rule)
-	some column in (masked(rule, resource) | masked_if_used(rule, resource))
+	some index, resource in resources
+	some column in masked(rule, resource)
 ]
 
 resources := [object.union(resource.table, {"name": name_of(resource.table)}) |
@@ -123,19 +124,24 @@ on_server(target, resource) if {
 masked(rule, resource) := {column |
 	some target in rule.targets
 	is_meant(target, resource)
-	some column in target.columns
+	some column in array.concat(target.columns, used(target, resource))
 }
 
-masked_if_used(rule, resource) := {column |
-	some target in rule.targets
-	is_meant(target, resource)
+used(target, resource) := [column |
 	some column in target.columns_if_used
 	column in resource.columns
-} | {column |
-	some target in rule.targets
-	count(target.column_patterns) > 0
-	is_meant(target, resource)
+] if {
+	count(target.column_patterns) == 0
+}
+
+else := [column |
 	some column in resource.columns
+	is_named(target, column)
+]
+
+is_named(target, column) if column in target.columns_if_used
+
+is_named(target, column) if {
 	some pattern in target.column_patterns
 	matches(pattern, column)
 }
@@ -156,8 +162,8 @@ is_one_of(selector) if input.context.identity.user in selector.users
 is_one_of(selector) if {
 	some attribute, wanted in selector
 	attribute != "users"
-	some value in held(attribute)
-	value in wanted
+	some value in wanted
+	value in held(attribute)
 }
 
 is_one_of(selector) if {
@@ -241,7 +247,7 @@ values_of(part) := {value | some key in held(part.attribute); some value in obje
 	part.values
 }
 
-else := {value | some value in held(part.attribute)}
+else := held(part.attribute)
 
 field(part, value) := {"type": "field", "operator": part.operator, "field": part.column, "value": value}
 

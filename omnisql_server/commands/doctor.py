@@ -20,6 +20,7 @@ from rich.text import Text
 from catalog.clusters.processes import account_for, child_environment, program
 from catalog.errors import CatalogError
 from omnisql_server.commands.terminal import ExitCode, output, run
+from omnisql_server.commands.volumes import volume_of
 from omnisql_server.config import load_settings
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.limits import valkey_server
@@ -174,7 +175,7 @@ def _directory(settings: Settings) -> str:
             free_mb = _free_mb(existing)
     except OSError as error:
         raise _Failed(f"{existing}: {error.strerror}") from error
-    return f"{wanted}, {free_mb} MB free"
+    return f"{wanted}, {free_mb} MB free, {volume_of(existing.resolve())}"
 
 
 def _free_mb(path: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from connectors.sdk.connector import Connector, Option
 from omnisql_server.errors import ConfigurationInvalid
-from omnisql_server.manage.credential import WEBHOOK_SECRET
+from omnisql_server.manage.options import WEBHOOK_SECRET
 
 
 def given_options(pairs: Iterable[str], secrets: tuple[str, ...]) -> dict[str, str]:

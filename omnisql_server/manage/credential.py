@@ -19,7 +19,7 @@ from omnisql_server.manage.errors import ServerUnknown, SourceOptionInvalid
 from omnisql_server.manage.execution import execute
 from omnisql_server.manage.facts import TargetFacts, find_server, find_target
 from omnisql_server.manage.groups import refuse_group
-from omnisql_server.manage.options import audience, mapping_options, refuse_unknown, secret_options
+from omnisql_server.manage.options import WEBHOOK_SECRET, audience, mapping_options, refuse_unknown, secret_options
 from omnisql_server.manage.resolver import Connect, is_handle
 from omnisql_server.manage.wrappers import ConnectorOf
 from omnisql_server.model.backend import Backend
@@ -28,7 +28,6 @@ from omnisql_server.model.run import SessionView
 from omnisql_server.model.statement import Statement
 
 SECRET_BYTES_MAX = 65_536
-WEBHOOK_SECRET = "webhook_secret"  # noqa: S105 - the name of an option
 """The option with what a vendor signs webhooks with: it is looked for by its server, not by who connects."""
 
 
@@ -110,7 +109,7 @@ class ManageCredential:
 
     async def _verify_referenced(self, secrets: Mapping[str, str], audience: str, view: SessionView) -> None:
         """Read what references name, so that a wrong one is refused when it is given and not when it is used."""
-        for name, secret in secrets.items():
+        for secret in secrets.values():
             if read_reference(secret) is None:
                 continue
             if view.principal.role != self._owner:
@@ -118,8 +117,6 @@ class ManageCredential:
                     message="ENTITLEMENT_DENIED: only the tenant's owner may name secrets of the key server",
                     hint="Ask the owner for the user mapping.",
                 )
-            if name == WEBHOOK_SECRET:
-                raise NotSupported(message="a webhook's secret cannot be one of the key server")
             await self._credentials.follow(secret, self._tenant, audience)
 
     async def _seal(self, secrets: Mapping[str, str], use: Use) -> None:

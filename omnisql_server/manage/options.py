@@ -11,6 +11,7 @@ from omnisql_server.manage.errors import SourceOptionInvalid
 from omnisql_server.model.definition import OptionAction, OptionChange
 from omnisql_server.model.freshness import DURATION_WORDS, FRESHNESS_OPTIONS, duration_us
 
+WEBHOOK_SECRET = "webhook_secret"  # noqa: S105 - the name of an option
 MEMBERS = "members"
 """The option that makes a server a group of others, see `omnisql_server.manage.groups`."""
 

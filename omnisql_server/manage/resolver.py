@@ -24,7 +24,7 @@ from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
 from omnisql_server.manage.groups import refuse_group
-from omnisql_server.manage.options import audience, secret_options
+from omnisql_server.manage.options import WEBHOOK_SECRET, audience, secret_options
 from omnisql_server.model.freshness import FRESHNESS_OPTIONS
 from omnisql_server.model.run import SessionView
 
@@ -144,6 +144,9 @@ class Resolver:
         """Put what references name in their place; return the versions, which tell credentials apart."""
         versions = ""
         for name, secret in sorted(unsealed.items()):
+            if name == WEBHOOK_SECRET:
+                # It is the receiver's, and no request carries it.
+                continue
             followed = await self._credentials.follow(secret, self._tenant, audience)
             if followed is not None:
                 unsealed[name] = followed.value

@@ -20,6 +20,10 @@ from omnisql_server.model.row_filter import (
     RowFilter,
 )
 
+_CONNECTIVES = {each.value: each for each in Connective}
+_OPERATORS = {each.value: each for each in FilterOperator}
+_KINDS = {each.value: each for each in MaskKind}
+_LISTED = SETS | TEXT_PARTS
 _STRENGTH = {kind: place for place, kind in enumerate(MaskKind)}
 _DEPTH_MAX = 64
 
@@ -57,15 +61,25 @@ def read_decision(answer: Any, resources: int) -> Decision:
         raise _undecided("allow is undefined")
     if not allow and not denials:
         denials = [Denial(index=None, policy="")]
+    filters_read: dict[tuple[str, str], RowFilter] = {}
+    masks_read: dict[tuple[str, str], Mask] = {}
     filters: list[list[RowFilter]] = [[] for _ in range(resources)]
     for item in _list(answer, "rowFilters"):
-        found = RowFilter(policy=_text(item, "policy"), condition=_condition(item.get("filter"), 0))
+        # A policy says the same of many tables. Equal values are not enough: 1 equals true.
+        said = (_text(item, "policy"), repr(item.get("filter")))
+        found = filters_read.get(said)
+        if found is None:
+            found = filters_read[said] = RowFilter(policy=said[0], condition=_condition(item.get("filter"), 0))
         index = _index(item, resources)
         if found.conjuncts:
             filters[index].append(found)
     masks: list[dict[str, Mask]] = [{} for _ in range(resources)]
     for item in _list(answer, "columnMasks"):
-        of_resource, column, mask = masks[_index(item, resources)], _text(item, "column"), _mask(item)
+        of_resource, column = masks[_index(item, resources)], _text(item, "column")
+        said = (_text(item, "policy"), repr(item.get("mask")))
+        mask = masks_read.get(said)
+        if mask is None:
+            mask = masks_read[said] = _mask(item)
         other = of_resource.get(column)
         if other is None or _STRENGTH[mask.kind] < _STRENGTH[other.kind]:
             of_resource[column] = mask
@@ -83,12 +97,14 @@ def _condition(node: Any, depth: int) -> Condition:
     if depth > _DEPTH_MAX:
         raise _undecided("a condition has too many levels")
     kind, operator, value = node.get("type"), node.get("operator"), node.get("value")
-    if kind == "compound" and operator in tuple(Connective) and isinstance(value, list):
+    if not isinstance(operator, str):
+        raise _undecided("a condition without an operator")
+    if kind == "compound" and operator in _CONNECTIVES and isinstance(value, list):
         if operator == Connective.NOT and len(value) != 1:
             raise _undecided("not has one part")
-        return Junction(connective=Connective(operator), parts=tuple(_condition(part, depth + 1) for part in value))
-    if kind == "field" and operator in tuple(FilterOperator) and "value" in node:
-        known = FilterOperator(operator)
+        return Junction(connective=_CONNECTIVES[operator], parts=tuple(_condition(part, depth + 1) for part in value))
+    if kind == "field" and operator in _OPERATORS and "value" in node:
+        known = _OPERATORS[operator]
         return Comparison(column=_text(node, "field"), operator=known, value=_value(known, value))
     raise _undecided(f"a condition of type {kind!r} with operator {operator!r} is unknown")
 
@@ -96,7 +112,7 @@ def _condition(node: Any, depth: int) -> Condition:
 def _value(operator: FilterOperator, value: Any) -> Value:
     if value is None:
         return None
-    if operator in SETS | TEXT_PARTS:
+    if operator in _LISTED:
         given = value if isinstance(value, list) else [value]
         if not all(_is_literal(entry) for entry in given):
             raise _undecided("a condition compares with what is no literal")
@@ -110,11 +126,11 @@ def _value(operator: FilterOperator, value: Any) -> Value:
 def _mask(item: Mapping[str, Any]) -> Mask:
     given = _mapping(item.get("mask"), "a mask")
     kind = given.get("kind")
-    if kind not in tuple(MaskKind):
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise _undecided(f"a mask of kind {kind!r} is unknown")
     mask = Mask(
         policy=_text(item, "policy"),
-        kind=MaskKind(kind),
+        kind=_KINDS[kind],
         value=given.get("value"),
         width=given.get("width", 1),
         unit=given.get("unit", DATE_UNITS[0]),

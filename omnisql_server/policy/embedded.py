@@ -17,14 +17,14 @@ from omnisql_server.policy.narrowed import Resources, narrowed, resources_of
 DECISION = "data.omnisql.decision"
 MODULE = "omnisql.rego"
 SECTIONS = ("denials", "row_filters", "masks")
-PART_RULES_MAX = 24
 MACHINES_MAX = 256
 """Sets of tables and columns with machines of their own, in a thread; the one asked about longest ago goes first."""
 STEPS_EXCEEDED = "maximum instruction limit"
 """What regorus says when an evaluation takes more steps than it allows, 25,000 in version 0.13."""
 STEPS_EXPECTED_MAX = 16_000
-COLUMN_STEPS = 32
-"""Steps for a pattern and a column, measured: questions are divided before they fail, which takes far longer."""
+"""Rules and questions are divided before an evaluation fails, which takes far longer than one that does not."""
+RULE_STEPS, TABLE_STEPS, COLUMN_STEPS, VALUE_STEPS, NODE_STEPS = 90, 75, 20, 15, 160
+"""What a rule takes: for itself, a table that it is about, a column it masks there, whom it names, a part of a tree."""
 
 
 class EmbeddedEngine:
@@ -53,13 +53,13 @@ class EmbeddedEngine:
             PolicyUndecided: 42501, the evaluation failed.
         """
         machines = self._machines(resources_of(document))
-        answers = [self._evaluated(machine, weight, document) for machine, weight in machines]
+        answers = [self._evaluated(machine, steps, document) for machine, steps in machines]
         return answers[0] if len(answers) == 1 else _joined([(0, answer) for answer in answers], halves=False)
 
-    def _evaluated(self, machine: regorus.Rvm, weight: int, document: Mapping[str, Any]) -> Any:
-        parts = _halves(document) if weight * _columns(document) > STEPS_EXPECTED_MAX // COLUMN_STEPS else None
+    def _evaluated(self, machine: regorus.Rvm, steps: int, document: Mapping[str, Any]) -> Any:
+        parts = _halves(document) if steps > STEPS_EXPECTED_MAX else None
         if parts is not None:
-            return _joined([(first, self._evaluated(machine, weight, part)) for first, part in parts])
+            return _joined([(first, self._evaluated(machine, steps // 2, part)) for first, part in parts])
         try:
             machine.set_input_json(json.dumps(document))
             return json.loads(machine.execute_entry_point(DECISION))
@@ -67,7 +67,7 @@ class EmbeddedEngine:
             parts = _halves(document) if STEPS_EXCEEDED in str(error) else None
             if parts is None:
                 raise _failed(error) from error
-            return _joined([(first, self._evaluated(machine, weight, part)) for first, part in parts])
+            return _joined([(first, self._evaluated(machine, steps // 2, part)) for first, part in parts])
         except BaseException as error:
             # A panic of the engine is no Exception.
             if type(error).__module__ != "pyo3_runtime":
@@ -75,19 +75,18 @@ class EmbeddedEngine:
             raise _failed(error) from error
 
     def _machines(self, resources: Resources) -> list[tuple[regorus.Rvm, int]]:
-        """Return machines for some tables and columns, each with the weight of its rules."""
+        """Return machines for some tables and columns, each with the steps that its rules are expected to take."""
         known: OrderedDict[Resources, list[tuple[regorus.Rvm, int]]] = self._thread.__dict__.setdefault(
             "machines", OrderedDict()
         )
         machines = known.get(resources)
         if machines is None:
             machines = known[resources] = []
-            for part in _divided(narrowed(self._data, resources)):
+            for part, steps in _divided(narrowed(self._data, resources)):
                 machine = regorus.Rvm()
                 machine.load_program(self._program())
                 machine.set_data_json(json.dumps({"omnisql_policies": part}))
-                weight = sum(_weight(rule) for name in SECTIONS for rule in part.get(name, ()))
-                machines.append((machine, weight))
+                machines.append((machine, steps))
             if len(known) > MACHINES_MAX:
                 known.popitem(last=False)
         known.move_to_end(resources)
@@ -106,22 +105,37 @@ def decision_source() -> str:
     return (resources.files("rego") / MODULE).read_text(encoding="utf-8")
 
 
-def _divided(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Divide the rules of a policy, in their order; a policy without rules is one part too."""
-    rules = [(name, rule) for name in SECTIONS for rule in data.get(name, ())]
-    parts = [rules[place : place + PART_RULES_MAX] for place in range(0, len(rules), PART_RULES_MAX)] or [[]]
+def _divided(data: Mapping[str, Any]) -> list[tuple[dict[str, Any], int]]:
+    """Divide the rules of a policy, in their order, each part with its steps; one without rules is one part too."""
+    parts: list[tuple[list[tuple[str, Any]], int]] = [([], 0)]
+    for name, rule in ((section, rule) for section in SECTIONS for rule in data.get(section, ())):
+        steps = _steps(rule)
+        rules, taken = parts[-1]
+        if rules and taken + steps > STEPS_EXPECTED_MAX:
+            parts.append(([(name, rule)], steps))
+        else:
+            parts[-1] = ([*rules, (name, rule)], taken + steps)
     # What is no section of the data is none of the parts either: the decision looks for them.
     sections = [name for name in SECTIONS if name in data]
-    return [{**data, **{name: [rule for of, rule in part if of == name] for name in sections}} for part in parts]
+    return [
+        ({**data, **{name: [rule for of, rule in rules if of == name] for name in sections}}, steps)
+        for rules, steps in parts
+    ]
 
 
-def _weight(rule: Mapping[str, Any]) -> int:
-    """Count the patterns that are tried for a column by a rule."""
-    return max(1, sum(len(target.get("column_patterns", ())) for target in rule["targets"]))
+def _steps(rule: Mapping[str, Any]) -> int:
+    """Expect what a rule takes whose patterns are replaced by names, as measured and rounded up."""
+    named = sum(1 + len(values) for who in ("subjects", "exempt") for values in rule[who].values())
+    tree = _nodes(rule["rows"]) if "rows" in rule and "node" not in rule else 0
+    steps = RULE_STEPS + VALUE_STEPS * named + NODE_STEPS * tree
+    for target in rule["targets"]:
+        columns = len(target["columns"]) + len(target["columns_if_used"])
+        steps += len(target["tables"]) * (TABLE_STEPS + COLUMN_STEPS * columns)
+    return steps
 
 
-def _columns(document: Mapping[str, Any]) -> int:
-    return sum(1 + len(resource["table"]["columns"]) for resource in document["action"]["filterResources"])
+def _nodes(rows: Mapping[str, Any]) -> int:
+    return 1 + sum(_nodes(part) for part in rows.get("parts", ()))
 
 
 def _halves(document: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]] | None:

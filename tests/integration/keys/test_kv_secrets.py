@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
+import hmac
 import json
 import signal
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -200,6 +204,37 @@ def refused(session: psycopg.Connection, sql: str) -> tuple[str | None, str]:
     except psycopg.Error as error:
         return error.sqlstate, error.diag.message_primary or ""
     return None, ""
+
+
+def test_a_webhook_is_signed_with_a_secret_of_the_key_server(bao: KeyServer, server: DemoServer) -> None:
+    base_url = server.github.base_url
+    body = json.dumps({"action": "opened", "repository": {"name": "web", "owner": {"login": "acme"}}}).encode()
+
+    def send(key: str, to: str) -> int:
+        signature = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+        headers = {"X-Hub-Signature-256": f"sha256={signature}", "X-GitHub-Event": "issues"}
+        request = urllib.request.Request(f"{server.webhooks}/acme/{to}", data=body, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    put(bao, "acme/hook", base_url, secret="told by nobody")
+    put(bao, "acme/lost", base_url, secret="soon gone")
+    with psycopg.connect(**server.arguments("admin"), dbname="acme", autocommit=True) as owner:
+        for name, reference in (("hooked", "kv:hook#secret"), ("orphan", "kv:lost#secret")):
+            owner.execute(f"CREATE SERVER {name} FOREIGN DATA WRAPPER github OPTIONS (base_url '{base_url}')".encode())
+            mapping = f"CREATE USER MAPPING FOR PUBLIC SERVER {name} OPTIONS (token '{{}}', webhook_secret '{{}}')"
+            assert refused(owner, mapping.format(GOOD_TOKEN, "kv:hook#nothing"))[0] == "28000"
+            owner.execute(mapping.format(GOOD_TOKEN, reference).encode())
+        assert (send("told by nobody", "hooked"), send("kv:hook#secret", "hooked")) == (204, 401)
+        bao.admin.secrets.kv.v2.delete_latest_version_of_secret(path="omnisql/acme/lost")
+        assert send("soon gone", "orphan") == 503
+        # A source does not depend on what its webhooks are signed with.
+        owner.execute("CREATE SCHEMA orphan")
+        owner.execute("IMPORT FOREIGN SCHEMA github LIMIT TO (issues) FROM SERVER orphan INTO orphan")
+        assert refused(owner, COUNT.replace("kv.", "orphan.")) == (None, "")
 
 
 def test_a_source_lives_by_a_secret_that_is_changed_in_the_key_server(bao: KeyServer, server: DemoServer) -> None:

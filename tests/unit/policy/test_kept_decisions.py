@@ -12,6 +12,7 @@ import pytest
 
 from omnisql_server.errors import PolicyUndecided
 from omnisql_server.model.mask import Mask, MaskKind
+from omnisql_server.model.row_filter import Comparison, FilterOperator
 from omnisql_server.policy.decide import DECISIONS_MAX, Policy
 from omnisql_server.policy.decision import read_decision
 from omnisql_server.policy.embedded import EmbeddedEngine
@@ -164,7 +165,9 @@ def masked_by(mask: Any, column: Any = "id") -> dict[str, Any]:
                 {"index": 0, "policy": "p", "filter": {"type": "compound", "operator": "xor", "value": [FIELD]}}
             ],
         },
+        {**ALLOWED, "rowFilters": [{"index": 0, "policy": "p", "filter": {**FIELD, "operator": ["eq"]}}]},
         masked_by({"kind": "blur"}),
+        masked_by({"kind": ["null"]}),
         masked_by(None),
         masked_by({"kind": "null"}, column=1),
         masked_by({"kind": "bucket", "width": 0}),
@@ -231,6 +234,35 @@ def test_many_rules_over_many_columns_are_decided() -> None:
     last = (*resources, Resource(connector="hub", server="main", table="last", columns=columns))
     refused = read_decision(engine.evaluate_now(replace(QUESTION, resources=last).document), len(last))
     assert [(denial.index, denial.policy) for denial in refused.denials] == [(3, "closed")]
+
+
+def test_who_is_in_many_groups_is_decided_by_many_rules() -> None:
+    groups = tuple(f"group {number}" for number in range(1_000))
+    filters = [
+        {
+            "name": f"f{number}",
+            "tables": ["hub.*"],
+            "subjects": {"groups": ["other", f"group {number}"]},
+            "except": {"groups": ["chosen"]},
+            "rows": {"column": "id", "in": {"attribute": "groups"}},
+        }
+        for number in range(100)
+    ]
+    engine = EmbeddedEngine(parse_rules({"version": 1, "row_filters": filters}, "test").data)
+    decision = read_decision(engine.evaluate_now(replace(QUESTION, attributes=(("groups", groups),)).document), 1)
+    assert decision.denials == ()
+    assert [found.policy for found in decision.filters[0]] == [f"f{number}" for number in range(100)]
+    assert decision.filters[0][99].condition == Comparison(column="id", operator=FilterOperator.IN, value=groups)
+
+
+def test_a_policy_that_says_two_things_of_two_tables_is_read_twice() -> None:
+    def said(index: int, value: Any) -> dict[str, Any]:
+        return {"index": index, "policy": "p", "filter": {**FIELD, "value": value}}
+
+    decision = read_decision({**ALLOWED, "rowFilters": [said(0, 1), said(1, True), said(2, 1)]}, 3)
+    assert [repr(found.condition) for (found,) in decision.filters] == [
+        repr(Comparison(column="id", operator=FilterOperator.EQ, value=value)) for value in (1, True, 1)
+    ]
 
 
 @pytest.mark.parametrize("section", ["denials", "row_filters", "masks"])
