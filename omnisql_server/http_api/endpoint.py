@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from ipaddress import ip_address
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -26,6 +27,7 @@ READING_MAX = 64
 """Bodies that are read at a time: who sends them has proved nothing yet."""
 READ_TIMEOUT_S = 30.0
 KEEP_ALIVE_S = 30.0
+HANDSHAKE_TIMEOUT_S = 10.0
 JSON = "application/json"
 
 Admit = Callable[[socket.socket, str], None]
@@ -45,10 +47,13 @@ class Endpoint:
         self._is_balancer = is_balancer
         self._message_bytes_max = message_bytes_max
         self._reading = asyncio.Semaphore(READING_MAX)
+        self.gate: _Gate | None = None
         self.application = web.Application(client_max_size=settings.body_bytes_max)
         self.application.router.add_post("/v1/query", self._query)
 
     async def _query(self, request: web.Request) -> web.StreamResponse:
+        if self.gate is not None:
+            self.gate.heard(request.protocol)
         token = _bearer_token(request)
         if token is None:
             return _refused(401, "28000", "a bearer token is wanted", "Send the header Authorization: Bearer TOKEN.")
@@ -180,9 +185,62 @@ def https_context(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     return front
 
 
+class _Gate:
+    """Lets so many connections in at a time, and ends those that have not asked for anything in time."""
+
+    def __init__(self, server: web.Server, connections_max: int, timeout_s: float) -> None:
+        self._server = server
+        self._connections_max = connections_max
+        self._timeout_s = timeout_s
+        self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        """Make the protocol of one more connection."""
+        loop, established = asyncio.get_running_loop(), set(self._server.connections)
+        # Of one that is neither, it is known after the time for its handshake that it has gone.
+        shaking_since_s = loop.time() + self._timeout_s - HANDSHAKE_TIMEOUT_S
+        shaking = sum(h not in established and t.when() > shaking_since_s for h, t in self._silent.items())
+        if len(established) + shaking >= self._connections_max:
+            return _Refusing()
+        handler = self._server()
+        self._silent[handler] = loop.call_later(self._timeout_s, self._end, handler)
+        return handler
+
+    def heard(self, handler: asyncio.BaseProtocol) -> None:
+        """Note that a connection has asked."""
+        timer = self._silent.pop(handler, None)
+        if timer is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Wait for nobody any more."""
+        for timer in self._silent.values():
+            timer.cancel()
+        self._silent.clear()
+
+    def _end(self, handler: web.RequestHandler) -> None:
+        del self._silent[handler]
+        handler.force_close()
+
+
+class _Refusing(asyncio.Protocol):
+    """Hangs up on who is one too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
+
+
 @asynccontextmanager
-async def listening(endpoint: Endpoint, host: str, port: int, tls: ssl.SSLContext) -> AsyncIterator[int]:
-    """Answer statements for the time of the block, and give the port."""
+async def listening(
+    endpoint: Endpoint,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext,
+    *,
+    connections_max: int,
+    timeout_s: float = READ_TIMEOUT_S,
+) -> AsyncIterator[int]:
+    """Answer statements for the time of the block, and give the port; who asks nothing in `timeout_s` is let go."""
     runner = web.AppRunner(
         endpoint.application,
         access_log=None,
@@ -191,10 +249,16 @@ async def listening(endpoint: Endpoint, host: str, port: int, tls: ssl.SSLContex
         shutdown_timeout=1.0,
     )
     await runner.setup()
+    gate = endpoint.gate = _Gate(cast(web.Server, runner.server), connections_max, timeout_s)
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls).start()
-        bound = int(runner.addresses[0][1])
-        _log.info("http_ready", host=host, port=bound)
-        yield bound
+        loop = asyncio.get_running_loop()
+        serving = await loop.create_server(gate, host, port, ssl=tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
+        try:
+            bound = int(serving.sockets[0].getsockname()[1])
+            _log.info("http_ready", host=host, port=bound)
+            yield bound
+        finally:
+            serving.close()
     finally:
+        gate.close()
         await runner.cleanup()
