@@ -1,7 +1,7 @@
 """An answer whose first rows go out before the last page is read: each page is the statement's whole input for a while.
 
-What is evaluated is the statement itself, over the rows of one page (or of those that came together) after policy.
-Where DuckDB fails on a page, PostgreSQL evaluates that page and goes on or says what is wrong.
+What is evaluated is the statement itself, over the rows of one page (or of those that came together) after policy
+(`execute/pages.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 from omnisql_server.evaluation import Evaluation
 from omnisql_server.fetch.scheduler import FetchedScan
 from omnisql_server.fetch.stream import PageStream
+from omnisql_server.materialize.relations import LocalRelation
 from omnisql_server.materialized import page_materialized
 from omnisql_server.model.plan import QueryPlan, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
@@ -73,18 +74,13 @@ class StreamedAnswer:
         """Yield the rows of one page after the other, until there are enough."""
         streaming, (scan,) = self._plan.streaming, self._plan.scans
         left = None if streaming is None else streaming.rows_max
+        in_turn = streaming is not None and streaming.in_turn
         try:
-            async with aclosing(self._stream.batches()) as coming:
-                async for batches in coming:
-                    relation = await page_materialized(self._plan, scan, batches, self._salt)
-                    self._returned += relation.rows.num_rows
-                    async with aclosing(self._evaluation.over_page(relation)) as chunks:
-                        async for chunk in chunks:
-                            sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
-                            left = None if left is None else left - sent.row_count
-                            yield sent
-                            if left == 0:
-                                break
+            async with aclosing(self._evaluation.over_pages(self._relations(scan), in_turn=in_turn)) as chunks:
+                async for chunk in chunks:
+                    sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
+                    left = None if left is None else left - sent.row_count
+                    yield sent
                     if left == 0:
                         self._enough = True
                         break
@@ -94,6 +90,14 @@ class StreamedAnswer:
         if self._stream.is_over:
             self._telling.learn(scan, *reports)
         self._telling.tell(reports)
+
+    async def _relations(self, scan: ScanPlan) -> AsyncGenerator[LocalRelation, None]:
+        """Yield the rows of pages after policy."""
+        async with aclosing(self._stream.batches()) as coming:
+            async for batches in coming:
+                relation = await page_materialized(self._plan, scan, batches, self._salt)
+                self._returned += relation.rows.num_rows
+                yield relation
 
     def result(self, result: RunResult) -> RunResult:
         """Have what is under way end with a result, even if nobody has begun to read it."""
