@@ -26,7 +26,7 @@ from omnisql_server.settings_http import HttpSettings
 READING_MAX = 64
 """Bodies that are read at a time: who sends them has proved nothing yet."""
 READ_TIMEOUT_S = 30.0
-KEEP_ALIVE_S = 30.0
+IDLE_TIMEOUT_S = 30.0
 HANDSHAKE_TIMEOUT_S = 10.0
 JSON = "application/json"
 
@@ -186,41 +186,27 @@ def https_context(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
 
 
 class _Gate:
-    """Lets so many connections in at a time, and ends those that have not asked for anything in time."""
+    """Lets so many connections in at a time, those that are still in their handshake counted."""
 
-    def __init__(self, server: web.Server, connections_max: int, timeout_s: float) -> None:
+    def __init__(self, server: web.Server, connections_max: int) -> None:
         self._server = server
         self._connections_max = connections_max
-        self._timeout_s = timeout_s
-        self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
+        self._silent: dict[asyncio.BaseProtocol, float] = {}
 
     def __call__(self) -> asyncio.BaseProtocol:
         """Make the protocol of one more connection."""
-        loop, established = asyncio.get_running_loop(), set(self._server.connections)
-        # Of one that is neither, it is known after the time for its handshake that it has gone.
-        shaking_since_s = loop.time() + self._timeout_s - HANDSHAKE_TIMEOUT_S
-        shaking = sum(h not in established and t.when() > shaking_since_s for h, t in self._silent.items())
-        if len(established) + shaking >= self._connections_max:
+        now_s, established = asyncio.get_running_loop().time(), set(self._server.connections)
+        # One that is neither established nor within the time for a handshake has gone without a word.
+        self._silent = {each: at_s for each, at_s in self._silent.items() if at_s > now_s - HANDSHAKE_TIMEOUT_S}
+        if len(established | self._silent.keys()) >= self._connections_max:
             return _Refusing()
         handler = self._server()
-        self._silent[handler] = loop.call_later(self._timeout_s, self._end, handler)
+        self._silent[handler] = now_s
         return handler
 
     def heard(self, handler: asyncio.BaseProtocol) -> None:
         """Note that a connection has asked."""
-        timer = self._silent.pop(handler, None)
-        if timer is not None:
-            timer.cancel()
-
-    def close(self) -> None:
-        """Wait for nobody any more."""
-        for timer in self._silent.values():
-            timer.cancel()
-        self._silent.clear()
-
-    def _end(self, handler: web.RequestHandler) -> None:
-        del self._silent[handler]
-        handler.force_close()
+        self._silent.pop(handler, None)
 
 
 class _Refusing(asyncio.Protocol):
@@ -238,18 +224,18 @@ async def listening(
     tls: ssl.SSLContext,
     *,
     connections_max: int,
-    timeout_s: float = READ_TIMEOUT_S,
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
 ) -> AsyncIterator[int]:
-    """Answer statements for the time of the block, and give the port; who asks nothing in `timeout_s` is let go."""
+    """Answer statements for the time of the block, and give the port; who asks nothing for so long is let go."""
     runner = web.AppRunner(
         endpoint.application,
         access_log=None,
         handler_cancellation=True,
-        keepalive_timeout=KEEP_ALIVE_S,
+        keepalive_timeout=idle_timeout_s,
         shutdown_timeout=1.0,
     )
     await runner.setup()
-    gate = endpoint.gate = _Gate(cast(web.Server, runner.server), connections_max, timeout_s)
+    gate = endpoint.gate = _Gate(cast(web.Server, runner.server), connections_max)
     try:
         loop = asyncio.get_running_loop()
         serving = await loop.create_server(gate, host, port, ssl=tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
@@ -260,5 +246,4 @@ async def listening(
         finally:
             serving.close()
     finally:
-        gate.close()
         await runner.cleanup()

@@ -22,6 +22,7 @@ from omnisql_server.http_api.endpoint import Endpoint, https_context, listening
 from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.settings_http import HttpSettings
 
+TIMEOUT_S = 20.0
 BODY = b'{"tenant": "acme", "user": "ana", "sql": "SELECT 1"}'
 
 
@@ -166,12 +167,13 @@ async def test_who_is_one_connection_too_many_is_hung_up_on(caller: HttpCaller, 
 
 
 async def test_who_asks_nothing_in_time_is_let_go(door: Door, tmp_path: Path) -> None:
-    async with served(door, tmp_path, timeout_s=0.1) as caller:
+    async with served(door, tmp_path, idle_timeout_s=0.1) as caller:
         reader, writer = await connected(caller)
         writer.write(b"POST /v1/query HTTP/1.1\r\nHost: x\r\n")
         # How it ends is the kernel's business; that it ends is ours.
         with suppress(ConnectionError):
-            assert await reader.read() == b""
+            async with asyncio.timeout(TIMEOUT_S):
+                assert await reader.read() == b""
         writer.close()
 
 
