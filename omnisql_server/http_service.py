@@ -30,5 +30,8 @@ async def answering_http(live: LiveSettings, listener: Listener, identity: TlsId
         message_bytes_max=settings.listener.message_bytes_max,
     )
     context = https_context(lambda: (listener.tls or identity).context)
-    async with listening(endpoint, settings.http.host, settings.http.port, context) as port:
+    connections_max = settings.listener.connections_max
+    async with listening(
+        endpoint, settings.http.host, settings.http.port, context, connections_max=connections_max
+    ) as port:
         yield port

@@ -271,8 +271,9 @@ class ShelfReading:
 
     def _key_of(self, scan: Scan) -> tuple[str, ...]:
         """Return columns by which rows of one reading of a scan are known in another; none where order counts."""
-        tells = scan.limit is None and not scan.order and set(self.table.primary_key) <= set(scan.columns)
-        return self.table.primary_key if tells else ()
+        # What did not fit in rows of a reading that died, nobody can tell any more.
+        told = scan.limit is None and not scan.order and not self.table.misfits_are_null
+        return self.table.primary_key if told and set(self.table.primary_key) <= set(scan.columns) else ()
 
     def _wider(self, request: Request, upstream: Upstream) -> Entry | None:
         """Return an entry that is too old and covers a request, if more of it is soon to be asked for anyway.

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from ipaddress import ip_address
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -25,7 +26,8 @@ from omnisql_server.settings_http import HttpSettings
 READING_MAX = 64
 """Bodies that are read at a time: who sends them has proved nothing yet."""
 READ_TIMEOUT_S = 30.0
-KEEP_ALIVE_S = 30.0
+IDLE_TIMEOUT_S = 30.0
+HANDSHAKE_TIMEOUT_S = 10.0
 JSON = "application/json"
 
 Admit = Callable[[socket.socket, str], None]
@@ -45,10 +47,13 @@ class Endpoint:
         self._is_balancer = is_balancer
         self._message_bytes_max = message_bytes_max
         self._reading = asyncio.Semaphore(READING_MAX)
+        self.gate: _Gate | None = None
         self.application = web.Application(client_max_size=settings.body_bytes_max)
         self.application.router.add_post("/v1/query", self._query)
 
     async def _query(self, request: web.Request) -> web.StreamResponse:
+        if self.gate is not None:
+            self.gate.heard(request.protocol)
         token = _bearer_token(request)
         if token is None:
             return _refused(401, "28000", "a bearer token is wanted", "Send the header Authorization: Bearer TOKEN.")
@@ -180,21 +185,65 @@ def https_context(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     return front
 
 
+class _Gate:
+    """Lets so many connections in at a time, those that are still in their handshake counted."""
+
+    def __init__(self, server: web.Server, connections_max: int) -> None:
+        self._server = server
+        self._connections_max = connections_max
+        self._silent: dict[asyncio.BaseProtocol, float] = {}
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        """Make the protocol of one more connection."""
+        now_s, established = asyncio.get_running_loop().time(), set(self._server.connections)
+        # One that is neither established nor within the time for a handshake has gone without a word.
+        self._silent = {each: at_s for each, at_s in self._silent.items() if at_s > now_s - HANDSHAKE_TIMEOUT_S}
+        if len(established | self._silent.keys()) >= self._connections_max:
+            return _Refusing()
+        handler = self._server()
+        self._silent[handler] = now_s
+        return handler
+
+    def heard(self, handler: asyncio.BaseProtocol) -> None:
+        """Note that a connection has asked."""
+        self._silent.pop(handler, None)
+
+
+class _Refusing(asyncio.Protocol):
+    """Hangs up on who is one too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
+
+
 @asynccontextmanager
-async def listening(endpoint: Endpoint, host: str, port: int, tls: ssl.SSLContext) -> AsyncIterator[int]:
-    """Answer statements for the time of the block, and give the port."""
+async def listening(
+    endpoint: Endpoint,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext,
+    *,
+    connections_max: int,
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
+) -> AsyncIterator[int]:
+    """Answer statements for the time of the block, and give the port; who asks nothing for so long is let go."""
     runner = web.AppRunner(
         endpoint.application,
         access_log=None,
         handler_cancellation=True,
-        keepalive_timeout=KEEP_ALIVE_S,
+        keepalive_timeout=idle_timeout_s,
         shutdown_timeout=1.0,
     )
     await runner.setup()
+    gate = endpoint.gate = _Gate(cast(web.Server, runner.server), connections_max)
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls).start()
-        bound = int(runner.addresses[0][1])
-        _log.info("http_ready", host=host, port=bound)
-        yield bound
+        loop = asyncio.get_running_loop()
+        serving = await loop.create_server(gate, host, port, ssl=tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
+        try:
+            bound = int(serving.sockets[0].getsockname()[1])
+            _log.info("http_ready", host=host, port=bound)
+            yield bound
+        finally:
+            serving.close()
     finally:
         await runner.cleanup()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import http.client
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,14 +19,17 @@ from http_caller import HttpAnswer, HttpCaller
 from omnisql_server.errors import TooManyConnections
 from omnisql_server.http_api.answering import status_of
 from omnisql_server.http_api.endpoint import Endpoint, https_context, listening
-from omnisql_server.listener.tls import load_identity, make_self_signed
+from omnisql_server.listener.tls import TlsIdentity, load_identity, make_self_signed
 from omnisql_server.settings_http import HttpSettings
 
+TIMEOUT_S = 20.0
 BODY = b'{"tenant": "acme", "user": "ana", "sql": "SELECT 1"}'
 
 
 class Door:
-    """Announces nobody to a listener, and remembers who came; `balancers` name others."""
+    """Announces nobody to a listener, and remembers who came; `balancers` name others, `identity` may be replaced."""
+
+    identity: TlsIdentity
 
     def __init__(self) -> None:
         self.came: list[str] = []
@@ -41,18 +48,32 @@ def door() -> Door:
     return Door()
 
 
-@pytest_asyncio.fixture
-async def caller(door: Door, tmp_path: Path) -> AsyncIterator[HttpCaller]:
+@asynccontextmanager
+async def served(door: Door, tmp_path: Path, **bounds: float) -> AsyncIterator[HttpCaller]:
+    """Serve the door, for 2 connections at a time."""
     certificate, key = make_self_signed(tmp_path, ["127.0.0.1"], now=datetime.datetime.now(datetime.UTC))
-    identity = load_identity(certificate, key)
+    door.identity = load_identity(certificate, key)
     endpoint = Endpoint(
         HttpSettings(body_bytes_max=1024),
         admit=door.admit,
         is_balancer=lambda peer: peer in door.balancers,
         message_bytes_max=65_536,
     )
-    async with listening(endpoint, "127.0.0.1", 0, https_context(lambda: identity.context)) as port:
+    context = https_context(lambda: door.identity.context)
+    async with listening(endpoint, "127.0.0.1", 0, context, connections_max=2, **bounds) as port:
         yield HttpCaller(port=port, certificate=certificate, token="secret")
+
+
+@pytest_asyncio.fixture
+async def caller(door: Door, tmp_path: Path) -> AsyncIterator[HttpCaller]:
+    async with served(door, tmp_path) as caller:
+        yield caller
+
+
+async def connected(caller: HttpCaller) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect by TLS, and say nothing."""
+    context = ssl.create_default_context(cafile=str(caller.certificate))
+    return await asyncio.open_connection("127.0.0.1", caller.port, ssl=context)
 
 
 async def asked(caller: HttpCaller, content: bytes = BODY, headers: dict[str, str] | None = None) -> HttpAnswer:
@@ -122,6 +143,38 @@ async def test_without_tls_nothing_is_heard(caller: HttpCaller, door: Door) -> N
     writer.close()
     assert not said.startswith(b"HTTP")
     assert door.came == []
+
+
+async def test_a_certificate_that_is_replaced_counts_for_the_next_connection(door: Door, tmp_path: Path) -> None:
+    async with served(door, tmp_path) as caller:
+        assert (await asked(caller)).status == 503
+        second = tmp_path / "second"
+        certificate, key = make_self_signed(second, ["127.0.0.1"], now=datetime.datetime.now(datetime.UTC))
+        door.identity = load_identity(certificate, key)
+        assert (await asked(replace(caller, certificate=certificate))).status == 503
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asked(caller)
+
+
+async def test_who_is_one_connection_too_many_is_hung_up_on(caller: HttpCaller, door: Door) -> None:
+    writers = [(await connected(caller))[1] for _ in range(2)]
+    with pytest.raises((ConnectionError, http.client.HTTPException, OSError)):
+        await asked(caller)
+    assert door.came == []
+    for writer in writers:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_who_asks_nothing_in_time_is_let_go(door: Door, tmp_path: Path) -> None:
+    async with served(door, tmp_path, idle_timeout_s=0.1) as caller:
+        reader, writer = await connected(caller)
+        writer.write(b"POST /v1/query HTTP/1.1\r\nHost: x\r\n")
+        # How it ends is the kernel's business; that it ends is ours.
+        with suppress(ConnectionError):
+            async with asyncio.timeout(TIMEOUT_S):
+                assert await reader.read() == b""
+        writer.close()
 
 
 def test_a_refusal_is_the_callers_at_log_in_and_the_sources_later() -> None:
