@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from client_script import Seen
+from client_script import LONG_STATEMENT, Seen
 from demo_server import DATABASE, PASSWORD, DemoServer
 from pgcli.completion_refresher import CompletionRefresher
 from pgcli.pgexecute import PGExecute
 from prompt_toolkit.document import Document
+from served import until
 from sqlalchemy import Column, MetaData, Table, create_engine, inspect, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session, registry
@@ -126,6 +128,29 @@ def test_pgcli_completes_names_of_api_tables(demo: DemoServer, owner: psycopg.Co
     ((_, shown, columns, status, *_),) = execute.run("SELECT key FROM jira.projects ORDER BY key LIMIT 1")
     assert ([tuple(row) for row in shown], list(columns), status) == ([("API",)], ["key"], "SELECT 1")
     assert [row[0] for row in execute.views() if row[0] == "rf"] == ["rf"]
+
+
+def test_pgcli_cancels_and_writes(demo: DemoServer) -> None:
+    execute = PGExecute(DATABASE, "ana", PASSWORD, "127.0.0.1", demo.port, notify_callback=None, sslmode="require")
+
+    def run(sql: str) -> list[tuple[Any, ...]]:
+        return [(list(rows) if rows else [], status) for _, rows, _, status, *_ in execute.run(sql)]
+
+    def cancel() -> None:
+        until(lambda: bool(demo.jira.requests()))
+        execute.conn.cancel_safe(timeout=10)
+
+    demo.jira.reset()
+    demo.jira.configure(latency_ms=30_000)
+    canceling = threading.Thread(target=cancel)
+    canceling.start()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        run(LONG_STATEMENT)
+    canceling.join()
+    demo.jira.reset()
+    made = "CREATE TEMP TABLE kept AS SELECT key FROM jira.projects WHERE key = 'WEB'; SELECT key FROM kept"
+    assert run(made) == [([], "SELECT 1"), ([("WEB",)], "SELECT 1")]
+    execute.conn.close()
 
 
 def special() -> Any:
