@@ -14,8 +14,9 @@ from pgcli.completion_refresher import CompletionRefresher
 from pgcli.pgexecute import PGExecute
 from prompt_toolkit.document import Document
 from served import until
-from sqlalchemy import Column, MetaData, Table, create_engine, inspect, select
+from sqlalchemy import Column, MetaData, Table, Text, create_engine, inspect, select, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, registry
 
 from connectors.simulators.company import Company
@@ -101,6 +102,31 @@ def test_sqlalchemy_streams_pages_of_an_api_table(engine: Engine) -> None:
         pages = [[key for (key,) in page] for page in found.partitions(2)]
     assert [len(page) for page in pages] == [2, 2]
     assert [*pages[0], *pages[1]] == sorted([*pages[0], *pages[1]])
+
+
+def test_sqlalchemy_writes_and_cancels(demo: DemoServer, engine: Engine) -> None:
+    projects = Table("projects", MetaData(), Column("key", Text), Column("name", Text), schema="jira")
+    kept = Table("kept", MetaData(), Column("key", Text), prefixes=["TEMPORARY"])
+
+    def cancel() -> None:
+        until(lambda: bool(demo.jira.requests()))
+        session.connection.driver_connection.cancel()  # type: ignore[union-attr]
+
+    with engine.connect() as session:
+        kept.create(session)
+        written = kept.insert().from_select(["key"], select(projects.c.key).where(projects.c.key == "WEB"))
+        assert session.execute(written.returning(kept.c.key)).scalars().all() == ["WEB"]
+        assert session.execute(kept.delete().where(kept.c.key == projects.c.key)).rowcount == 1
+        demo.jira.reset()
+        demo.jira.configure(latency_ms=30_000)
+        canceling = threading.Thread(target=cancel)
+        canceling.start()
+        with pytest.raises(DBAPIError, match="canceling statement due to user request"):
+            session.execute(text(LONG_STATEMENT))
+        canceling.join()
+        demo.jira.reset()
+        session.rollback()
+        assert session.execute(text("SELECT 1")).scalar() == 1
 
 
 def test_sqlalchemy_reflects_the_whole_tenant_at_once(engine: Engine) -> None:
