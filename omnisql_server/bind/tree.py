@@ -15,6 +15,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
 from catalog.types import BY_OID
+from omnisql_server.bind.flat_joins import flatten_first_joins
 from omnisql_server.bind.postgres_types import POSTGRES_TYPES
 from omnisql_server.bind.privileges import Reading
 from omnisql_server.bind.resolve import Closure, Name
@@ -137,6 +138,7 @@ def _expand(parsed: ParsedQuery, expansion: _Expansion, place: tuple[int, ...]) 
         raise NotQualified(parsed.reason)
     tree = parsed.tree.copy()
     _check_shapes(tree)
+    flatten_first_joins(tree)
     expand_row_sources(tree)
     _strip_schemas(tree, parsed)
     try:

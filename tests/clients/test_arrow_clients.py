@@ -9,6 +9,7 @@ from typing import Any
 import adbc_driver_postgresql.dbapi
 import duckdb
 import duckdb_extensions
+import psycopg
 import pyarrow as pa
 import pytest
 from client_script import LONG_STATEMENT, WHERE, Seen
@@ -110,6 +111,26 @@ def test_duckdb_filters_where_the_api_needs_it(
 ) -> None:
     attached.execute("SET pg_experimental_filter_pushdown = true")
     assert attached.sql(FIRST.replace("github.", "acme.github.")).fetchall() == first
+
+
+def test_duckdb_is_canceled_by_another_session(attached: duckdb.DuckDBPyConnection, demo: DemoServer) -> None:
+    """The extension sends no cancel itself: an interrupt waits for what is under way."""
+    victim = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'ana' AND query LIKE %s"
+
+    def cancel() -> None:
+        until(lambda: bool(demo.jira.requests()))
+        with psycopg.connect(**demo.arguments("ana"), dbname=DATABASE, autocommit=True) as other:
+            until(lambda: bool(other.execute(victim, ["%story_points%jira%"]).fetchall()))
+
+    demo.jira.reset()
+    demo.jira.configure(latency_ms=LATENCY_MS)
+    canceling = threading.Thread(target=cancel)
+    canceling.start()
+    with pytest.raises(duckdb.Error, match="canceling statement"):
+        attached.sql("SELECT * FROM postgres_query('acme', 'SELECT story_points FROM jira.issues')").fetchall()
+    canceling.join()
+    demo.jira.reset()
+    assert attached.sql("SELECT * FROM postgres_query('acme', 'SELECT 1')").fetchall() == [(1,)]
 
 
 def test_duckdb_writes_into_a_table_of_ones_own(demo: DemoServer, first: list[tuple[Any, ...]]) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from client_script import Seen
+from client_script import LONG_STATEMENT, Seen
 from demo_server import DATABASE, PASSWORD, DemoServer
 from pgcli.completion_refresher import CompletionRefresher
 from pgcli.pgexecute import PGExecute
 from prompt_toolkit.document import Document
-from sqlalchemy import Column, MetaData, Table, create_engine, inspect, select
+from served import until
+from sqlalchemy import Column, MetaData, Table, Text, create_engine, inspect, select, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, registry
 
 from connectors.simulators.company import Company
@@ -101,6 +104,31 @@ def test_sqlalchemy_streams_pages_of_an_api_table(engine: Engine) -> None:
     assert [*pages[0], *pages[1]] == sorted([*pages[0], *pages[1]])
 
 
+def test_sqlalchemy_writes_and_cancels(demo: DemoServer, engine: Engine) -> None:
+    projects = Table("projects", MetaData(), Column("key", Text), Column("name", Text), schema="jira")
+    kept = Table("kept", MetaData(), Column("key", Text), prefixes=["TEMPORARY"])
+
+    def cancel() -> None:
+        until(lambda: bool(demo.jira.requests()))
+        session.connection.driver_connection.cancel()  # type: ignore[union-attr]
+
+    with engine.connect() as session:
+        kept.create(session)
+        written = kept.insert().from_select(["key"], select(projects.c.key).where(projects.c.key == "WEB"))
+        assert session.execute(written.returning(kept.c.key)).scalars().all() == ["WEB"]
+        assert session.execute(kept.delete().where(kept.c.key == projects.c.key)).rowcount == 1
+        demo.jira.reset()
+        demo.jira.configure(latency_ms=30_000)
+        canceling = threading.Thread(target=cancel)
+        canceling.start()
+        with pytest.raises(DBAPIError, match="canceling statement due to user request"):
+            session.execute(text(LONG_STATEMENT))
+        canceling.join()
+        demo.jira.reset()
+        session.rollback()
+        assert session.execute(text("SELECT 1")).scalar() == 1
+
+
 def test_sqlalchemy_reflects_the_whole_tenant_at_once(engine: Engine) -> None:
     everything = MetaData()
     everything.reflect(engine, schema="rf", views=True)
@@ -126,6 +154,29 @@ def test_pgcli_completes_names_of_api_tables(demo: DemoServer, owner: psycopg.Co
     ((_, shown, columns, status, *_),) = execute.run("SELECT key FROM jira.projects ORDER BY key LIMIT 1")
     assert ([tuple(row) for row in shown], list(columns), status) == ([("API",)], ["key"], "SELECT 1")
     assert [row[0] for row in execute.views() if row[0] == "rf"] == ["rf"]
+
+
+def test_pgcli_cancels_and_writes(demo: DemoServer) -> None:
+    execute = PGExecute(DATABASE, "ana", PASSWORD, "127.0.0.1", demo.port, notify_callback=None, sslmode="require")
+
+    def run(sql: str) -> list[tuple[Any, ...]]:
+        return [(list(rows) if rows else [], status) for _, rows, _, status, *_ in execute.run(sql)]
+
+    def cancel() -> None:
+        until(lambda: bool(demo.jira.requests()))
+        execute.conn.cancel_safe(timeout=10)
+
+    demo.jira.reset()
+    demo.jira.configure(latency_ms=30_000)
+    canceling = threading.Thread(target=cancel)
+    canceling.start()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        run(LONG_STATEMENT)
+    canceling.join()
+    demo.jira.reset()
+    made = "CREATE TEMP TABLE kept AS SELECT key FROM jira.projects WHERE key = 'WEB'; SELECT key FROM kept"
+    assert run(made) == [([], "SELECT 1"), ([("WEB",)], "SELECT 1")]
+    execute.conn.close()
 
 
 def special() -> Any:
