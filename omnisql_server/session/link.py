@@ -56,8 +56,7 @@ class BackendLink(asyncio.Protocol):
         self._address: ClusterAddress | None = None
         self._frames = FrameBuffer(BACKEND_MESSAGE_BYTES_MAX, from_backend=True)
         self._replies: deque[Reply] = deque()
-        self._out, self._out_bytes = list[bytes](), 0
-        self._flush_needed = False
+        self._out, self._out_bytes, self._flush_needed = list[bytes](), 0, False
         self._settled: asyncio.Future[None] | None = None
         self._cancels = CancelsSent()
         self.pressed = False
@@ -115,8 +114,8 @@ class BackendLink(asyncio.Protocol):
         """Say whether a transaction block is open, as far as answers so far tell."""
         return self.status != "I" or self._block_opened
 
-    def send(self, data: bytes, reply: Reply) -> None:
-        """Queue a message; nothing is sent while PostgreSQL would ignore it."""
+    def send(self, data: bytes, reply: Reply, *replies: Reply) -> None:
+        """Queue a message, or several up to Sync; nothing is sent while PostgreSQL would ignore it."""
         if self.skipping:
             if not isinstance(reply, SyncReply):
                 reply.drop(self._skip_error)
@@ -127,7 +126,8 @@ class BackendLink(asyncio.Protocol):
         self.resting = False
         self._replies.append(reply)
         self.touches += reply.touches
-        self._flush_needed = reply.ends != b"Z"
+        self._flush_needed = reply.ends != b"Z" and not replies
+        self._replies += replies
         self.send_raw(data)
 
     def send_raw(self, data: bytes) -> None:
