@@ -105,6 +105,15 @@ class ClientConnection(asyncio.Protocol):
                 self._waiter = None
         return self.take_frame()
 
+    def take_frames(self, count: int) -> None:
+        """Take the first messages that wait; there are so many."""
+        if count < len(self._inbox) or not self._reading:
+            for _ in range(count):
+                self.take_frame()
+            return
+        self._inbox.clear()
+        self._inbox_bytes = 0
+
     def take_frame(self) -> Frame:
         """Take the first message that waits; there is one."""
         frame = self._inbox.popleft()
@@ -215,8 +224,11 @@ class ClientConnection(asyncio.Protocol):
         self._frames.feed(data)
         try:
             while frames := self._frames.frames():
-                self._inbox.extend(frames)
-                self._inbox_bytes += sum(len(frame.data) for frame in frames)
+                self._inbox += frames
+                for frame in frames:
+                    self._inbox_bytes += len(frame.data)
+                if not self._frames.pending_bytes:
+                    break
         except WireError as error:
             self._finish(SessionEnd(error))
         full = self._inbox_bytes > self._buffer_bytes_max

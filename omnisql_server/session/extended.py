@@ -8,7 +8,7 @@ an API table is handled once more if nothing of its implicit transaction was don
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
@@ -20,6 +20,7 @@ from omnisql_server.session.placeholders import open_placeholder
 from omnisql_server.session.portals import Portal, Portals, bound_portal, sync_says_nothing
 from omnisql_server.session.proven import Proven
 from omnisql_server.session.refused import Refused, RefusedStatements
+from omnisql_server.session.relaying import RelayedUnits
 from omnisql_server.session.replies import (
     CLOSE_ENDS,
     DESCRIBE_ENDS,
@@ -36,7 +37,6 @@ from omnisql_server.session.statements import (
     bound_parameters,
     is_run,
     may_hold_secret,
-    named_text,
 )
 from omnisql_server.session.twins import Twins
 from omnisql_server.session.units import Units
@@ -72,6 +72,7 @@ class ExtendedProtocol:
         self.watched = WatchedStatements(running)
         self._refused = RefusedStatements(running)
         self._journal, self._replies = self._refused.journal, self._refused.replies
+        self._relayed_units = RelayedUnits(running, self._refused)
 
     @property
     def holds_open(self) -> bool:
@@ -122,13 +123,18 @@ class ExtendedProtocol:
             return False
         if frame.kind == b"B" and self._running.overlay:
             return False
-        if frame.kind == b"P" and not self._is_relayed_parse(frame.data):
+        if frame.kind == b"P" and not self._relayed_units.is_relayed(frame.data):
             return False
         self._journal.note(frame)
         self._link.send(frame.data, reply)
         self._running.relayed = frame.kind != b"S"
         self._running.executed = self._running.relayed and (self._running.executed or frame.kind == b"E")
         return True
+
+    def relay_together(self, unit: Sequence[Frame]) -> bool:
+        """Relay messages up to Sync that cannot concern anything run, and say whether they were; none is on its way."""
+        ours = self.discarding or self.statements or self.portals or self.watched or self._strays
+        return not ours and self._relayed_units.relay(unit)
 
     async def retry(self) -> None:
         """Handle a refused statement once more, as one that is run, and what came after it; else the refusal stands.
@@ -157,13 +163,6 @@ class ExtendedProtocol:
             return
         self._running.client.write(with_hint(refused.error, final=True))
         self.discarding = True
-
-    def _is_relayed_parse(self, data: bytes) -> bool:
-        found = named_text(data)
-        if found is None or not self._running.is_relayed(found[1]):
-            return False
-        self._running.footprint.parse(data, *found)
-        return True
 
     async def _handle_named(self, frame: Frame) -> None:
         try:

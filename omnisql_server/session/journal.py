@@ -40,6 +40,16 @@ class Journal:
             self.spoil()
         self._ended = frame.kind == b"S"
 
+    def note_unit(self, frames: Sequence[Frame]) -> bool:
+        """Keep the messages of a whole implicit transaction; say whether they are one: nothing came since a Sync."""
+        if not self._ended and (self._frames or not self._whole):
+            return False
+        self._frames, self._bytes = list(frames), sum([len(frame.data) for frame in frames])
+        self._ended = self._whole = True
+        if self._bytes > JOURNAL_BYTES_MAX:
+            self.spoil()
+        return True
+
     def spoil(self) -> None:
         """Learn that what was sent since the last Sync cannot be handled again."""
         self._whole = False

@@ -47,8 +47,8 @@ class BackendLink(asyncio.Protocol):
 
     `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out`: the next cancellation
     is a timeout's; `skipping`: after an error PostgreSQL ignores everything up to the next Sync; `copying_in`: it waits
-    for COPY data; since the last ReadyForQuery, the pipeline executed something (`executed_privately`) or nothing was
-    sent (`resting`); `pressed`: the client's writer is full. While `touches` is the same, no setting can have changed.
+    for COPY data; `executed_privately`: the pipeline executed something since the last ReadyForQuery; `resting`: what
+    came last answered a Sync; `pressed`: the client's writer is full. With the same `touches` no setting has changed.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -56,8 +56,7 @@ class BackendLink(asyncio.Protocol):
         self._address: ClusterAddress | None = None
         self._frames = FrameBuffer(BACKEND_MESSAGE_BYTES_MAX, from_backend=True)
         self._replies: deque[Reply] = deque()
-        self._out, self._out_bytes = list[bytes](), 0
-        self._flush_needed = False
+        self._out, self._out_bytes, self._flush_needed = list[bytes](), 0, False
         self._settled: asyncio.Future[None] | None = None
         self._cancels = CancelsSent()
         self.pressed = False
@@ -115,8 +114,8 @@ class BackendLink(asyncio.Protocol):
         """Say whether a transaction block is open, as far as answers so far tell."""
         return self.status != "I" or self._block_opened
 
-    def send(self, data: bytes, reply: Reply) -> None:
-        """Queue a message; nothing is sent while PostgreSQL would ignore it."""
+    def send(self, data: bytes, reply: Reply, *replies: Reply) -> None:
+        """Queue a message, or several up to Sync; nothing is sent while PostgreSQL would ignore it."""
         if self.skipping:
             if not isinstance(reply, SyncReply):
                 reply.drop(self._skip_error)
@@ -127,7 +126,8 @@ class BackendLink(asyncio.Protocol):
         self.resting = False
         self._replies.append(reply)
         self.touches += reply.touches
-        self._flush_needed = reply.ends != b"Z"
+        self._flush_needed = reply.ends != b"Z" and not replies
+        self._replies += replies
         self.send_raw(data)
 
     def send_raw(self, data: bytes) -> None:
@@ -346,7 +346,7 @@ class BackendLink(asyncio.Protocol):
         self._note(frame)
 
     def _finish_head(self) -> None:
-        self._replies.popleft()
+        self.resting = isinstance(self._replies.popleft(), SyncReply)
         while self._replies and isinstance(self._replies[0], CopyEnd):
             self._replies.popleft()
         self.head_since_s = time.monotonic()
@@ -355,7 +355,7 @@ class BackendLink(asyncio.Protocol):
         """Learn what the session must know: transaction status, COPY from the client, statements forgotten."""
         if frame.kind == b"Z":
             self.status = frame.data[5:6].decode()
-            self.resting, self._block_opened = True, False
+            self._block_opened = False
             self.timed_out = self.executed_privately = False
             if self.events is not None:
                 self.events.on_ready(self.status)

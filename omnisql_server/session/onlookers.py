@@ -8,6 +8,7 @@ tenant's run statements are seen. A function that hides the words is not noticed
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from omnisql_server.session.pool import BackendPool
 from wire.framing import Frame
@@ -37,6 +38,10 @@ class Onlooker:
         if found and (kind == b"P" or b"prepare" in lowered):
             self._has_prepared = True
         return kind == b"Q" and (found or self._has_prepared)
+
+    def looks_in(self, unit: Sequence[Frame]) -> bool:
+        """Say whether messages of the extended protocol, of which only the first may be a Parse, may look."""
+        return self.looks(unit[0]) or self._has_prepared
 
     async def show_others(self) -> None:
         """Have what runs in the tenant's other sessions seen, before this one looks."""

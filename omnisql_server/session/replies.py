@@ -130,7 +130,7 @@ class QueryReply(Reply):
     __slots__ = ("_held", "_refused", "_retryable", "_started")
 
     def __init__(self, refused: Callable[[Frame], None], *, retryable: bool) -> None:
-        super().__init__(READY_ENDS)
+        self.ends = READY_ENDS
         self._refused = refused
         self._held: Frame | None = None
         self._started = False

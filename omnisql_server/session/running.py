@@ -128,10 +128,10 @@ class Running:
 
     def is_relayed(self, text: bytes) -> bool:
         """Say whether all of a text is certainly to be relayed as it is."""
-        return (
-            not (self.snapshot_stale or self.runner.outdated)
-            and self.runner.route(self._readable(text), self.overlay | self.own_names(text)) is None
-        )
+        if self.snapshot_stale or self.runner.outdated:
+            return False
+        names = self.own_names(text)
+        return self.runner.route(self._readable(text), self.overlay | names if names else self.overlay) is None
 
     def on_transaction_ended(self) -> None:
         """Tell other routers what this transaction may have defined, before its end is known to anyone."""

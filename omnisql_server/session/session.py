@@ -8,6 +8,7 @@ interrupt the run statement.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from omnisql_server.errors import BackendError, NotSupported, error_fields
 from omnisql_server.live_settings import LiveSettings
@@ -29,6 +30,7 @@ from omnisql_server.session.proven import Proven
 from omnisql_server.session.replies import QUERY_SYNC, RELAYED_FUNCTION_CALL, CopyEnd, QueryReply
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
+from omnisql_server.session.units import UNIT_FRAMES_MAX
 from wire.backend import error_response, notice_response, parameter_status
 from wire.framing import Frame
 
@@ -252,12 +254,24 @@ class Session:
         """Relay what has just arrived without a turn of the session's task, as long as nothing else is to be done."""
         if self._parking.lacks_unnamed or self._link.parked or self._link.is_held or self._has_chores():
             return
+        first = self._client.first_frame
+        unit = self._client.frames_to(b"S", UNIT_FRAMES_MAX) if first is not None and first.kind in b"PB" else ()
+        if unit and self._relay_together(unit):
+            self._client.take_frames(len(unit))
         for _ in range(FRAMES_PER_TURN):
             frame = self._client.first_frame
             if frame is None or self._onlooker.looks(frame) or not self._relay_at_once(frame):
                 break
             self._client.take_frame()
         self._link.flush()
+
+    def _relay_together(self, unit: Sequence[Frame]) -> bool:
+        """Relay a unit of the extended protocol that nothing has to be done or waited for before, if it is one."""
+        link = self._link
+        if link.pending or link.copying_in or link.skipping or self._onlooker.looks_in(unit):
+            return False
+        self._simple.drop_failed_portal()
+        return not link.pending and self._extended.relay_together(unit)
 
     def _relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that nothing has to be done or waited for before, and say whether it was one."""

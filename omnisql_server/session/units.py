@@ -19,8 +19,8 @@ from wire.backend import BIND_COMPLETE, PARSE_COMPLETE, row_description
 from wire.framing import HEADER_BYTES, Frame
 from wire.frontend import Describe, Execute
 
-_SHAPES = frozenset({b"BES", b"BDES", b"PBES", b"PBDES"})
-_FRAMES_MAX = 5
+UNIT_SHAPES = frozenset({b"BES", b"BDES", b"PBES", b"PBDES"})
+UNIT_FRAMES_MAX = 5
 _DESCRIBE = Describe(kind="P", name=b"").encode()
 _EXECUTE = Execute(portal=b"", rows_max=0).encode()
 
@@ -66,8 +66,8 @@ class Units:
         if self.inside:
             return False
         self._begun = None
-        rest = self._running.client.frames_to(b"S", _FRAMES_MAX - 1) if alone else ()
-        if not rest or b"".join((first.kind, *(frame.kind for frame in rest))) not in _SHAPES:
+        rest = self._running.client.frames_to(b"S", UNIT_FRAMES_MAX - 1) if alone else ()
+        if not rest or b"".join((first.kind, *(frame.kind for frame in rest))) not in UNIT_SHAPES:
             return False
         frames = (first, *rest)
         data = b"".join(frame.data for frame in frames)

@@ -18,8 +18,8 @@ settings.register_profile("fuzz", max_examples=12_500, print_blob=True)
 
 
 @pytest.fixture(scope="module")
-def target(demo: DemoServer) -> Iterator[Target]:
-    """Give the server a copy of the API table, watch a bystander, and look at memory at the end."""
+def target(demo: DemoServer, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """Give the server a copy of the API table, watch a bystander; at the end look at memory and say what was sent."""
     postmaster = (demo.cluster / "postmaster.pid").read_text().splitlines()
     made = Target(demo=demo, socket_directory=Path(postmaster[4].strip()), backend_port=int(postmaster[3]))
     with psycopg.connect(**demo.arguments(USER), dbname=DATABASE, autocommit=True) as connection:
@@ -27,6 +27,7 @@ def target(demo: DemoServer) -> Iterator[Target]:
         connection.execute(f"ANALYZE {COPY}")
         yield made
         made.forget()
+        request.config.get_terminal_writer().line(f"{made.messages:,} messages sent ({request.module.__name__})")
         assert demo.process.poll() is None
         if made.memory_bytes:
             grown = made.resident_bytes() - made.memory_bytes

@@ -62,6 +62,16 @@ async def test_portals_live_as_long_as_their_transaction(world: World, runner: R
     await client.close()
 
 
+@pytest.mark.parametrize("text", [LOCAL, ISSUES], ids=["relayed", "run"])
+async def test_a_sync_ends_the_transaction_that_a_query_in_a_pipeline_has_left_open(world: World, text: bytes) -> None:
+    client = await world.raw()
+    client.send(Parse(statement=b"", text=text), Bind(portal=b"p", statement=b""), *pages(b"p", 1), Query(text=LOCAL))
+    assert status_of(await client.ready()) == "T"
+    client.send(Sync())
+    assert status_of(await client.ready()) == "I"
+    await client.close()
+
+
 async def test_commit_in_a_pipeline_ends_run_portals(world: World) -> None:
     client = await world.raw()
     client.send(Query(text=b"BEGIN"))
