@@ -58,9 +58,9 @@ class Evaluation:
             return load(wanted_load, self.bound, by_name, given, self.backend, self.pool, rows)
         return self.copied(rows)
 
-    def over_page(self, relation: LocalRelation) -> AsyncGenerator[EncodedRows, None]:
+    def over_page(self, relations: Sequence[LocalRelation]) -> AsyncGenerator[EncodedRows, None]:
         """Yield the rows that some of a scan's rows give, which are to go through `copied` once all together."""
-        by_name = {relation.scan_name: relation.rows}
+        by_name = {relation.scan_name: relation.rows for relation in relations}
         return execute(self.bound, self.engine, by_name, self._given, self.backend, self.pool, self.splice)
 
     def copied(self, rows: AsyncGenerator[EncodedRows, None]) -> AsyncGenerator[EncodedRows, None]:

@@ -1,18 +1,21 @@
 """An answer whose first rows go out before the last page is read: each page is the statement's whole input for a while.
 
-What is evaluated is the statement itself, over the rows of one page (or of those that came together) after policy.
-Where DuckDB fails on a page, PostgreSQL evaluates that page and goes on or says what is wrong.
+What is evaluated is the statement itself, over the rows of one page of a scan (or of those that came together) after
+policy, beside all rows of the scans that are not streamed. Where DuckDB fails on a page, PostgreSQL evaluates that page
+and goes on or says what is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from omnisql_server.evaluation import Evaluation
 from omnisql_server.fetch.scheduler import FetchedScan
 from omnisql_server.fetch.stream import PageStream
+from omnisql_server.materialize.relations import LocalRelation
 from omnisql_server.materialized import page_materialized
 from omnisql_server.model.plan import QueryPlan, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
@@ -24,19 +27,99 @@ Fetching = Callable[..., Awaitable[tuple[FetchedScan, ...]]]
 """Reads scan plans as `fetch.scheduler.fetch` does, whose other arguments are settled."""
 
 
-async def first_page(scan: ScanPlan, streaming: Streaming, fetching: Fetching) -> PageStream | FetchedScan:
-    """Begin to read a scan: return it whole where its first page is all of it, else the stream of its pages.
+class ScanStreams:
+    """The scans of a statement whose pages are its input one after the other; `aclose` must be awaited on the way out.
 
-    Raises:
-        ConnectorError, LimitExceeded: it failed before its first page.
+    They are read at the same time, but for those that may not be needed: they wait until those before are read out.
     """
-    stream = PageStream(lambda pages: fetching([scan], pages=pages), in_turn=streaming.in_turn)
-    try:
-        whole = await stream.whole()
-    except BaseException:
-        await stream.aclose()
-        raise
-    return stream if whole is None else whole
+
+    def __init__(self, streaming: Streaming, fetching: Fetching) -> None:
+        self.streaming = streaming
+        self._fetching = fetching
+        self._plans: dict[str, ScanPlan] = {}
+        self._begun: dict[str, PageStream] = {}
+
+    async def read(self, scans: Sequence[ScanPlan]) -> tuple[FetchedScan, ...]:
+        """Begin with those that are streamed, and return the others once they are read.
+
+        Raises:
+            ConnectorError, LimitExceeded: one of them failed; the others are stopped.
+        """
+        names = self.streaming.scans
+        self._plans |= {scan.scan_name: scan for scan in scans if scan.scan_name in names}
+        for name in names[:1] if self.streaming.in_turn else names:
+            if name in self._plans:
+                self.begin(name)
+        others = [scan for scan in scans if scan.scan_name not in names]
+        if not others:
+            return ()
+        reading = asyncio.ensure_future(self._fetching(others))
+        try:
+            beside = {stream.task for stream in self._begun.values()}
+            while not reading.done():
+                done, _ = await asyncio.wait({reading, *beside}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done & beside:
+                    task.result()
+                beside -= done
+            return reading.result()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    def begin(self, name: str) -> PageStream:
+        """Return the pages of a scan, which is begun to be read if it is not yet."""
+        stream = self._begun.get(name)
+        if stream is None:
+            plan, of = self._plans[name], self.streaming
+            stream = self._begun[name] = PageStream(
+                lambda pages: self._fetching([plan], pages=pages), in_turn=of.in_turn, streams=len(of.scans)
+            )
+        return stream
+
+    def plan(self, name: str) -> ScanPlan:
+        """Return the plan by which a scan is read."""
+        return self._plans[name]
+
+    async def whole(self) -> tuple[FetchedScan, ...] | None:
+        """Return the scans where a first page was all of each, None where more may come.
+
+        Raises:
+            ConnectorError, LimitExceeded: one failed before its first page.
+        """
+        names = self.streaming.scans
+        if self.streaming.in_turn and len(names) > 1:
+            return None
+        for name in names:
+            if not await self._begun[name].is_whole():
+                return None
+        return tuple([await self._begun[name].whole() for name in names])
+
+    def check(self) -> None:
+        """Raise what made one of the scans fail, so that nothing more is asked for the others."""
+        for stream in self._begun.values():
+            if stream.task.done():
+                stream.task.result()
+
+    def report(self, name: str, *, enough: bool) -> SourceReport | None:
+        """Say what has been read of a scan so far; None before it was begun."""
+        stream = self._begun.get(name)
+        return None if stream is None else stream.report(enough=enough)
+
+    def is_over(self, name: str) -> bool:
+        """Say whether a scan was read to its end."""
+        return name in self._begun and self._begun[name].is_over
+
+    async def aclose(self) -> None:
+        """Stop the requests that are under way."""
+        await asyncio.gather(*(stream.aclose() for stream in self._begun.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeScans:
+    """What a streamed statement reads beside its pages: relations with all their rows, and what was told of them."""
+
+    relations: tuple[LocalRelation, ...] = ()
+    told: tuple[SourceReport, ...] = ()
 
 
 class StreamedAnswer:
@@ -45,25 +128,31 @@ class StreamedAnswer:
     def __init__(
         self,
         *,
-        stream: PageStream,
+        streams: ScanStreams,
+        beside: WholeScans,
         plan: QueryPlan,
         salt: bytes,
         evaluation: Evaluation,
         telling: Telling,
     ) -> None:
-        self._stream = stream
+        self._streams = streams
+        self._beside = beside
         self._plan = plan
         self._salt = salt
         self._evaluation = evaluation
         self._telling = telling
-        self._returned = 0
-        self._enough = False
+        self._returned = dict.fromkeys(streams.streaming.scans, 0)
+        self._left = streams.streaming.rows_max
         telling.tell_soon(self.reports)
 
     def reports(self) -> tuple[SourceReport, ...]:
-        """Tell what the source has given so far."""
-        report = self._stream.report(enough=self._enough)
-        return () if report is None else (replace(report, rows_returned=self._returned),)
+        """Tell what the sources have given so far."""
+        told = {report.scan_name: report for report in self._beside.told}
+        for name, rows in self._returned.items():
+            report = self._streams.report(name, enough=self._left == 0)
+            if report is not None:
+                told[name] = replace(report, rows_returned=rows)
+        return tuple(told[scan.scan_name] for scan in self._plan.scans if scan.scan_name in told)
 
     def rows(self) -> AsyncGenerator[EncodedRows, None]:
         """Yield what the client gets."""
@@ -71,36 +160,47 @@ class StreamedAnswer:
 
     async def _rows(self) -> AsyncGenerator[EncodedRows, None]:
         """Yield the rows of one page after the other, until there are enough."""
-        streaming, (scan,) = self._plan.streaming, self._plan.scans
-        left = None if streaming is None else streaming.rows_max
         try:
-            async with aclosing(self._stream.batches()) as coming:
-                async for batches in coming:
-                    relation = await page_materialized(self._plan, scan, batches, self._salt)
-                    self._returned += relation.rows.num_rows
-                    async with aclosing(self._evaluation.over_page(relation)) as chunks:
-                        async for chunk in chunks:
-                            sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
-                            left = None if left is None else left - sent.row_count
-                            yield sent
-                            if left == 0:
-                                break
-                    if left == 0:
-                        self._enough = True
-                        break
+            for name in self._streams.streaming.scans:
+                async with aclosing(self._rows_of(name)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                if self._left == 0:
+                    break
         finally:
-            await self._stream.aclose()
+            await self._streams.aclose()
         reports = self.reports()
-        if self._stream.is_over:
-            self._telling.learn(scan, *reports)
+        for report in reports:
+            if self._streams.is_over(report.scan_name):
+                self._telling.learn(self._streams.plan(report.scan_name), report)
         self._telling.tell(reports)
+
+    async def _rows_of(self, name: str) -> AsyncGenerator[EncodedRows, None]:
+        """Yield the rows that the pages of one scan give; those that are streamed beside it have none meanwhile."""
+        scan = self._streams.plan(name)
+        idle = [self._streams.plan(other) for other in self._streams.streaming.scans if other != name]
+        beside = [await page_materialized(self._plan, other, (), self._salt) for other in idle]
+        async with aclosing(self._streams.begin(name).batches()) as coming:
+            async for batches in coming:
+                self._streams.check()
+                relation = await page_materialized(self._plan, scan, batches, self._salt)
+                self._returned[name] += relation.rows.num_rows
+                relations = (relation, *beside, *self._beside.relations)
+                async with aclosing(self._evaluation.over_page(relations)) as chunks:
+                    async for chunk in chunks:
+                        left = self._left
+                        sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
+                        self._left = None if left is None else left - sent.row_count
+                        yield sent
+                        if self._left == 0:
+                            return
 
     def result(self, result: RunResult) -> RunResult:
         """Have what is under way end with a result, even if nobody has begun to read it."""
 
         async def close() -> None:
             await result.close()
-            await self._stream.aclose()
+            await self._streams.aclose()
 
         return replace(result, close=close, streamed=True)
 
