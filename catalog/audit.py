@@ -1,19 +1,21 @@
 """The audit's tables in the control database: chains of records, their heads, and signed heads.
 
-Records are added by a role that may do nothing else, `omnisql_audit`, through a function that links each to the one
-before. The rest is read, and months that are over are dropped, by the control database's owner.
+Records are added by a role that may do nothing else, `omnisql_audit`, through a function that links what is written
+together to what was before. The rest is read, and months that are over are dropped, by the control database's owner.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
+from catalog.audit_groups import in_full
 from catalog.connection import Connection
 from catalog.errors import DatabaseInUse
 
@@ -23,7 +25,8 @@ SERVER_CHAIN = UUID(int=0)
 HEAD, DROP = "head", "drop"
 NO_CHAIN = bytes(32)
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-PAGE_RECORDS = 2_000
+PAGE_GROUPS = 200
+NUMBER_MAX = 2**63 - 1
 LOCK_WAIT_MS = 2_000
 
 APPEND_SQL = "SELECT audit.append($1, $2)"
@@ -47,11 +50,12 @@ SELECT tenant, number, chain, signed_at, key_id, purpose, signature FROM audit.s
 WHERE tenant = $1 ORDER BY number, purpose
 """
 PAGE_SQL = """
-SELECT tenant, number, at, chain, record FROM audit.records WHERE tenant = $1 AND number > $2 ORDER BY number LIMIT $3
+SELECT tenant, number, at, chain, record AS text FROM audit.records
+WHERE tenant = $1 AND number > $2 ORDER BY number LIMIT $3
 """
 RECENT_SQL = """
-SELECT tenant, number, at, chain, record FROM audit.records
-WHERE tenant = $1 AND ($2::text IS NULL OR record::jsonb ->> 'principal' = $2) ORDER BY number DESC LIMIT $3
+SELECT tenant, number, at, chain, record AS text FROM audit.records
+WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3
 """
 LAST_BEFORE_SQL = """
 SELECT DISTINCT ON (tenant) tenant, number, chain FROM audit.records WHERE at < $1 ORDER BY tenant, number DESC
@@ -84,29 +88,57 @@ class SignedHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRecord:
-    """One record as stored; `record` is JSON, `at` when it was stored."""
+    """One record: JSON in full, and `line` as it is stored; `at` is when, `chain` the value of those stored with it."""
 
     tenant: UUID
     number: int
     at: datetime
     chain: bytes
     record: str
+    line: str
 
 
-def linked(previous: bytes, number: int, at: datetime, record: str) -> bytes:
-    """Return the chain value of a record after `previous`, as `audit.append` makes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredGroup:
+    """Records that were written together: a `text` of `audit_groups`, the `number` of the last."""
+
+    tenant: UUID
+    number: int
+    at: datetime
+    chain: bytes
+    text: str
+
+    @property
+    def first(self) -> int:
+        """Return the number of the first record."""
+        return self.number - self.text.count("\n")
+
+    def records(self) -> Iterator[StoredRecord]:
+        """Yield the records in order.
+
+        Raises: ValueError, the text is not one of `audit_groups`.
+        """
+        lines = self.text.split("\n")
+        for number, (record, line) in enumerate(zip(in_full(lines), lines, strict=True), self.first):
+            yield StoredRecord(
+                tenant=self.tenant, number=number, at=self.at, chain=self.chain, record=record, line=line
+            )
+
+
+def linked(previous: bytes, number: int, at: datetime, text: str) -> bytes:
+    """Return the chain value of a group after `previous`, as `audit.append` makes it."""
     since = (at - POSTGRES_EPOCH) // timedelta(microseconds=1)
-    digest = hashlib.sha256(record.encode()).digest()
+    digest = hashlib.sha256(text.encode()).digest()
     return hashlib.sha256(previous + number.to_bytes(8) + since.to_bytes(8, signed=True) + digest).digest()
 
 
-async def append(connection: Connection, records: Sequence[tuple[UUID, str]]) -> None:
-    """Add records to their tenants' chains, all or none; they are durable on return.
+async def append(connection: Connection, groups: Mapping[UUID, str]) -> None:
+    """Add a text of `audit_groups` to each tenant's chain, all or none; they are durable on return.
 
-    `connection` is the writer's. Records of one tenant keep their order.
+    `connection` is the writer's.
     """
-    ordered = sorted(records, key=lambda record: record[0])
-    await connection.execute(APPEND_SQL, [tenant for tenant, _ in ordered], [record for _, record in ordered])
+    tenants = sorted(groups)
+    await connection.execute(APPEND_SQL, tenants, [groups[tenant] for tenant in tenants])
 
 
 async def heads(connection: Connection) -> tuple[Head, ...]:
@@ -147,23 +179,40 @@ async def signed_heads(connection: Connection, tenant: UUID) -> tuple[SignedHead
     )
 
 
-async def records_of(connection: Connection, tenant: UUID, after: int = 0) -> AsyncIterator[StoredRecord]:
-    """Yield the records of a tenant's chain after a number, in order."""
+async def groups_of(connection: Connection, tenant: UUID, after: int = 0) -> AsyncIterator[StoredGroup]:
+    """Yield what is in a tenant's chain after a number, in order; the group that holds the number's next is whole."""
     while True:
-        rows = await connection.fetch(PAGE_SQL, tenant, after, PAGE_RECORDS)
+        rows = await connection.fetch(PAGE_SQL, tenant, after, PAGE_GROUPS)
         for row in rows:
-            yield StoredRecord(**dict(row))
-        if len(rows) < PAGE_RECORDS:
+            yield StoredGroup(**dict(row))
+        if len(rows) < PAGE_GROUPS:
             return
         after = rows[-1]["number"]
+
+
+async def records_of(connection: Connection, tenant: UUID, after: int = 0) -> AsyncIterator[StoredRecord]:
+    """Yield the records of a tenant's chain after a number, in order."""
+    async for group in groups_of(connection, tenant, after):
+        for record in group.records():
+            if record.number > after:
+                yield record
 
 
 async def recent_records(
     connection: Connection, tenant: UUID, principal: str | None, count_max: int
 ) -> tuple[StoredRecord, ...]:
-    """List a chain's last records, all or those of one principal, the last first."""
-    rows = await connection.fetch(RECENT_SQL, tenant, principal, count_max)
-    return tuple(StoredRecord(**dict(row)) for row in rows)
+    """List a chain's last records, or those of one principal among as many, the last first."""
+    records: list[StoredRecord] = []
+    before = NUMBER_MAX
+    while len(records) < count_max:
+        rows = await connection.fetch(RECENT_SQL, tenant, before, PAGE_GROUPS)
+        for row in rows:
+            records += reversed([*StoredGroup(**dict(row)).records()])
+        if len(rows) < PAGE_GROUPS:
+            break
+        before = rows[-1]["number"]
+    last = records[:count_max]
+    return tuple(each for each in last if principal is None or json.loads(each.record).get("principal") == principal)
 
 
 async def last_before(connection: Connection, moment: datetime) -> tuple[Head, ...]:

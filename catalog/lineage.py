@@ -8,8 +8,9 @@ and functions are no way round. `catalog.sharing` keeps the rows with their owne
 
 from __future__ import annotations
 
-from catalog.api_table_fences import API_TABLES, EVENT_TRIGGER_SQL
+from catalog.api_table_fences import API_TABLES
 from catalog.connection import Connection
+from catalog.following import FOLLOW_BODY, FOLLOWED_BODY, TABLE, TABLE_NAME, install_following
 from catalog.quoting import identifier, literal
 from catalog.sharing import (
     CALLER,
@@ -43,7 +44,7 @@ CREATE TABLE IF NOT EXISTS {CATALOG_SCHEMA}.share_permit (
     PRIMARY KEY (relation, role)
 );
 """
-TABLE_NAMES = ("derived", "derivation", "shared", "share_permit")
+TABLE_NAMES = ("derived", "derivation", "shared", "share_permit", TABLE_NAME)
 
 # Routers learn of a new derived relation as of a definition: the lock before the sequence, as in `tenants`.
 ANNOUNCE = f"""
@@ -64,7 +65,6 @@ INHERIT = f"""
 # What a session may be told of is what it writes to itself; a false report makes its own table harder to share.
 NOTE_BODY = f"""
 DECLARE
-    table_owner pg_catalog.oid;
     caller pg_catalog.name := {CALLER};
 BEGIN
     IF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' THEN
@@ -76,17 +76,34 @@ BEGIN
     ) THEN
         RETURN true;
     END IF;
-    SELECT c.relowner INTO table_owner FROM pg_catalog.pg_class c
-    WHERE c.oid OPERATOR(pg_catalog.=) target::pg_catalog.oid
-        AND (pg_catalog.pg_has_role(caller, c.relowner, 'USAGE')
-             OR pg_catalog.has_any_column_privilege(caller, c.oid, 'INSERT, UPDATE'));
-    IF table_owner IS NULL THEN
+    IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) target::pg_catalog.oid
+            AND (pg_catalog.pg_has_role(caller, c.relowner, 'USAGE')
+                 OR pg_catalog.has_any_column_privilege(caller, c.oid, 'INSERT, UPDATE'))
+    ) THEN
         RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'permission denied to note the lineage of this relation';
     END IF;
+    PERFORM {CATALOG_SCHEMA}.derive(target, facts, origins);
+    IF EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) target::pg_catalog.oid
+                   AND NOT t.tgisinternal)
+        OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w
+                   WHERE w.ev_class OPERATOR(pg_catalog.=) target::pg_catalog.oid)
+    THEN
+        -- Triggers and rules may carry the rows on.
+        PERFORM {CATALOG_SCHEMA}.follow();
+    END IF;
+    RETURN true;
+END
+"""
+
+# Called by ours alone: whoever wrote there was let by PostgreSQL.
+DERIVE_BODY = f"""
+BEGIN
     INSERT INTO {CATALOG_SCHEMA}.derived (relation, owner)
-    SELECT target, {CATALOG_SCHEMA}.keeper_of(table_owner)
-    WHERE NOT EXISTS (SELECT FROM {CATALOG_SCHEMA}.derived d
-                      WHERE d.relation::pg_catalog.oid OPERATOR(pg_catalog.=) target::pg_catalog.oid)
+    SELECT target, {CATALOG_SCHEMA}.keeper_of(c.relowner) FROM pg_catalog.pg_class c
+    WHERE c.oid OPERATOR(pg_catalog.=) target::pg_catalog.oid
+        AND NOT EXISTS (SELECT FROM {CATALOG_SCHEMA}.derived d
+                        WHERE d.relation::pg_catalog.oid OPERATOR(pg_catalog.=) target::pg_catalog.oid)
     ON CONFLICT DO NOTHING;
     IF FOUND THEN
         {ANNOUNCE}
@@ -110,7 +127,6 @@ BEGIN
     ON CONFLICT DO NOTHING;
     {INHERIT}
     PERFORM {CATALOG_SCHEMA}.keep_with_owner(target, '{{}}');
-    RETURN true;
 END
 """
 
@@ -127,7 +143,7 @@ BEGIN
     FOR one IN SELECT c.objid FROM pg_catalog.pg_event_trigger_ddl_commands() c
         JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) c.objid
         WHERE c.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
-            AND k.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog."char"
+            AND k.relkind OPERATOR(pg_catalog.=) ANY ('{{r,m}}'::pg_catalog."char"[])
     LOOP
         target := one.objid::pg_catalog.regclass;
         SELECT pg_catalog.array_agg(DISTINCT u.root) INTO origins
@@ -138,8 +154,9 @@ BEGIN
             AND l.relation OPERATOR(pg_catalog.<>) one.objid AND u.root OPERATOR(pg_catalog.<>) one.objid
             AND EXISTS (SELECT FROM {CATALOG_SCHEMA}.derived d
                         WHERE d.relation::pg_catalog.oid OPERATOR(pg_catalog.=) u.root);
-        CONTINUE WHEN origins IS NULL;
-        PERFORM {CATALOG_SCHEMA}.note_derivation(target, '[]'::pg_catalog.jsonb, origins);
+        CONTINUE WHEN origins IS NULL OR origins OPERATOR(pg_catalog.<@) ARRAY(
+            SELECT u.root FROM {CATALOG_SCHEMA}.derived_under(one.objid) u);
+        PERFORM {CATALOG_SCHEMA}.derive(target, '[]'::pg_catalog.jsonb, origins);
     END LOOP;
 END
 """
@@ -181,15 +198,20 @@ WHERE u.oid OPERATOR(pg_catalog.=) ANY (SELECT d.relation::pg_catalog.oid FROM {
 """
 """The derived relations and API tables that a relation reads, itself among them."""
 
-# Who may read a relation may know where its rows come from.
-READ_SQL = f"""
-SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, d.relation IS NULL,
-    d.relation IS NULL OR c.relpersistence OPERATOR(pg_catalog.=) 't'::pg_catalog."char"
+_OPEN = f"""
+(c.relpersistence OPERATOR(pg_catalog.=) 't'::pg_catalog."char"
         OR d.owner::pg_catalog.oid OPERATOR(pg_catalog.=) {SESSION_ROLE}
         OR EXISTS (SELECT FROM {CATALOG_SCHEMA}.shared s
                    WHERE s.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
                        AND (s.role::pg_catalog.oid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
-                            OR pg_catalog.pg_has_role(session_user, s.role::pg_catalog.oid, 'USAGE'))),
+                            OR pg_catalog.pg_has_role(session_user, s.role::pg_catalog.oid, 'USAGE'))))
+"""
+"""Whether whoever logged in is the keeper of a derived relation `d` of class `c`, or somebody it was shared with."""
+
+# Who may read a relation may know where its rows come from.
+READ_SQL = f"""
+SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, d.relation IS NULL,
+    d.relation IS NULL OR {_OPEN},
     (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(
             v.connector, v.server, v.api_table, v.api_column, v.mask, v.policy))
      FROM {CATALOG_SCHEMA}.derivation v WHERE v.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid)
@@ -198,6 +220,23 @@ JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) u.root
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 LEFT JOIN {CATALOG_SCHEMA}.derived d ON d.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
 WHERE pg_catalog.has_any_column_privilege({CALLER}, $1, 'SELECT')
+"""
+
+# What a function reads may be nothing its caller may read: it is his to read all the same if it was shared with him.
+CALLED_SQL = f"""
+SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, false, o.open,
+    (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(
+            v.connector, v.server, v.api_table, v.api_column, v.mask, v.policy))
+     FROM {CATALOG_SCHEMA}.derivation v WHERE v.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid)
+FROM {CATALOG_SCHEMA}.derived d
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) d.relation::pg_catalog.oid
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+CROSS JOIN LATERAL (SELECT {_OPEN} AS open) o
+WHERE (c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char"
+        OR c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())
+    AND CASE WHEN c.oid OPERATOR(pg_catalog.=) ANY (relations)
+            THEN o.open OR pg_catalog.has_any_column_privilege({CALLER}, c.oid, 'SELECT')
+            ELSE o.open AND 0::pg_catalog.oid OPERATOR(pg_catalog.=) ANY (relations) END
 """
 
 ABOVE_WITH = f"""
@@ -243,6 +282,7 @@ FROM {CATALOG_SCHEMA}.derived d
 WHERE pg_catalog.pg_has_role(session_user, d.owner::pg_catalog.oid, 'USAGE')
 """
 
+DERIVE = "derive(target pg_catalog.regclass, facts pg_catalog.jsonb, origins pg_catalog.oid[])"
 FUNCTIONS = (
     ("lineage_owned()", "TABLE (root pg_catalog.oid, facts pg_catalog.json) LANGUAGE sql STABLE", OWNED_SQL),
     ("derived_under(relation pg_catalog.oid)", "TABLE (root pg_catalog.oid) LANGUAGE sql STABLE", UNDER_SQL),
@@ -251,6 +291,12 @@ FUNCTIONS = (
         "TABLE (root pg_catalog.oid, schema pg_catalog.text, name pg_catalog.text, api pg_catalog.bool,"
         " open pg_catalog.bool, facts pg_catalog.json) LANGUAGE sql STABLE",
         READ_SQL,
+    ),
+    (
+        "lineage_called(relations pg_catalog.oid[])",
+        "TABLE (root pg_catalog.oid, schema pg_catalog.text, name pg_catalog.text, api pg_catalog.bool,"
+        " open pg_catalog.bool, facts pg_catalog.json) LANGUAGE sql STABLE",
+        CALLED_SQL,
     ),
     ("keeper_of(owner pg_catalog.oid)", "pg_catalog.oid LANGUAGE sql STABLE", KEEPER_SQL),
     (
@@ -269,6 +315,9 @@ FUNCTIONS = (
         "pg_catalog.bool LANGUAGE plpgsql",
         NOTE_BODY,
     ),
+    (DERIVE, "pg_catalog.void LANGUAGE plpgsql", DERIVE_BODY),
+    ("follow()", "pg_catalog.void LANGUAGE plpgsql", FOLLOW_BODY),
+    ("followed()", "pg_catalog.trigger LANGUAGE plpgsql", FOLLOWED_BODY),
 )
 TRIGGERS = (
     ("omnisql_sharing", "ddl_command_end", "refuse_sharing", REFUSE_SHARING, SHARING_TAGS),
@@ -277,10 +326,15 @@ TRIGGERS = (
         "ddl_command_end",
         "inherit_lineage",
         INHERIT_BODY,
-        ("CREATE TABLE AS", "SELECT INTO"),
+        ("CREATE TABLE AS", "SELECT INTO", "CREATE MATERIALIZED VIEW", "REFRESH MATERIALIZED VIEW"),
     ),
     ("omnisql_lineage_drop", "sql_drop", "forget_lineage", FORGET_BODY, ()),
 )
+
+
+EVENT_TRIGGER_TAGS_SQL = """
+SELECT evttags FROM pg_catalog.pg_event_trigger WHERE evtname OPERATOR(pg_catalog.=) $1
+"""
 
 
 async def install_lineage(connection: Connection, control_role: str, owner: str) -> None:
@@ -289,16 +343,21 @@ async def install_lineage(connection: Connection, control_role: str, owner: str)
     Everything belongs to the role `control_role`; the tenant's `owner` may read the tables, so that a dump has them.
     """
     async with connection.transaction():
-        await connection.execute(TABLES)
+        await connection.execute(TABLES + TABLE)
         for table in TABLE_NAMES:
             name = f"{CATALOG_SCHEMA}.{table}"
             await connection.execute(f"ALTER TABLE {name} OWNER TO {identifier(control_role)}")
             await connection.execute(f"GRANT SELECT ON {name} TO {identifier(owner)}")
         for signature, returns, body in FUNCTIONS:
             await _install_function(connection, control_role, signature, returns, body)
+        await connection.execute(f"REVOKE EXECUTE ON FUNCTION {CATALOG_SCHEMA}.{DERIVE} FROM PUBLIC")
+        await install_following(connection)
         for trigger, event, function, body, tags in TRIGGERS:
             await _install_function(connection, control_role, f"{function}()", "event_trigger LANGUAGE plpgsql", body)
-            if await connection.fetchval(EVENT_TRIGGER_SQL, trigger) is None:
+            known = await connection.fetchrow(EVENT_TRIGGER_TAGS_SQL, trigger)
+            if known is not None and set(known["evttags"] or ()) != set(tags):
+                await connection.execute(f"DROP EVENT TRIGGER {trigger}")
+            if known is None or set(known["evttags"] or ()) != set(tags):
                 when = f" WHEN TAG IN ({', '.join(map(literal, tags))})" if tags else ""
                 await connection.execute(
                     f"CREATE EVENT TRIGGER {trigger} ON {event}{when} EXECUTE FUNCTION {CATALOG_SCHEMA}.{function}()"

@@ -22,7 +22,7 @@ ESCAPED_IDENTIFIER = rb'[Uu]&"'
 _ESCAPED = re.compile(ESCAPED_IDENTIFIER)
 # Lowers letters as the lexer does, and makes of all that is not WORD the end of one.
 _WORD_BYTES = re.compile(WORD)
-_WORDS = bytes(code if _WORD_BYTES.match(bytes([code])) else ord(" ") for code in bytes(range(256)).lower())
+WORDS = bytes(code if _WORD_BYTES.match(bytes([code])) else ord(" ") for code in bytes(range(256)).lower())
 # Never matches: the pattern of a database without API tables.
 NOTHING = rb"(?!)"
 # PostgreSQL cuts longer identifiers to 63 bytes, at the start of a character: up to three bytes less.
@@ -48,7 +48,7 @@ class NameTest:
 
     def __init__(self, names: Iterable[str]) -> None:
         spelled = {name: name.encode().lower() for name in names}
-        plain = {name for name, word in spelled.items() if len(word) < CUT_BYTES_MIN and word.translate(_WORDS) == word}
+        plain = {name for name, word in spelled.items() if len(word) < CUT_BYTES_MIN and word.translate(WORDS) == word}
         self._words = frozenset(spelled[name] for name in plain if b" " not in spelled[name])
         others = [name for name in spelled if spelled[name] not in self._words]
         self._others = name_pattern(others) if others else None
@@ -56,7 +56,7 @@ class NameTest:
 
     def hits(self, text: bytes) -> bool:
         """Say whether a text could name one of them."""
-        if not self._words.isdisjoint(text.translate(_WORDS).split()):
+        if not self._words.isdisjoint(text.translate(WORDS).split()):
             return True
         if self._escaped is not None and b'&"' in text and self._escaped.search(text) is not None:
             return True

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from catalog.carriers import SQL as CARRIERS_SQL
+from catalog.carriers import Carriers, carriers_of
 from catalog.connection import Connection
 from catalog.lineage import ABOVE_WITH
 from catalog.name_pattern import NameTest
@@ -142,7 +144,7 @@ class Snapshot:
 
     A snapshot that is not `settled` was taken while a transaction with DDL was open, whose objects it may lack: it
     serves, and is to be loaded again soon even if the sequence stays. `derived` are relations whose rows were
-    written from API tables.
+    written from API tables, `carriers` what reads them by functions.
     """
 
     sequence: int
@@ -151,6 +153,7 @@ class Snapshot:
     tables: Mapping[int, ApiTable]
     servers: Mapping[str, ApiServer]
     derived: Mapping[int, ReachingRelation] = field(default_factory=dict)
+    carriers: Carriers = field(default_factory=Carriers)
     api_names: frozenset[str] = field(init=False)
     derived_names: frozenset[str] = field(init=False)
     _names: NameTest = field(init=False, repr=False, compare=False)
@@ -163,7 +166,9 @@ class Snapshot:
         object.__setattr__(self, "_by_name", by_name)
         object.__setattr__(self, "api_names", frozenset(by_name))
         object.__setattr__(self, "derived_names", frozenset(relation.name for relation in self.derived.values()))
-        object.__setattr__(self, "_names", NameTest(self.api_names | self.derived_names))
+        object.__setattr__(
+            self, "_names", NameTest({*self.api_names, *self.derived_names, *(name for name, _ in self.carriers.names)})
+        )
 
     def may_reach(self, text: bytes) -> bool:
         """Say whether a statement's text could name a relation that reaches an API table or what was derived from one;
@@ -196,6 +201,7 @@ async def load_snapshot(connection: Connection) -> Snapshot:
         columns = await connection.fetch(COLUMNS_SQL, [row["oid"] for row in tables])
         lineage = await connection.fetchval(HAS_LINEAGE_SQL)
         derived = await connection.fetch(DERIVED_SQL) if lineage else []
+        carriers = await connection.fetch(CARRIERS_SQL) if derived else []
     # Compiling the pattern of thousands of names takes longer than the event loop may stand still.
     return await asyncio.to_thread(
         Snapshot,
@@ -203,6 +209,7 @@ async def load_snapshot(connection: Connection) -> Snapshot:
         settled=settled,
         reaching={row["oid"]: ReachingRelation(**dict(row)) for row in reaching},
         derived={row["oid"]: ReachingRelation(**dict(row)) for row in derived},
+        carriers=carriers_of(carriers),
         tables=_tables(tables, columns),
         servers={
             row["srvname"]: ApiServer(

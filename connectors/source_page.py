@@ -109,10 +109,11 @@ def _table(table: Table, loaded: Loaded | None) -> list[str]:
     needs = f" A query must give {wanted}, or join a table that does." if wanted else ""
     references = loaded.tables[table.name].references if loaded else {}
     joins = "".join(f" `{key}` is `{parent}.{column}`." for key, (parent, column) in references.items())
+    misfits = " A value that does not fit its type is null, with a warning." if table.misfits_are_null else ""
     primary_key = ", ".join(f"`{key}`" for key in table.primary_key)
     return [
         f"### {table.name}",
-        f"{table.description.rstrip('.')}. Primary key: {primary_key}.{needs}{joins}",
+        f"{table.description.rstrip('.')}. Primary key: {primary_key}.{needs}{joins}{misfits}",
         _grid(("column", "type", ""), (_column(column) for column in table.columns)),
         _grid(
             ("access path", "request", "keys", "pushed down", "order", "pages"),

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from catalog.types import BY_OID
-from omnisql_server.errors import BackendError, InternalError, NotSupported, OmniSQLError, RelayInstead
+from omnisql_server.errors import BackendError, InternalError, NotSupported, RelayInstead
 from omnisql_server.execute.run import Engine
+from omnisql_server.explain_options import ExplainWants, explain_fields
 from omnisql_server.model.backend import Backend, Command, Done
 from omnisql_server.model.freshness import duration_us
 from omnisql_server.model.plan import QueryPlan, ScanNotes
@@ -30,11 +32,6 @@ from wire.values import decode_parameter
 COPY_ROWS = 8_192
 """Rows of COPY that are turned into messages together."""
 
-_TRUE = frozenset({"true", "on", "1"})
-_KNOWN_OPTIONS = frozenset({"analyze", "format", "verbose", "costs", "timing", "summary", "settings"}) | frozenset(
-    {"buffers", "wal", "memory", "serialize"}
-)
-
 
 def parameter_constants(parameters: BoundParameters, type_oids: Sequence[int]) -> list[tuple[str, str | None]] | None:
     """Give each parameter's type name and text form, None when a type is one that only PostgreSQL understands."""
@@ -46,6 +43,17 @@ def parameter_constants(parameters: BoundParameters, type_oids: Sequence[int]) -
         name = f"{known.element}[]" if known.element is not None else known.name
         constants.append((name, decode_parameter(type_oid, format_code, value) if value is not None else None))
     return constants
+
+
+def constants_given(
+    statement: Statement, parameters: BoundParameters
+) -> Callable[[Sequence[int]], list[tuple[str, str | None]] | None]:
+    """Return what gives the parameters' constants for their types: nulls where the statement is to do without them."""
+    if ExplainWants.of(statement).generic:
+        return lambda oids: parameter_constants(
+            BoundParameters(values=(None,) * len(oids), formats=(0,) * len(oids)), oids
+        )
+    return partial(parameter_constants, parameters)
 
 
 def result_formats(wanted: Sequence[int], column_count: int) -> tuple[int, ...]:
@@ -80,52 +88,6 @@ def hinted(bound: BoundQuery, statement: Statement) -> BoundQuery:
     return bound if settings is bound.settings else replace(bound, settings=settings)
 
 
-class UnknownExplainOption(OmniSQLError):
-    """EXPLAIN has no such option."""
-
-    sqlstate = "42601"
-
-
-class UnknownExplainFormat(OmniSQLError):
-    """EXPLAIN has no such format."""
-
-    sqlstate = "22023"
-
-
-def explain_wants(statement: Statement) -> tuple[bool, ExplainFormat]:
-    """Read EXPLAIN's options: whether to run the statement (ANALYZE), and the format of the answer.
-
-    Raises:
-        UnknownExplainOption, UnknownExplainFormat: as PostgreSQL.
-        NotSupported: the option is one of PostgreSQL's that does not exist here.
-    """
-    options = {name: value.lower() for name, value in statement.explain_options}
-    for name in sorted(set(options) - _KNOWN_OPTIONS):
-        if name != "generic_plan":
-            raise UnknownExplainOption(message=f'unrecognized EXPLAIN option "{name}"')
-        raise NotSupported(message=f"EXPLAIN option {name} is not available over API tables")
-    form = options.get("format", "text")
-    if form not in {each.value for each in ExplainFormat}:
-        raise UnknownExplainFormat(message=f'unrecognized value for EXPLAIN option "format": "{form}"')
-    return options.get("analyze", "false") in _TRUE, ExplainFormat(form)
-
-
-def explain_fields(statement: Statement) -> tuple[Field, ...]:
-    """Describe EXPLAIN's answer: one column, as PostgreSQL names it."""
-    _, form = explain_wants(statement)
-    return (
-        Field(
-            name="QUERY PLAN",
-            table_oid=0,
-            attribute_number=0,
-            type_oid=form.type_oid,
-            type_length=-1,
-            type_modifier=-1,
-            format=0,
-        ),
-    )
-
-
 async def explained(
     statement: Statement,
     plan: QueryPlan,
@@ -134,8 +96,8 @@ async def explained(
     notes: Mapping[str, ScanNotes] | None = None,
 ) -> AsyncGenerator[EncodedRows, None]:
     """Yield EXPLAIN's rows, with what really happened when there are reports, else with what would be answered how."""
-    _, form = explain_wants(statement)
-    costs_shown = dict(statement.explain_options).get("costs", "true") in _TRUE
+    wants = ExplainWants.of(statement)
+    form, costs_shown = wants.form, wants.costs
     lines = (
         explain_text(plan, engine.name, engine.reason, reports, costs_shown=costs_shown, notes=notes or {})
         if form is ExplainFormat.TEXT
@@ -304,6 +266,12 @@ def warn(report: SourceReport, view: SessionView) -> None:
         age_s = report.age_ms / 1000
         message = f"STALE_DATA: rows of {report.table} are {age_s:.1f} s old, for source {report.source} failed"
         messages.append((message, report.stale))
+    for each in report.misfits:
+        most = "at most " if report.cache_hits else ""
+        message = f"{most}{each.count} values of {report.table}.{each.column} did not fit its type and are null"
+        messages.append(
+            (message, f"Source {report.source} sent something else than declared, first at {each.example}.")
+        )
     for message, detail in messages:
         view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": message, "D": detail})
     if report.refreshing:

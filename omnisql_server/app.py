@@ -22,6 +22,7 @@ from omnisql_server.admin.tenants import TenantAdministration
 from omnisql_server.audit.account import Session
 from omnisql_server.audit.audited import AuditedRunner
 from omnisql_server.audit.record import now
+from omnisql_server.http_service import answering_http
 from omnisql_server.identity.key_sets import KeySets
 from omnisql_server.identity.log_ins import TenantLogIns
 from omnisql_server.listener.server import Listener, is_loopback
@@ -77,11 +78,12 @@ async def serve_tenants(
     pools = BackendPools(live)
     stopping = stop or _signalled()
     log_ins = _log_ins(services, tenancy)
+    identity = _identity(settings)
     listener = Listener(
         live,
         log_ins=log_ins,
         open_tenant=partial(_access, services, tenancy, pools),
-        tls=_identity(settings),
+        tls=identity,
         is_trusted=lambda host: is_loopback(host) and not live.current.listener.tls_required,
     )
     if read is not None:
@@ -96,7 +98,12 @@ async def serve_tenants(
             tell=tell_destroyed,
         )
         directory = settings.data.directory.absolute()
-        async with asyncio.TaskGroup() as group, serve_admin(directory, administration), receiving(services):
+        async with (
+            asyncio.TaskGroup() as group,
+            serve_admin(directory, administration),
+            receiving(services),
+            answering_http(live, listener, identity),
+        ):
             housekeeping = group.create_task(tenancy.housekeep())
             following = group.create_task(follow_destroyed(services, tenancy, listener.end_tenant))
             group.create_task(listener.serve())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
+
+import pyarrow as pa
 
 from omnisql_server.answers import copy_stream, result_formats
 from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.load import load
+from omnisql_server.execute.pages import execute_pages
 from omnisql_server.execute.run import POSTGRES, Engine, Parameters, choose_engine, execute
 from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.materialize.relations import LocalRelation
@@ -58,10 +62,15 @@ class Evaluation:
             return load(wanted_load, self.bound, by_name, given, self.backend, self.pool, rows)
         return self.copied(rows)
 
-    def over_page(self, relations: Sequence[LocalRelation]) -> AsyncGenerator[EncodedRows, None]:
-        """Yield the rows that some of a scan's rows give, which are to go through `copied` once all together."""
-        by_name = {relation.scan_name: relation.rows for relation in relations}
-        return execute(self.bound, self.engine, by_name, self._given, self.backend, self.pool, self.splice)
+    def over_pages(
+        self, relations: AsyncGenerator[Sequence[LocalRelation], None], *, in_turn: bool
+    ) -> AsyncGenerator[EncodedRows, None]:
+        """Yield what some of a scan's rows after the other give, each beside other relations, to go through `copied`.
+
+        With `in_turn` none are asked for before somebody comes for what they give.
+        """
+        pages = _by_name(relations)
+        return execute_pages(self.bound, pages, self._given, self.backend, self.pool, self.splice, in_turn=in_turn)
 
     def copied(self, rows: AsyncGenerator[EncodedRows, None]) -> AsyncGenerator[EncodedRows, None]:
         """Make CopyData of rows where the statement is COPY."""
@@ -89,6 +98,14 @@ class Evaluation:
             copy_format=copy_format,
             owned=self.owned,
         )
+
+
+async def _by_name(
+    relations: AsyncGenerator[Sequence[LocalRelation], None],
+) -> AsyncGenerator[Mapping[str, pa.Table], None]:
+    async with aclosing(relations):
+        async for page in relations:
+            yield {relation.scan_name: relation.rows for relation in page}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

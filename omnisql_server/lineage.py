@@ -48,6 +48,9 @@ SELECT c.oid FROM {NAMED} AS c(oid)
 """The relation if others can read it: then policy is asked."""
 
 
+FOLLOW = "SELECT omnisql_catalog.follow()"
+"""Has PostgreSQL look, when the transaction commits, at what it has written from derived relations since."""
+
 DERIVES = "lineage.derives"
 """In a session's state: it has written from API tables, perhaps where nobody else can see it."""
 LATE = "lineage.late"
@@ -77,6 +80,12 @@ async def note_late(view: SessionView) -> None:
     late = view.state.pop(LATE, None)
     if isinstance(late, list):
         await _noted(late, view)
+
+
+async def follow(view: SessionView) -> None:
+    """Have what functions and blocks of the statement that comes now write noted when its transaction commits."""
+    view.state[DERIVES] = True
+    await view.backend.ask(Ask(sql=FOLLOW))
 
 
 async def note_relayed(statement: Statement, origins: Sequence[int], view: SessionView) -> None:

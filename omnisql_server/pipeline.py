@@ -13,16 +13,15 @@ from functools import partial
 from omnisql_server.answering import Answering
 from omnisql_server.answers import (
     analyzed,
+    constants_given,
     described,
     done_alone,
-    explain_wants,
     explained,
     hinted,
     made_empty,
     no_locking,
     not_available,
     own_position,
-    parameter_constants,
     read_only,
     require_api,
     result_of,
@@ -34,6 +33,7 @@ from omnisql_server.evaluation import BY_POSTGRES, Evaluation, WholeAnswer, engi
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import may_evaluate
 from omnisql_server.execute.run import DUCKDB
+from omnisql_server.explain_options import ExplainWants, check_options
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.scheduler import fetch
 from omnisql_server.late_hydration import LateFetch, may_execute, survivors_of
@@ -110,7 +110,7 @@ class Pipeline:
         if may_change_roles(text):
             self._tenant.roles_touched_s = time.monotonic()
         snapshot = self._tenant.snapshot
-        return route(text, snapshot.may_reach, snapshot.api_names, overlay, snapshot.derived_names)
+        return route(text, snapshot.may_reach, snapshot.api_names, overlay, snapshot)
 
     async def refresh_snapshot(self) -> None:
         """Read the tenant's snapshot again."""
@@ -186,26 +186,25 @@ class Pipeline:
             bound = await self._bind(statement, parameters, view, twin)
         if twin is None:
             require_api(statement, bound)
+        await check_options(statement, view.backend)
         bound = hinted(bound, statement)
         deadline.set(bound.settings.statement_timeout_ms)
         async with deadline.scope():
             await self._tenant.follow(bound.catalog_sequence)
             with stage_span("policy"):
                 note_bound(bound)
-                authorized = await self._policy.authorize(bound, view.principal)
+                authorized = await self._policy.authorize(bound.to_plan, view.principal)
                 await note_authorized(authorized, writes=statement.kind is StatementKind.WRITE)
             keeping = self._repeats.keeping(statement, authorized, parameters, version)
             if keeping is not None and (repeated := await self._repeats.find(keeping, view)) is not None:
                 return repeated
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
-                tables, known = self._tenant.table_of, self._tenant.statistics_of
-                query_plan = plan(
-                    authorized, tables, self._bounds.key_combinations_max, known, may_evaluate, may_execute
-                )
+                tenant, most = self._tenant, self._bounds.key_combinations_max
+                query_plan = plan(authorized, tenant.table_of, most, tenant.statistics_of, may_evaluate, may_execute)
                 engine = engine_of(statement, bound)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
-            if statement.kind is StatementKind.EXPLAIN and not explain_wants(statement)[0]:
+            if statement.kind is StatementKind.EXPLAIN and not ExplainWants.of(statement).analyze:
                 told = explained(statement, query_plan, engine, None, await self._tenant.notes(query_plan, view))
                 return result_of(statement, bound, told)
             budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
@@ -320,7 +319,8 @@ class Pipeline:
         request = BindRequest(
             parsed=shaped_query(statement.query),
             type_oids=parameters.type_oids,
-            parameters=lambda oids: parameter_constants(parameters, oids),
+            parameters=constants_given(statement, parameters),
+            generic=ExplainWants.of(statement).generic,
             twin=twin,
             described=twin is not None,
         )

@@ -16,6 +16,7 @@ from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.networks import HOSTS, NETWORKS, PROXY, SERVER, TextForm
 from omnisql_server.setting import setting
 from omnisql_server.settings_freshness import FreshnessSettings, WebhookSettings
+from omnisql_server.settings_http import HttpSettings
 from omnisql_server.settings_keys import KeySettings
 from omnisql_server.settings_log_in import LogInSettings
 
@@ -251,6 +252,7 @@ class Settings:
     fetch: FetchSettings = field(default_factory=FetchSettings)
     freshness: FreshnessSettings = field(default_factory=FreshnessSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

@@ -1,8 +1,15 @@
 """An answer whose first rows go out before the last page is read: each page is the statement's whole input for a while.
 
-What is evaluated is the statement itself, over the rows of one page of a scan (or of those that came together) after
-policy, beside all rows of the scans that are not streamed. Where DuckDB fails on a page, PostgreSQL evaluates that page
-and goes on or says what is wrong.
+chunks = self._evaluation.over_pages(self._relations(), in_turn=self._streams.streaming.in_turn)
+try:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            left = self._left
+            sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
+            self._left = None if left is None else left - sent.row_count
+            yield sent
+            if self._left == 0:
+                break
 """
 
 from __future__ import annotations
@@ -160,13 +167,16 @@ class StreamedAnswer:
 
     async def _rows(self) -> AsyncGenerator[EncodedRows, None]:
         """Yield the rows of one page after the other, until there are enough."""
+        chunks = self._evaluation.over_pages(self._relations(), in_turn=self._streams.streaming.in_turn)
         try:
-            for name in self._streams.streaming.scans:
-                async with aclosing(self._rows_of(name)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-                if self._left == 0:
-                    break
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    left = self._left
+                    sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
+                    self._left = None if left is None else left - sent.row_count
+                    yield sent
+                    if self._left == 0:
+                        break
         finally:
             await self._streams.aclose()
         reports = self.reports()
@@ -175,25 +185,19 @@ class StreamedAnswer:
                 self._telling.learn(self._streams.plan(report.scan_name), report)
         self._telling.tell(reports)
 
-    async def _rows_of(self, name: str) -> AsyncGenerator[EncodedRows, None]:
-        """Yield the rows that the pages of one scan give; those that are streamed beside it have none meanwhile."""
-        scan = self._streams.plan(name)
-        idle = [self._streams.plan(other) for other in self._streams.streaming.scans if other != name]
-        beside = [await page_materialized(self._plan, other, (), self._salt) for other in idle]
-        async with aclosing(self._streams.begin(name).batches()) as coming:
-            async for batches in coming:
-                self._streams.check()
-                relation = await page_materialized(self._plan, scan, batches, self._salt)
-                self._returned[name] += relation.rows.num_rows
-                relations = (relation, *beside, *self._beside.relations)
-                async with aclosing(self._evaluation.over_page(relations)) as chunks:
-                    async for chunk in chunks:
-                        left = self._left
-                        sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
-                        self._left = None if left is None else left - sent.row_count
-                        yield sent
-                        if self._left == 0:
-                            return
+    async def _relations(self) -> AsyncGenerator[tuple[LocalRelation, ...], None]:
+        """Yield the rows of pages after policy, of one scan after the other; those beside it have none meanwhile."""
+        names = self._streams.streaming.scans
+        for name in names:
+            scan = self._streams.plan(name)
+            idle = [self._streams.plan(other) for other in names if other != name]
+            beside = [await page_materialized(self._plan, other, (), self._salt) for other in idle]
+            async with aclosing(self._streams.begin(name).batches()) as coming:
+                async for batches in coming:
+                    self._streams.check()
+                    relation = await page_materialized(self._plan, scan, batches, self._salt)
+                    self._returned[name] += relation.rows.num_rows
+                    yield (relation, *beside, *self._beside.relations)
 
     def result(self, result: RunResult) -> RunResult:
         """Have what is under way end with a result, even if nobody has begun to read it."""

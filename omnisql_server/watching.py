@@ -7,11 +7,13 @@ says so: the audit puts it on record. Who is not the owner may read it only if i
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
+from catalog.carriers import ANYTHING, COMMITS, commits, makes_sql
 from omnisql_server.bind.questions import RESOLVE, rows_of, text_array
 from omnisql_server.errors import InsufficientPrivilege, RelayInstead
-from omnisql_server.lineage import DERIVES, note_late, note_relayed
+from omnisql_server.lineage import DERIVES, follow, note_late, note_relayed
 from omnisql_server.model.backend import Ask
 from omnisql_server.model.run import BoundParameters, Description, ForwardingRunner, RunResult, SessionView
 from omnisql_server.model.statement import READING_KINDS, Statement, StatementKind
@@ -29,14 +31,29 @@ SELECT DISTINCT ON (l.root) l.root, l.schema, l.name, l.api, l.open, l.facts
 """What relations read, by name: derived ones, with where they come from, and API tables."""
 
 
+CALLED = """
+SELECT l.root, l.schema, l.name, l.api, l.open, l.facts
+  FROM omnisql_catalog.lineage_called($1::pg_catalog.oid[]) AS l
+"""
+"""The same of derived relations that functions may read, by OID."""
+
 OWNED = "SELECT o.root, o.facts FROM omnisql_catalog.lineage_owned() AS o"
 """What the session's principal has written from API tables, and from which columns."""
+
+FUNCTIONS = "lineage.functions"
+"""In a session's state: functions it has made that may read what was derived, each as `name(`, and tables with such
+triggers."""
+_NAME = r"(?:[^\s(]*\.)?\"?([^\s(\"]+)"
+_MAKES = re.compile(r"\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\s+" + _NAME)
+_TRIGGERS = re.compile(r"(?s)\s*create\s+(?:or\s+replace\s+)?(?:constraint\s+)?trigger\b.*?\son\s+" + _NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reads:
     derived: tuple[DerivedRead, ...] = ()
     api: bool = False
+    called: bool = False
+    commits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +71,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             RelayInstead: it reaches no API table. Else as the pipeline does.
         """
         if statement.kind is StatementKind.RIGHTS:
-            await self._let(view)
+            await self._let(statement, view)
             raise RelayInstead
         reads = await self._reads(statement, view)
         if reads.derived and not reads.api:
@@ -78,7 +95,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             RelayInstead: it reaches no API table. Else as `watch` and the pipeline do.
         """
         if statement.kind is StatementKind.RIGHTS:
-            await self._let(view)
+            await self._let(statement, view)
             raise RelayInstead
         reads = await self._reads(statement, view)
         await self._note(statement, reads, view)
@@ -86,37 +103,57 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             raise RelayInstead(watched=True)
         return await self.runner.run(statement, parameters, view, twin=twin)
 
-    async def _let(self, view: SessionView) -> None:
+    async def _let(self, statement: Statement, view: SessionView) -> None:
         """Let rights to what the session's principal wrote from API tables be given away, as far as policy does."""
         if not (self.tenant.snapshot.derived or DERIVES in view.state):
             return
+        self._learn(statement, view)
         rows = rows_of((await view.backend.ask(Ask(sql=OWNED)))[0])
         owned = {int(oid or 0): [tuple(fact) for fact in json.loads(facts or "[]")] for oid, facts in rows}
         await self.runner.sharing.let(owned, view.principal)
+
+    def _learn(self, statement: Statement, view: SessionView) -> None:
+        """Learn of functions and triggers that the session makes now: others know of them when its transaction ends."""
+        text = statement.text.lower()
+        own = _own_functions(view)
+        carries = bool(self._called(statement, view)) or any(
+            each.name.lower() in text for each in self.tenant.snapshot.derived.values()
+        )
+        made, triggered = _MAKES.match(text), _TRIGGERS.match(text)
+        if made is not None and (carries or DERIVES in view.state or makes_sql(text)):
+            own |= {f"{made.group(1)}("}
+        elif triggered is not None and carries:
+            own |= {triggered.group(1)}
+        if own != _own_functions(view):
+            view.state[FUNCTIONS] = own
+            view.remember(own)
 
     async def _note(self, statement: Statement, reads: _Reads, view: SessionView) -> None:
         note_derived(reads.derived)
         if reads.derived and not reads.api:
             await note_relayed(statement, [each.oid for each in reads.derived], view)
+        if reads.commits:
+            await view.backend.leave()
+        elif reads.derived and reads.called:
+            await follow(view)
 
     async def _reads(self, statement: Statement, view: SessionView) -> _Reads:
         snapshot = self.tenant.snapshot
         if statement.kind not in READING_KINDS or not (snapshot.derived or DERIVES in view.state):
             return _Reads()
         await note_late(view)
-        if statement.kind is StatementKind.BLOCK:
-            found = [each for each in snapshot.derived.values() if each.name in statement.text]
-            names: set[tuple[str | None, str]] = {(each.schema, each.name) for each in found}
-        else:
-            if statement.executes is not None:
-                executed = await look_up(statement, view.backend, relayable=True)
-                statement = executed.statement
-            names = {(each.schema, each.name) for each in statement.references if not each.target or _looks(statement)}
-        if all(name in snapshot.api_names - snapshot.derived_names for _, name in names):
+        if statement.executes is not None:
+            statement = (await look_up(statement, view.backend, relayable=True)).statement
+        found = self._called(statement, view)
+        called, names = found - {COMMITS}, self._named(statement)
+        if not called and all(name in snapshot.api_names - snapshot.derived_names for _, name in names):
             return _Reads()
         asked = sorted(names, key=repr)
         arrays = (text_array(schema for schema, _ in asked), text_array(name for _, name in asked))
-        rows = rows_of((await view.backend.ask(Ask(sql=READS, parameters=arrays)))[0])
+        questions = [Ask(sql=READS, parameters=arrays)]
+        if called:
+            questions.append(Ask(sql=CALLED, parameters=(text_array(map(str, called)),)))
+        rows = [row for answer in await view.backend.ask(*questions) for row in rows_of(answer)]
         closed = next((row for row in rows if row[4] != "t"), None)
         if closed is not None:
             raise InsufficientPrivilege(
@@ -125,8 +162,35 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
                 " shared.",
                 hint="ask the owner of the table to share it, or read the API tables yourself",
             )
-        derived = tuple(_derived(row) for row in rows if row[3] != "t")
-        return _Reads(derived=derived, api=any(row[3] == "t" for row in rows))
+        derived = {row[0]: _derived(row) for row in rows if row[3] != "t"}
+        block = statement.kind is StatementKind.BLOCK
+        return _Reads(
+            derived=tuple(derived.values()),
+            api=any(row[3] == "t" for row in rows),
+            called=block or bool(called),
+            commits=COMMITS in found or (block and commits(statement.text)),
+        )
+
+    def _called(self, statement: Statement, view: SessionView) -> frozenset[int]:
+        """Return what a statement may read by functions, by OID, `ANYTHING` among them where that cannot be told."""
+        text = statement.text
+        if statement.kind is StatementKind.BLOCK and makes_sql(text):
+            return frozenset({ANYTHING})
+        carriers = self.tenant.snapshot.carriers
+        own = (name for name in _own_functions(view) if name in text.lower())
+        unknown = any(not carriers.roots(name.encode()) for name in own)
+        return carriers.roots(text.encode()) | (frozenset({ANYTHING}) if unknown else frozenset())
+
+    def _named(self, statement: Statement) -> set[tuple[str | None, str]]:
+        if statement.kind is StatementKind.BLOCK:
+            found = [each for each in self.tenant.snapshot.derived.values() if each.name in statement.text]
+            return {(each.schema, each.name) for each in found}
+        return {(each.schema, each.name) for each in statement.references if not each.target or _looks(statement)}
+
+
+def _own_functions(view: SessionView) -> frozenset[str]:
+    known = view.state.get(FUNCTIONS)
+    return known if isinstance(known, frozenset) else frozenset()
 
 
 def _looks(statement: Statement) -> bool:

@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import redis
+from http_caller import HttpCaller
 from served import until
 
 from connectors.simulators.company import Company, build_company
@@ -41,6 +42,7 @@ SETTINGS = {
     "OMNISQL_LISTENER_DRAIN_TIMEOUT_S": "1",
     "OMNISQL_LIMITS_WAIT_MAX_S": "2",
     "OMNISQL_WEBHOOKS_PORT": "0",
+    "OMNISQL_HTTP_PORT": "0",
 }
 
 
@@ -102,8 +104,12 @@ class DemoServer:
     @property
     def webhooks(self) -> str:
         """Return the address that webhooks are sent to."""
-        (port,) = re.findall(r"webhooks_ready .*port=(\d+)", (self.directory / "log").read_text(errors="replace"))[-1:]
-        return f"http://127.0.0.1:{port}/webhooks"
+        return f"http://127.0.0.1:{self._port_of('webhooks_ready')}/webhooks"
+
+    def caller(self, token: str | None, user: str = "ana") -> HttpCaller:
+        """Return who asks by HTTP with a token."""
+        certificate = self.directory / "data" / "tls" / "server.crt"
+        return HttpCaller(port=self._port_of("http_ready"), certificate=certificate, token=token, user=user)
 
     def reset(self) -> None:
         """Bring the simulators to their initial state and open every rate limit again."""
@@ -134,6 +140,10 @@ class DemoServer:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_TIMEOUT_S)
+
+    def _port_of(self, event: str) -> int:
+        log = (self.directory / "log").read_text(errors="replace")
+        return int(re.findall(rf"{event} .*port=(\d+)", log)[-1])
 
     def _valkey_socket(self) -> Path:
         return next((self.directory / "tmp").glob("*/valkey.sock"))

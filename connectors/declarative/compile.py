@@ -89,6 +89,7 @@ class _Compiler:
             rows_expected=declared.rows_expected,
             size_request=declared.size_request,
             revalidates=self._manifest.revalidates,
+            misfits_are_null=declared.misfits == "warn",
             hydrations=hydrations_of(hydrate, self._columns),
             access_paths=tuple(access_path(each, declared, self._columns) for each in paths.values()),
         )
@@ -192,7 +193,7 @@ class _Compiler:
             delta=self._delta(at, declared.delta, sents, declared.boundary),
             count=self._count(at, declared, sents),
         )
-        return self._with_hooks(at, found, declared)
+        return self._with_hooks(at, replace(found, accept=declared.accept, pays=declared.pays), declared)
 
     def _with_hooks(self, at: Path, found: ReadablePath, declared: PathDeclared) -> ReadablePath:
         counts = declared.counts

@@ -276,6 +276,10 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
     order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None
     pagination: Pagination | None = None
     rows_max: Annotated[Positive | None, Meta(description="What the API gives at most; more is reported.")] = None
+    accept: Annotated[str | None, Meta(description="The media type that is asked for, if not the manifest's.")] = None
+    pays: Annotated[str | None, Meta(description="The rate limit that it counts against, if not the manifest's.")] = (
+        None
+    )
     window: Window | None = None
     filter: Filter | None = None
     narrow: Annotated[str | None, Meta(description="A hook that leaves out what the source would refuse.")] = None
@@ -309,6 +313,13 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     ]
     access_paths: Annotated[dict[Named, PathDeclared], Meta(description="The preferred one first.", min_length=1)]
     rows_expected: Annotated[int, Meta(description="The planner's prior for one combination of keys.", ge=1)] = 1000
+    misfits: Annotated[
+        Literal["fail", "warn"],
+        Meta(
+            description="What a value does that does not fit its column's type. fail: the reading fails; warn: it is "
+            "null, counted and told; in a key, a never-null column and what was sent to the API it still fails."
+        ),
+    ] = "fail"
     pushdown: Annotated[
         dict[str, str | Operators],
         Meta(description='By column: its operators, or "set at": a named set and the place in the filter.'),

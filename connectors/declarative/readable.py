@@ -86,6 +86,8 @@ class ReadablePath:
     kinds: tuple[str, ...] = ()
     keys_from: KeysFrom | None = None
     instead: Instead | None = None
+    accept: str | None = None
+    pays: str | None = None
 
     @property
     def untold(self) -> frozenset[str]:

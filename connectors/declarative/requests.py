@@ -180,8 +180,8 @@ def _rest_request(
         method=path.method,
         parameters=tuple(parameters),
         body=msgspec.json.encode(inputs) if is_posted else None,
-        accept=manifest.accept,
-        bucket=bucket_of(manifest),
+        accept=path.accept or manifest.accept,
+        bucket=path.pays or bucket_of(manifest),
         empty_statuses=path.empty,
         conditional=manifest.conditional and not is_posted,
     )

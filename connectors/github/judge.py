@@ -17,11 +17,13 @@ from connectors.sdk.verdicts import (
     permission_denied,
     rate_limited,
     refused,
+    unavailable,
 )
 
 # Fields of a listing that name something which may not exist; the listing is empty then.
 _LOOKED_UP = frozenset({"assignee", "creator", "mentioned", "milestone"})
-_MESSAGE, _ERRORS = path("message"), path("errors")
+_MESSAGE, _ERRORS, _INCOMPLETE = path("message"), path("errors"), path("incomplete_results")
+_SEARCH = "/search/issues"
 
 
 def judge(request: Request, response: Response, setting: Setting, quota: QuotaHeaders | None) -> ConnectorError | None:
@@ -31,6 +33,8 @@ def judge(request: Request, response: Response, setting: Setting, quota: QuotaHe
         return _refusal(request, response, setting, told)
     if response.status == 422 and _names_unknown(response.body):
         return EmptyResult(message="a value of a filter does not exist on GitHub")
+    if request.template == _SEARCH and response.status == 200 and _INCOMPLETE(response.body) is True:
+        return unavailable(request, setting, "the search ran out of time before it had found everything")
     if request.bucket == BUCKET and response.status == 200 and (kinds := _graphql_errors(response.body)):
         return _graphql_refusal(request, response, setting, kinds, told)
     return None

@@ -32,6 +32,8 @@ async def measure(transport: Transport, table: str, context: FetchContext) -> Ta
         body = msgspec.json.encode({"jql": UNRESTRICTED})
         request = Request(template=COUNT, path=COUNT, method="POST", body=body, conditional=False, bucket="burst")
         rows = rows_by_total(await transport.send(request, context), path("count"))
+    elif table not in _COUNTED:
+        return None
     else:
         template = _COUNTED[table]
         smallest = (("maxResults", "1"),)

@@ -45,7 +45,9 @@ TABLE_NAMES = {
 }  # fmt: skip
 """Standard objects whose names would be reserved words of SQL, or singulars beside the plurals of other sources."""
 
-STANDARD = ("Account", "Contact", "Lead", "Opportunity", "Case", "User", "Task")
+STANDARD = (
+    "Account", "Contact", "Lead", "Opportunity", "Case", "User", "Task", "Event", "Campaign", "OpportunityLineItem",
+)  # fmt: skip
 """Objects that are tables wherever they exist, unless the source's option `objects` says otherwise."""
 
 # Field type: column type, kind of comparison (None: never sent).

@@ -63,6 +63,23 @@ _FIELDS: dict[str, tuple[str, ...]] = {
         "Priority picklist!", "IsHighPriority boolean!", "AccountId reference", "IsClosed boolean!",
         "Description textarea", "TaskSubtype picklist", "CompletedDateTime datetime",
     ),
+    "Event": (
+        *_OWNED, "WhoId reference", "WhatId reference", "Subject combobox", "Location string", "IsAllDayEvent boolean!",
+        "ActivityDateTime datetime", "ActivityDate date", "StartDateTime datetime", "EndDateTime datetime",
+        "DurationInMinutes int", "AccountId reference", "IsPrivate boolean!", "ShowAs picklist",
+        "Description textarea",
+    ),
+    "Campaign": (
+        *_OWNED, "Name string!", "ParentId reference", "Type picklist", "Status picklist", "StartDate date",
+        "EndDate date", "ExpectedRevenue currency", "BudgetedCost currency", "ActualCost currency",
+        "NumberSent double", "IsActive boolean!", "NumberOfLeads int!", "NumberOfContacts int!",
+        "Description textarea", "LastActivityDate date",
+    ),
+    "OpportunityLineItem": (
+        "Id id!", "IsDeleted boolean!", *_BORN, "OpportunityId reference!", "PricebookEntryId reference",
+        "Product2Id reference", "ProductCode string", "Name string", "Quantity double!", "TotalPrice currency",
+        "UnitPrice currency", "ListPrice currency", "ServiceDate date", "Description string",
+    ),
 }  # fmt: skip
 
 

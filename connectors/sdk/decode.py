@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow as pa
 from connectors.sdk.convert import Unfit, convert
 from connectors.sdk.errors import Fatal
 from connectors.sdk.extract import Extract, path
+from connectors.sdk.misfits import Misfit, Misfits
 from connectors.sdk.table import Column, Table
 
 Row = dict[str, object]
@@ -30,6 +32,14 @@ def is_attached(row: Row, hydrate: str) -> bool:
     return _HYDRATED + hydrate in row
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """Rows as a batch, and what is null in it because it did not fit."""
+
+    batch: pa.RecordBatch
+    misfits: Misfits = ()
+
+
 class RowDecoder:
     """Turns rows of one table into batches of some of its columns.
 
@@ -43,6 +53,8 @@ class RowDecoder:
         self._extracts = tuple(_extract(column, overriding) for column in self._columns)
         self._key = tuple(_extract(table.column(name), overriding) for name in table.primary_key)
         self._schema = pa.schema([pa.field(column.name, column.type.arrow) for column in self._columns])
+        lenient = (column for column in self._columns if column.nullable and column.name not in table.primary_key)
+        self._lenient = frozenset(column.name for column in lenient) if table.misfits_are_null else frozenset()
 
     def without_hydrated(self) -> RowDecoder:
         """Return a decoder of the columns that the listing itself fills."""
@@ -54,29 +66,63 @@ class RowDecoder:
         return tuple(_hashable(extract(row)) for extract in self._key)
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
-        """Return the rows as a batch.
+        """Return the rows as a batch, every value of which fits.
 
         Raises:
             Fatal: SQLSTATE HV000, a value does not fit its column; the message names the column, never the value.
         """
+        return self.decoded(rows, compared=[column.name for column in self._columns]).batch
+
+    def decoded(self, rows: Sequence[Row], *, compared: Collection[str] = ()) -> Decoded:
+        """Return the rows as a batch, with null for values that do not fit where the table says so.
+
+        Values of a primary key, of a column that is never null, and of those that the source `compared` always fit:
+        with null for one of them, rows would be lost or come in another order than the source put them in.
+
+        Raises:
+            Fatal: SQLSTATE HV000, a value does not fit its column; the message names the column, never the value.
+        """
+        misfits: list[Misfit] = []
         arrays = [
-            self._array(column, [extract(row) for row in rows])
+            self._array(column, [extract(row) for row in rows], compared, misfits)
             for column, extract in zip(self._columns, self._extracts, strict=True)
         ]
         if not arrays:
             # A batch without columns still counts rows, which a bare list of arrays cannot say.
-            return pa.RecordBatch.from_struct_array(cast(pa.StructArray, pa.array([{}] * len(rows), pa.struct([]))))
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+            counted = pa.array([{}] * len(rows), pa.struct([]))
+            return Decoded(batch=pa.RecordBatch.from_struct_array(cast(pa.StructArray, counted)))
+        return Decoded(batch=pa.RecordBatch.from_arrays(arrays, schema=self._schema), misfits=tuple(misfits))
 
-    def _array(self, column: Column, values: list[object]) -> pa.Array[Any]:
+    def _array(
+        self, column: Column, values: list[object], compared: Collection[str], misfits: list[Misfit]
+    ) -> pa.Array[Any]:
         try:
             return convert(values, column.type)
         except Unfit:
+            if column.name in self._lenient and column.name not in compared:
+                fitting, misfit = _without_misfits(column, values)
+                misfits.append(misfit)
+                return convert(fitting, column.type)
             raise Fatal(
                 message=f"a value of {self._table.name}.{column.name} does not fit type {column.type_name}",
                 detail="The source sent something else than its documentation says.",
                 hint="Leave the column out of the query, and report it to the author of the connector.",
             ) from None
+
+
+def _without_misfits(column: Column, values: list[object]) -> tuple[list[object], Misfit]:
+    fits = [_fits(value, column) for value in values]
+    place = f"{column.path}, row {fits.index(False) + 1} of its page"
+    misfit = Misfit(column=column.name, count=fits.count(False), example=place)
+    return [value if fit else None for value, fit in zip(values, fits, strict=True)], misfit
+
+
+def _fits(value: object, column: Column) -> bool:
+    try:
+        convert([value], column.type)
+    except Unfit:
+        return False
+    return True
 
 
 def _extract(column: Column, extractors: Mapping[str, Extract]) -> Extract:

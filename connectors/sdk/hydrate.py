@@ -41,7 +41,8 @@ async def hydrated_pages(
     for start in range(0, rows.num_rows, HYDRATED_TOGETHER_MAX):
         found: list[Row] = rows.slice(start, HYDRATED_TOGETHER_MAX).to_pylist()
         await hydrate(found)
-        yield Page(rows=decoder.batch(found))
+        decoded = decoder.decoded(found)
+        yield Page(rows=decoded.batch, misfits=decoded.misfits)
 
 
 async def hydrate_rows(

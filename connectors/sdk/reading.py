@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from connectors.sdk.connector import FetchContext
-from connectors.sdk.decode import Row, RowDecoder
+from connectors.sdk.decode import Decoded, Row, RowDecoder
 from connectors.sdk.errors import EmptyResult, Fatal
+from connectors.sdk.misfits import Misfits, added
 from connectors.sdk.resumption import key_digest
 from connectors.sdk.scan import Page, Scan
 
@@ -57,17 +58,20 @@ async def pages_of(
                 rows = _unseen(found.rows, key, seen)
                 if scan.limit is not None:
                     rows = rows[: max(0, scan.limit - (len(seen) - len(rows)))]
-                listed = len(rows)
+                listed, early = len(rows), None
                 if hydrate is not None and rows:
                     if context.survivors is not None and scan.limit is None:
-                        places = await context.survivors(decoder.without_hydrated().batch(rows))
+                        early = decoder.without_hydrated().decoded(rows, compared=scan.compared)
+                        places = await context.survivors(early.batch)
                         rows = [rows[place] for place in places]
                     if rows:
                         await hydrate(rows)
                 if listed or found.truncated:
                     context.meter.page(listed)
-                    batch = decoder.batch(rows)
-                    yield Page(rows=batch, truncated=found.truncated, passed_over=listed - len(rows))
+                    decoded = decoder.decoded(rows, compared=scan.compared)
+                    misfits = decoded.misfits if early is None else _all_misfits(early, decoded)
+                    over = listed - len(rows)
+                    yield Page(rows=decoded.batch, truncated=found.truncated, passed_over=over, misfits=misfits)
                 if scan.limit is not None and len(seen) >= scan.limit:
                     return
         except EmptyResult as gone:
@@ -77,6 +81,12 @@ async def pages_of(
                     detail=gone.message,
                     hint="Run the statement again.",
                 ) from None
+
+
+def _all_misfits(early: Decoded, late: Decoded) -> Misfits:
+    """Add to the misfits of all rows that were listed those of columns that were only there later."""
+    names = set(early.batch.schema.names)
+    return added(early.misfits, [each for each in late.misfits if each.column not in names])
 
 
 def _unseen(rows: list[Row], key: Callable[[Row], Hashable], seen: dict[Hashable, None]) -> list[Row]:

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import pyarrow as pa
 
+from connectors.sdk.misfits import Misfits
+
 Value = None | bool | int | float | Decimal | str | date | datetime | tuple["Value", ...]
 """A literal in Python's terms: timestamptz is an aware datetime in UTC, json and uuid are text, arrays are tuples."""
 
@@ -77,6 +79,12 @@ class Scan:
     order: tuple[SortKey, ...] = ()
     limit: int | None = None
 
+    @property
+    def compared(self) -> frozenset[str]:
+        """Return the columns by whose values the source chooses or orders rows."""
+        asked = (*(each.column for each in self.predicates), *(each.column for each in self.order))
+        return frozenset({*self.keys, *asked})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -84,8 +92,10 @@ class Page:
 
     `truncated` says why the API will not give the rest (a search cap, for example); None otherwise. `passed_over`
     counts rows that were listed and left out, because the scan's context said that they cannot be in the answer.
+    `misfits` tells which values are null because they did not fit, those of rows that were passed over included.
     """
 
     rows: pa.RecordBatch
     truncated: str | None = None
     passed_over: int = 0
+    misfits: Misfits = ()

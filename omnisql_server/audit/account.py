@@ -18,13 +18,16 @@ from omnisql_server.audit.record import (
     MaskApplied,
     Record,
     TableRead,
+    common_part,
     new_id,
     new_salt,
     now,
+    own_part,
 )
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence
 from omnisql_server.model.relation import RelationKind
+from omnisql_server.model.run import Repeated
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.model.trail import DerivedRead, Trail
 
@@ -45,34 +48,48 @@ class Session:
     client: str
 
 
-class Account:
-    """One statement's; `outcome` is what it ends with if nobody reads it to its end.
+def note_repeated(session: Session, repeated: Repeated, trace_id: str) -> asyncio.Future[None]:
+    """Have it put on record that a statement is answered again from bytes; such an answer is the same person's.
 
-    `facts` is a place for what is the same for all accounts of the same statement, answered again from bytes; such a
-    statement's `query_id` is the record's, any other's is bound to its context.
+    Raises:
+        AuditUnavailable: 58030, it cannot be.
     """
+    common = repeated.facts.get(_COMMON)
+    if not isinstance(common, str):
+        account = Account(session, repeated.statement)
+        trail = account.trail
+        trail.bound, trail.rows = repeated.query.query, repeated.rows
+        trail.authorized.append(repeated.query)
+        trail.reports.extend(repeated.reports)
+        common = repeated.facts[_COMMON] = account.common_part()
+    return session.journal.note_parts(session.tenant_id, own_part(session.client, trace_id), common)
 
-    __slots__ = ("_beginning", "_facts", "_id", "_session", "outcome", "query_id", "statement", "trace_id", "trail")
 
-    def __init__(self, session: Session, statement: Statement, facts: dict[str, object] | None = None) -> None:
+_COMMON = "audit"
+
+
+class Account:
+    """One statement's; `outcome` is what it ends with if nobody reads it to its end."""
+
+    __slots__ = ("_beginning", "_id", "_session", "outcome", "statement", "trace_id", "trail")
+
+    def __init__(self, session: Session, statement: Statement) -> None:
         self.statement = statement
         self.trail = Trail(begin=self._begin)
         self.outcome = SUCCEEDED
         self.trace_id = ""
         self._session = session
-        self._facts = facts
         self._id = new_id()
-        self.query_id = "" if facts is None else self._id
         self._beginning: asyncio.Future[None] | None = None
 
     async def end(self, outcome: str, *, detail: str = "") -> None:
-        """Put the statement's end on record, unless it is; it is durable on return.
+        """Put the statement's end on record, unless it is; it is durable on return, and written if that is canceled.
 
         Raises:
             AuditUnavailable: 58030, it cannot be.
         """
         if not self.trail.over:
-            await asyncio.shield(self.end_soon(outcome, detail=detail))
+            await self.end_soon(outcome, detail=detail)
 
     def end_soon(self, outcome: str, *, detail: str = "") -> asyncio.Future[None]:
         """Have the statement's end put on record.
@@ -84,6 +101,10 @@ class Account:
         phase = "finish" if self._beginning is not None else "whole"
         return self._session.journal.note(self._session.tenant_id, self._record(phase, outcome, detail))
 
+    def common_part(self) -> str:
+        """Return what the records of the statement have in common when it is answered again."""
+        return common_part(self._record("whole", SUCCEEDED, detail=""))
+
     async def _begin(self) -> None:
         if self._beginning is None:
             self._beginning = self._session.journal.note(
@@ -94,7 +115,7 @@ class Account:
 
     def _record(self, phase: str, outcome: str, detail: str) -> Record:
         trail, session = self.trail, self._session
-        about = self._about()
+        about = _about(trail, session, self.statement)
         return Record(
             version=VERSION,
             id=self._id,
@@ -105,7 +126,7 @@ class Account:
             principal=session.principal.name,
             roles=about.roles,
             client=session.client,
-            query_id=self.query_id or str(structlog.contextvars.get_contextvars().get("query_id", "")),
+            query_id=str(structlog.contextvars.get_contextvars().get("query_id", "")),
             trace_id=self.trace_id,
             fingerprint=about.fingerprint,
             text=about.text,
@@ -122,18 +143,6 @@ class Account:
             detail=detail,
             salt=new_salt(),
         )
-
-    def _about(self) -> _About:
-        known = self._facts.get(_FACT) if self._facts is not None else None
-        if isinstance(known, _About):
-            return known
-        about = _about(self.trail, self._session, self.statement)
-        if self._facts is not None:
-            self._facts[_FACT] = about
-        return about
-
-
-_FACT = "audit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

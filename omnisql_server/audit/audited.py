@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from omnisql_server.audit.account import SUCCEEDED, Account, Session
+from omnisql_server.audit.account import SUCCEEDED, Account, Session, note_repeated
 from omnisql_server.audit.errors import AuditUnavailable
 from omnisql_server.audit.record import RELAYED
 from omnisql_server.errors import RelayInstead
@@ -132,14 +132,8 @@ class AuditedRunner(ForwardingRunner[StatementRunner]):
             repeated = await self.runner.repeat(repeatable, view)
         if repeated is None:
             return None
-        account = Account(self.session, repeated.statement, repeated.facts)
-        account.trace_id = trace_id
-        trail = account.trail
-        trail.bound, trail.rows = repeated.query.query, repeated.rows
-        trail.authorized.append(repeated.query)
-        trail.reports.extend(repeated.reports)
         # Whoever stops waiting does not stop the record: it is written all the same.
-        await account.end_soon(SUCCEEDED)
+        await note_repeated(self.session, repeated, trace_id)
         return repeated
 
 

@@ -6,7 +6,7 @@ One connection of a role that can only append. A caller returns once its record 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from catalog.audit import append
+from catalog.audit_groups import GroupText
 from catalog.connection import OwnConnection
 from catalog.control_access import LOST
 from omnisql_server.audit.errors import AuditUnavailable
@@ -27,7 +28,7 @@ ATTEMPTS = 2
 """A connection that was lost is opened again once. What PostgreSQL had written by then may be written twice."""
 
 _log = structlog.get_logger(__name__)
-_Waiting = tuple[UUID, str, "asyncio.Future[None]"]
+_Waiting = tuple[UUID, str, str, "asyncio.Future[None]"]
 
 
 class Journal:
@@ -68,11 +69,14 @@ class Journal:
         Raises:
             AuditUnavailable: 58030, too many wait already, or the server ends.
         """
+        return self.note_parts(tenant, encoded(record)[1:-1])
+
+    def note_parts(self, tenant: UUID, own: str, common: str = "") -> asyncio.Future[None]:
+        """Have a record written by the members of its JSON object, as `note` does; equal `common` ones once a group."""
         if self._closing or len(self._waiting) >= WAITING_MAX:
             raise _unavailable("too many records wait to be written" if not self._closing else "the server ends")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_retrieved)
-        self._waiting.append((tenant, encoded(record), future))
+        self._waiting.append((tenant, own, common, future))
         self._woken.set()
         return future
 
@@ -83,24 +87,30 @@ class Journal:
                 await self._woken.wait()
                 continue
             group = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
-            failure = await self._written([(tenant, record) for tenant, record, _ in group])
-            for _, _, future in group:
+            failure = await self._written(group)
+            for *_, future in group:
                 if future.done():
                     continue
                 if failure is None:
                     future.set_result(None)
                 else:
                     future.set_exception(_unavailable(failure))
+                    # A caller may not have waited for it; the log was told.
+                    future.exception()
 
-    async def _written(self, records: list[tuple[UUID, str]]) -> str | None:
+    async def _written(self, records: list[_Waiting]) -> str | None:
         """Write a group; return what is wrong if it cannot be done."""
+        texts: defaultdict[UUID, GroupText] = defaultdict(GroupText)
+        for tenant, own, common, _ in records:
+            texts[tenant].add(own, common)
+        groups = {tenant: group.text for tenant, group in texts.items()}
         reason = ""
         for _ in range(ATTEMPTS):
             try:
                 async with asyncio.timeout(self._timeout_s):
                     if self._connection is None or self._connection.is_closed():
                         self._connection = await self._connect()
-                    await append(self._connection, records)
+                    await append(self._connection, groups)
             except Exception as error:  # noqa: BLE001  whatever it is, those who wait are told, and the journal goes on
                 reason = type(error).__name__
                 if self._connection is not None:
@@ -122,9 +132,3 @@ def _unavailable(detail: str) -> AuditUnavailable:
         detail=f"The control database did not take it ({detail}).",
         hint="Run the statement again later; if this lasts, let the operator look at the control database.",
     )
-
-
-def _retrieved(future: asyncio.Future[None]) -> None:
-    """Look at a result that its caller may not have waited for; the log was told."""
-    if not future.cancelled():
-        future.exception()

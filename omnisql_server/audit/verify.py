@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from catalog.audit import DROP, NO_CHAIN, Head, head_of, linked, records_of, signed_heads
+from catalog.audit import DROP, NO_CHAIN, Head, StoredGroup, groups_of, head_of, linked, signed_heads
 from catalog.connection import Connection
 from omnisql_server.audit.errors import AuditBroken
 from omnisql_server.audit.record import decoded
@@ -48,23 +47,28 @@ async def verify(connection: Connection, tenant: UUID, key: Ed25519PublicKey) ->
         dropped = {each.head.number: each.head for each in by_key if each.purpose == DROP}
         first, number, chain = 0, 0, NO_CHAIN
         open_since: dict[str, datetime] = {}
-        async for record in records_of(connection, tenant):
+        met: set[int] = set()
+        async for group in groups_of(connection, tenant):
             if not first:
-                first = record.number
+                first = group.first
                 number, chain = _start(tenant, first, dropped)
-            number += 1
-            if record.number != number:
-                raise _broken(tenant, number, "the record is missing")
-            chain = linked(chain, number, record.at, record.record)
-            if chain != record.chain:
-                raise _broken(tenant, number, "the record, or one before it, is not what was written")
+            if group.first != number + 1:
+                raise _broken(tenant, number + 1, "it is missing" if group.first > number else "others were put in")
+            number, chain = group.number, linked(chain, group.number, group.at, group.text)
+            if chain != group.chain:
+                raise _broken(tenant, group.first, "the record, or one before it, is not what was written", number)
+            met.add(number)
             _compare(signed.get(number), chain)
-            _follow(open_since, record.record, record.at, tenant, number)
+            _follow(open_since, group)
         if not first and head.number:
             # All records were dropped with their months.
             number, chain = _start(tenant, head.number + 1, dropped)
     if (head.number, head.chain) != (number, chain):
         raise _broken(tenant, head.number, "the chain does not end where its head says")
+    # Signed heads stand where something that was written together ended.
+    skipped = [each for each in signed if first <= each < number and each not in met] if first else []
+    if skipped:
+        raise _broken(tenant, skipped[0], "a signed head says otherwise")
     beyond = max(signed, default=0)
     if beyond > number:
         raise _broken(tenant, beyond, "records up to a signed head are missing")
@@ -88,16 +92,19 @@ def _compare(signed: Head | None, chain: bytes) -> None:
         raise _broken(signed.tenant, signed.number, "a signed head says otherwise")
 
 
-def _follow(open_since: dict[str, datetime], text: str, at: datetime, tenant: UUID, number: int) -> None:
+def _follow(open_since: dict[str, datetime], group: StoredGroup) -> None:
     try:
-        record = decoded(text)
-    except msgspec.DecodeError as error:
-        raise _broken(tenant, number, "the record cannot be read") from error
-    if record.phase == "start":
-        open_since[record.id] = at
-    else:
-        open_since.pop(record.id, None)
+        for stored in group.records():
+            record = decoded(stored.record)
+            if record.phase == "start":
+                open_since[record.id] = stored.at
+            else:
+                open_since.pop(record.id, None)
+    except ValueError as error:
+        raise _broken(group.tenant, group.first, "the record cannot be read", group.number) from error
 
 
-def _broken(tenant: UUID, number: int, what: str) -> AuditBroken:
-    return AuditBroken(message="the audit does not hold", detail=f"Chain {tenant}, record {number}: {what}.")
+def _broken(tenant: UUID, number: int, what: str, last: int = 0) -> AuditBroken:
+    """Say what does not hold of a record, or of those up to `last` that were written together."""
+    which = f"record {number}" if last <= number else f"record {number} to {last}"
+    return AuditBroken(message="the audit does not hold", detail=f"Chain {tenant}, {which}: {what}.")

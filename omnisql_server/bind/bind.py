@@ -29,7 +29,7 @@ from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
 from omnisql_server.bind.tree import NotQualified, coarse_occurrences, placed, placed_readings, qualify_query
 from omnisql_server.errors import InsufficientPrivilege
 from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question, Rows
-from omnisql_server.model.meaning import Form, Meaning, with_literals
+from omnisql_server.model.meaning import FOLDED, Filling, Form, Meaning, with_literals
 from omnisql_server.model.query import BoundQuery, Check, Occurrence, ParsedQuery, Settings
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.statement import NewRelation, Statement
@@ -43,7 +43,8 @@ Constant = tuple[str, str | None]
 class BindRequest:
     """What bind needs: the query, the parameter types the client gave, and its values in text form once known.
 
-    `twin` names the private statement kept on the backend; `described` says that it is there already.
+    With `generic`, it is also said what the query means without those values. `twin` names the private
+    statement kept on the backend; `described` says that it is there already.
     """
 
     parsed: ParsedQuery
@@ -51,6 +52,7 @@ class BindRequest:
     parameters: Callable[[tuple[int, ...]], Sequence[Constant] | None] | None = None
     twin: str | None = None
     described: bool = False
+    generic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +281,11 @@ class Binder:
             returns_rows=moment.prepared.fields is not None,
             origin=template.derived if instance is not None and template.lasts else None,
             derived=instance.derived if instance is not None else template.derived if template.folded is None else {},
+            unvalued=(
+                _unvalued(template, instance.meaning, request.parsed)
+                if request.generic and instance is not None
+                else None
+            ),
         )
 
     def _instance(
@@ -309,6 +316,18 @@ class Binder:
         self._templates.move_to_end(key)
         if len(self._templates) > self._templates_max:
             self._templates.popitem(last=False)
+
+
+def _unvalued(template: _Template, meaning: Meaning, parsed: ParsedQuery) -> Meaning:
+    """Return a meaning without the values of parameters: constants made of them are written out."""
+    constants = _constants_of(template.folded, parsed) if template.folded is not None else ()
+    written = {
+        f"{FOLDED}{place}": Filling(type_sql="", text=None, node=constant)
+        for place, constant in enumerate(constants)
+        if constant.find(exp.Parameter)
+    }
+    kept = {name: each for name, each in meaning.fillings.items() if not name.startswith("$")}
+    return Meaning(meaning.form, kept | written)
 
 
 def _constants_of(folded: FoldedTree, parsed: ParsedQuery) -> tuple[exp.Expr, ...]:

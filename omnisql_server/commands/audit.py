@@ -149,7 +149,7 @@ async def _drop(settings: Settings, moment: datetime) -> tuple[str, ...]:
     async with control_reading(settings) as connection:
 
         async def write(chain: UUID, record: Record) -> None:
-            await append(connection, [(chain, encoded(record))])
+            await append(connection, {chain: encoded(record)})
 
         signer = HeadSigner(signing_key, lambda: nullcontext(connection))
         detail = f"before {moment:%Y-%m}"

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from catalog.quoting import identifier, qualified
 from omnisql_server.errors import BackendError, InternalError
+from omnisql_server.execute.ahead import with_lookahead, with_rows
 from omnisql_server.execute.duckdb_query import duckdb_query
 from omnisql_server.execute.instances import InstancePool
-from omnisql_server.execute.run import DUCKDB_FAILURES, POSTGRES, Parameters, as_fields, reason_against, with_lookahead
+from omnisql_server.execute.run import DUCKDB_FAILURES, POSTGRES, Parameters, as_fields, reason_against
 from omnisql_server.model.backend import Ask, Backend, Prepare, Prepared, Rows
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.statement import Load
@@ -218,7 +219,7 @@ async def _data(
     yield COPY_SIGNATURE
     try:
         first = await anext(batches)
-        async with aclosing(with_lookahead(partial(_tuples, fields), batches, first)) as encoded:
+        async with aclosing(with_lookahead(partial(_tuples, fields), with_rows(first, batches))) as encoded:
             async for piece in encoded:
                 for start in range(0, len(piece), PIECE_BYTES):
                     yield piece[start : start + PIECE_BYTES]

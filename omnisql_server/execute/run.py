@@ -6,13 +6,11 @@ says in its own words what is wrong, or answers.
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import NoReturn
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +19,7 @@ from sqlglot.errors import SqlglotError
 
 from catalog.types import BY_OID
 from omnisql_server.errors import BackendError, InternalError, LimitExceeded, NotSupported
+from omnisql_server.execute.ahead import with_lookahead, with_rows
 from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.duckdb_query import duckdb_query
@@ -38,10 +37,7 @@ from wire.rows import SMALL_ROWS_END, EncodedRows, RowFormat, encode_rows
 _log = structlog.get_logger(__name__)
 
 FIRST_ROWS = 1_024
-ENCODED_AHEAD_MAX = 2
-"""Encoded batches that wait for the client, beside the one that DuckDB makes."""
-
-_Encoded = TypeVar("_Encoded")
+"""What is encoded at once, so that the first rows wait for no more."""
 
 DUCKDB = "duckdb"
 POSTGRES = "postgres"
@@ -122,7 +118,7 @@ async def execute(
         LimitExceeded: too many rows for the splice.
     """
     if engine.name == DUCKDB:
-        encode = partial(_encode, query, _formats(query, parameters), parameters.copy_format)
+        encode = partial(encode_batch, query, row_formats(query, parameters), parameters.copy_format)
         batches: AsyncIterator[pa.RecordBatch] | None = None
         try:
             asked = duckdb_query(query, relations)
@@ -139,26 +135,47 @@ async def execute(
                     async for chunk in encoded:
                         yield chunk
             except _LateFailure as error:
-                # Rows are out. If PostgreSQL fails as well, its error is the statement's.
-                async for _ in _by_postgres(query, relations, parameters, backend, limits):
-                    continue
-                raise InternalError(
-                    message="the statement failed after its first rows were sent",
-                    hint="SET omnisql.engine = 'postgres' and run it again",
-                ) from error.__cause__
+                await failed_late(query, relations, parameters, backend, limits, error.__cause__)
             return
-    async with aclosing(_by_postgres(query, relations, parameters, backend, limits)) as chunks:
+    async with aclosing(by_postgres(query, relations, parameters, backend, limits)) as chunks:
         async for chunk in chunks:
             yield chunk
 
 
-async def _by_postgres(
+async def failed_late(
+    query: BoundQuery,
+    relations: Mapping[str, pa.Table],
+    parameters: Parameters,
+    backend: Backend,
+    limits: SpliceLimits,
+    cause: BaseException | None,
+) -> NoReturn:
+    """End a statement on which DuckDB failed after rows of it were handed out.
+
+    Raises:
+        BackendError: PostgreSQL fails as well, in its own words. Else InternalError.
+    """
+    async for _ in by_postgres(query, relations, parameters, backend, limits):
+        continue
+    raise InternalError(
+        message="the statement failed after its first rows were sent",
+        hint="SET omnisql.engine = 'postgres' and run it again",
+    ) from cause
+
+
+async def by_postgres(
     query: BoundQuery,
     relations: Mapping[str, pa.Table],
     parameters: Parameters,
     backend: Backend,
     limits: SpliceLimits,
 ) -> AsyncGenerator[EncodedRows, None]:
+    """Yield the encoded rows of a query that PostgreSQL executes over given rows.
+
+    Raises:
+        BackendError: PostgreSQL's own error, its position in the user's text.
+        LimitExceeded: too many rows for the splice.
+    """
     if query.shields and query.settings.tells:
         raise NotSupported(
             message=f"a view reads with its owner's rights while {query.settings.tells} is set",
@@ -216,7 +233,8 @@ class _LateFailure(Exception):
     """DuckDB failed after its first rows were handed out."""
 
 
-def _formats(query: BoundQuery, parameters: Parameters) -> list[RowFormat]:
+def row_formats(query: BoundQuery, parameters: Parameters) -> list[RowFormat]:
+    """Return the form of each column for the client."""
     return [
         RowFormat(type_oid=field.type_oid, type_modifier=field.type_modifier, format=result_format)
         for field, result_format in zip(query.fields, parameters.result_formats, strict=True)
@@ -232,48 +250,21 @@ async def _encoded(
     """Yield the first rows at once, then the rest of their batch and all others, encoded while DuckDB goes on."""
     yield rows
     try:
-        async with aclosing(with_lookahead(encode, batches, rest)) as encoded:
+        async with aclosing(with_lookahead(encode, with_rows(rest, batches))) as encoded:
             async for chunk in encoded:
                 yield chunk
     except DUCKDB_FAILURES as error:
         raise _LateFailure from error
 
 
-async def with_lookahead(
-    encode: Callable[[pa.RecordBatch], _Encoded], batches: AsyncIterator[pa.RecordBatch], first: pa.RecordBatch
-) -> AsyncGenerator[_Encoded, None]:
-    """Yield batches, of which `first` has been read, as encoded by threads while the next ones are made; close them."""
-    encoding: deque[asyncio.Future[_Encoded]] = deque()
-    reading: asyncio.Future[pa.RecordBatch | None] | None = None
-    batch: pa.RecordBatch | None = first
-    try:
-        while batch is not None:
-            if batch.num_rows:
-                encoding.append(asyncio.ensure_future(asyncio.to_thread(encode, batch)))
-            reading = asyncio.ensure_future(anext(batches, None))
-            while len(encoding) > ENCODED_AHEAD_MAX:
-                yield await encoding.popleft()
-            batch = await reading
-        while encoding:
-            yield await encoding.popleft()
-    finally:
-        pending: list[asyncio.Future[Any]] = [*encoding, *([reading] if reading is not None else [])]
-        for future in pending:
-            await _stopped(future)
-        await batches.aclose()  # type: ignore[attr-defined]
-
-
-async def _stopped(future: asyncio.Future[Any]) -> None:
-    """Cancel what nobody waits for any more, and take its outcome so that it is not reported as lost."""
-    future.cancel()
-    await asyncio.wait([future])
-    if not future.cancelled():
-        future.exception()
-
-
-def _encode(
+def encode_batch(
     query: BoundQuery, formats: Sequence[RowFormat], copy_format: CopyFormat | None, batch: pa.RecordBatch
 ) -> EncodedRows:
+    """Encode a batch of DuckDB's as what the client is to get.
+
+    Raises:
+        DUCKDB_FAILURES: a value has no form as what was announced.
+    """
     plain, time_zone = as_fields(batch, query.fields), query.settings.time_zone
     if copy_format is None or batch.num_rows < SMALL_ROWS_END:
         return encode_rows(plain, formats, time_zone=time_zone)

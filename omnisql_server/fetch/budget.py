@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from connectors.sdk.connector import Limiter, QuotaObserved
+from connectors.sdk.misfits import Misfits
 from omnisql_server.errors import LimitExceeded
 
 
@@ -20,9 +21,13 @@ class Sparing(Protocol):
 
 
 class CallsExhausted(LimitExceeded):
-    """The statement has made all the calls that it may make; `batches` are what the scan had read by then."""
+    """The statement has made all the calls that it may make; `batches` are what the scan had read by then.
+
+    `misfits` are the values in them that did not fit.
+    """
 
     batches: tuple[pa.RecordBatch, ...] = ()
+    misfits: Misfits = ()
 
 
 @dataclass(slots=True)

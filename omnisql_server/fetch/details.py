@@ -14,10 +14,12 @@ import pyarrow as pa
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.errors import ConnectorError, Fatal
 from connectors.sdk.hydrate import Hydrating
+from connectors.sdk.misfits import Misfit, added
 from connectors.sdk.scan import Scan
 from omnisql_server.errors import InternalError, LimitExceeded
 from omnisql_server.fetch.budget import BudgetedLimiter, CallBudget, CallsExhausted
 from omnisql_server.fetch.listing import inputs_of
+from omnisql_server.fetch.misfits import taken
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, closable, first_of, timed_out
 from omnisql_server.fetch.tally import ScanMeter, Tally
 from omnisql_server.model.plan import ScanPlan
@@ -55,11 +57,12 @@ async def _detailed(listed: FetchedScan, places: Sequence[int], late: LateFetch)
     rows = _rows(listed).take(pa.array(places, pa.int64()))
     tally = Tally(connector=plan.relation.wrapper)
     batches: list[pa.RecordBatch] = []
+    misfits: list[Misfit] = []
     if places:
         source = await late.open_source(plan)
         try:
             async with asyncio.timeout(late.bounds.timeout_s):
-                await _read(plan, rows, source, _context(source, tally, late), batches)
+                await _read(plan, rows, source, _context(source, tally, late), batches, misfits)
         except TimeoutError:
             failure: ConnectorError | CallsExhausted | None = timed_out(plan, late.bounds.timeout_s)
         except (ConnectorError, CallsExhausted) as error:
@@ -87,6 +90,7 @@ async def _detailed(listed: FetchedScan, places: Sequence[int], late: LateFetch)
             complete=listed.report.complete and tally.truncated is None,
             incomplete_reason=tally.truncated or listed.report.incomplete_reason,
             rows_hydrated=known.num_rows,
+            misfits=added(listed.report.misfits, taken(plan, plan.awaited, added(misfits))),
         ),
     )
 
@@ -122,7 +126,12 @@ def _context(source: OpenSource, tally: Tally, late: LateFetch) -> FetchContext:
 
 
 async def _read(
-    plan: ScanPlan, rows: pa.Table, source: OpenSource, context: FetchContext, batches: list[pa.RecordBatch]
+    plan: ScanPlan,
+    rows: pa.Table,
+    source: OpenSource,
+    context: FetchContext,
+    batches: list[pa.RecordBatch],
+    misfits: list[Misfit],
 ) -> None:
     connection = source.connection
     if not isinstance(connection, Hydrating):
@@ -133,5 +142,6 @@ async def _read(
     async with aclosing(closable(connection.hydrate(scan, asked, context))) as pages:
         async for page in pages:
             batches.append(page.rows)
+            misfits += page.misfits
     if sum(batch.num_rows for batch in batches) != rows.num_rows:
         raise Fatal(message=f"the source gave details of other rows of {plan.table.name} than it was asked for")

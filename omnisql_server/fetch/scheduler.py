@@ -17,17 +17,30 @@ import pyarrow as pa
 from connectors.sdk.confirm import Confirming
 from connectors.sdk.connector import Connection, FetchContext, Limiter, Pauses
 from connectors.sdk.errors import ConnectorError, Fatal, SourceTimeout
+from connectors.sdk.misfits import Misfits, added
 from connectors.sdk.resumption import Mark, Resumption
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.trail import Step, Trail
 from omnisql_server.errors import LimitExceeded
 from omnisql_server.fetch.budget import BudgetedLimiter, CallBudget, CallsExhausted, Sparing
 from omnisql_server.fetch.listing import listing_of
+from omnisql_server.fetch.misfits import decided_by, taken
 from omnisql_server.fetch.own_rows import own_rows
 from omnisql_server.fetch.pages import Pages
 from omnisql_server.fetch.reporting import report_of
 from omnisql_server.fetch.tally import ScanMeter, Tally
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Give, Later, Reading, ScanCache, Staleness
+from omnisql_server.model.freshness import (
+    Answer,
+    Confirm,
+    Fetch,
+    Fetched,
+    Give,
+    Later,
+    Reading,
+    ScanCache,
+    Staleness,
+    answer_of,
+)
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.report import SourceReport
 from omnisql_server.observability.metrics import INSTRUMENTS
@@ -162,7 +175,7 @@ class _Fetching:
             # What was being read may have had more columns than what was asked for.
             names = list(asked.scan.columns)
             batches = tuple(batch if batch.schema.names == names else batch.select(names) for batch in stop.batches)
-            answer = Answer(batches=batches, truncated=stop.message)
+            answer = Answer(batches=batches, truncated=stop.message, misfits=stop.misfits)
         if answer.stale:
             tally.stale = answer.error.message if answer.error is not None else ""
         elif answer.error is not None:
@@ -170,6 +183,7 @@ class _Fetching:
                 raise answer.error
             tally.truncated = answer.error.message
         tally.truncated = answer.truncated or tally.truncated
+        tally.misfits = added(tally.misfits, taken(asked.plan, asked.scan.columns, answer.misfits))
         tally.rows += sum(batch.num_rows for batch in answer.batches)
         _check_rows(asked.plan, tally.rows, self.bounds)
         if self.pages is not None:
@@ -179,11 +193,12 @@ class _Fetching:
     def _giving(self, asked: _Asked) -> Give | None:
         """Return what takes a scan's pages as they come.
 
-        None where older rows may yet have to stand in for them, and where all are read, to be kept for others.
+        None where older rows may yet have to stand in for them, where all are read, to be kept for others, and where
+        policy decides by values that may be found not to fit.
         """
         pages = self.pages
         staleness = asked.source.staleness
-        if pages is None or staleness.if_error_us or (pages.in_turn and staleness.is_used):
+        if pages is None or staleness.if_error_us or (pages.in_turn and staleness.is_used) or decided_by(asked.plan):
             return None
 
         async def give(batch: pa.RecordBatch) -> None:
@@ -196,7 +211,7 @@ class _Fetching:
     async def _answered(self, asked: _Asked, reading: Reading | None, ask: Fetch, give: Give | None) -> Answer:
         if reading is None:
             fetched = await ask(asked.scan, give=give)
-            answer = Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error)
+            answer = answer_of(fetched)
             asked.tally.answered(answer)
             return answer
         calls_left = None if self.budget is None else self.budget.left
@@ -273,6 +288,7 @@ class _Fetching:
         context = replace(self._context(asked, meter, trail), resumption=resumption)
         batches: list[pa.RecordBatch] = []
         rows, truncated = 0, None
+        misfits: Misfits = ()
         failure: ConnectorError | None = None
         try:
             pages = closable(asked.source.connection.fetch(asked.scan, context))
@@ -280,6 +296,7 @@ class _Fetching:
                 async for page in closing:
                     asked.tally.passed_over += page.passed_over
                     truncated = page.truncated or truncated
+                    misfits = added(misfits, page.misfits) if page.misfits else misfits
                     rows += page.rows.num_rows
                     if give is not None:
                         _check_rows(asked.plan, rows, self.bounds)
@@ -292,7 +309,7 @@ class _Fetching:
             failure = self._timed_out(asked)
         except CallsExhausted as stop:
             # Raised, for this statement's bound is nobody else's who waits for the same rows.
-            stop.batches = tuple(batches)
+            stop.batches, stop.misfits = tuple(batches), misfits
             raise
         except ConnectorError as error:
             # A connector keeps the same bound for each request: whoever notices it first, it is the scan's.
@@ -309,6 +326,7 @@ class _Fetching:
             asked_at=trail.asked_at,
             mark=resumption.mark if resumption is not None and failure is not None else None,
             resumed_at=resumption.resumed_at if resumption is not None else 0,
+            misfits=misfits,
         )
 
 

@@ -12,8 +12,8 @@ from omnisql_server.fetch.pages import Pages
 from omnisql_server.fetch.scheduler import FetchedScan
 from omnisql_server.model.report import SourceReport
 
-AHEAD_BYTES_MAX = 32 * 1024 * 1024
-"""Rows that are read ahead of a client that is slow, or has stopped to read."""
+AHEAD_BYTES_MAX = 16 * 1024 * 1024
+"""Rows that wait while as many before them are evaluated, for a client that is slow or has stopped to read."""
 UNFINISHED = "it was not read to its end"
 
 Fetching = Callable[[Pages], Awaitable[Sequence[FetchedScan]]]

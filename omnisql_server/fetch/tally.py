@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from connectors.sdk.connector import RequestRecord
 from connectors.sdk.errors import RateLimited
+from connectors.sdk.misfits import Misfits
 from omnisql_server.model.freshness import Answer
 from omnisql_server.observability.metrics import INSTRUMENTS
 
@@ -34,6 +35,7 @@ class Tally:
     full_age_us: int = 0
     refreshing: bool = False
     resets_after_s: float | None = None
+    misfits: Misfits = ()
     notes: dict[str, None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from connectors.sdk.errors import RateLimited, Retryable
+from connectors.sdk.misfits import Misfits, added
 from connectors.sdk.resumption import Mark
 from connectors.sdk.scan import Scan
 from omnisql_server.freshness.asked import name_of
@@ -29,6 +30,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     began_us: int
     requests: int
     asked_at: datetime | None
+    misfits: Misfits = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Checkpoint:
     began_us: int
     requests: int
     asked_at: datetime | None
+    misfits: Misfits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +74,20 @@ class Resuming:
             # What came before is not confirmed by what came now.
             steps=(),
             asked_at=point.asked_at,
+            misfits=added(point.misfits, fetched.misfits),
         )
         return await self._noted(whole, point.began_us, was_there=True)
 
     async def _noted(self, fetched: Fetched, began_us: int, *, was_there: bool = False) -> tuple[Fetched, int]:
         mark, error = fetched.mark, fetched.error
         if mark is not None and error is not None and _may_pass(error):
-            facts = _Facts(mark=mark, began_us=began_us, requests=fetched.requests, asked_at=fetched.asked_at)
+            facts = _Facts(
+                mark=mark,
+                began_us=began_us,
+                requests=fetched.requests,
+                asked_at=fetched.asked_at,
+                misfits=fetched.misfits,
+            )
             await self._put(facts, fetched.batches)
         elif was_there:
             await self._forget()
@@ -108,6 +118,7 @@ class Resuming:
             began_us=facts.began_us,
             requests=facts.requests,
             asked_at=facts.asked_at,
+            misfits=facts.misfits,
         )
 
     async def _put(self, facts: _Facts, batches: tuple[pa.RecordBatch, ...]) -> None:

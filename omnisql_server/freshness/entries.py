@@ -20,9 +20,10 @@ import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 
 from catalog.key_ring import SEAL_BYTES, seal, seal_into, unseal, unseal_into
+from connectors.sdk.misfits import Misfit, Misfits
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.trail import Step
-from omnisql_server.freshness.domains import Request, request_of
+from omnisql_server.freshness.domains import Request, covers, request_of
 
 COMPRESSION = "lz4"
 
@@ -38,7 +39,8 @@ class Entry:
     `cost` counts the requests it took, `row_count` and `size_bytes` its rows and their sealed bytes. `steps` counts the
     requests by which its source can confirm it, 0 where it cannot. `full_us` is when all of it was read or confirmed:
     earlier than `fetched_us` where later changes were merged into it. `changes_since` is the time of the source's own
-    clock, in ISO 8601, from which changes are not in it yet; empty where the source does not tell.
+    clock, in ISO 8601, from which changes are not in it yet; empty where the source does not tell. `misfits` are values
+    that are null in it because they did not fit.
     """
 
     id: str
@@ -50,6 +52,12 @@ class Entry:
     steps: int = 0
     full_us: int
     changes_since: str = ""
+    misfits: Misfits = ()
+
+    def tells(self, request: Request) -> bool:
+        """Say whether it covers a request and has the true values of what the request compares."""
+        is_known = request.scan.compared.isdisjoint(each.column for each in self.misfits)
+        return is_known and covers(self.request, request)
 
     @property
     def is_merged(self) -> bool:
@@ -130,6 +138,7 @@ def describe(entry: Entry) -> bytes:
             "steps": entry.steps,
             "full_us": entry.full_us,
             "changes_since": entry.changes_since,
+            "misfits": [[each.column, each.count, each.example] for each in entry.misfits],
             **_facts(entry.request.scan),
         }
     )
@@ -145,12 +154,13 @@ def described(entry_id: str, content: bytes) -> Entry:
         facts: Mapping[str, Any] = json.loads(content)
         scan = _scan_of(facts)
         changes_since = str(facts["changes_since"])
+        misfits = tuple(Misfit(column=str(c), count=int(n), example=str(e)) for c, n, e in facts["misfits"])
         counts = {
             name: int(facts[name]) for name in ("fetched_us", "cost", "row_count", "size_bytes", "steps", "full_us")
         }
     except (ValueError, KeyError, TypeError) as error:
         raise Spoiled from error
-    return Entry(id=entry_id, request=request_of(scan), changes_since=changes_since, **counts)
+    return Entry(id=entry_id, request=request_of(scan), changes_since=changes_since, misfits=misfits, **counts)
 
 
 def written_request(request: Request) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations
 
-from omnisql_server.freshness.domains import Request, Typed, covers
+from omnisql_server.freshness.domains import Request, Typed
 from omnisql_server.freshness.entries import Entry
 
 PLACES_MAX = 8
@@ -82,7 +82,7 @@ class Index:
                 ):
                     break
                 compared += 1
-                if age.suits(entry) and covers(entry.request, request):
+                if age.suits(entry) and entry.tells(request):
                     best = entry
                     break
         return best
@@ -90,7 +90,7 @@ class Index:
     def covering(self, request: Request) -> list[Entry]:
         """Return entries of any age that cover a request, the youngest of every place first."""
         near = [entry for filed in self._near(request) for entry in filed[:CANDIDATES_MAX]]
-        return [entry for entry in near[:CANDIDATES_MAX] if covers(entry.request, request)]
+        return [entry for entry in near[:CANDIDATES_MAX] if entry.tells(request)]
 
     def superseded(self, entry: Entry) -> list[str]:
         """Name the entries that a younger one covers and that therefore serve nobody any more."""
@@ -98,7 +98,7 @@ class Index:
             other.id
             for place in _places_of(entry.request)
             for other in self._places.get(place, ())[:CANDIDATES_MAX]
-            if other.id != entry.id and other.fetched_us <= entry.fetched_us and covers(entry.request, other.request)
+            if other.id != entry.id and other.fetched_us <= entry.fetched_us and entry.tells(other.request)
         ]
 
     def _near(self, request: Request) -> Iterator[list[Entry]]:

@@ -14,6 +14,7 @@ from itertools import islice
 import pyarrow as pa
 
 from connectors.sdk.errors import RateLimited, Retryable
+from connectors.sdk.misfits import added
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError, SharedFetchEnded
@@ -30,7 +31,7 @@ from omnisql_server.freshness.renewal import Renewal, Upstream, with_primary_key
 from omnisql_server.freshness.shared_pages import SharedPages, ended
 from omnisql_server.freshness.shelf import Shelf
 from omnisql_server.limits.valkey import VALKEY_ERRORS
-from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Give, Later, Staleness
+from omnisql_server.model.freshness import Answer, Confirm, Fetch, Fetched, Give, Later, Staleness, answer_of
 
 WIDER_REQUESTS_MAX = 10
 """Requests that may be spent on reading what was asked for before instead of the part that is asked for now."""
@@ -127,6 +128,7 @@ class ShelfReading:
             hits=own.hits + answer.hits,
             saved=own.saved + answer.saved,
             full_age_us=max(own.full_age_us, answer.full_age_us),
+            misfits=added(own.misfits, answer.misfits),
         )
 
     async def _asked(self, scan: Scan, upstream: Upstream) -> Answer:
@@ -204,7 +206,7 @@ class ShelfReading:
                 raise
             return await self._asked(scan, upstream)
         batches = narrowing.of(answer.batches)
-        if batches is None or (wider is not None and answer.truncated is not None):
+        if batches is None or (wider is not None and (answer.truncated is not None or answer.is_unfit_for(scan))):
             # The whole of it does not come any more: what is asked for may.
             return await self._asked(scan, upstream)
         return replace(answer, batches=batches)
@@ -232,7 +234,8 @@ class ShelfReading:
                 return None
             batches = narrowing.of(shared.batches)
             age_us = shared.age_us + max(0, self.now_us - flight.started_us)
-            if batches is None or narrowing.unfit or age_us > self.staleness.max_us:
+            unfit = narrowing.unfit or shared.is_unfit_for(request.scan)
+            if batches is None or unfit or age_us > self.staleness.max_us:
                 if narrowing.given:
                     raise ended()
                 return None
@@ -296,6 +299,7 @@ class ShelfReading:
             error=fetched.error,
             age_us=self.now_us - began_us,
             resumed_at=fetched.resumed_at,
+            misfits=fetched.misfits,
         )
         if fetched.error is not None or fetched.truncated is not None:
             return replace(answer, not_kept="it is incomplete" if keep else None)
@@ -344,6 +348,7 @@ class ShelfReading:
             hits=len(entries),
             saved=sum(entry.cost for entry in entries),
             full_age_us=max((self.now_us - entry.full_us for entry in entries if entry.is_merged), default=0),
+            misfits=added(*(entry.misfits for entry in entries)),
         )
 
     def _age_us(self, entries: Iterable[Entry]) -> int:
@@ -367,7 +372,7 @@ class Unkept:
     ) -> Answer:
         """Fetch everything."""
         fetched = await fetch(scan, give=give)
-        return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error, not_kept=self.reason)
+        return replace(answer_of(fetched), not_kept=self.reason)
 
     def peek(self, scan: Scan) -> Answer | None:  # noqa: ARG002 - the protocol's signature
         """Say that nothing would answer."""

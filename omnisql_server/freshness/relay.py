@@ -7,11 +7,12 @@ each is sealed for its place. Who reads waits for nobody, and writes nothing whi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import pyarrow as pa
 
+from connectors.sdk.misfits import Misfits
 from omnisql_server.freshness.entries import Seal, Spoiled, pack, unpack
 from omnisql_server.freshness.shared_pages import SharedPages, ended
 from omnisql_server.freshness.store import Store
@@ -29,6 +30,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
 class _End(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool
     truncated: str | None = None
+    misfits: Misfits = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,8 @@ class _Writing:
             if answer is not None and whole and answer.batches:
                 await self._write(answer.batches)
             if not self._stopped:
-                await self._end(_End(whole=whole, truncated=answer.truncated if answer is not None else None))
+                said = answer if answer is not None else Answer(batches=())
+                await self._end(_End(whole=whole, truncated=said.truncated, misfits=said.misfits))
         except VALKEY_ERRORS:
             self._stop()
 
@@ -175,7 +178,8 @@ class Following:
                     end = msgspec.json.decode(content, type=_End)
                     if end.whole:
                         age_us = max(0, relay.began_us - self._began_us)
-                        return Answer(batches=(), truncated=end.truncated, shared=True, age_us=age_us)
+                        told = Answer(batches=(), truncated=end.truncated, misfits=end.misfits)
+                        return replace(told, shared=True, age_us=age_us)
                     self._lose()
             except (Spoiled, msgspec.MsgspecError):
                 self._lose()

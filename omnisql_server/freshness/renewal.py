@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from connectors.sdk.errors import ConnectorError, RateLimited, Retryable
+from connectors.sdk.misfits import added
 from connectors.sdk.scan import Operator, Predicate, Scan
 from connectors.sdk.table import Delta, Table
 from omnisql_server.freshness.division import conformed, merged
@@ -98,7 +99,8 @@ class Renewal:
             batches = await asyncio.to_thread(merged, known, fetched.batches, self.table.primary_key)
         else:
             batches = merged(known, fetched.batches, self.table.primary_key)
-        return await self.shelf.replaced(entry, replace(fetched, batches=batches), self.now_us, whole=delta.is_complete)
+        changed = replace(fetched, batches=batches, misfits=added(entry.misfits, fetched.misfits))
+        return await self.shelf.replaced(entry, changed, self.now_us, whole=delta.is_complete)
 
     def _delta_of(self, entry: Entry) -> Delta | None:
         """Return how changes since an entry was read are asked for, if they may be merged into it."""

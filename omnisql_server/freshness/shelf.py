@@ -220,4 +220,5 @@ def _entry_of(request: Request, fetched_us: int, fetched: Fetched, cost: int) ->
         size_bytes=sum(batch.nbytes for batch in fetched.batches),
         steps=len(fetched.steps),
         changes_since="" if fetched.asked_at is None else fetched.asked_at.isoformat(),
+        misfits=fetched.misfits,
     )

@@ -162,6 +162,7 @@ def _report_rows(state: IntrospectionState) -> list[Row]:
             "stale": report.stale,
             "cache_note": report.cache_note,
             "resets_at": report.resets_at,
+            "misfits": {each.column: each.count for each in report.misfits},
         }
         for report in state.reports
     ]

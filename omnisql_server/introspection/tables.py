@@ -121,6 +121,7 @@ LAST_QUERY_SOURCES = _table(
     _column("stale text", "The failure of the source that older rows stand in for."),
     _column("cache_note text", "Whether a fetch was shared, and why what was fetched is not kept."),
     _column("resets_at timestamptz", "When a source may be asked again that has used up its rate limit."),
+    _column("misfits jsonb!", "Values that are null because they did not fit, counted by API column."),
 )
 
 CACHE = _table(

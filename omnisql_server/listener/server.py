@@ -11,7 +11,7 @@ import math
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing
 
 import structlog
@@ -27,7 +27,7 @@ from omnisql_server.networks import networks_of
 from omnisql_server.session.authenticate import Channel, authenticate
 from omnisql_server.session.cancel import CancelRegistry
 from omnisql_server.session.client import ClientConnection
-from omnisql_server.session.ending import SessionEnd, admin_shutdown
+from omnisql_server.session.ending import AdminShutdown, SessionEnd, admin_shutdown
 from omnisql_server.session.entrance import LogIn, LogIns
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.lockout import Lockout
@@ -90,6 +90,7 @@ class Listener:
         self._connections = 0
         self._clients = 0
         self._starting: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
         self._drain_wanted = asyncio.Event()
         self._served = asyncio.Event()
         self.ready = asyncio.Event()
@@ -118,8 +119,10 @@ class Listener:
                 async with asyncio.TaskGroup() as group:
                     accepting = group.create_task(self._accept(listening, group))
                     watching = group.create_task(self._watch(group))
+                    self._group = group
                     self.ready.set()
                     await self._drain_wanted.wait()
+                    self._group = None
                     accepting.cancel()
                     listening.close()
                     for task in self._starting:
@@ -143,6 +146,21 @@ class Listener:
         for session in self._bounded.of_tokens(frozenset({token})):
             session.stop()
 
+    def admit(self, connection: socket.socket, host: str) -> None:
+        """Attend to a client at the other end of a socket, who came over TLS by another door of this process.
+
+        `host` is his address. The socket is owned from now on.
+
+        Raises:
+            TooManyConnections: 53300. AdminShutdown: 57P01, there is nobody to attend to him.
+        """
+        if self._group is None:
+            raise AdminShutdown(message="the server is starting up or shutting down")
+        if self._is_full():
+            raise TooManyConnections(message="sorry, too many clients already")
+        connection.setblocking(False)
+        self._begin(self._group, self._attend(connection, host, inside=True))
+
     async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -153,13 +171,18 @@ class Listener:
                 _log.error("accept_failed", error_number=error.errno)
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
-            if self._connections >= self._settings.connections_max + CONNECTIONS_IN_STARTUP_MAX:
+            if self._is_full():
                 connection.close()
                 continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connections += 1
-            task = group.create_task(self._attend(connection, address[0]))
-            self._starting.add(task)
+            self._begin(group, self._attend(connection, address[0]))
+
+    def _is_full(self) -> bool:
+        return self._connections >= self._settings.connections_max + CONNECTIONS_IN_STARTUP_MAX
+
+    def _begin(self, group: asyncio.TaskGroup, attending: Coroutine[None, None, None]) -> None:
+        self._connections += 1
+        self._starting.add(group.create_task(attending))
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
         """Stop relayed statements that run for longer than any may, and have idle sessions give their backends away."""
@@ -197,19 +220,22 @@ class Listener:
         park_after_s = self._live.current.sessions.park_after_s or WATCH_INTERVAL_MAX_S
         return min(WATCH_INTERVAL_MAX_S, self._settings.statement_timeout_max_s / 4, park_after_s / 4)
 
-    async def _attend(self, connection: socket.socket, host: str) -> None:
-        """Supervise one connection: whatever happens to it stays its own, the context of its log included."""
+    async def _attend(self, connection: socket.socket, host: str, *, inside: bool = False) -> None:
+        """Supervise one connection: whatever happens to it stays its own, the context of its log included.
+
+        One from `inside` this process has no balancer before it, and its client's own way here is encrypted.
+        """
         task = asyncio.current_task()
         structlog.contextvars.bind_contextvars(client_address=host)
         try:
             async with asyncio.timeout(self._settings.startup_timeout_s) as deadline:
-                client_address = await self._client_address(connection, host)
+                client_address = host if inside else await self._client_address(connection, host)
                 if client_address is not None:
                     structlog.contextvars.bind_contextvars(client_address=client_address)
                     # Both legs count: a balancer of this machine speaks for clients of others, and a client that is
                     # loopback to its balancer may be far from here.
-                    trusted = self._is_trusted(host) and self._is_trusted(client_address)
-                    await self._greet(connection, deadline, trusted=trusted)
+                    trusted = inside or (self._is_trusted(host) and self._is_trusted(client_address))
+                    await self._greet(connection, deadline, trusted=trusted, inside=inside)
         except TimeoutError:
             _log.info("startup_timed_out")
         except (OSError, SessionEnd):
@@ -233,11 +259,13 @@ class Listener:
             _log.warning("proxy_header_refused", reason=error.message)
             return None
 
-    async def _greet(self, connection: socket.socket, deadline: asyncio.Timeout, *, trusted: bool) -> None:
+    async def _greet(
+        self, connection: socket.socket, deadline: asyncio.Timeout, *, trusted: bool, inside: bool
+    ) -> None:
         loop = asyncio.get_running_loop()
         try:
             # One identity for the whole connection: it may be replaced meanwhile.
-            tls = self.tls
+            tls = None if inside else self.tls
             greeting = await greet(connection, self._settings, tls, trusted=trusted)
         except WireError as error:
             await loop.sock_sendall(connection, error_response(error_fields(error, severity="FATAL")))
@@ -250,7 +278,8 @@ class Listener:
             self._clients += 1
             try:
                 identity = tls if greeting.encrypted else None
-                await self._open(greeting.client, greeting.request, deadline, self._channel(greeting, identity))
+                channel = self._channel(greeting, identity, inside=inside)
+                await self._open(greeting.client, greeting.request, deadline, channel)
             finally:
                 self._clients -= 1
 
@@ -290,10 +319,10 @@ class Listener:
         finally:
             await client.close(self._live.current.sessions.close_timeout_s)
 
-    def _channel(self, greeting: Greeting, identity: TlsIdentity | None) -> Channel:
+    def _channel(self, greeting: Greeting, identity: TlsIdentity | None, *, inside: bool) -> Channel:
         return Channel(
             address=str(structlog.contextvars.get_contextvars().get("client_address", "")),
-            encrypted=identity is not None,
+            encrypted=inside or identity is not None,
             binding=identity.channel_binding if identity is not None else None,
             certificate=greeting.certificate,
         )

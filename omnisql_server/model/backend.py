@@ -89,6 +89,13 @@ class Backend(Protocol):
             BackendError: as `ask`.
         """
 
+    async def leave(self) -> None:
+        """End the transaction if it is nobody's but ours: a procedure that commits must be the first in its own.
+
+        Raises:
+            BackendLost: the connection is gone.
+        """
+
     async def ask(self, *questions: Question) -> list[Answer]:
         """Send all questions in one flush and return their answers in order.
 

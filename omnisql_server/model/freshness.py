@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from connectors.sdk.conditional import SharedBodies
 from connectors.sdk.errors import ConnectorError
+from connectors.sdk.misfits import Misfits
 from connectors.sdk.resumption import Mark
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import Table
@@ -120,7 +121,7 @@ class Fetched:
     are not all there are. `requests` were made for it. `steps` are those that can confirm all of it, none where that
     cannot be done. `asked_at` is the source's own clock at the first answer, None where it is not told. `mark` is where
     a reading that failed can be gone on with, None where it cannot; `resumed_at` is the page at which this one went on,
-    0 where it began at the first.
+    0 where it began at the first. `misfits` are its values that are null because they did not fit.
     """
 
     batches: tuple[pa.RecordBatch, ...]
@@ -131,6 +132,7 @@ class Fetched:
     asked_at: datetime | None = None
     mark: Mark | None = None
     resumed_at: int = 0
+    misfits: Misfits = ()
 
 
 Give = Callable[[pa.RecordBatch], Awaitable[None]]
@@ -159,7 +161,7 @@ class Answer:
     of all merged ones was read in full. `stale` says that the source failed and older rows stand in. `not_kept` says
     why what was fetched is not kept. `entries` names what was used of what is kept. `resumed_at` is the page with which
     an earlier reading that failed was gone on, 0 where none was. `refreshing` says that older rows answer, which are
-    being read again.
+    being read again. `misfits` are values that did not fit; where only a part of what was read is used, at most these.
     """
 
     batches: tuple[pa.RecordBatch, ...]
@@ -177,6 +179,16 @@ class Answer:
     not_kept: str | None = None
     resumed_at: int = 0
     refreshing: bool = False
+    misfits: Misfits = ()
+
+    def is_unfit_for(self, scan: Scan) -> bool:
+        """Say whether values are null that a scan compares, so that its rows cannot be told among these."""
+        return not scan.compared.isdisjoint(each.column for each in self.misfits)
+
+
+def answer_of(fetched: Fetched) -> Answer:
+    """Return the answer that a source gave by itself."""
+    return Answer(batches=fetched.batches, truncated=fetched.truncated, error=fetched.error, misfits=fetched.misfits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sqlglot import exp
@@ -159,7 +159,8 @@ class BoundQuery:
     `relations` maps what the texts name to what PostgreSQL resolved it to, for the splice. `derived` keeps what stages
     derive from the tree alone; statements that share a tree share it. Queries of the same `origin` (by identity) mean
     the same if their parameters and settings are the same; None where that depends on the moment. `shields` says that
-    it reads something with the rights of a view's owner: its user may see only what the view shows.
+    it reads something with the rights of a view's owner: its user may see only what the view shows. `unvalued` is what
+    it means without the values of its parameters, where a plan is wanted for any.
     """
 
     parsed: ParsedQuery
@@ -177,6 +178,14 @@ class BoundQuery:
     shields: bool = False
     derived: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
     origin: object | None = field(default=None, repr=False, compare=False)
+    unvalued: Meaning | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def to_plan(self) -> BoundQuery:
+        """Return the query without the values of its parameters, where a plan is wanted for any."""
+        if self.unvalued is None:
+            return self
+        return replace(self, meaning=self.unvalued, unvalued=None, derived={}, origin=None)
 
     @property
     def tree(self) -> exp.Expr | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,6 +74,7 @@ READING_KINDS = frozenset(
         StatementKind.CURSOR,
         StatementKind.EXECUTE,
         StatementKind.BLOCK,
+        StatementKind.CALL,
     }
 )
 """Kinds whose reads of what was derived from API tables are put on record."""
@@ -192,6 +194,12 @@ class Movement:
     shows: bool
 
 
+def says(options: Iterable[tuple[str, str]], name: str, *, unsaid: bool = False) -> bool:
+    """Return what options, as they are written, say of one that is on or off; the last of a name counts."""
+    value = dict(options).get(name)
+    return unsaid if value is None else value.lower() in ("true", "on", "1")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """One statement that may reach an API table.
@@ -200,7 +208,8 @@ class Statement:
     of the text that is the query (inside EXPLAIN or COPY), starting at byte `query_position`. `creates` are names
     of relations that it defines. `named_columns` are all column names in the text, `*` for a star or a whole row.
     `settings` are names below `omnisql.` that it sets, with their values, None for the default. `definition` is what a
-    managed statement asks for. `parameter` is the first parameter of a query: its byte offset and its number.
+    managed statement asks for. `parameter` is the first parameter of a query: its byte offset and its number; None for
+    EXPLAIN (GENERIC_PLAN), which does without the values of its `unvalued_count` parameters.
     `makes` is the relation that CREATE .. AS makes, `executes` the name of the prepared statement that is executed.
     `needs_block` says that PostgreSQL refuses it outside a transaction block, `with_data` that REFRESH is to fill.
     `hints` are the custom settings that its comments `/*+ .. */` set for it alone, `movement` what FETCH or MOVE does.
@@ -221,6 +230,7 @@ class Statement:
     settings: tuple[tuple[str, str | None], ...] = ()
     definition: Definition | None = None
     parameter: tuple[int, int] | None = None
+    unvalued_count: int = 0
     makes: NewRelation | None = None
     executes: str | None = None
     needs_block: bool = False

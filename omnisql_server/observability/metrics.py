@@ -52,6 +52,10 @@ class Instruments:
             "omnisql_api_received_bytes", unit="By", description="Bytes of API answers."
         )
         self._rows = meter.create_counter("omnisql_fetched_rows", description="Rows fetched from APIs.")
+        self._misfits = meter.create_counter(
+            "omnisql_misfit_values_total",
+            description="Values of APIs that were made null: they did not fit their column.",
+        )
         self._waits = meter.create_histogram(
             "omnisql_rate_limit_wait_seconds",
             unit="s",
@@ -96,6 +100,11 @@ class Instruments:
     def rows_fetched(self, connector: str, row_count: int) -> None:
         """Count rows that a source gave."""
         self._rows.add(row_count, {"connector": self._bounded("connector", connector)})
+
+    def values_misfit(self, connector: str, column: str, count: int) -> None:
+        """Count values that became null because they did not fit; `column` is named with its table."""
+        labels = {"connector": self._bounded("connector", connector), "column": self._bounded("column", column)}
+        self._misfits.add(count, labels)
 
     def statistics_lost(self, count: int) -> None:
         """Count statistics of API tables that could not be written."""

@@ -46,6 +46,7 @@ _RIGHTS = frozenset(
         "alter_function_stmt",
         "create_policy_stmt",
         "alter_policy_stmt",
+        "create_trig_stmt",
     }
 )
 _OF_RIGHTS = frozenset(

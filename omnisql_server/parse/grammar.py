@@ -14,10 +14,11 @@ from typing import Any
 import postgast
 
 from omnisql_server.model.custom_settings import PREFIX
-from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind
+from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind, says
 from omnisql_server.parse.definitions import changes_rights, definition_of, drops_servers, is_foreign_table_change
 from omnisql_server.parse.messages import WITH_KINDS, held, parse_tree
 from omnisql_server.parse.movements import movement_of
+from omnisql_server.parse.options import options_of
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
 
 _CHANGES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
@@ -94,6 +95,8 @@ def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
     query, query_position = _inner_query(kind, body)
     references = _Walk(start=start, targets=_targets(node_name, node))
     references.visit(node, frozenset())
+    explain_options = options_of(node.options) if kind is StatementKind.EXPLAIN else ()
+    generic = says(explain_options, "generic_plan")
     return Statement(
         text=text,
         kind=kind,
@@ -103,13 +106,14 @@ def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
         query=query,
         query_position=query_position,
         creates=frozenset(_created(node_name, node)),
-        explain_options=_options(node.options) if kind is StatementKind.EXPLAIN else (),
-        copy_options=_options(node.options) if kind is StatementKind.COPY_TO else (),
+        explain_options=explain_options,
+        copy_options=options_of(node.options) if kind is StatementKind.COPY_TO else (),
         locking=references.locking,
         named_columns=references.named_columns(),
         settings=custom_settings(node_name, node),
         definition=definition_of(node_name, node),
-        parameter=references.parameter if kind in _QUERY_KINDS else None,
+        parameter=references.parameter if kind in _QUERY_KINDS and not generic else None,
+        unvalued_count=references.parameters_max if generic else 0,
         makes=_made(node_name, node),
         executes=_executed(node_name, node),
         with_data=node_name != "refresh_mat_view_stmt" or not node.skip_data,
@@ -252,27 +256,6 @@ def _created(node_name: str, node: Any) -> Iterator[str]:
         yield node.into_clause.rel.relname
 
 
-def _options(options: Any) -> tuple[tuple[str, str], ...]:
-    """List a statement's options as written, a list option once for each of its items, `*` for all."""
-    return tuple(
-        (option.def_elem.defname.lower(), value) for option in options for value in _option_values(option.def_elem)
-    )
-
-
-def _option_values(option: Any) -> list[str]:
-    if not option.HasField("arg"):
-        return ["true"]
-    kind = option.arg.WhichOneof("node")
-    value = getattr(option.arg, kind)
-    if kind == "list":
-        return [item.string.sval for item in value.items]
-    if kind == "a_star":
-        return ["*"]
-    if kind == "boolean":
-        return ["true" if value.boolval else "false"]
-    return [str(getattr(value, {"string": "sval", "integer": "ival", "float": "fval"}[kind]))]
-
-
 def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
     """Cut the query out of EXPLAIN and COPY: its text and byte position; any other statement is its own query."""
     if kind not in (StatementKind.EXPLAIN, StatementKind.COPY_TO):
@@ -325,6 +308,7 @@ class _Walk:
     qualified: set[tuple[str, str]] = field(default_factory=set)
     locking: bool = False
     parameter: tuple[int, int] | None = None
+    parameters_max: int = 0
 
     def visit(self, message: Any, names: frozenset[str]) -> None:
         kind = message.DESCRIPTOR.name
@@ -334,6 +318,7 @@ class _Walk:
         if kind == "ParamRef":
             place = (message.location - self.start, message.number)
             self.parameter = min(place, self.parameter or place)
+            self.parameters_max = max(self.parameters_max, message.number)
             return
         if kind == "LockingClause":
             self.locking = True

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
+from catalog.carriers import Carriers
 from omnisql_server.model.custom_settings import PREFIX, refusal
 from omnisql_server.model.definition import NotGrammatical
 from omnisql_server.model.remembered import Remembered, shape
@@ -36,6 +39,26 @@ _ROLE_WORDS = frozenset({b"role", b"user", b"group", b"password", b"owned", b"gr
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_"
 _WORDS = bytes(code if code in _LETTERS else ord(" ") for code in bytes(range(256)).lower())
 
+
+class Derivation(Protocol):
+    """What was written from API tables: by which names it is read, directly and by functions."""
+
+    @property
+    def derived_names(self) -> frozenset[str]:
+        """Name the relations, and the views over them."""
+
+    @property
+    def carriers(self) -> Carriers:
+        """Name what reads them by functions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Derived:
+    derived_names: frozenset[str] = frozenset()
+    carriers: Carriers = field(default_factory=Carriers)
+
+
+_NOTHING_DERIVED = _Derived()
 _OURS = PREFIX.rstrip(".").encode()
 _plain, _without_roles = Remembered(), Remembered()
 
@@ -45,15 +68,16 @@ def route(
     may_reach: Callable[[bytes], bool],
     reaching: frozenset[str],
     overlay: frozenset[str],
-    derived: frozenset[str] = frozenset(),
+    derivation: Derivation = _NOTHING_DERIVED,
 ) -> tuple[Part, ...] | None:
     """Split a message into parts to relay and to run; None when all of it is to be relayed untouched.
 
-    `may_reach` is the byte test over the snapshot's names: `reaching` are API tables, `derived` have rows that were
+    `may_reach` is the byte test over the snapshot's names: `reaching` are API tables, `derivation` tells of what was
     written from some, `overlay` are the session's own. What only reads derived ones is relayed, once that is on record.
     A SET of one of our custom settings that has to be refused is a part to run, too.
     """
-    under = (reaching, derived)
+    derived = derivation.derived_names
+    under = (reaching, derived, derivation.carriers)
     key = shape(text) if not overlay and _have_no_digits(*under) else text
     if not overlay and (key, under) in _plain:
         return None
@@ -61,7 +85,9 @@ def route(
     named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
     words = _words(text)
     rights = not (_RIGHTS_WORDS.isdisjoint(words) or _RIGHTS_VERBS.isdisjoint(words))
-    if not named and not rights and not may_reach(text) and _MANAGED_WORDS.isdisjoint(words):
+    block = bool(derived) and b"do" in words
+    watched = named or rights or block or may_reach(text)
+    if not watched and _MANAGED_WORDS.isdisjoint(words):
         # A text with a password is not kept.
         if not overlay and _ROLE_WORDS.isdisjoint(words):
             _plain.add(key, under)
@@ -75,7 +101,7 @@ def route(
     names = reaching | overlay
     parts: list[Part] = []
     for statement in statements:
-        reaches = _reaches(statement, names) or _reads(statement, derived)
+        reaches = _reaches(statement, names) or _reads(statement, derivation, overlay)
         parts.append(
             Part(
                 text=statement.text,
@@ -101,9 +127,10 @@ def may_change_roles(text: bytes) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _have_no_digits(reaching: frozenset[str], derived: frozenset[str]) -> bool:
+def _have_no_digits(reaching: frozenset[str], derived: frozenset[str], carriers: Carriers) -> bool:
     """Say whether texts that differ in digits alone name the same of these; escapes count as names anyway."""
-    return not any(character.isdigit() for name in reaching | derived for character in name)
+    names = {*reaching, *derived, *(name for name, _ in carriers.names)}
+    return not any(character.isdigit() for name in names for character in name)
 
 
 def _words(text: bytes) -> list[bytes]:
@@ -121,11 +148,19 @@ def _reaches(statement: Statement, names: frozenset[str]) -> bool:
     )
 
 
-def _reads(statement: Statement, derived: frozenset[str]) -> bool:
-    """Say whether a statement may read what was derived from API tables; of a DO block only its text is known."""
-    if statement.kind is StatementKind.BLOCK:
-        return any(name in statement.text for name in derived)
-    return statement.kind in DERIVED_KINDS and any(reference.name in derived for reference in statement.references)
+def _reads(statement: Statement, derivation: Derivation, overlay: frozenset[str]) -> bool:
+    """Say whether a statement may read what was derived from API tables; a DO block may do anything.
+
+    In the overlay, `name(` is a function of the session's own that may read it.
+    """
+    if not (derivation.derived_names or overlay) or statement.kind not in DERIVED_KINDS:
+        return False
+    return (
+        statement.kind is StatementKind.BLOCK
+        or any(reference.name in derivation.derived_names for reference in statement.references)
+        or bool(derivation.carriers.roots(statement.text.encode()))
+        or any(name.endswith("(") and name in statement.text.lower() for name in overlay)
+    )
 
 
 def _sets_wrongly(statement: Statement) -> bool:

@@ -22,16 +22,24 @@ _INTEGER = frozenset({"int2", "int4", "int8"})
 _INSTANT = frozenset({"timestamptz", "timestamp", "date"})
 
 
+class Unknown(str):
+    """A parameter whose value is not known, by its name: what EXPLAIN (GENERIC_PLAN) plans with."""
+
+    __slots__ = ()
+
+
 class NotConstant(Exception):
     """The expression is not a constant of the column's type."""
 
 
 def constant_value(node: exp.Expr, type_oid: int) -> Value:
-    """Convert a constant node for a column of a type.
+    """Convert a constant node for a column of a type; a parameter without a value is `Unknown`.
 
     Raises:
         NotConstant: it is not constant, is NULL, or has no exact counterpart in that type.
     """
+    if isinstance(node, exp.Parameter):
+        return Unknown(f"${node.name}")
     text, literal_type = _text_of(node)
     known = BY_OID.get(type_oid)
     if known is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.sdk.scan import Operator, Predicate, Value
+from omnisql_server.plan.constants import Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,9 @@ def reduce_conditions(wanted: Iterable[Wanted]) -> tuple[Wanted, ...]:
 
 def _reduce_column(column: str, groups: Mapping[Operator, list[Wanted]]) -> list[Wanted]:
     out: list[Wanted] = []
+    if any(is_unknown(item.predicate.value) for items in groups.values() for item in items):
+        # Nobody can say which of them is tighter.
+        return [items[0] for items in groups.values()]
     memberships = [*groups.get(Operator.EQ, []), *groups.get(Operator.IN, [])]
     if memberships:
         out.append(_intersection(column, memberships))
@@ -69,6 +73,11 @@ def _intersection(column: str, items: list[Wanted]) -> Wanted:
     policies = [item.policy for item in items if item.policy]
     policy = policies[0] if policies else None
     return Wanted(predicate=predicate, sql=" AND ".join(dict.fromkeys(item.sql for item in items)), policy=policy)
+
+
+def is_unknown(value: Value) -> bool:
+    """Say whether a value is a parameter's that is not known, or has one in it."""
+    return isinstance(value, Unknown) or (isinstance(value, tuple) and any(map(is_unknown, value)))
 
 
 def _as_tuple(predicate: Predicate) -> tuple[Value, ...]:

@@ -20,6 +20,7 @@ from connectors.sdk.scan import Operator, Predicate, Scan, Value
 from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
+from omnisql_server.plan.constants import Unknown
 
 KEYS_SHOWN_MAX = 5
 """How many key combinations, and how many values of a batched key, are written out."""
@@ -107,6 +108,8 @@ def _literal(value: Value) -> str:
         return "NULL"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Unknown):
+        return value
     if isinstance(value, int | float | Decimal):
         text = str(value)
         return text if text.lstrip("-")[:1].isdigit() else f"'{text}'"
@@ -311,6 +314,8 @@ def _report_lines(report: SourceReport, scan: ScanPlan) -> Iterator[str]:
         yield f"Cache: {used}, age {report.age_ms / 1000:.1f} s{_aside(report.cache_note)}"
     if report.stale is not None:
         yield f"Stale: {report.stale}"
+    for each in report.misfits:
+        yield f"Misfits: {each.count} values of {each.column} are null, the first at {each.example}"
     yield "Complete: yes" if report.complete else f"Complete: no: {report.incomplete_reason or 'unknown'}"
 
 
@@ -381,4 +386,5 @@ def _report_facts(report: SourceReport) -> _Facts:
         "Stale": report.stale,
         "Complete": report.complete,
         "Incomplete Reason": report.incomplete_reason,
+        "Misfits": {each.column: each.count for each in report.misfits},
     }

@@ -13,7 +13,7 @@ from omnisql_server.errors import KeyColumnRequired, LimitExceeded
 from omnisql_server.model.plan import NotPushed, Pushed
 from omnisql_server.model.statistics import NO_STATISTICS, Shape, Statistic, TableStatistics, literal_shapes, shape_of
 from omnisql_server.plan.cost import RequestCost
-from omnisql_server.plan.domains import Wanted
+from omnisql_server.plan.domains import Wanted, is_unknown
 from omnisql_server.plan.estimate import estimate_rows
 
 COUNTED = "it is evaluated over what was counted, which costs no request"
@@ -139,7 +139,7 @@ def _evaluate(
     predicates = [entry.predicate for entry in pushed]
     deferred = tuple(key for key in path.keys if key not in _given(wanted))
     literals: tuple[Shape, ...] = ()
-    if known.literals:
+    if known.literals and not any(is_unknown(item.predicate.value) for item in wanted):
         literals = literal_shapes(known.salt, path.keys, only_combination(path, keys, deferred), predicates)
     estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, predicates), literals)
     bound = 1 if path.single else None
@@ -237,7 +237,8 @@ def _push(path: AccessPath, item: Wanted, equal_columns: set[str]) -> Pushed | N
     known = _known_values(pushdown, predicate)
     if known is None:
         return None
-    grade = pushdown.accepts(known.value) if pushdown.accepts else pushdown.grade
+    asks = pushdown.accepts is not None and not is_unknown(known.value)
+    grade = pushdown.accepts(known.value) if asks and pushdown.accepts else pushdown.grade
     if grade is Grade.NONE:
         return NotPushed(condition=item.sql, reason="the API cannot evaluate this literal")
     return Pushed(predicate=known, grade=grade, policy=item.policy)
@@ -245,7 +246,7 @@ def _push(path: AccessPath, item: Wanted, equal_columns: set[str]) -> Pushed | N
 
 def _known_values(pushdown: Pushdown, predicate: Predicate) -> Predicate | None:
     """Drop literals that the API's closed set of values does not hold; None when an equality has none left."""
-    if pushdown.values is None:
+    if pushdown.values is None or is_unknown(predicate.value):
         return predicate
     if predicate.operator is Operator.EQ:
         return predicate if predicate.value in pushdown.values else None

@@ -111,7 +111,9 @@ def _any(left: exp.Expr, array: exp.Expr, operator: Operator, node: exp.Expr, ty
 
 
 def _elements(array: exp.Expr) -> list[exp.Expr]:
-    """Return the elements of `ARRAY[..]` or of a constant of an array type."""
+    """Return the elements of `ARRAY[..]` or of a constant of an array type; an array that is not known is its own."""
+    if isinstance(array, exp.Parameter):
+        return [array]
     if isinstance(array, exp.Array):
         return list(array.expressions)
     if array.is_string:

@@ -90,6 +90,7 @@ class Keeping:
             and not report.requests
             and report.stale is None
             and report.cache_note is None
+            and not report.misfits
             and (report.cache_hits > 0) == (report.scan_name in self.places)
             for report in reports
         )

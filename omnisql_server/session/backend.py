@@ -268,6 +268,16 @@ class SessionBackend:
         await self.ask(Command(sql=KEEP_SNAPSHOT))
         return True
 
+    async def leave(self) -> None:
+        """End an implicit transaction that is ours alone, where the client's statement is to begin one itself.
+
+        Raises:
+            BackendLost: the connection is gone.
+        """
+        if self.alone:
+            await self._take()
+            await self.sync()
+
     async def discard_all(self) -> None:
         """Make the backend as new, between two statements of the client.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omnisql_server.errors import RelayInstead, UndefinedParameter
+from omnisql_server.errors import NotSupported, RelayInstead, UndefinedParameter
 from omnisql_server.model.statement import Movement, Part, StatementKind
 from omnisql_server.session.ending import SessionEnd
 from omnisql_server.session.extended import ExtendedProtocol
@@ -177,9 +177,15 @@ class SimpleProtocol:
         link.flush()
         alone = len(parts) == 1 and not (link.in_block or self._running.relayed or self._running.executed)
         text = frame.data[5:-1] if alone else None
-        for part in parts if self._running.speaks_utf8 else self._only_run(parts):
-            if not await self._part(part, among_others=len(parts) > 1, text=text):
-                break
+        try:
+            for part in parts if self._running.speaks_utf8 else self._only_run(parts):
+                if not await self._part(part, among_others=len(parts) > 1, text=text):
+                    break
+        except RelayInstead:
+            # Only a Query leaves the parameters of EXPLAIN (GENERIC_PLAN) unknown.
+            await self._end_ours()
+            self._relay(frame)
+            return
         link.send(SYNC, QUERY_SYNC)
         self._running.relayed = self._running.executed = False
 
@@ -219,12 +225,16 @@ class SimpleProtocol:
                 self._proven.learn(text, portal.result.repeatable(), touches)
             return done
         except RelayInstead:
+            if part.statement.unvalued_count and not among_others:
+                raise
             return await self._relay_part(part)
         finally:
             await self._running.release(portal)
 
     async def _relay_part(self, part: Part) -> bool:
         link = self._running.link
+        if part.statement is not None and part.statement.unvalued_count:
+            return await self._running.attempt(_not_among_others())
         self._running.relayed = True
         for message, ends, shown in (
             (Close(kind="S", name=_NAME), CLOSE_ENDS, b""),
@@ -259,3 +269,11 @@ class SimpleProtocol:
         await link.drain()
         if not link.copying_in:
             await link.settle()
+
+
+async def _not_among_others() -> None:
+    """Refuse what only a Query can ask PostgreSQL for, beside statements that are run within the same transaction."""
+    raise NotSupported(
+        message="EXPLAIN (GENERIC_PLAN) with parameters is not available among other statements",
+        hint="send it in a message of its own",
+    )

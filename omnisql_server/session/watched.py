@@ -51,4 +51,9 @@ class WatchedStatements:
         Raises:
             OmniSQLError: it may not go on.
         """
-        await self._running.runner.watch(self._statements[name], self._running.view)
+        running = self._running
+        running.backend.alone = not (running.link.in_block or running.relayed or running.executed)
+        try:
+            await running.runner.watch(self._statements[name], running.view)
+        finally:
+            running.backend.alone = False

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from answered import Answers
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
+from connectors.sdk.errors import Retryable
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.scan import Operator, Predicate, Scan
@@ -22,6 +24,7 @@ from connectors.sdk.testing import Faults, prove_faults, prove_table
 from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
 from connectors.simulators.github import create_app
+from connectors.simulators.toolkit import SIMULATION
 
 GITHUB = manifest_named("github")
 TABLES = [each.table for each in GITHUB.tables.values()]
@@ -46,14 +49,23 @@ def baseline(table: str) -> Scan:
     columns = tuple(column.name for column in found.columns if column.hydrate is None)
     if table == "repositories":
         return Scan(table=table, access_path="mine", columns=columns)
+    if table == "search_issues":
+        return Scan(table=table, access_path="by_query", columns=columns, keys={"query": "repo:acme/web is:open"})
     if table == "org_members":
         return Scan(table=table, access_path="by_org", columns=columns, keys={"org": "acme"})
     return Scan(table=table, access_path="by_repository", columns=columns, keys=REPOSITORY)
 
 
 @pytest.fixture
-async def base_url() -> AsyncIterator[str]:
-    simulator = await start_simulator(create_app(build_company(issues=300), tokens=frozenset({TOKEN})))
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+async def base_url(answers: Answers) -> AsyncIterator[str]:
+    application = create_app(build_company(issues=300), tokens=frozenset({TOKEN}))
+    answers.keep_from(application)
+    simulator = await start_simulator(application)
     yield simulator.base_url
     await simulator.stop()
 
@@ -66,9 +78,12 @@ async def connection(base_url: str) -> AsyncIterator[DeclarativeConnection]:
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))
-async def test_every_declaration_of_a_table_holds(connection: DeclarativeConnection, name: str) -> None:
+async def test_every_declaration_of_a_table_holds(
+    connection: DeclarativeConnection, answers: Answers, name: str
+) -> None:
     proof = await prove_table(connection, BY_NAME[name], baseline(name), QUIET_CONTEXT)
     assert proof.failures == []
+    assert answers.misfits_of("github") == set()
     assert proof.check_count > 5
 
 
@@ -157,3 +172,20 @@ async def test_a_capped_listing_says_that_it_is_truncated() -> None:
     assert [page.truncated for page in pages if page.truncated] == [
         f"GitHub gives 1000 of {len(everything)} filtered rows at most"
     ]
+
+
+async def test_a_search_that_ran_out_of_time_is_no_answer(connection: DeclarativeConnection) -> None:
+    scan = replace(baseline("search_issues"), columns=("id",))
+    assert await read(connection, scan)
+    application = create_app(build_company(issues=60), tokens=frozenset({TOKEN}))
+    application[SIMULATION].configure({"next": [{"incomplete_results": True}] * 9})
+    simulator = await start_simulator(application)
+    opened = await DeclarativeConnector(GITHUB, SETTINGS, Surroundings(sleep=no_wait)).connect(
+        source(simulator.base_url)
+    )
+    try:
+        with pytest.raises(Retryable, match="SOURCE_UNAVAILABLE"):
+            await read(opened, scan)
+    finally:
+        await opened.disconnect()
+        await simulator.stop()

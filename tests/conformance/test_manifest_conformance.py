@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from answered import Answers
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
@@ -46,8 +47,12 @@ AT_EPOCH = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
 
 
 @asynccontextmanager
-async def opened(name: str, secret: str = TOKEN) -> AsyncIterator[DeclarativeConnection]:
+async def opened(
+    name: str, secret: str = TOKEN, answers: Answers | None = None
+) -> AsyncIterator[DeclarativeConnection]:
     application = simulator_of(name, build_company(issues=60), token=TOKEN)
+    if answers is not None:
+        answers.keep_from(application)
     application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
     simulator = await start_simulator(application)
     loaded = manifest_named(name)
@@ -62,9 +67,11 @@ async def opened(name: str, secret: str = TOKEN) -> AsyncIterator[DeclarativeCon
 
 @pytest.mark.parametrize(("name", "table"), TABLES)
 async def test_every_declaration_of_a_rest_table_holds(name: str, table: str) -> None:
-    async with opened(name) as connection:
+    answers = Answers()
+    async with opened(name, answers=answers) as connection:
         found = await prove_one(manifest_named(name), connection, table, QUIET_CONTEXT)
     assert found.proof.failures == []
+    assert answers.misfits_of(name) == set()
     assert found.gaps == ()
     assert found.row_count > 0
     assert found.proof.check_count > 5

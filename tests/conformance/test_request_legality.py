@@ -43,7 +43,7 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
 KEYS: dict[str, Value] = {
     "owner": "acme", "repo": "web", "name": "web", "full_name": "acme/web", "number": 7, "issue_number": 7,
     "sha": "0123456789abcdef0123456789abcdef01234567", "org": "acme", "key": "WEB-1", "issue_key": "WEB-1",
-    "board_id": 1,
+    "board_id": 1, "query": "is:open crash",
 }  # fmt: skip
 SAMPLES: dict[str, list[Value]] = {
     "text": ["open", "completed", "success", "admin", "scrum", "software", "active", "main", "a@b.example",

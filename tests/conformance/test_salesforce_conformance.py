@@ -44,6 +44,8 @@ from connectors.simulators.toolkit import SIMULATION, Simulation
 
 TOKEN = "00D_secret_session_value"
 NAMES = ("accounts", "contacts", "leads", "opportunities", "cases", "users", "tasks", "invoice__c")
+"""Tables that have every kind of field between them; the other standard ones are read, but not proved as long."""
+
 SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=1.0, total_timeout_s=1.5, retry=RetryPolicy(attempts_max=2))
 
 

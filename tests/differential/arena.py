@@ -318,6 +318,9 @@ class ArenaBackend:
         """Leave the transaction as it is: nothing here is read as somebody else."""
         return False
 
+    async def leave(self) -> None:
+        """Leave the transaction as it is: nothing here commits."""
+
     async def ask(self, *questions: Question) -> list[Answer]:
         """Answer nothing: `execute` asks nothing."""
         raise AssertionError(questions)

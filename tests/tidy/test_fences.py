@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from fences.table import ROOT, Fence, read_fences
-from sources import PACKAGES, modules
+from sources import PACKAGES, functions_of
 
 FENCES = read_fences()
 
@@ -32,9 +32,4 @@ def test_the_tests_of_a_fence_exist(fence: Fence) -> None:
     assert fence.tests
     for test in fence.tests:
         path, _, name = test.partition("::")
-        functions = {
-            node.name
-            for node in ast.walk(modules("tests")[path])
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
-        assert name.partition("[")[0] in functions
+        assert name.partition("[")[0] in functions_of(path)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
-from sources import ROOT
+from sources import ROOT, functions_of
 
 MODEL = ROOT / "docs" / "security" / "threat-model.md"
 NAMED = re.compile(r"`([a-z_/]+\.py)::(test_[a-z0-9_]+)`")
@@ -14,7 +13,7 @@ NAMED = re.compile(r"`([a-z_/]+\.py)::(test_[a-z0-9_]+)`")
 def test_every_test_that_the_threat_model_names_is_there() -> None:
     named = NAMED.findall(MODEL.read_text(encoding="utf-8"))
     assert len(named) > 50
-    missing = [f"{path}::{name}" for path, name in named if name not in functions_of(path)]
+    missing = [f"{path}::{name}" for path, name in named if name not in functions_of(f"tests/{path}")]
     assert missing == []
 
 
@@ -23,15 +22,3 @@ def test_every_threat_has_a_test() -> None:
     threats = [line for line in rows if not line.startswith("| kind ")]
     assert len(threats) > 30
     assert [line for line in threats if not NAMED.search(line)] == []
-
-
-def functions_of(path: str) -> set[str]:
-    """Name the functions of a module of tests; none where there is no such module."""
-    file = ROOT / "tests" / path
-    if not file.exists():
-        return set()
-    return {
-        node.name
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }

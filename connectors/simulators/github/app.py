@@ -33,6 +33,7 @@ _REPOSITORY_ROUTES: tuple[tuple[str, Handler], ...] = (
     ("/labels", issues.list_labels),
     ("/milestones", issues.list_milestones),
     ("/pulls", pulls.list_pulls),
+    ("/stargazers", repositories.list_stargazers),
     (r"/pulls/{number:\d+}", pulls.show_pull),
     ("/commits", history.list_commits),
     ("/commits/{ref}", history.show_commit),

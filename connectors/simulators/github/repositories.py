@@ -20,6 +20,9 @@ from connectors.simulators.github.listing import (
 from connectors.simulators.github.rules import error_body, not_found
 from connectors.simulators.vendor import ApiError, json_response
 
+STARRED = "application/vnd.github.star+json"
+"""The media type of https://docs.github.com/en/rest/activity/starring#list-stargazers that tells when."""
+
 SORTS = ("created", "updated", "pushed", "full_name")
 
 
@@ -86,6 +89,21 @@ async def list_members(request: web.Request) -> web.Response:
         return render.account(api_url(request), person.login, person.forge_id, "User")
 
     return listed(request, members, rendered)
+
+
+async def list_stargazers(request: web.Request) -> web.Response:
+    """`GET /repos/{owner}/{repo}/stargazers`: accounts alone, unless the media type asks for the time as well."""
+    repository = repository_of(request)
+    people = [person for person in company_of(request).people if (person.forge_id + repository.id) % 3]
+
+    def rendered(person: Person) -> dict[str, Any]:
+        shown = render.account(api_url(request), person.login, person.forge_id, "Bot" if person.is_bot else "User")
+        if STARRED not in request.headers.get("Accept", ""):
+            return shown
+        starred_s = repository.created_s + person.forge_id % 997 * 3600
+        return {"starred_at": render.timestamp(starred_s), "user": shown}
+
+    return listed(request, people, rendered)
 
 
 async def show_own_user(request: web.Request) -> web.Response:

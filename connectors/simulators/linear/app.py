@@ -33,7 +33,7 @@ FIRST_DEFAULT = 50
 FIRST_MAX = 250
 COMPLEXITY_MAX = 10_000
 DOCUMENTS_MAX = 256
-KINDS = ("Issue", "Comment", "Team", "User", "WorkflowState", "Project", "Cycle", "IssueLabel")
+KINDS = ("Issue", "Comment", "Team", "User", "WorkflowState", "Project", "Cycle", "IssueLabel", "Initiative")
 
 
 def create_app(company: Company, *, api_key: str, clock: Callable[[], float] = time.time) -> web.Application:

@@ -34,17 +34,22 @@ _FILTERS = {
     "ProjectStatus": "id:IDComparator name:StringComparator type:StringComparator",
     "Cycle": "id:IDComparator number:NumberComparator team:TeamFilter startsAt:DateComparator createdAt:DateComparator "
     "updatedAt:DateComparator",
+    "Initiative": "id:IDComparator name:StringComparator status:StringComparator owner:NullableUserFilter "
+    "creator:NullableUserFilter targetDate:NullableDateComparator startedAt:NullableDateComparator "
+    "completedAt:NullableDateComparator createdAt:DateComparator updatedAt:DateComparator",
     "IssueLabel": "id:IDComparator name:StringComparator isGroup:BooleanComparator team:NullableTeamFilter "
     "createdAt:DateComparator updatedAt:DateComparator",
 }
 _NULLABLE = ("User", "Project", "Cycle", "Issue", "Comment", "Team")
-_LISTS = ("Issue", "Comment", "Team", "User", "WorkflowState", "Project", "Cycle", "IssueLabel")
+_LISTS = ("Issue", "Comment", "Team", "User", "WorkflowState", "Project", "Cycle", "IssueLabel", "Initiative")
 _TYPES = """
 scalar DateTime
 scalar TimelessDate
 scalar DateTimeOrDuration
 scalar TimelessDateOrDuration
 enum PaginationOrderBy { createdAt updatedAt }
+enum InitiativeStatus { Active Canceled Completed Planned Proposed }
+enum InitiativeUpdateHealthType { atRisk offTrack onTrack }
 enum ProjectStatusType { backlog planned started paused completed canceled }
 type PageInfo { hasNextPage: Boolean! hasPreviousPage: Boolean! startCursor: String endCursor: String }
 type Issue { id: ID! identifier: String! number: Float! title: String! description: String priority: Float!
@@ -67,6 +72,9 @@ type Project { id: ID! name: String! description: String! status: ProjectStatus!
   completedAt: DateTime archivedAt: DateTime url: String! }
 type Cycle { id: ID! number: Float! name: String startsAt: DateTime! endsAt: DateTime! completedAt: DateTime
   progress: Float! team: Team! createdAt: DateTime! updatedAt: DateTime! archivedAt: DateTime }
+type Initiative { id: ID! name: String! description: String status: InitiativeStatus! owner: User creator: User
+  priority: Int! health: InitiativeUpdateHealthType targetDate: TimelessDate startedAt: DateTime completedAt: DateTime
+  createdAt: DateTime! updatedAt: DateTime! archivedAt: DateTime url: String! }
 type IssueLabel { id: ID! name: String! color: String! description: String isGroup: Boolean! team: Team
   createdAt: DateTime! updatedAt: DateTime! archivedAt: DateTime }
 """

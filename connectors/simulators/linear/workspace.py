@@ -62,6 +62,7 @@ class Workspace:
         self.comments = [
             comment for at, issue in enumerate(tracker.issues()) for comment in self._comments(company, at, issue)
         ]
+        self.initiatives = [self._initiative(at) for at in range(7)]
         self.viewer = self.users[0]
 
     def nodes(self, kind: str) -> list[Node]:
@@ -69,6 +70,7 @@ class Workspace:
         listed: Mapping[str, list[Node]] = {
             "Issue": self.issues, "Comment": self.comments, "Team": self.teams, "User": self.users,
             "WorkflowState": self.states, "Project": self.projects, "Cycle": self.cycles, "IssueLabel": self.labels,
+            "Initiative": self.initiatives,
         }  # fmt: skip
         return listed[kind]
 
@@ -106,6 +108,17 @@ class Workspace:
             startDate=start if at % 2 else None, targetDate=None if at % 4 else "2026-06-30",
             completedAt=_iso(self._epoch - timedelta(days=3)) if kind == "completed" else None,
             url=f"https://linear.app/acme/project/p{at}", archivedAt=self._archived(at == 8),
+        )  # fmt: skip
+
+    def _initiative(self, at: int) -> Node:
+        status = ("Planned", "Active", "Completed", "Proposed")[at % 4]
+        started = _iso(self._epoch - timedelta(days=60 + at)) if status in {"Active", "Completed"} else None
+        return self._dated(
+            at, id=_id("initiative", at), name=f"Initiative {at}", description=f"Why {at}" if at % 2 else None,
+            status=status, owner=self.users[at] if at % 3 else None, creator=self.users[at + 1], priority=at % 5,
+            health="onTrack" if at % 2 else None, targetDate="2026-09-30" if at % 3 == 1 else None, startedAt=started,
+            completedAt=_iso(self._epoch - timedelta(days=4)) if status == "Completed" else None,
+            archivedAt=self._archived(at == 6), url=f"https://linear.app/acme/initiative/i{at}",
         )  # fmt: skip
 
     def _issue(self, at: int, issue: TrackerIssue) -> Node:

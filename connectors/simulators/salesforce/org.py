@@ -67,6 +67,11 @@ class Organization:
             "WhoId": self._some("Contact" if at % 2 else "Lead", random),
             "WhatId": self._some("Account" if at % 3 else "Opportunity", random),
         })  # fmt: skip
+        self._fill("Event", few, lambda _at, random: {"WhatId": self._some("Account", random)})
+        self._fill("Campaign", few, lambda at, _: {"ParentId": self._id("Campaign", at // 2) if at % 4 == 3 else None})
+        self._fill("OpportunityLineItem", few, lambda at, random: {
+            "OpportunityId": self._id("Opportunity", at % few), "Quantity": random.choice((1, 2.5, 12)),
+        })  # fmt: skip
         self._fill("Invoice__c", some, lambda at, random: {
             "Name": f"INV-{at:06d}", "Account__c": self._id("Account", at % few),
             "Opportunity__c": self._some("Opportunity", random), "Lines__c": at % 17, "Document__c": None,

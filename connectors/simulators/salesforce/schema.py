@@ -157,6 +157,52 @@ IsClosed boolean!
 Description textarea long
 TaskSubtype picklist Task|Call
 CompletedDateTime datetime"""),
+    "Event": ("00U", "Event", f"""{_OWNED}
+WhoId reference Contact|Lead
+WhatId reference Account|Opportunity
+Subject combobox Call|Meeting
+Location string
+IsAllDayEvent boolean!
+ActivityDateTime datetime
+ActivityDate date
+StartDateTime datetime
+EndDateTime datetime
+DurationInMinutes int
+AccountId reference Account
+IsPrivate boolean!
+ShowAs picklist Busy|Free
+Description textarea long"""),
+    "Campaign": ("701", "Campaign", f"""{_OWNED}
+Name string!
+ParentId reference Campaign
+Type picklist Email|Webinar
+Status picklist Planned|In Progress|Completed
+StartDate date
+EndDate date
+ExpectedRevenue currency
+BudgetedCost currency
+ActualCost currency
+NumberSent double
+IsActive boolean!
+NumberOfLeads int!
+NumberOfContacts int!
+Description textarea long
+LastActivityDate date"""),
+    "OpportunityLineItem": ("00k", "Opportunity Product", f"""
+Id id!
+IsDeleted boolean!
+{_BORN}
+OpportunityId reference! Opportunity
+PricebookEntryId reference PricebookEntry
+Product2Id reference Product2
+ProductCode string
+Name string
+Quantity double!
+TotalPrice currency
+UnitPrice currency
+ListPrice currency
+ServiceDate date
+Description string"""),
     "Invoice__c": ("a00", "Invoice", f"""{_OWNED}
 Name string!
 Account__c reference! Account
@@ -172,7 +218,7 @@ Reminder_Time__c time
 Document__c base64
 Place__c location"""),
 }  # fmt: skip
-OTHERS = (("Campaign", True), ("AccountChangeEvent", False), ("Old_Thing__c", False))
+OTHERS = (("Contract", True), ("AccountChangeEvent", False), ("Old_Thing__c", False))
 """Objects that are listed and have no records here, and whether they can be queried."""
 
 

@@ -158,10 +158,10 @@ class _Server:
             raise _refuse(200, "invalid_cursor")
         end = start + self._simulation.page_rows(size)
         following = page_token(end, bound_to) if end < len(rows) else ""
+        more = {"has_more": bool(following)} if name == "messages" else {}
         return json_response(
-            {"ok": True, name: rows[start:end], "has_more": bool(following),
-             "response_metadata": {"next_cursor": following}}
-        )  # fmt: skip
+            {"ok": True, name: rows[start:end], **more, "response_metadata": {"next_cursor": following}}
+        )
 
 
 def _within(request: web.Request, rows: list[Node]) -> list[Node]:

@@ -56,7 +56,9 @@ def create_app(company: Company, *, token: str, clock: Callable[[], float] = tim
     app.router.add_get("/api/v2/groups/{id}", server.group)
     app.router.add_get("/api/v2/tickets/{id}/comments", server.comments)
     app.router.add_get("/api/v2/tickets/{id}/metrics", server.metrics)
+    app.router.add_get("/api/v2/tickets/{id}/audits", server.audits)
     app.router.add_get("/api/v2/search/export", server.search)
+    app.router.add_get("/api/v2/incremental/tickets/cursor", server.changed)
     return app
 
 
@@ -132,6 +134,35 @@ class _Server:
         """`GET /api/v2/tickets/{id}/comments`."""
         checked_query(request, _PAGES, self._rules.refusal)
         return self._page(request, "comments", self._desk.comments[self._ticket(request)], PAGE_ROWS_MAX)
+
+    async def audits(self, request: web.Request) -> web.Response:
+        """`GET /api/v2/tickets/{id}/audits`."""
+        checked_query(request, _PAGES, self._rules.refusal)
+        return self._page(request, "audits", self._desk.audits[self._ticket(request)], PAGE_ROWS_MAX)
+
+    async def changed(self, request: web.Request) -> web.Response:
+        """`GET /api/v2/incremental/tickets/cursor`: by the time they were generated at, deleted ones too."""
+        known = ("start_time", "cursor", "exclude_deleted", "per_page")
+        checked_query(request, known, self._rules.refusal)
+        size = whole(request, "per_page", EXPORT_ROWS_MAX, self._rules.refusal)
+        if not 1 <= size <= EXPORT_ROWS_MAX or not {"start_time", "cursor"} & request.query.keys():
+            raise self._rules.refusal(400, "InvalidValue")
+        # A cursor takes precedence over the time it began with.
+        bound_to = (request.path, request.query.get("exclude_deleted"))
+        cursor, start_s = request.query.get("cursor"), whole(request, "start_time", 0, self._rules.refusal)
+        rows = sorted(self._desk.tickets, key=lambda row: (row["generated_timestamp"], row["id"]))
+        gone = [{**row, "id": row["id"] + 1_000_000, "status": "deleted"} for row in rows[::7]]
+        rows = rows if request.query.get("exclude_deleted") == "true" else [*rows, *gone]
+        first = next((at for at, row in enumerate(rows) if row["generated_timestamp"] >= start_s), len(rows))
+        start = first if cursor is None else token_offset(cursor, bound_to)
+        if start is None:
+            raise self._rules.refusal(400, "InvalidCursor")
+        end = start + self._simulation.page_rows(size)
+        after = page_token(min(end, len(rows)), bound_to)
+        return json_response(
+            {"tickets": rows[start:end], "after_cursor": after, "before_cursor": None, "after_url": None,
+             "before_url": None, "end_of_stream": end >= len(rows)}
+        )  # fmt: skip
 
     async def metrics(self, request: web.Request) -> web.Response:
         """`GET /api/v2/tickets/{id}/metrics`."""

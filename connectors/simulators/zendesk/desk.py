@@ -57,6 +57,7 @@ class Desk:
         ]  # fmt: skip
         self.tickets: list[Node] = []
         self.comments: dict[int, list[Node]] = {}
+        self.audits: dict[int, list[Node]] = {}
         self.ticket_metrics: list[Node] = []
         self.satisfaction_ratings: list[Node] = []
         for at, issue in enumerate(company.tracker.issues()):
@@ -94,6 +95,7 @@ class Desk:
              "due_at": iso(issue.updated_ms + 86_400_000) if _TYPES[(at // 2) % 5] == "task" else None,
              "satisfaction_rating": {"score": "unoffered"}, "custom_fields": [],
              "created_at": iso(issue.created_ms), "updated_at": iso(issue.updated_ms),
+             "generated_timestamp": issue.updated_ms // 1000 + (at % 5) * 3600,
              "url": f"https://acme.zendesk.com/api/v2/tickets/{number}.json"}
         )  # fmt: skip
         self.comments[number] = [
@@ -102,6 +104,14 @@ class Desk:
              "public": step % 3 != 2, "via": {"channel": "email"},
              "created_at": iso(issue.created_ms + step * 60_000)}
             for step in range(1 + at % 4 if at != 2 else 130)
+        ]  # fmt: skip
+        self.audits[number] = [
+            {"id": made_number("audit", number, step), "ticket_id": number, "author_id": requester["id"],
+             "via": {"channel": _CHANNELS[step % 3]}, "metadata": {"system": {"client": "simulated"}},
+             "events": [{"id": made_number("event", number, step), "type": "Change", "field_name": "status",
+                         "value": _STATUSES[step % 6], "previous_value": _STATUSES[(step + 5) % 6]}],
+             "created_at": iso(issue.created_ms + step * 90_000)}
+            for step in range(1 + at % 3 if at != 2 else 130)
         ]  # fmt: skip
         if assignee:
             self.ticket_metrics.append(

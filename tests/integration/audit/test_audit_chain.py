@@ -13,7 +13,17 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from catalog.audit import DROP, WRITER_ROLE, append, drop_months, head_of, last_before, linked, records_of
+from catalog.audit import (
+    DROP,
+    WRITER_ROLE,
+    append,
+    drop_months,
+    head_of,
+    last_before,
+    linked,
+    recent_records,
+    records_of,
+)
 from catalog.clusters import EmbeddedCluster
 from catalog.connection import Connection, OwnConnection
 from catalog.control import CONTROL_DATABASE
@@ -54,9 +64,10 @@ async def owner(cluster: EmbeddedCluster) -> AsyncIterator[OwnConnection]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def chain(owner: OwnConnection) -> UUID:
-    """Return a chain of ten records."""
+    """Return a chain of ten records, each written by itself."""
     chain = uuid4()
-    await append(owner, [(chain, encoded(record())) for _ in range(10)])
+    for _ in range(10):
+        await append(owner, {chain: encoded(record())})
     return chain
 
 
@@ -70,14 +81,14 @@ def signer(connection: Connection) -> HeadSigner:
 
 async def test_a_chain_that_nobody_touched_holds(owner: OwnConnection, chain: UUID) -> None:
     await signer(owner).sign()
-    await append(owner, [(chain, encoded(record()))])
+    await append(owner, {chain: encoded(record())})
     verified = await verify(owner, chain, PUBLIC)
     assert (verified.first, verified.last, verified.signed, verified.unfinished) == (1, 11, 10, ())
 
 
 async def test_a_start_without_a_finish_is_shown(owner: OwnConnection, chain: UUID) -> None:
     both = [encoded(record("start", "done")), encoded(record("finish", "done"))]
-    await append(owner, [(chain, text) for text in (*both, encoded(record("start", "lost")))])
+    await append(owner, {chain: "\n".join([*both, encoded(record("start", "lost"))])})
     assert [identity for identity, _ in (await verify(owner, chain, PUBLIC)).unfinished] == ["lost"]
 
 
@@ -111,7 +122,7 @@ async def test_records_refuse_to_be_truncated(owner: OwnConnection, chain: UUID)
         ),
         ("UPDATE audit.records SET at = at + interval '1 s' WHERE tenant = $1 AND number = 5", "record 5"),
         ("UPDATE audit.records SET chain = sha256(chain) WHERE tenant = $1 AND number = 5", "record 5"),
-        ("DELETE FROM audit.records WHERE tenant = $1 AND number = 5", "record 5: the record is missing"),
+        ("DELETE FROM audit.records WHERE tenant = $1 AND number = 5", "record 5: it is missing"),
         ("DELETE FROM audit.records WHERE tenant = $1 AND number = 1", "no signed head stands for them"),
         ("DELETE FROM audit.records WHERE tenant = $1 AND number = 10", "does not end where its head says"),
         ("DELETE FROM audit.records WHERE tenant = $1", "no signed head stands for them"),
@@ -129,13 +140,49 @@ async def test_every_other_change_is_found(owner: OwnConnection, chain: UUID, ch
     assert found in str(broken.value.detail)
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("SET record = replace(record, 'ana', 'eve')", "record 11 to 14: the record, or one before it"),
+        (r"SET record = record || E'\n{}'", "record 11: others were put in"),
+        ("SET number = number + 1", "record 11: it is missing"),
+    ],
+)
+async def test_a_change_of_what_was_written_together_is_found(owner: OwnConnection, change: str, found: str) -> None:
+    chain = uuid4()
+    await append(owner, {chain: "\n".join(encoded(record()) for _ in range(10))})
+    await append(owner, {chain: "\n".join(encoded(record()) for _ in range(4))})
+    assert (await verify(owner, chain, PUBLIC)).last == 14
+    assert [each.number async for each in records_of(owner, chain, 8)] == list(range(9, 15))
+    assert [each.number for each in await recent_records(owner, chain, "ana", 6)] == list(range(14, 8, -1))
+    assert await recent_records(owner, chain, "eve", 6) == ()
+    async with unguarded(owner):
+        await owner.execute(f"UPDATE audit.records {change} WHERE tenant = $1 AND number = 14", chain)
+    with pytest.raises(AuditBroken) as broken:
+        await verify(owner, chain, PUBLIC)
+    assert found in str(broken.value.detail)
+
+
+async def test_a_signed_head_inside_of_what_was_written_together_is_found(owner: OwnConnection, chain: UUID) -> None:
+    await signer(owner).sign()
+    texts = [each.record async for each in records_of(owner, chain)]
+    async with unguarded(owner):
+        await owner.execute("DELETE FROM audit.records WHERE tenant = $1", chain)
+        await owner.execute("DELETE FROM audit.heads WHERE tenant = $1", chain)
+    await append(owner, {chain: "\n".join([*texts, encoded(record())])})
+    with pytest.raises(AuditBroken) as broken:
+        await verify(owner, chain, PUBLIC)
+    assert "record 10: a signed head says otherwise" in str(broken.value.detail)
+
+
 async def test_a_chain_written_anew_is_found_by_its_signed_head(owner: OwnConnection, chain: UUID) -> None:
     await signer(owner).sign()
     texts = [each.record async for each in records_of(owner, chain)]
     async with unguarded(owner):
         await owner.execute("DELETE FROM audit.records WHERE tenant = $1", chain)
         await owner.execute("DELETE FROM audit.heads WHERE tenant = $1", chain)
-    await append(owner, [(chain, text.replace("ana", "eve")) for text in texts])
+    for text in texts:
+        await append(owner, {chain: text.replace("ana", "eve")})
     with pytest.raises(AuditBroken) as broken:
         await verify(owner, chain, PUBLIC)
     assert "a signed head says otherwise" in str(broken.value.detail)
@@ -163,7 +210,8 @@ async def test_a_head_signed_with_another_key_says_nothing(owner: OwnConnection,
 
 async def test_months_that_are_dropped_leave_a_chain_that_holds(owner: OwnConnection) -> None:
     chain = uuid4()
-    await append(owner, [(chain, encoded(record())) for _ in range(3)])
+    for _ in range(3):
+        await append(owner, {chain: encoded(record())})
     # As if three of the records were written in January 2020.
     async with unguarded(owner):
         old = datetime(2020, 1, 31, tzinfo=UTC)
@@ -179,7 +227,7 @@ async def test_months_that_are_dropped_leave_a_chain_that_holds(owner: OwnConnec
                 head,
             )
         await owner.execute("UPDATE audit.heads SET chain = $2 WHERE tenant = $1", chain, head)
-    await append(owner, [(chain, encoded(record()))])
+    await append(owner, {chain: encoded(record())})
     assert (await verify(owner, chain, PUBLIC)).first == 1
     february = datetime(2020, 2, 1, tzinfo=UTC)
     for ended in await last_before(owner, february):
@@ -197,10 +245,10 @@ async def test_who_reads_keeps_nobody_from_writing_in_a_month_that_begins(
         assert await reader.fetchval("SELECT count(*) FROM audit.records WHERE tenant = $1", chain) == 10
         async with asyncio.timeout(5):
             await owner.execute("SELECT audit.prepare_month('2031-05-01 00:00:00+00')")
-            await append(owner, [(chain, encoded(record()))])
+            await append(owner, {chain: encoded(record())})
         with pytest.raises(DatabaseInUse):
             await drop_months(owner, datetime(2031, 6, 1, tzinfo=UTC))
-        await append(owner, [(chain, encoded(record()))])
+        await append(owner, {chain: encoded(record())})
     await reader.close()
     assert (await verify(owner, chain, PUBLIC)).last == 12
 
@@ -211,7 +259,7 @@ async def test_writers_at_the_same_time_make_one_chain_each_of_their_tenants(clu
     async def write() -> None:
         connection = await cluster.connect(WRITER_ROLE, CONTROL_DATABASE)
         for _ in range(20):
-            await append(connection, [(chain, encoded(record())) for chain in reversed(chains)])
+            await append(connection, {chain: encoded(record()) for chain in reversed(chains)})
         await connection.close()
 
     await asyncio.gather(*(write() for _ in range(4)))

@@ -20,8 +20,26 @@ def derived(demo: DemoServer) -> Iterator[psycopg.Connection]:
     with session(demo) as ana:
         ana.execute("CREATE TABLE public.derived AS SELECT key, name FROM jira.projects")
         ana.execute("CREATE VIEW public.over AS SELECT key FROM public.derived; CREATE TABLE public.plain (a text)")
+        ana.execute("CREATE FUNCTION public.count_() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM public.over; END")
+        ana.execute("CREATE FUNCTION public.call_() RETURNS bigint LANGUAGE sql AS 'SELECT public.count_()'")
+        ana.execute("CREATE VIEW public.counted AS SELECT public.call_() AS n")
+        ana.execute(
+            "CREATE FUNCTION public.fire_() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM public.call_(); RETURN"
+            " NEW; END'; CREATE TABLE public.fires (a text);"
+            " CREATE TRIGGER fires BEFORE INSERT ON public.fires FOR EACH ROW EXECUTE FUNCTION public.fire_()"
+        )
+        ana.execute(
+            "CREATE PROCEDURE public.proceed_(name text) LANGUAGE plpgsql AS"
+            " 'BEGIN EXECUTE ''SELECT key FROM public.'' || name; END'"
+        )
         yield ana
-        ana.execute("DROP TABLE public.derived, public.plain CASCADE")
+        ana.execute("DROP TABLE public.derived, public.plain, public.fires CASCADE; DROP FUNCTION public.fire_")
+        ana.execute("DROP FUNCTION IF EXISTS public.call_, public.count_ CASCADE; DROP PROCEDURE public.proceed_")
+
+
+def _of_statements(recorded: Recorded) -> list[Record]:
+    """Leave out changes of roles that the server notices by itself, whenever it looks."""
+    return [record for record in recorded() if record.kind != "roles"]
 
 
 def _only(recorded: Recorded) -> Record:
@@ -37,6 +55,13 @@ def _only(recorded: Recorded) -> Record:
         ("INSERT INTO public.plain SELECT 'a' FROM public.over", "write"),
         ("EXPLAIN ANALYZE SELECT * FROM public.derived", "EXPLAIN"),
         ("DO $$ BEGIN PERFORM key FROM public.derived; END $$", "DO"),
+        ("DO $$ BEGIN EXECUTE 'SELECT key FROM public.deri' || 'ved'; END $$", "DO"),
+        ("SELECT public.count_()", "SELECT"),
+        ("SELECT 1 WHERE public.call_() > 0", "SELECT"),
+        ("TABLE public.counted", "SELECT"),
+        ("CALL public.proceed_('derived')", "CALL"),
+        ("INSERT INTO public.fires VALUES ('a')", "write"),
+        ("SELECT * FROM ts_stat('SELECT to_tsvector(key) FROM public.deri' || 'ved')", "SELECT"),
     ],
 )
 def test_a_read_is_on_record_with_its_origin(
@@ -45,7 +70,8 @@ def test_a_read_is_on_record_with_its_origin(
     derived.execute(sql.encode())
     record = _only(recorded)
     assert (record.kind, record.phase, record.outcome) == (kind, "whole", "relayed")
-    assert record.tables == (READ,)
+    # A text that is made at run time may read all that was derived.
+    assert READ in record.tables if "|| 'ved'" in sql or "proceed_" in sql else record.tables == (READ,)
     assert record.sources == ("jira",)
     assert "WEB" not in record.text
 
@@ -84,7 +110,7 @@ def test_rights_and_roles_are_on_record(demo: DemoServer, recorded: Recorded) ->
         admin.execute("CREATE TABLE public.mine (a int); GRANT SELECT ON public.mine TO PUBLIC")
         admin.execute("DROP TABLE public.mine; DROP ROLE passing")
         refused(admin, "ALTER ROLE ana SUPERUSER")
-    records = recorded()
+    records = _of_statements(recorded)
     assert [record.text.partition(" ")[0] for record in records] == ["CREATE", "GRANT", "GRANT", "DROP", "ALTER"]
     assert {record.outcome for record in records} == {"relayed"}
     assert "hidden-word" not in "".join(record.text for record in records)
@@ -96,4 +122,4 @@ def test_rights_after_a_failed_block_are_postgresqls_and_on_record(demo: DemoSer
             ana.execute("BEGIN")
             refused(ana, "GRANT SELECT ON public.nowhere TO eve")
             assert refused(ana, "ROLLBACK; REVOKE SELECT ON public.nowhere FROM eve").sqlstate == "42P01"
-    assert [record.text.partition(" ")[0] for record in recorded()] == ["GRANT", "REVOKE"] * 2
+    assert [record.text.partition(" ")[0] for record in _of_statements(recorded)] == ["GRANT", "REVOKE"] * 2

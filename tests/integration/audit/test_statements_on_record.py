@@ -261,7 +261,7 @@ def test_the_writer_may_do_nothing_but_append(demo: DemoServer) -> None:
                 await connection.execute(sql)
             except Exception as error:  # noqa: BLE001  the SQLSTATE is what is looked at
                 outcomes.append(str(getattr(error, "sqlstate", error)))
-        await append(connection, [])
+        await append(connection, {})
         return outcomes
 
     assert with_control(demo.directory / "data", attempt) == ["42501"] * 7

@@ -13,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.sdk.connector import FetchContext, RequestRecord
-from connectors.sdk.errors import ConnectorError
+from connectors.sdk.errors import ConnectorError, Fatal
 from connectors.sdk.grades import EXACT, SUPERSET
+from connectors.sdk.misfits import Misfit
 from connectors.sdk.request import Request, Response
 from connectors.sdk.resumption import Resumption, key_digest
 from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan
@@ -133,6 +134,7 @@ class FakeSource:
     places: list[str | None] = field(default_factory=list)
     """Where readings by place began."""
     faults_left: int = 1_000_000
+    is_n_unfit: bool = False
 
     def change(self, changed: Row) -> None:
         """Change or add a row, now."""
@@ -172,7 +174,7 @@ class FakeConnection:
             source.scans[repr(scan)] = scan
             for number, page in enumerate(pages):
                 _note(context.trail, f"{number} {scan!r}", page, asked_at)
-        yield Page(rows=_batch(pages[0], scan.columns))
+        yield self._page(pages[0], scan)
         if source.between is not None:
             await source.between.wait()
         if fault is not None:
@@ -183,7 +185,7 @@ class FakeConnection:
         if source.last is not None:
             yield Page(rows=_batch(pages[1][:1], scan.columns))
             await source.last.wait()
-        yield Page(rows=_batch(pages[1][1 if source.last is not None else 0 :], scan.columns))
+        yield self._page(pages[1][1 if source.last is not None else 0 :], scan)
 
     async def _by_place(self, scan: Scan, context: FetchContext, resumption: Resumption) -> AsyncIterator[Page]:
         """Give the rows after a cursor, which is an id; without one, their first half, and then the others."""
@@ -205,6 +207,14 @@ class FakeConnection:
         limit = None if scan.limit is None else max(0, scan.limit - len(seen))
         rows = _unseen(rest, seen)[:limit]
         yield Page(rows=_batch(rows[: len(rows) // 2] if truncated else rows, scan.columns), truncated=truncated)
+
+    def _page(self, rows: list[Row], scan: Scan) -> Page:
+        """Give a page; null in the column that is unfit stands for a value that did not fit."""
+        unfit = sum(row["n"] is None for row in rows) if self.source.is_n_unfit and "n" in scan.columns else 0
+        if unfit and "n" in scan.compared:
+            raise Fatal(message="a value of items.n does not fit type int8")
+        misfits = (Misfit(column="n", count=unfit, example="n, row 1 of its page"),) if unfit else ()
+        return Page(rows=_batch(rows, scan.columns), misfits=misfits)
 
     async def confirm(self, steps: Sequence[Step], context: FetchContext) -> bool:
         source = self.source
@@ -273,6 +283,9 @@ def _note(trail: Trail, url: str, page: list[Row], asked_at: datetime) -> None:
 
 def _loosely(row: Row, predicate: Predicate) -> bool:
     value = predicate.value
+    if row[predicate.column] is None:
+        # What does not fit here, the source can compare.
+        return True
     if predicate.operator in (Operator.GT, Operator.GE) and isinstance(value, int):
         return bool(row["n"] >= value - 1)
     if isinstance(value, datetime):

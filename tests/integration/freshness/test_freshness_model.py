@@ -53,6 +53,7 @@ class Freshness(RuleBasedStateMachine):
         self.now_us = 0
         self.resumed_us = -(10**15)
         self.told = dict.fromkeys("abc", 0)
+        self.rows_spoiled = False
         self.deliveries = 0
         self.asked: list[tuple[tuple[Any, ...], int | None, Any]] = []
 
@@ -119,11 +120,15 @@ class Freshness(RuleBasedStateMachine):
 
     @rule(user=USER, where=REPO, more=st.lists(MORE, max_size=1), table=TABLES, how=HOW)
     def refresh(self, user: str, where: Any, more: list[Any], table: Any, how: Mapping[str, Any]) -> None:
-        """Have rows read again and kept, as omnisql.refresh does: who asks next needs no request for them."""
+        """Have rows read again and kept, as omnisql.refresh does: who asks next needs no request for them.
+
+        What was confirmed is as whole as it was: after rows in Valkey were spoiled, it is sure for this replica only.
+        """
         again = {**how, "max_us": 0, "kept": True, "if_error_us": 0, "revalidate_us": 0, "partial": False}
         if self._ask_once(user, (where, *more), None, table, again) is None:
             return
-        then = {**again, "max_us": 10 * MINUTE_US, "replica": 1 - how["replica"]}
+        replica = how["replica"] if self.rows_spoiled else 1 - how["replica"]
+        then = {**again, "max_us": 10 * MINUTE_US, "replica": replica}
         assert self._ask_once(user, (where, *more), None, table, then, floor=len(self.states) - 1) == 0
         Freshness.renewed += 1
 
@@ -339,15 +344,26 @@ class Freshness(RuleBasedStateMachine):
         return f"{credential}:{self.epochs[credential]}"
 
     async def _spoil(self, kind: str, pick: int) -> None:
-        found = sorted([key async for key in self.client.scan_iter(f"{TAG}{kind}:{self.world.tenant}*")])
-        if not found:
+        prefix = f"{TAG}{kind}:"
+        found = [key.decode() async for key in self.client.scan_iter(f"{prefix}{self.world.tenant}*")]
+        aged = sorted([(await self._age(key.removeprefix(prefix)), key) for key in found])
+        if not aged:
             return
-        place = found[pick % len(found)]
+        _, place = aged[pick % len(aged)]
         if kind == "rows":
+            self.rows_spoiled = True
             await self.client.set(place, b"\x02" + b"spoiled" * 9)
         else:
             for entry in await self.client.hkeys(place):
                 await self.client.hset(place, entry, b"\x02" + b"spoiled" * 9)
+
+    async def _age(self, place: str) -> tuple[int, int]:
+        """Return when a shelf was begun and an entry's number there, so that the same one is picked in each run."""
+        tenant, name, *entry = place.split("/")
+        shelf = f"{tenant}/{name}"
+        begun: Any = self.client.hget(f"{TAG}shelf:{shelf}", "generation")
+        number = await self.client.zscore(f"{TAG}order:{shelf}", "".join(entry))
+        return int(await begun or 0), int(number or 0)
 
 
 @pytest.fixture

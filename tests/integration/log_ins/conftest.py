@@ -31,6 +31,7 @@ def served(issuer: Issuer) -> Iterator[Served]:
             "network": {"allowed_networks": "127.0.0.0/8"},
             "policy": {"file": str(directory / "policy.yaml")},
             "log_in": {"keys_wait_s": 0.1},
+            "http": {"port": 0},
         }
         server = start_served(directory, settings)
         try:
@@ -40,6 +41,7 @@ def served(issuer: Issuer) -> Iterator[Served]:
                 admin.execute("CREATE ROLE engineers")
                 admin.execute("GRANT engineers TO bob")
                 admin.execute("CREATE ROLE svc_reports LOGIN")
+                admin.execute("CREATE ROLE guessed LOGIN")
             yield server
         finally:
             assert server.stop() == 0

@@ -106,13 +106,25 @@ def test_a_server_keeps_the_shape_of_its_version_until_it_is_given_another(tmp_p
     assert columns[0] == ({"id": "text", "name": "text", "created_at": "timestamp with time zone"},)
 
 
+def declare_wrongly(folder: Path) -> None:
+    """Declare a column of tasks as a number that is a text, and leave its values out with a warning."""
+    file = folder / "acme_crm.yaml"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace("    rows_expected: 1000\n", "    rows_expected: 1000\n    misfits: warn\n")
+    file.write_text(
+        text.replace("      title: text!\n", "      title: text!\n      size: int4 title\n"), encoding="utf-8"
+    )
+
+
 def test_a_manifest_of_a_folder_is_read_by_sql(tmp_path: Path) -> None:
     start("acme_crm", tmp_path, ())
+    declare_wrongly(tmp_path)
     with served_directory() as directory, simulated(tmp_path) as base_url:
         network = {"allowed_networks": "127.0.0.0/8"}
         served = start_served(directory, {"connectors": {"folder": str(tmp_path)}, "network": network})
         try:
             served.create_tenant("acme")
+            told: list[tuple[str | None, str | None]] = []
             with served.connect("acme") as session:
                 session.execute(
                     f"CREATE SERVER crm FOREIGN DATA WRAPPER acme_crm OPTIONS (base_url '{base_url}')".encode()
@@ -120,6 +132,9 @@ def test_a_manifest_of_a_folder_is_read_by_sql(tmp_path: Path) -> None:
                 session.execute(f"CREATE USER MAPPING FOR PUBLIC SERVER crm OPTIONS (token '{TOKEN}')".encode())
                 session.execute("IMPORT FOREIGN SCHEMA acme_crm FROM SERVER crm INTO public")
                 counted = session.execute("SELECT status, count(*) FROM tasks GROUP BY 1 ORDER BY 1").fetchall()
+                session.add_notice_handler(lambda said: told.append((said.sqlstate, said.message_primary)))
+                sized = rows(session, "SELECT count(*) FROM tasks WHERE size IS NULL")
+                misfits = rows(session, "SELECT misfits, complete FROM omnisql.last_query_sources")
                 joined = session.execute("SELECT c.id FROM tasks t JOIN comments c ON c.task_id = t.id").fetchall()
         finally:
             served.stop()
@@ -135,6 +150,8 @@ def test_a_manifest_of_a_folder_is_read_by_sql(tmp_path: Path) -> None:
             served.stop()
     assert counted == [("done", 30), ("open", 30)]
     assert len(joined) == 90
+    assert (sized, misfits) == ([(60,)], [({"size": 60}, True)])
+    assert told == [("01000", "60 values of public.tasks.size did not fit its type and are null")]
 
 
 def test_a_manifest_that_is_refused_keeps_the_server_from_starting(tmp_path: Path) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 import pytest
 from authorized import authorize
+from msgspec import structs
 from plain_settings import SETTINGS
 
 from catalog.connection import OwnConnection
-from omnisql_server.audit.account import Account, Session
+from omnisql_server.audit.account import Account, Session, note_repeated
 from omnisql_server.audit.journal import Journal
 from omnisql_server.audit.record import SUCCEEDED, MaskApplied, Record, TableRead, decoded, encoded
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
+from omnisql_server.model.run import Repeated
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.parse.redaction import redacted
 from omnisql_server.policy.rules import parse_rules
@@ -48,9 +52,9 @@ class Kept(Journal):
         """Return what was given, and let those go on who wait for it."""
         records = []
         while self._waiting:
-            chain, text, future = self._waiting.popleft()
+            chain, own, common, future = self._waiting.popleft()
             assert chain == CHAIN
-            records.append(decoded(text))
+            records.append(decoded(f"{{{own},{common}}}" if common else f"{{{own}}}"))
             if not future.done():
                 future.set_result(None)
         return records
@@ -148,6 +152,26 @@ async def test_two_records_of_the_same_never_have_the_same_digest() -> None:
         account(journal).end_soon(SUCCEEDED)
     one, other = journal.taken()
     assert one.salt != other.salt
+
+
+async def test_what_is_answered_again_is_on_record_as_if_it_were_the_first_time() -> None:
+    journal = Kept()
+    session = Session(journal=journal, redact=redacted, tenant_id=CHAIN, principal=PRINCIPAL, client='a "name"')
+    query = authorize(bound(), PRINCIPAL, RULES)
+    statement = Statement(text="SELECT 'hunter2'", kind=StatementKind.SELECT, references=())
+    repeated = Repeated(messages=b"", rows=3, statement=statement, query=query, reports=(), facts={})
+    note_repeated(session, repeated, "")
+    note_repeated(replace(session, client="192.0.2.9"), repeated, "0af7651916cd43dd8448eb211c80319c")
+    once = Account(session, statement)
+    once.trail.bound, once.trail.rows = query.query, 3
+    once.trail.authorized.append(query)
+    once.end_soon(SUCCEEDED)
+    first, second, alone = journal.taken()
+    assert first.id == first.query_id
+    assert len({each.id for each in (first, second, alone)}) == len({each.salt for each in (first, second, alone)}) == 3
+    assert datetime.fromisoformat(first.at) <= datetime.fromisoformat(second.at) <= datetime.now(UTC)
+    assert structs.replace(first, id=alone.id, query_id="", at=alone.at, salt=alone.salt) == alone
+    assert (second.client, second.trace_id) == ("192.0.2.9", "0af7651916cd43dd8448eb211c80319c")
 
 
 def test_a_record_reads_back_as_it_was_written() -> None:

@@ -43,6 +43,9 @@ class RecordingBackend:
     async def begin_again(self) -> bool:
         return False
 
+    async def leave(self) -> None:
+        raise AssertionError
+
     def stream(self, sql: str, **_: Any) -> AsyncIterator[Any]:
         raise AssertionError(sql)
 

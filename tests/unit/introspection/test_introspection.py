@@ -12,6 +12,7 @@ from catalog.snapshot import ApiColumn, ApiServer, ApiTable
 from connectors.sdk.connector import FetchContext, RequestRecord, Source
 from connectors.sdk.errors import OptionInvalid
 from connectors.sdk.grades import SUPERSET, equals, exact_among, ranges
+from connectors.sdk.misfits import Misfit
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.scan import Direction, Operator, Scan
 from connectors.sdk.table import AccessPath, Column, Delta, Hydration, Table
@@ -105,6 +106,7 @@ REPORT = SourceReport(
     age_ms=1500.0,
     stale="the source failed",
     cache_note="another statement's fetch was shared",
+    misfits=(Misfit(column="title", count=3, example="title, row 2 of its page"),),
 )
 STATE = IntrospectionState(
     relations=[(RELATION, ISSUES)],
@@ -257,6 +259,7 @@ async def test_last_query_sources_tell_the_truth() -> None:
             "stale": "the source failed",
             "cache_note": "another statement's fetch was shared",
             "resets_at": None,
+            "misfits": {"title": 3},
         }
     ]
 

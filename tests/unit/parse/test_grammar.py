@@ -194,3 +194,10 @@ def test_no_text_makes_the_grammar_fail_otherwise(text: str) -> None:
     except (NotParsed, UnicodeEncodeError):
         return
     assert all(statement.text.strip() in text for statement in statements)
+
+
+def test_a_generic_plan_needs_no_values() -> None:
+    explained = only("EXPLAIN (GENERIC_PLAN) SELECT $2, $1")
+    assert (explained.parameter, explained.unvalued_count) == (None, 2)
+    for text in ("EXPLAIN (GENERIC_PLAN, GENERIC_PLAN off) SELECT $2, $1", "EXPLAIN SELECT $2, $1"):
+        assert (only(text).parameter is not None, only(text).unvalued_count) == (True, 0)

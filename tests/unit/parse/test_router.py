@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from catalog.carriers import Carriers
 from omnisql_server.model.definition import NotGrammatical
 from omnisql_server.model.statement import SECRET_KINDS, Part, StatementKind
 from omnisql_server.parse import router
@@ -60,7 +61,7 @@ def test_a_text_with_a_password_is_not_remembered() -> None:
     text = b"ALTER ROLE ana PASSWORD 'hidden'"
     assert route(text, lambda _text: False, frozenset(), frozenset()) is not None
     assert router.may_change_roles(text)
-    under = (frozenset[str](), frozenset[str]())
+    under = (frozenset[str](), frozenset[str](), Carriers())
     assert (text, under) not in router._plain
     assert text not in router._without_roles
     assert (b"SELECT 00", frozenset()) not in router._plain

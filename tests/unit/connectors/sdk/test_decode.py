@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from connectors.sdk.convert import Unfit, convert
 from connectors.sdk.decode import RowDecoder, attach
 from connectors.sdk.errors import Fatal, ManifestInvalid
 from connectors.sdk.extract import adf_text, first_of, matched, number, path, present
+from connectors.sdk.misfits import Misfit, added, of_columns
 from connectors.sdk.table import AccessPath, Column, Table
 
 FITTING: list[tuple[str, list[Any], list[Any]]] = [
@@ -161,3 +163,45 @@ def test_a_document_becomes_its_text() -> None:
     assert adf_text("d")({"d": document}) == "Hello world\nagain\none\n@ada"
     assert adf_text("d")({"d": None}) is None
     assert adf_text("d")({"d": "plain"}) == "plain"
+
+
+LENIENT = replace(
+    things(
+        Column(name="size", type_name="int4", path="a.size"),
+        Column(name="tags", type_name="text[]", path="tags"),
+        Column(name="state", type_name="text", path="state", nullable=False),
+    ),
+    misfits_are_null=True,
+)
+
+
+def test_what_does_not_fit_is_null_and_counted_where_the_table_says_so() -> None:
+    rows: list[dict[str, object]] = [
+        {"id": 1, "a": {"size": 3}, "tags": ["x"], "state": "open"},
+        {"id": 2, "a": {"size": "secret"}, "tags": ["x", 7], "state": "open"},
+        {"id": 3, "a": {"size": 2**40}, "tags": None, "state": "open"},
+    ]
+    decoded = RowDecoder(LENIENT, ("id", "size", "tags", "state")).decoded(rows)
+    assert decoded.batch.column("size").to_pylist() == [3, None, None]
+    assert decoded.batch.column("tags").to_pylist() == [["x"], None, None]
+    assert decoded.batch.column("id").to_pylist() == [1, 2, 3]
+    assert decoded.misfits == (
+        Misfit(column="size", count=2, example="a.size, row 2 of its page"),
+        Misfit(column="tags", count=1, example="tags, row 2 of its page"),
+    )
+    assert RowDecoder(LENIENT, ("id", "size")).decoded(rows[:1]).misfits == ()
+
+
+@pytest.mark.parametrize("column", ["id", "state", "size"])
+def test_a_key_a_value_that_is_never_null_and_what_was_asked_by_always_fit(column: str) -> None:
+    row: dict[str, object] = {"id": 1, "a": {"size": 3}, "state": "open"}
+    spoiled = {**row, column: 1.5, "a": {"size": 1.5}} if column == "size" else {**row, column: 1.5}
+    with pytest.raises(Fatal, match=rf"a value of things\.{column} does not fit"):
+        RowDecoder(LENIENT, ("id", "size", "state")).decoded([row, spoiled], compared={"size"})
+
+
+def test_misfits_are_added_up_by_column() -> None:
+    first, second = Misfit(column="a", count=1, example="x"), Misfit(column="a", count=2, example="y")
+    other = Misfit(column="b", count=1, example="z")
+    assert added([first], [other, second]) == (Misfit(column="a", count=3, example="x"), other)
+    assert of_columns([first, other], ["b", "c"]) == (other,)
