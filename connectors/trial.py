@@ -13,19 +13,20 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.declarative.expecting import declared_answers
 from connectors.declarative.load import SUFFIX, Loaded
 from connectors.declarative.proving import TableProof, prove_one, trial_source, whole
 from connectors.sdk.addresses import Fence
 from connectors.sdk.connector import Source
-from connectors.sdk.errors import OptionInvalid
+from connectors.sdk.errors import ConnectorError, OptionInvalid
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.settings import Outbound, Surroundings, TransportSettings
-from connectors.sdk.testing import Faults, prove_faults
+from connectors.sdk.testing import FaultProof, Faults, prove_faults
 from connectors.simulators.catalogue import NAMES, simulator_of
 from connectors.simulators.company import Company, build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
-from connectors.simulators.running import Application, start_simulator
+from connectors.simulators.running import Application, refusals_of, start_simulator
 from connectors.simulators.toolkit import SIMULATION
 
 TOKEN = "trial-secret-7f3a"  # noqa: S105 - it opens nothing but a simulator
@@ -36,21 +37,24 @@ PAGE_ROWS = 5
 LOOPBACK = TransportSettings(
     outbound=Outbound(fence=Fence(allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128"))))
 )
-_HASTY = replace(LOOPBACK, read_timeout_s=1.0, total_timeout_s=1.5, retry=RetryPolicy(attempts_max=2))
+_PATIENT = replace(LOOPBACK, retry=RetryPolicy(attempts_max=2))
+_HASTY = replace(_PATIENT, read_timeout_s=0.1, total_timeout_s=0.2)
 Make = Callable[[Company], Application]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What was proved of each table, and what was taken wrongly under faults; None when no listing has pages."""
+    """What was proved of each table, and how faults were taken; None when no listing has pages."""
 
     tables: list[TableProof]
-    faults: list[str] | None
+    faults: FaultProof | None
 
     @property
     def failures(self) -> list[str]:
         """Return all that was found wrong."""
-        return [claim for each in self.tables for claim in each.proof.failures] + (self.faults or [])
+        return [claim for each in self.tables for claim in each.proof.failures] + (
+            self.faults.wrong if self.faults else []
+        )
 
 
 def simulator_for(name: str, folder: Path | None) -> Make:
@@ -80,9 +84,17 @@ async def try_on_simulator(loaded: Loaded, make: Make, tables: tuple[str, ...] =
     application = make(build_company(issues=ISSUES))
     application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
     at_epoch = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
+    refusals = refusals_of(application)
     async with _served(application) as base_url:
         connector = DeclarativeConnector(loaded, LOOPBACK, at_epoch)
-        proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+        try:
+            proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+        except ConnectorError as error:
+            # What an account answers is nobody else's to see; a simulator's answer is its author's own.
+            error.detail = " ".join(
+                filter(None, (error.detail, *(f"The simulator said: {said}" for said in refusals[-1:])))
+            )
+            raise
     return Trial(tables=proofs, faults=await _faults(loaded, make, proofs))
 
 
@@ -108,7 +120,7 @@ async def _proofs(
         await connection.disconnect()
 
 
-async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> list[str] | None:
+async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> FaultProof | None:
     """Read the longest listing that needs no key, in small pages, under every fault."""
     listed = [
         (each.row_count, each.table, path)
@@ -122,16 +134,19 @@ async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> list[
     application = make(build_company(issues=ISSUES))
     application[SIMULATION].configure({"page_rows_max": PAGE_ROWS, "rate_limit": {"limit": 1_000_000, "window_s": 60}})
     faults = Faults(application)
-    connector = DeclarativeConnector(loaded, _HASTY, Surroundings(sleep=_no_wait))
+    kinds = [DeclarativeConnector(loaded, each, Surroundings(sleep=_no_wait)) for each in (_PATIENT, _HASTY)]
     table = loaded.tables[name]
     async with _served(application) as base_url:
         return await prove_faults(
-            lambda: connector.connect(trial_source(loaded, base_url, TOKEN)),
-            replace(whole(table, path), columns=table.table.primary_key),
+            lambda: kinds[0].connect(trial_source(loaded, base_url, TOKEN)),
+            table.table,
+            whole(table, path),
             faults,
             QUIET_CONTEXT,
             server="trial",
             secret=TOKEN,
+            hasty=lambda: kinds[1].connect(trial_source(loaded, base_url, TOKEN)),
+            answers=declared_answers(loaded.manifest, table.paths[path.name]),
         )
 
 

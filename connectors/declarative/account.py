@@ -24,8 +24,8 @@ class QuotaDeclared(Declared, frozen=True, kw_only=True):
 
     limit: str
     remaining: str
-    reset: str
-    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"]
+    reset: Annotated[str, Meta(description="The header that tells when it ends, if there is one.")] = ""
+    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"] = "seconds"
     bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
     pays: Annotated[str, Meta(description="The limit that requests count against, by its name there.")] = "requests"
 

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from catalog.types import BY_SQL_NAME
 from connectors.declarative.manifest import ColumnDeclared
 from connectors.sdk.errors import Fatal, ManifestInvalid
-from connectors.sdk.extract import Extract, adf_text, first_of, joined, matched, number, path, present
+from connectors.sdk.extract import Extract, adf_text, column_path, first_of, joined, matched, number, path, present
 from connectors.sdk.table import Column
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,11 +92,11 @@ def _extract(declared: ColumnDeclared, at: str) -> Extract:
     elif declared.present is not None:
         inner = present(at)
     elif declared.epoch_s is not None:
-        inner = _moment(path(at), 1_000_000)
+        inner = _moment(column_path(at), 1_000_000)
     elif declared.epoch_ms is not None:
-        inner = _moment(path(at), 1_000)
+        inner = _moment(column_path(at), 1_000)
     else:
-        inner = path(at)
+        inner = column_path(at)
     if declared.empty_is_null:
         inner = _without_empty(inner)
     if declared.cut is not None:

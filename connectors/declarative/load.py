@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from connectors.declarative.asking import read_query
 from connectors.declarative.auths import OAuthGrant, auth_texts
 from connectors.declarative.checks import placeholders
 from connectors.declarative.compile import compiled, hook_named
@@ -106,7 +107,9 @@ def load_text(text: str, file: str, hooks: Hooks = NO_HOOKS) -> Loaded:
     manifest: Manifest = msgspec.convert(document.value, Manifest)
     _check_names(document, manifest)
     _check_hooks(document, manifest, hooks)
-    return Loaded(manifest=manifest, tables=compiled(manifest, hooks, document.refusal), hooks=hooks)
+    tables = compiled(manifest, hooks, document.refusal)
+    _check_queries(document, manifest, tables)
+    return Loaded(manifest=manifest, tables=tables, hooks=hooks)
 
 
 @lru_cache(maxsize=1)
@@ -143,6 +146,15 @@ def _check_hooks(document: Document, manifest: Manifest, hooks: Hooks) -> None:
         hook_named(hooks.discover, manifest.discover, partial(document.refusal, ("discover",)))
     if manifest.measure is not None:
         hook_named(hooks.measure, manifest.measure, partial(document.refusal, ("measure",)))
+
+
+def _check_queries(document: Document, manifest: Manifest, tables: Mapping[str, ReadableTable]) -> None:
+    for name, declared in manifest.tables.items():
+        for at, query in enumerate(declared.tests):
+            try:
+                read_query(query.sql, tables[name].table)
+            except ManifestInvalid as error:
+                raise document.refusal(("tables", name, "tests", at, "sql"), error.message, error.hint) from None
 
 
 def _check_placeholders(document: Document, place: Place, texts: tuple[str, ...], known: set[str]) -> None:

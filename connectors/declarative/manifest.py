@@ -13,6 +13,7 @@ from msgspec import field as defaulting
 from connectors.declarative.account import ApiVersion, Check, ErrorRule, OptionDeclared, QuotaDeclared, Requested
 from connectors.declarative.auths import Auth
 from connectors.declarative.pages import Declared, Pagination
+from connectors.declarative.questions import Question
 
 OPERATOR_NAMES = (
     "=", "<>", "<", "<=", ">", ">=", "in", "not_in", "contains", "is_null", "is_not_null",
@@ -342,6 +343,7 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     references: Annotated[
         dict[str, str], Meta(description="By key: the table.column of this source whose values it takes.")
     ] = defaulting(default_factory=dict)
+    tests: Annotated[tuple[Question, ...], Meta(description="Queries that its proof asks.")] = ()
 
 
 class Manifest(Declared, frozen=True, kw_only=True):

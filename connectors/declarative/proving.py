@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from connectors.declarative.asking import failures_of
 from connectors.declarative.auths import auth_texts
 from connectors.declarative.checks import placeholders
 from connectors.declarative.connector import DeclarativeConnection
@@ -53,6 +54,9 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
     for column in table.table.columns:
         if not column.nullable and column.name in baseline.columns:
             proof.expect(all(row[column.name] is not None for row in rows), f"{name}: {column.name} is never null")
+    for query in loaded.manifest.tables[name].tests:
+        wrong = await failures_of(connection, table.table, query, baseline.keys, context)
+        proof.expect(not wrong, f"{name}: {'; '.join(wrong)}")
     if table.hydrate:
         every = tuple(column.name for column in table.table.columns)
         found = await rows_of(connection, replace(baseline, columns=every, limit=HYDRATED_MAX), context)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from connectors.sdk.convert import Unfit, convert
 from connectors.sdk.errors import Fatal
-from connectors.sdk.extract import Extract, path
+from connectors.sdk.extract import MISFIT, Extract, column_path
 from connectors.sdk.misfits import Misfit, Misfits
 from connectors.sdk.table import Column, Table
 
@@ -61,9 +61,10 @@ class RowDecoder:
         names = [column.name for column in self._columns if column.hydrate is None]
         return RowDecoder(self._table, names, self._overriding)
 
-    def key(self, row: Row) -> Hashable:
-        """Return the primary key of a row."""
-        return tuple(_hashable(extract(row)) for extract in self._key)
+    def key(self, row: Row) -> tuple[Hashable, ...]:
+        """Return the primary key of a row, empty where all of it is missing or a part has no place in the row."""
+        key = tuple(_hashable(extract(row)) for extract in self._key)
+        return () if MISFIT in key or all(part is None for part in key) else key
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
         """Return the rows as a batch, every value of which fits.
@@ -126,7 +127,7 @@ def _fits(value: object, column: Column) -> bool:
 
 
 def _extract(column: Column, extractors: Mapping[str, Extract]) -> Extract:
-    inner = extractors.get(column.name) or path(column.path)
+    inner = extractors.get(column.name) or column_path(column.path)
     if column.hydrate is None:
         return inner
     name = _HYDRATED + column.hydrate

@@ -9,22 +9,40 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
 from connectors.sdk.errors import ManifestInvalid
 
 Extract = Callable[[object], object]
 """Takes a decoded row and returns one value in JSON's terms."""
 
+MISFIT: Final = object()
+"""Stands for a value whose surroundings are not what its place says, a text with fields, say; it fits no type."""
+
 _STEP = re.compile(r"\.?([A-Za-z_][\w-]*)|(\[\*\])|\['([^']*)'\]")
 
 
 @lru_cache(maxsize=4096)
 def path(text: str) -> Extract:
-    """Compile a path; the empty path is the row itself.
+    """Compile a path; the empty path is the row itself, and where there is no such place, its value is None.
 
     Raises:
         ManifestInvalid: the text is not a path.
     """
+    return _compiled(_steps(text), None)
+
+
+@lru_cache(maxsize=4096)
+def column_path(text: str) -> Extract:
+    """Compile the path of a column, which is missing or null, or it is where the path says: else it is MISFIT.
+
+    Raises:
+        ManifestInvalid: the text is not a path.
+    """
+    return _compiled(_steps(text), MISFIT)
+
+
+def _steps(text: str) -> tuple[str | None, ...]:
     steps: list[str | None] = []
     position = 0
     while position < len(text):
@@ -34,7 +52,7 @@ def path(text: str) -> Extract:
         name, star, quoted = match.groups()
         steps.append(None if star else name if name is not None else quoted)
         position = match.end()
-    return _compiled(tuple(steps))
+    return tuple(steps)
 
 
 def const(value: object) -> Extract:
@@ -44,16 +62,23 @@ def const(value: object) -> Extract:
 
 def present(text: str) -> Extract:
     """Tell whether there is a value other than null at a path."""
-    inner = path(text)
-    return lambda row: inner(row) is not None
+    inner = column_path(text)
+
+    def extract(row: object) -> object:
+        value = inner(row)
+        return value if value is MISFIT else value is not None
+
+    return extract
 
 
 def matched(text: str, pattern: str) -> Extract:
     """Give the first group of a regular expression found in the text at a path, None without a match."""
-    inner, compiled = path(text), re.compile(pattern)
+    inner, compiled = column_path(text), re.compile(pattern)
 
     def extract(row: object) -> object:
         value = inner(row)
+        if value is not None and not isinstance(value, str):
+            return MISFIT
         found = compiled.search(value) if isinstance(value, str) else None
         return None if found is None else found.group(1)
 
@@ -62,10 +87,13 @@ def matched(text: str, pattern: str) -> Extract:
 
 def joined(text: str) -> Extract:
     """Give the texts at a path as one text, None where there are none."""
-    inner = path(text)
+    inner = column_path(text)
 
     def extract(row: object) -> object:
-        found = _texts(inner(row))
+        value = inner(row)
+        if value is not None and not isinstance(value, str | list):
+            return MISFIT
+        found = _texts(value)
         return "".join(found) if found else None
 
     return extract
@@ -79,7 +107,7 @@ def _texts(value: object) -> list[str]:
 
 def number(inner: str | Extract) -> Extract:
     """Give the integer that a text spells; anything else stays as it is and meets the column's type."""
-    read = path(inner) if isinstance(inner, str) else inner
+    read = column_path(inner) if isinstance(inner, str) else inner
 
     def extract(row: object) -> object:
         value = read(row)
@@ -92,21 +120,25 @@ def number(inner: str | Extract) -> Extract:
 
 def first_of(*texts: str) -> Extract:
     """Give the first value that is not null among several paths."""
-    inners = tuple(path(text) for text in texts)
+    inners = tuple(column_path(text) for text in texts)
 
     def extract(row: object) -> object:
+        misfit = None
         for inner in inners:
             value = inner(row)
-            if value is not None:
+            if value is MISFIT:
+                # Another of the places may be the one of this kind of row.
+                misfit = value
+            elif value is not None:
                 return value
-        return None
+        return misfit
 
     return extract
 
 
 def adf_text(text: str) -> Extract:
     """Give the plain text of an Atlassian Document Format value: blocks end lines, everything else is joined."""
-    inner = path(text)
+    inner = column_path(text)
 
     def extract(row: object) -> object:
         value = inner(row)
@@ -142,29 +174,30 @@ def _adf(node: dict[str, object], parts: list[str], depth: int) -> None:
         parts.append("\n")
 
 
-def _compiled(steps: tuple[str | None, ...]) -> Extract:
+def _compiled(steps: tuple[str | None, ...], otherwise: object) -> Extract:
+    """Compile steps; where a value other than null is none that the next step can be taken from, give `otherwise`."""
     if None in steps:
         cut = steps.index(None)
-        outer, inner = _compiled(steps[:cut]), _compiled(steps[cut + 1 :])
-        return lambda row: _each(outer(row), inner)
+        outer, inner = _compiled(steps[:cut], otherwise), _compiled(steps[cut + 1 :], otherwise)
+        return lambda row: _each(outer(row), inner, otherwise)
     names = tuple(step for step in steps if step is not None)
     if len(names) == 1:
         only = names[0]
-        return lambda row: row.get(only) if isinstance(row, dict) else None
-    return lambda row: _descend(row, names)
+        return lambda row: row.get(only) if isinstance(row, dict) else None if row is None else otherwise
+    return lambda row: _descend(row, names, otherwise)
 
 
-def _each(values: object, inner: Extract) -> object:
+def _each(values: object, inner: Extract, otherwise: object) -> object:
     if isinstance(values, dict):
         values = list(values.values())
     if not isinstance(values, list):
-        return None
+        return None if values is None else otherwise
     return [inner(value) for value in values]
 
 
-def _descend(row: object, names: tuple[str, ...]) -> object:
+def _descend(row: object, names: tuple[str, ...], otherwise: object) -> object:
     for name in names:
         if not isinstance(row, dict):
-            return None
+            return None if row is None else otherwise
         row = row.get(name)
     return row

@@ -55,7 +55,7 @@ async def pages_of(
                     seen = resumption.known()
                 started = True
                 key = decoder.key if resumption is None else partial(_digest, decoder)
-                rows = _unseen(found.rows, key, seen)
+                rows = _unseen(scan.table, found.rows, key, seen)
                 if scan.limit is not None:
                     rows = rows[: max(0, scan.limit - (len(seen) - len(rows)))]
                 listed, early = len(rows), None
@@ -89,11 +89,17 @@ def _all_misfits(early: Decoded, late: Decoded) -> Misfits:
     return added(early.misfits, [each for each in late.misfits if each.column not in names])
 
 
-def _unseen(rows: list[Row], key: Callable[[Row], Hashable], seen: dict[Hashable, None]) -> list[Row]:
+def _unseen(table: str, rows: list[Row], key: Callable[[Row], Hashable], seen: dict[Hashable, None]) -> list[Row]:
     # Pages are not a snapshot: a row that moves while they are read comes twice.
     fresh = []
     for row in rows:
         found = key(row)
+        if not found:
+            raise Fatal(
+                message=f"a row of {table} has no primary key",
+                detail="The source sent something else than its documentation says.",
+                hint="Report it to the author of the connector.",
+            )
         if found not in seen:
             seen[found] = None
             fresh.append(row)
@@ -101,4 +107,5 @@ def _unseen(rows: list[Row], key: Callable[[Row], Hashable], seen: dict[Hashable
 
 
 def _digest(decoder: RowDecoder, row: Row) -> bytes:
-    return key_digest(decoder.key(row))
+    key = decoder.key(row)
+    return key_digest(key) if key else b""

@@ -110,8 +110,7 @@ def prove(
         trial = run(try_on_simulator(loaded, simulator_for(name, folder), table))
     _show_capabilities(loaded, tuple(each.table for each in trial.tables))
     if not live and cassette is None:
-        taken = "not tried: no listing has pages" if trial.faults is None else f"{len(trial.faults)} taken wrongly"
-        _say(f"faults: {taken}")
+        _say_faults(trial)
     return _told(trial)
 
 
@@ -275,6 +274,15 @@ def _show_capabilities(loaded: Loaded, tables: tuple[str, ...]) -> None:
             for title, text in zip(("pushed down", "order", "pages"), others, strict=True):
                 if text:
                     _say(f"    {title}: {text}")
+
+
+def _say_faults(trial: Trial) -> None:
+    if trial.faults is None:
+        _say("faults: not tried: no listing has pages")
+        return
+    _say(f"faults: {len(trial.faults.taken)} tried, {len(trial.faults.wrong)} taken wrongly")
+    for name, taken in trial.faults.taken.items():
+        _say(f"  {name}: {taken}")
 
 
 def _say(text: str) -> None:

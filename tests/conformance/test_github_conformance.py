@@ -12,6 +12,7 @@ from answered import Answers
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.declarative.expecting import declared_answers
 from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import Retryable
@@ -31,7 +32,8 @@ TABLES = [each.table for each in GITHUB.tables.values()]
 TOKEN = "ghp_secret_token_value"
 BY_NAME = {table.name: table for table in TABLES}
 REPOSITORY = {"owner": "acme", "repo": "web"}
-SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
+SETTINGS = replace(LOCAL_SETTINGS, retry=RetryPolicy(attempts_max=2))
+HASTY = replace(SETTINGS, read_timeout_s=0.1, total_timeout_s=0.2)
 
 
 async def no_wait(_delay_s: float) -> None:
@@ -92,19 +94,24 @@ async def test_faults_are_taken_by_recovery() -> None:
     faults = Faults(application)
     simulator = await start_simulator(application)
     connector = DeclarativeConnector(GITHUB, SETTINGS, Surroundings(sleep=no_wait))
-    scan = replace(baseline("issue_comments"), columns=("id",))
+    hasty = DeclarativeConnector(GITHUB, HASTY, Surroundings(sleep=no_wait))
+    scan = baseline("issue_comments")
     try:
-        wrong = await prove_faults(
+        proof = await prove_faults(
             lambda: connector.connect(source(simulator.base_url)),
+            BY_NAME["issue_comments"],
             scan,
             faults,
             QUIET_CONTEXT,
             server="forge",
             secret=TOKEN,
+            answers=declared_answers(GITHUB.manifest, GITHUB.tables["issue_comments"].paths[scan.access_path]),
+            hasty=lambda: hasty.connect(source(simulator.base_url)),
         )
     finally:
         await simulator.stop()
-    assert wrong == []
+    assert proof.wrong == []
+    assert len(proof.taken) > 30
 
 
 async def read(connection: DeclarativeConnection, scan: Scan) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ from answered import Answers
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.declarative.expecting import declared_answers
 from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
 from connectors.sdk.quiet import QUIET_CONTEXT
@@ -27,7 +28,8 @@ from connectors.simulators.jira import create_app
 JIRA = manifest_named("jira")
 TOKEN = "ATATT_secret_token_value"
 EMAIL = "ada@acme.example"
-SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=0.2, total_timeout_s=0.3, retry=RetryPolicy(attempts_max=2))
+SETTINGS = replace(LOCAL_SETTINGS, retry=RetryPolicy(attempts_max=2))
+HASTY = replace(SETTINGS, read_timeout_s=0.1, total_timeout_s=0.2)
 
 
 async def no_wait(_delay_s: float) -> None:
@@ -107,19 +109,24 @@ async def test_faults_are_taken_by_recovery() -> None:
     faults = Faults(application)
     simulator = await start_simulator(application)
     connector = DeclarativeConnector(JIRA, SETTINGS, Surroundings(sleep=no_wait))
-    scan = Scan(table="issues", access_path="search", columns=("id", "key", "summary"))
+    hasty = DeclarativeConnector(JIRA, HASTY, Surroundings(sleep=no_wait))
+    scan = Scan(table="issues", access_path="search", columns=("id", "key", "summary", "created", "status"))
     try:
-        wrong = await prove_faults(
+        proof = await prove_faults(
             lambda: connector.connect(source(simulator.base_url)),
+            JIRA.tables["issues"].table,
             scan,
             faults,
             QUIET_CONTEXT,
             server="tracker",
             secret=TOKEN,
+            answers=declared_answers(JIRA.manifest, JIRA.tables["issues"].paths[scan.access_path]),
+            hasty=lambda: hasty.connect(source(simulator.base_url)),
         )
     finally:
         await simulator.stop()
-    assert wrong == []
+    assert proof.wrong == []
+    assert len(proof.taken) > 30
 
 
 async def read(connection: DeclarativeConnection, scan: Scan) -> list[dict[str, object]]:

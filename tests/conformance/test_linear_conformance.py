@@ -18,6 +18,7 @@ from graphql.language import OperationDefinitionNode
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.declarative.expecting import declared_answers
 from connectors.declarative.proving import prove_one
 from connectors.declarative.requests import first_request, with_cursor
 from connectors.registry import manifest_named
@@ -49,7 +50,8 @@ SAMPLES: dict[str, list[Value]] = {
 KEY = "lin_api_secret_value"
 LOADED = manifest_named("linear")
 SPECIFICATION = Path(__file__).parents[3] / "shared" / "specs" / "linear.graphql.gz"
-SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=1.0, total_timeout_s=1.5, retry=RetryPolicy(attempts_max=2))
+SETTINGS = replace(LOCAL_SETTINGS, retry=RetryPolicy(attempts_max=2))
+HASTY = replace(SETTINGS, read_timeout_s=0.1, total_timeout_s=0.2)
 
 
 async def no_wait(_delay_s: float) -> None:
@@ -89,18 +91,23 @@ async def test_faults_are_taken_by_recovery() -> None:
     faults = Faults(application)
     simulator = await start_simulator(application)
     connector = DeclarativeConnector(LOADED, SETTINGS, Surroundings(sleep=no_wait))
+    hasty = DeclarativeConnector(LOADED, HASTY, Surroundings(sleep=no_wait))
     try:
-        wrong = await prove_faults(
+        proof = await prove_faults(
             lambda: connector.connect(source(simulator.base_url)),
-            Scan(table="issues", access_path="all", columns=("id",)),
+            LOADED.tables["issues"].table,
+            whole("issues"),
             faults,
             QUIET_CONTEXT,
             server="plan",
             secret=KEY,
+            answers=declared_answers(LOADED.manifest, LOADED.tables["issues"].paths["all"]),
+            hasty=lambda: hasty.connect(source(simulator.base_url)),
         )
     finally:
         await simulator.stop()
-    assert wrong == []
+    assert proof.wrong == []
+    assert len(proof.taken) > 30
 
 
 async def test_a_credential_is_told_whose_it_is_and_a_wrong_one_is_refused() -> None:

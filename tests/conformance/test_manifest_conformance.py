@@ -11,6 +11,7 @@ from answered import Answers
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.declarative.expecting import declared_answers
 from connectors.declarative.proving import prove_one, trial_source, whole
 from connectors.registry import manifest_named
 from connectors.sdk.errors import CredentialsRejected
@@ -25,7 +26,8 @@ from connectors.simulators.company.build import DEFAULT_EPOCH
 from connectors.simulators.toolkit import SIMULATION
 
 TOKEN = "a-secret-value"
-SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=1.0, total_timeout_s=1.5, retry=RetryPolicy(attempts_max=2))
+SETTINGS = replace(LOCAL_SETTINGS, retry=RetryPolicy(attempts_max=2))
+HASTY = replace(SETTINGS, read_timeout_s=0.1, total_timeout_s=0.2)
 TABLES = [(name, table) for name in PLAIN for table in sorted(manifest_named(name).tables)]
 LISTED = {
     "gitlab": "users",
@@ -90,21 +92,26 @@ async def test_a_vendor_accepts_its_credential_and_no_other(name: str) -> None:
 async def test_faults_of_a_vendor_are_taken_by_recovery(name: str) -> None:
     loaded = manifest_named(name)
     application = simulator_of(name, build_company(issues=60), token=TOKEN)
-    application[SIMULATION].configure({"page_rows_max": 20})
+    application[SIMULATION].configure({"page_rows_max": 20, "rate_limit": {"limit": 1_000_000, "window_s": 60}})
     faults = Faults(application)
     simulator = await start_simulator(application)
     connector = DeclarativeConnector(loaded, SETTINGS, Surroundings(sleep=no_wait))
+    hasty = DeclarativeConnector(loaded, HASTY, Surroundings(sleep=no_wait))
     table = loaded.tables[LISTED[name]]
     path = next(path for path in table.table.access_paths if not path.keys and not path.counts)
     try:
-        wrong = await prove_faults(
+        proof = await prove_faults(
             lambda: connector.connect(trial_source(loaded, simulator.base_url, TOKEN, server="plan")),
-            replace(whole(table, path), columns=table.table.primary_key),
+            table.table,
+            whole(table, path),
             faults,
             QUIET_CONTEXT,
             server="plan",
             secret=TOKEN,
+            answers=declared_answers(loaded.manifest, table.paths[path.name]),
+            hasty=lambda: hasty.connect(trial_source(loaded, simulator.base_url, TOKEN, server="plan")),
         )
     finally:
         await simulator.stop()
-    assert wrong == []
+    assert proof.wrong == []
+    assert len(proof.taken) > 30

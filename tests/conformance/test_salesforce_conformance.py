@@ -46,7 +46,8 @@ TOKEN = "00D_secret_session_value"
 NAMES = ("accounts", "contacts", "leads", "opportunities", "cases", "users", "tasks", "invoice__c")
 """Tables that have every kind of field between them; the other standard ones are read, but not proved as long."""
 
-SETTINGS = replace(LOCAL_SETTINGS, read_timeout_s=1.0, total_timeout_s=1.5, retry=RetryPolicy(attempts_max=2))
+SETTINGS = replace(LOCAL_SETTINGS, retry=RetryPolicy(attempts_max=2))
+HASTY = replace(SETTINGS, read_timeout_s=0.1, total_timeout_s=0.2)
 
 
 async def no_wait(_delay_s: float) -> None:
@@ -149,19 +150,23 @@ async def test_faults_are_taken_by_recovery() -> None:
     simulator = await start_simulator(application)
     application[SIMULATION].configure({"page_rows_max": 20})
     connector = SalesforceConnector(SETTINGS, Surroundings(sleep=no_wait))
-    scan = Scan(table="opportunities", access_path="query", columns=("id", "name"))
+    hasty = SalesforceConnector(HASTY, Surroundings(sleep=no_wait))
+    scan = Scan(table="opportunities", access_path="query", columns=("id", "name", "amount"))
     try:
-        wrong = await prove_faults(
+        proof = await prove_faults(
             lambda: connector.connect(source(simulator.base_url)),
+            (await tables_of(await connector.connect(source(simulator.base_url))))["opportunities"],
             scan,
             faults,
             QUIET_CONTEXT,
             server="crm",
             secret=TOKEN,
+            hasty=lambda: hasty.connect(source(simulator.base_url)),
         )
     finally:
         await simulator.stop()
-    assert wrong == []
+    assert proof.wrong == []
+    assert len(proof.taken) > 30
 
 
 async def test_pages_are_followed_to_the_end(world: World) -> None:

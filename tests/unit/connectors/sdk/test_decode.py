@@ -15,7 +15,7 @@ from catalog.types import BY_SQL_NAME
 from connectors.sdk.convert import Unfit, convert
 from connectors.sdk.decode import RowDecoder, attach
 from connectors.sdk.errors import Fatal, ManifestInvalid
-from connectors.sdk.extract import adf_text, first_of, matched, number, path, present
+from connectors.sdk.extract import MISFIT, adf_text, column_path, first_of, joined, matched, number, path, present
 from connectors.sdk.misfits import Misfit, added, of_columns
 from connectors.sdk.table import AccessPath, Column, Table
 
@@ -205,3 +205,17 @@ def test_misfits_are_added_up_by_column() -> None:
     other = Misfit(column="b", count=1, example="z")
     assert added([first], [other, second]) == (Misfit(column="a", count=3, example="x"), other)
     assert of_columns([first, other], ["b", "c"]) == (other,)
+
+
+def test_a_value_whose_surroundings_are_of_another_kind_is_a_misfit_and_not_null() -> None:
+    table = things(Column(name="owner", type_name="text", path="owner.login"))
+    for owner in (None, {}, {"login": None}):
+        assert RowDecoder(table, ("owner",)).batch([{"id": 1, "owner": owner}]).to_pylist() == [{"owner": None}]
+    wrong: list[object] = ["ada", 7, ["ada"]]
+    for each in wrong:
+        with pytest.raises(Fatal, match=r"things\.owner does not fit"):
+            RowDecoder(table, ("owner",)).batch([{"id": 1, "owner": each}])
+    row: dict[str, object] = {"u": 7, "l": "x", "o": {"a": 1}, "t": "text"}
+    for extract in (matched("u", r"(\d)"), joined("u"), column_path("l[*].x"), first_of("u.x", "none"), present("u.x")):
+        assert extract(row) is MISFIT
+    assert first_of("u.x", "t")(row) == "text"

@@ -108,3 +108,33 @@ async def test_nothing_at_first_is_no_rows_but_later_a_loss(context: FetchContex
     assert await read(lists(lost=True), context) == []
     with pytest.raises(Fatal, match="a part of things vanished"):
         await read(lists([1], lost=True), context)
+
+
+@pytest.mark.parametrize("lost", [{}, {"id": None}])
+async def test_a_row_without_a_key_is_an_error_and_no_row_like_another(context: FetchContext, lost: Row) -> None:
+    async def source() -> AsyncGenerator[RowList, None]:
+        yield RowList(rows=[{"id": 1}, lost, lost])
+
+    with pytest.raises(Fatal, match="a row of things has no primary key"):
+        await read(source(), context)
+
+
+async def test_misfits_are_told_once_of_rows_that_survive_and_of_those_that_do_not(context: FetchContext) -> None:
+    column = Column(name="color", type_name="text", path="color")
+    table = replace(TABLE, columns=(*TABLE.columns, column), misfits_are_null=True)
+    scan = Scan(table="things", access_path="all", columns=("id", "color", "size"))
+
+    async def source() -> AsyncGenerator[RowList, None]:
+        yield RowList(rows=[{"id": number, "color": number} for number in (1, 2, 3)])
+
+    async def hydrate(rows: list[Row]) -> None:
+        for row in rows:
+            attach(row, "detail", {"size": "large"})
+
+    async def last(batch: pa.RecordBatch) -> list[int]:
+        return [batch.num_rows - 1]
+
+    decoder, choosy = RowDecoder(table, scan.columns), replace(context, survivors=last)
+    (page,) = [page async for page in pages_of(source(), scan=scan, decoder=decoder, context=choosy, hydrate=hydrate)]
+    assert page.rows.to_pylist() == [{"id": 3, "color": None, "size": None}]
+    assert {each.column: each.count for each in page.misfits} == {"color": 3, "size": 1}

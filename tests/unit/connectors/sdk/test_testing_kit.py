@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp import web
 
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.decode import Row, RowDecoder
 from connectors.sdk.grades import EXACT, SUPERSET
 from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan, SortKey
 from connectors.sdk.table import AccessPath, Column, Pushdown, Table
-from connectors.sdk.testing import prove_table
+from connectors.sdk.testing import Faults, prove_faults, prove_table
+from connectors.sdk.testing.overhearing import spellings
 from connectors.sdk.testing.reference import holds, is_ordered
+from connectors.simulators import start_simulator
+
+SECRET = "a/secret+value"
 
 ROWS: list[Row] = [
     {"id": 1, "color": "red", "size": 3},
@@ -104,3 +115,62 @@ def test_the_reference_means_what_postgresql_means() -> None:
     assert is_ordered([{"c": 1}, {"c": 1}, {"c": 2}, {"c": None}], ascending) is True
     assert is_ordered([{"c": None}, {"c": 1}], ascending) is False
     assert is_ordered([{"c": None}, {"c": 2}, {"c": 1}], replace(ascending, direction=Direction.DESC)) is True
+
+
+class Careless:
+    """A connection that takes no fault as it should: errors are rows, any host gets the secret, and logs have it."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+
+    async def fetch(self, scan: Scan, context: FetchContext) -> AsyncIterator[Page]:
+        logging.getLogger("careless").debug("asking with %s", SECRET)
+        rows: list[Row] = []
+        headers = {"Authorization": SECRET}
+        timeout = aiohttp.ClientTimeout(total=0.2)
+        async with aiohttp.ClientSession(timeout=timeout) as session, contextlib.AsyncExitStack() as stack:
+            stack.enter_context(contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError))
+            answer = await stack.enter_async_context(session.get(f"{self._base_url}/things", headers=headers))
+            rows = (await answer.json(content_type=None))["rows"] if answer.status == 200 else []
+        table = replace(things(SUPERSET), misfits_are_null=True)
+        yield Page(rows=RowDecoder(table, scan.columns).decoded(rows).batch)
+
+    async def check(self) -> str:
+        return "careless"
+
+    async def disconnect(self) -> None:
+        return None
+
+
+async def test_a_connection_that_takes_faults_wrongly_is_found(context: FetchContext) -> None:
+    async def give(_request: web.Request) -> web.Response:
+        return web.json_response({"rows": ROWS})
+
+    application = web.Application()
+    application.router.add_get("/things", give)
+    faults = Faults(application)
+    simulator = await start_simulator(application)
+
+    async def connect() -> Careless:
+        return Careless(simulator.base_url)
+
+    table = things(SUPERSET)
+    try:
+        proof = await prove_faults(connect, table, BASELINE, faults, context, server="shop", secret=SECRET)
+    finally:
+        await simulator.stop()
+    for name in ("401", "403", "404", "409", "429", "500", "truncated", "no JSON", "hanging", "repeated page"):
+        assert f"{name}: no error" in proof.wrong
+    assert any(each.startswith("redirects to another host: it was called") for each in proof.wrong)
+    assert {"size of another type: no error", "key id missing: no error"} <= set(proof.wrong)
+    assert "logs and traces: show the secret" in proof.wrong
+
+
+def test_a_secret_is_found_however_it_is_spelled() -> None:
+    for text in (
+        SECRET,
+        quote(SECRET, safe=""),
+        *(b64encode(f"{'u' * n}:{SECRET}!".encode()).decode() for n in range(4)),
+    ):
+        assert any(spelled in text for spelled in spellings(SECRET))
+    assert not any(spelled in "nothing of the kind" for spelled in spellings(SECRET))
