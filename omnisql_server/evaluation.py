@@ -63,9 +63,9 @@ class Evaluation:
         return self.copied(rows)
 
     def over_pages(
-        self, relations: AsyncGenerator[LocalRelation, None], *, in_turn: bool
+        self, relations: AsyncGenerator[Sequence[LocalRelation], None], *, in_turn: bool
     ) -> AsyncGenerator[EncodedRows, None]:
-        """Yield the rows that some of a scan's rows after the other give, which are to go through `copied`.
+        """Yield what some of a scan's rows after the other give, each beside other relations, to go through `copied`.
 
         With `in_turn` none are asked for before somebody comes for what they give.
         """
@@ -100,10 +100,12 @@ class Evaluation:
         )
 
 
-async def _by_name(relations: AsyncGenerator[LocalRelation, None]) -> AsyncGenerator[Mapping[str, pa.Table], None]:
+async def _by_name(
+    relations: AsyncGenerator[Sequence[LocalRelation], None],
+) -> AsyncGenerator[Mapping[str, pa.Table], None]:
     async with aclosing(relations):
-        async for relation in relations:
-            yield {relation.scan_name: relation.rows}
+        async for page in relations:
+            yield {relation.scan_name: relation.rows for relation in page}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,8 @@ async def materialized(plan: QueryPlan, fetched: Sequence[FetchedScan], salt: by
 async def page_materialized(
     plan: QueryPlan, scan: ScanPlan, batches: Sequence[pa.RecordBatch], salt: bytes
 ) -> LocalRelation:
-    """Apply policy to some of the rows of a plan's only scan."""
-    (occurrence,) = plan.authorized.query.occurrences
+    """Apply policy to some of the rows of one of a plan's scans."""
+    (occurrence,) = (one for one in plan.authorized.query.occurrences if one.scan_name == scan.scan_name)
     if sum(batch.num_rows for batch in batches) > ROWS_FOR_A_THREAD:
         return await asyncio.to_thread(materialize, scan, occurrence, batches, salt)
     return materialize(scan, occurrence, batches, salt)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from omnisql_server.answering import Answering
 from omnisql_server.answers import (
     analyzed,
     constants_given,
@@ -30,17 +31,14 @@ from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
 from omnisql_server.evaluation import BY_POSTGRES, Evaluation, WholeAnswer, engine_of
 from omnisql_server.execute.instances import InstancePool
-from omnisql_server.execute.key_values import keyed, may_evaluate
+from omnisql_server.execute.key_values import may_evaluate
 from omnisql_server.execute.run import DUCKDB
 from omnisql_server.explain_options import ExplainWants, check_options
 from omnisql_server.fetch.budget import CallBudget
-from omnisql_server.fetch.scheduler import FetchedScan, fetch
-from omnisql_server.fetch.stream import PageStream
-from omnisql_server.late_hydration import LateFetch, may_execute, survivors_of, with_details
+from omnisql_server.fetch.scheduler import fetch
+from omnisql_server.late_hydration import LateFetch, may_execute, survivors_of
 from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
-from omnisql_server.materialize.relations import LocalRelation
-from omnisql_server.materialized import materialized
 from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plan import QueryPlan
@@ -63,14 +61,13 @@ from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.shaped import shaped_query
 from omnisql_server.parse.tree import parse_query
 from omnisql_server.pipeline_bounds import PipelineBounds
-from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.decide import Policy
 from omnisql_server.prepared import arguments, look_up, unplaced
 from omnisql_server.repeats.keeping import Keeping
 from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.sharing import Sharing
-from omnisql_server.streaming import Fetching, StreamedAnswer, first_page
+from omnisql_server.streaming import StreamedAnswer
 from omnisql_server.telling import Telling
 from omnisql_server.tenant import Tenant
 
@@ -359,42 +356,12 @@ class Pipeline:
             budget=budget,
             survivors=survivors_of(self._pool, settings.time_zone),
         )
-        telling = Telling(tenant=self._tenant, view=view)
-        begun: FetchedScan | None = None
-        if query_plan.streaming is not None and evaluation.engine.name == DUCKDB:
-            with stage_span("fetch"):
-                first = await first_page(query_plan.scans[0], query_plan.streaming, fetching)
-            if isinstance(first, PageStream):
-                return StreamedAnswer(stream=first, plan=query_plan, salt=salt, evaluation=evaluation, telling=telling)
-            begun = first
-        return await self._read(query_plan, evaluation, salt, fetching, late, begun, telling)
-
-    async def _read(
-        self,
-        query_plan: QueryPlan,
-        evaluation: Evaluation,
-        salt: bytes,
-        fetching: Fetching,
-        late: LateFetch,
-        begun: FetchedScan | None,
-        telling: Telling,
-    ) -> WholeAnswer:
-        """Fetch and materialize all scans, those first whose rows give the keys of others."""
-        waiting = list(query_plan.scans)
-        fetched: list[FetchedScan] = []
-        relations: list[LocalRelation] = []
-        while waiting:
-            read = {relation.scan_name: relation.rows for relation in relations}
-            ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
-            waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
-            bound = [bind_keys(scan, await keyed(scan, read, self._pool), late.budget.left) for scan in ready]
-            with stage_span("fetch"):
-                batch = (begun,) if begun is not None else await fetching(bound)
-            with stage_span("materialize"):
-                relations += await materialized(query_plan, batch, salt)
-            fetched += batch
-            for scan in batch:
-                telling.learn(scan.plan, scan.report)
-        whole, reports = await with_details(query_plan, fetched, relations, self._pool, late, salt)
-        telling.tell(reports)
-        return WholeAnswer(evaluation=evaluation, relations=whole, told=reports)
+        answering = Answering(
+            plan=query_plan,
+            evaluation=evaluation,
+            fetching=fetching,
+            late=late,
+            salt=salt,
+            telling=Telling(tenant=self._tenant, view=view),
+        )
+        return await answering.answer()

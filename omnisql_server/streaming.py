@@ -1,14 +1,23 @@
 """An answer whose first rows go out before the last page is read: each page is the statement's whole input for a while.
 
-What is evaluated is the statement itself, over the rows of one page (or of those that came together) after policy
-(`execute/pages.py`).
+chunks = self._evaluation.over_pages(self._relations(), in_turn=self._streams.streaming.in_turn)
+try:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            left = self._left
+            sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
+            self._left = None if left is None else left - sent.row_count
+            yield sent
+            if self._left == 0:
+                break
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from omnisql_server.evaluation import Evaluation
 from omnisql_server.fetch.scheduler import FetchedScan
@@ -25,19 +34,99 @@ Fetching = Callable[..., Awaitable[tuple[FetchedScan, ...]]]
 """Reads scan plans as `fetch.scheduler.fetch` does, whose other arguments are settled."""
 
 
-async def first_page(scan: ScanPlan, streaming: Streaming, fetching: Fetching) -> PageStream | FetchedScan:
-    """Begin to read a scan: return it whole where its first page is all of it, else the stream of its pages.
+class ScanStreams:
+    """The scans of a statement whose pages are its input one after the other; `aclose` must be awaited on the way out.
 
-    Raises:
-        ConnectorError, LimitExceeded: it failed before its first page.
+    They are read at the same time, but for those that may not be needed: they wait until those before are read out.
     """
-    stream = PageStream(lambda pages: fetching([scan], pages=pages), in_turn=streaming.in_turn)
-    try:
-        whole = await stream.whole()
-    except BaseException:
-        await stream.aclose()
-        raise
-    return stream if whole is None else whole
+
+    def __init__(self, streaming: Streaming, fetching: Fetching) -> None:
+        self.streaming = streaming
+        self._fetching = fetching
+        self._plans: dict[str, ScanPlan] = {}
+        self._begun: dict[str, PageStream] = {}
+
+    async def read(self, scans: Sequence[ScanPlan]) -> tuple[FetchedScan, ...]:
+        """Begin with those that are streamed, and return the others once they are read.
+
+        Raises:
+            ConnectorError, LimitExceeded: one of them failed; the others are stopped.
+        """
+        names = self.streaming.scans
+        self._plans |= {scan.scan_name: scan for scan in scans if scan.scan_name in names}
+        for name in names[:1] if self.streaming.in_turn else names:
+            if name in self._plans:
+                self.begin(name)
+        others = [scan for scan in scans if scan.scan_name not in names]
+        if not others:
+            return ()
+        reading = asyncio.ensure_future(self._fetching(others))
+        try:
+            beside = {stream.task for stream in self._begun.values()}
+            while not reading.done():
+                done, _ = await asyncio.wait({reading, *beside}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done & beside:
+                    task.result()
+                beside -= done
+            return reading.result()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    def begin(self, name: str) -> PageStream:
+        """Return the pages of a scan, which is begun to be read if it is not yet."""
+        stream = self._begun.get(name)
+        if stream is None:
+            plan, of = self._plans[name], self.streaming
+            stream = self._begun[name] = PageStream(
+                lambda pages: self._fetching([plan], pages=pages), in_turn=of.in_turn, streams=len(of.scans)
+            )
+        return stream
+
+    def plan(self, name: str) -> ScanPlan:
+        """Return the plan by which a scan is read."""
+        return self._plans[name]
+
+    async def whole(self) -> tuple[FetchedScan, ...] | None:
+        """Return the scans where a first page was all of each, None where more may come.
+
+        Raises:
+            ConnectorError, LimitExceeded: one failed before its first page.
+        """
+        names = self.streaming.scans
+        if self.streaming.in_turn and len(names) > 1:
+            return None
+        for name in names:
+            if not await self._begun[name].is_whole():
+                return None
+        return tuple([await self._begun[name].whole() for name in names])
+
+    def check(self) -> None:
+        """Raise what made one of the scans fail, so that nothing more is asked for the others."""
+        for stream in self._begun.values():
+            if stream.task.done():
+                stream.task.result()
+
+    def report(self, name: str, *, enough: bool) -> SourceReport | None:
+        """Say what has been read of a scan so far; None before it was begun."""
+        stream = self._begun.get(name)
+        return None if stream is None else stream.report(enough=enough)
+
+    def is_over(self, name: str) -> bool:
+        """Say whether a scan was read to its end."""
+        return name in self._begun and self._begun[name].is_over
+
+    async def aclose(self) -> None:
+        """Stop the requests that are under way."""
+        await asyncio.gather(*(stream.aclose() for stream in self._begun.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeScans:
+    """What a streamed statement reads beside its pages: relations with all their rows, and what was told of them."""
+
+    relations: tuple[LocalRelation, ...] = ()
+    told: tuple[SourceReport, ...] = ()
 
 
 class StreamedAnswer:
@@ -46,25 +135,31 @@ class StreamedAnswer:
     def __init__(
         self,
         *,
-        stream: PageStream,
+        streams: ScanStreams,
+        beside: WholeScans,
         plan: QueryPlan,
         salt: bytes,
         evaluation: Evaluation,
         telling: Telling,
     ) -> None:
-        self._stream = stream
+        self._streams = streams
+        self._beside = beside
         self._plan = plan
         self._salt = salt
         self._evaluation = evaluation
         self._telling = telling
-        self._returned = 0
-        self._enough = False
+        self._returned = dict.fromkeys(streams.streaming.scans, 0)
+        self._left = streams.streaming.rows_max
         telling.tell_soon(self.reports)
 
     def reports(self) -> tuple[SourceReport, ...]:
-        """Tell what the source has given so far."""
-        report = self._stream.report(enough=self._enough)
-        return () if report is None else (replace(report, rows_returned=self._returned),)
+        """Tell what the sources have given so far."""
+        told = {report.scan_name: report for report in self._beside.told}
+        for name, rows in self._returned.items():
+            report = self._streams.report(name, enough=self._left == 0)
+            if report is not None:
+                told[name] = replace(report, rows_returned=rows)
+        return tuple(told[scan.scan_name] for scan in self._plan.scans if scan.scan_name in told)
 
     def rows(self) -> AsyncGenerator[EncodedRows, None]:
         """Yield what the client gets."""
@@ -72,39 +167,44 @@ class StreamedAnswer:
 
     async def _rows(self) -> AsyncGenerator[EncodedRows, None]:
         """Yield the rows of one page after the other, until there are enough."""
-        streaming, (scan,) = self._plan.streaming, self._plan.scans
-        left = None if streaming is None else streaming.rows_max
-        in_turn = streaming is not None and streaming.in_turn
+        chunks = self._evaluation.over_pages(self._relations(), in_turn=self._streams.streaming.in_turn)
         try:
-            async with aclosing(self._evaluation.over_pages(self._relations(scan), in_turn=in_turn)) as chunks:
+            async with aclosing(chunks):
                 async for chunk in chunks:
+                    left = self._left
                     sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
-                    left = None if left is None else left - sent.row_count
+                    self._left = None if left is None else left - sent.row_count
                     yield sent
-                    if left == 0:
-                        self._enough = True
+                    if self._left == 0:
                         break
         finally:
-            await self._stream.aclose()
+            await self._streams.aclose()
         reports = self.reports()
-        if self._stream.is_over:
-            self._telling.learn(scan, *reports)
+        for report in reports:
+            if self._streams.is_over(report.scan_name):
+                self._telling.learn(self._streams.plan(report.scan_name), report)
         self._telling.tell(reports)
 
-    async def _relations(self, scan: ScanPlan) -> AsyncGenerator[LocalRelation, None]:
-        """Yield the rows of pages after policy."""
-        async with aclosing(self._stream.batches()) as coming:
-            async for batches in coming:
-                relation = await page_materialized(self._plan, scan, batches, self._salt)
-                self._returned += relation.rows.num_rows
-                yield relation
+    async def _relations(self) -> AsyncGenerator[tuple[LocalRelation, ...], None]:
+        """Yield the rows of pages after policy, of one scan after the other; those beside it have none meanwhile."""
+        names = self._streams.streaming.scans
+        for name in names:
+            scan = self._streams.plan(name)
+            idle = [self._streams.plan(other) for other in names if other != name]
+            beside = [await page_materialized(self._plan, other, (), self._salt) for other in idle]
+            async with aclosing(self._streams.begin(name).batches()) as coming:
+                async for batches in coming:
+                    self._streams.check()
+                    relation = await page_materialized(self._plan, scan, batches, self._salt)
+                    self._returned[name] += relation.rows.num_rows
+                    yield (relation, *beside, *self._beside.relations)
 
     def result(self, result: RunResult) -> RunResult:
         """Have what is under way end with a result, even if nobody has begun to read it."""
 
         async def close() -> None:
             await result.close()
-            await self._stream.aclose()
+            await self._streams.aclose()
 
         return replace(result, close=close, streamed=True)
 

@@ -22,24 +22,34 @@ Fetching = Callable[[Pages], Awaitable[Sequence[FetchedScan]]]
 class PageStream:
     """One scan under way; `aclose` must be awaited on every way out."""
 
-    def __init__(self, fetching: Fetching, *, in_turn: bool) -> None:
-        """Begin to read; with `in_turn` a page is asked for when the one before has been made use of."""
-        self._pages = Pages(ahead_bytes_max=0 if in_turn else AHEAD_BYTES_MAX)
+    def __init__(self, fetching: Fetching, *, in_turn: bool, streams: int = 1) -> None:
+        """Begin to read, as one of some streams; `in_turn`, a page is asked for when that before was made use of."""
+        self._pages = Pages(ahead_bytes_max=0 if in_turn else AHEAD_BYTES_MAX // streams)
         self._task = asyncio.create_task(self._read(fetching), name="stream")
         self._over = False
 
-    async def whole(self) -> FetchedScan | None:
-        """Wait for the first page; return the scan if there is no other, None if there may be.
+    async def is_whole(self) -> bool:
+        """Wait for the first page, and say whether there is no other.
 
         Raises:
             ConnectorError, LimitExceeded: it failed before the first page.
         """
         await self._pages.came()
         if not (self._pages.read_out or self._task.done()):
-            return None
+            return False
+        await self._task
+        return True
+
+    async def whole(self) -> FetchedScan:
+        """Return the scan of which all pages have come."""
         fetched = await self._task
         self._over = True
         return replace(fetched, batches=(*await self._pages.take(), *fetched.batches))
+
+    @property
+    def task(self) -> asyncio.Task[FetchedScan]:
+        """Return what reads the scan; it is not to be cancelled."""
+        return self._task
 
     async def batches(self) -> AsyncGenerator[Sequence[pa.RecordBatch], None]:
         """Yield rows as they come, all that are there at once.

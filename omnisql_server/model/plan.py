@@ -115,11 +115,13 @@ NO_NOTES = ScanNotes()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streaming:
-    """The answer is that to each page, one after the other, up to `rows_max` rows (None: all).
+    """The answer is that to each page of some `scans`, one after the other, up to `rows_max` rows (None: all).
 
-    `in_turn` says that a page is asked for only once the rows of the page before were not enough.
+    All other scans are read before; while one of the `scans` gives its pages, those beside it have no rows. `in_turn`
+    says that a page is asked for only once the rows of the page before were not enough.
     """
 
+    scans: tuple[str, ...]
     rows_max: int | None = None
     in_turn: bool = False
 

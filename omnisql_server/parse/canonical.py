@@ -5,12 +5,13 @@ Positions are left out, and a closed list of spellings that PostgreSQL itself de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import postgast
 
 from omnisql_server.parse.grammar import NotParsed
+from omnisql_server.parse.messages import parse_tree
 
 _SAME_FUNCTION = {"now": "CURRENT_TIMESTAMP", "transaction_timestamp": "CURRENT_TIMESTAMP"}
 _VALUE_FUNCTIONS = {
@@ -49,7 +50,7 @@ def canonical(text: str) -> tuple[Any, ...]:
         NotParsed: the text is not grammatical.
     """
     try:
-        tree = postgast.parse(text)
+        tree = parse_tree(text)
     except postgast.PgQueryError as error:
         raise NotParsed(error.message, error.cursorpos or None) from error
     return tuple(canonical_node(raw.stmt) for raw in tree.stmts)
@@ -63,17 +64,55 @@ def canonical_node(message: Any) -> Any:
         same = special(message)
         if same is not None:
             return same
-    fields = []
+    return (kind, _fields(message))
+
+
+def _fields(message: Any) -> Any:
+    """Give the fields of a message that are set, less positions, by name."""
+    found = []
     for descriptor, value in message.ListFields():
-        if descriptor.name in _IGNORED:
-            continue
-        if descriptor.message_type is None:
-            fields.append((descriptor.name, tuple(value) if descriptor.is_repeated else value))
-        elif descriptor.is_repeated:
-            fields.append((descriptor.name, tuple(canonical_node(child) for child in value)))
-        else:
-            fields.append((descriptor.name, canonical_node(value)))
-    return (kind, tuple(fields))
+        name, read = _READERS.get(descriptor) or _reader(descriptor)
+        if read is not None:
+            found.append((name, read(value)))
+    return tuple(found)
+
+
+def _nodes(messages: Any) -> tuple[Any, ...]:
+    return tuple([canonical_node(message) for message in messages])
+
+
+_Reader = tuple[str, Callable[[Any], Any] | None]
+_READERS: dict[Any, _Reader] = {}
+"""What a field is called and how its value is given, None where it is not; filled as fields are met."""
+
+
+def _reader(descriptor: Any) -> _Reader:
+    read: Callable[[Any], Any] | None
+    if descriptor.name in _IGNORED:
+        read = None
+    elif descriptor.message_type is None:
+        read = tuple if descriptor.is_repeated else _itself
+    else:
+        read = _nodes if descriptor.is_repeated else canonical_node
+    _READERS[descriptor] = (descriptor.name, read)
+    return _READERS[descriptor]
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+_ENUMERATIONS: dict[tuple[str, str], Mapping[int, str]] = {}
+"""The names of an enumeration's values by the message and the field that have it."""
+
+
+def _enum_name(message: Any, field: str) -> str:
+    known = _ENUMERATIONS.get((message.DESCRIPTOR.name, field))
+    if known is None:
+        values = message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number
+        known = {number: value.name for number, value in values.items()}
+        _ENUMERATIONS[message.DESCRIPTOR.name, field] = known
+    return known[getattr(message, field)]
 
 
 def _type_name(message: Any) -> Any:
@@ -95,21 +134,11 @@ def _function_call(message: Any) -> Any:
     names[-1] = _SAME_NAME.get(names[-1], names[-1])
     if names[-1] == "date_trunc" and copy.args and copy.args[0].a_const.sval.sval:
         copy.args[0].a_const.sval.sval = copy.args[0].a_const.sval.sval.lower()
-    return (
-        "FuncCall",
-        tuple(names),
-        tuple((d.name, _children(d, v)) for d, v in copy.ListFields() if d.name != "location"),
-    )
-
-
-def _children(descriptor: Any, value: Any) -> Any:
-    if descriptor.message_type is None:
-        return tuple(value) if descriptor.is_repeated else value
-    return tuple(canonical_node(child) for child in value) if descriptor.is_repeated else canonical_node(value)
+    return ("FuncCall", tuple(names), _fields(copy))
 
 
 def _value_function(message: Any) -> Any:
-    name = message.DESCRIPTOR.fields_by_name["op"].enum_type.values_by_number[message.op].name
+    name = _enum_name(message, "op")
     return ("value", _VALUE_FUNCTIONS[name]) if name in _VALUE_FUNCTIONS else None
 
 
@@ -122,7 +151,7 @@ def _type_cast(message: Any) -> Any:
 
 def _negatable(message: Any) -> Any:
     """Write `a NOT IN (..)` and `NOT a IN (..)` alike: both are null exactly when the other is; so with BETWEEN."""
-    kind = message.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_number[message.kind].name
+    kind = _enum_name(message, "kind")
     if kind == "AEXPR_IN":
         inner = ("in", canonical_node(message.lexpr), canonical_node(message.rexpr))
         return ("not", inner) if message.name[0].string.sval == "<>" else inner
@@ -145,23 +174,22 @@ def _window(message: Any) -> Any:
     copy.CopyFrom(message)
     if copy.frame_options:
         copy.frame_options &= ~_FRAME_BETWEEN
-    fields = [(d.name, _children(d, v)) for d, v in copy.ListFields() if d.name not in _IGNORED]
-    return ("WindowDef", tuple(fields))
+    return ("WindowDef", _fields(copy))
 
 
 def _boolean_test(message: Any) -> Any:
-    name = message.DESCRIPTOR.fields_by_name["booltesttype"].enum_type.values_by_number[message.booltesttype].name
+    name = _enum_name(message, "booltesttype")
     inner = ("test", name.replace("IS_NOT_", "IS_"), canonical_node(message.arg))
     return ("not", inner) if name.startswith("IS_NOT_") else inner
 
 
 def _boolean(message: Any) -> Any:
-    negation = message.DESCRIPTOR.fields_by_name["boolop"].enum_type.values_by_name["NOT_EXPR"].number
-    return ("not", canonical_node(message.args[0])) if message.boolop == negation else None
+    return ("not", canonical_node(message.args[0])) if _enum_name(message, "boolop") == "NOT_EXPR" else None
 
 
 def _inner(message: Any) -> Any:
-    return canonical_node(getattr(message, message.WhichOneof("node"))) if message.ListFields() else None
+    held = message.WhichOneof("node")
+    return canonical_node(getattr(message, held)) if held is not None else None
 
 
 _SPELLINGS: dict[str, Callable[[Any], Any]] = {
@@ -174,8 +202,6 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "BooleanTest": _boolean_test,
     "BoolExpr": _boolean,
     "WindowDef": _window,
-    "Node": lambda message: (
-        canonical_node(getattr(message, message.WhichOneof("node"))) if message.ListFields() else None
-    ),
+    "Node": _inner,
 }
 """Messages that PostgreSQL writes in more than one way for one meaning; None falls through to the field-wise form."""

@@ -16,6 +16,7 @@ import postgast
 from omnisql_server.model.custom_settings import PREFIX
 from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind, says
 from omnisql_server.parse.definitions import changes_rights, definition_of, drops_servers, is_foreign_table_change
+from omnisql_server.parse.messages import WITH_KINDS, held, parse_tree
 from omnisql_server.parse.movements import movement_of
 from omnisql_server.parse.options import options_of
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
@@ -73,7 +74,7 @@ def parse_statements(text: str) -> tuple[Statement, ...]:
         NotParsed: the text is not grammatical.
     """
     try:
-        tree = postgast.parse(text)
+        tree = parse_tree(text)
     except postgast.PgQueryError as error:
         raise NotParsed(error.message, error.cursorpos or None) from error
     encoded = text.encode()
@@ -332,13 +333,12 @@ class _Walk:
             return
         if kind == "JoinExpr":
             self._join(message)
-        if "with_clause" in message.DESCRIPTOR.fields_by_name and message.HasField("with_clause"):
+        if kind in WITH_KINDS and message.HasField("with_clause"):
             names = self._common_table_expressions(message.with_clause, names)
-        for descriptor, value in message.ListFields():
-            if descriptor.message_type is None or descriptor.name == "with_clause":
-                continue
-            for child in value if descriptor.is_repeated else (value,):
-                self.visit(child, names)
+        for name, _, children in held(message):
+            if name != "with_clause":
+                for child in children:
+                    self.visit(child, names)
 
     def _common_table_expressions(self, clause: Any, names: frozenset[str]) -> frozenset[str]:
         expressions = [node.common_table_expr for node in clause.ctes]

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import postgast
-
 from omnisql_server.model.scope import ColumnUse, NaturalJoin, QueryScopes, Scope, Source
+from omnisql_server.parse.messages import held, parse_tree
 from omnisql_server.parse.output_names import output_name
 from omnisql_server.parse.query_levels import CommonTable, Level, freeze
 
@@ -26,7 +25,7 @@ _PULLED_UP = {"EXISTS_SUBLINK", "ANY_SUBLINK"}
 
 def read_scopes(text: str) -> QueryScopes:
     """Read the scopes of a grammatical statement."""
-    statement = postgast.parse(text).stmts[0].stmt
+    statement = parse_tree(text).stmts[0].stmt
     walk, top = _Walk(), Level()
     walk.visit(statement, _Place(scopes=(), tables={}, level=top))
     return QueryScopes(top=freeze(top), uses=tuple(walk.uses), aliases=tuple(walk.aliases))
@@ -254,10 +253,10 @@ class _Walk:
 
 
 def _children(message: Any) -> Iterable[Any]:
-    for descriptor, value in message.ListFields():
+    for _, kind, children in held(message):
         # What FOR UPDATE names is named in FROM.
-        if descriptor.message_type is not None and descriptor.message_type.name != "LockingClause":
-            yield from value if descriptor.is_repeated else (value,)
+        if kind != "LockingClause":
+            yield from children
 
 
 def _use(reference: Any, scopes: tuple[Scope, ...]) -> ColumnUse:

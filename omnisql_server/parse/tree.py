@@ -73,6 +73,7 @@ def _tree(text: str) -> tuple[exp.Expr | None, str]:
     try:
         tree = _parsed(text)
         _read_arrows(tree)
+        _forget_places(tree)
         # What is written is a copy already.
         rendered = tree.transform(_plain).sql("postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
         same = canonical(text) == canonical(rendered)
@@ -117,6 +118,13 @@ def _fold_case(tree: exp.Expr) -> None:
         if not identifier.quoted:
             identifier.set("this", identifier.name.encode().lower().decode())
             identifier.set("quoted", True)
+
+
+def _forget_places(tree: exp.Expr) -> None:
+    """Forget where names stand in the text, but for tables: each copy of a tree would copy it."""
+    for identifier in tree.find_all(exp.Identifier):
+        if not isinstance(identifier.parent, exp.Table):
+            identifier._meta = None
 
 
 def _plain(node: exp.Expr) -> exp.Expr:

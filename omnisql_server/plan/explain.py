@@ -47,7 +47,7 @@ def explain_text(
     """
     lines = ["Query", f"  Engine: {engine} ({engine_reason})"]
     if plan.streaming is not None and engine == _STREAMING_ENGINE:
-        lines.append(f"  Streamed: {_streamed_text(plan.streaming)}")
+        lines.append(f"  Streamed: {_streamed_text(plan.streaming, plan)}")
     if costs_shown:
         lines.append(f"  API Calls: {_calls_text(*_total_calls(plan))}")
     for scan in plan.scans:
@@ -125,10 +125,12 @@ def _literal(value: Value) -> str:
     return literal(str(value))
 
 
-def _streamed_text(streaming: Streaming) -> str:
+def _streamed_text(streaming: Streaming, plan: QueryPlan) -> str:
+    streamed = [_alias(scan, plan) for scan in plan.scans if scan.scan_name in streaming.scans]
+    whose = f" of {' and '.join(map(_name, streamed))}" if len(plan.scans) > 1 else ""
     if streaming.in_turn:
-        return f"page by page, until there are {streaming.rows_max} rows"
-    return "rows are sent as their pages come"
+        return f"page by page{whose}, until there are {streaming.rows_max} rows"
+    return f"rows are sent as pages{whose} come" if whose else "rows are sent as their pages come"
 
 
 def _title(scan: ScanPlan, plan: QueryPlan) -> str:

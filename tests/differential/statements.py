@@ -73,7 +73,9 @@ def selects(draw: Draw) -> Select:
     columns = [found[0] for _ in range(draw(st.integers(1, 3))) if (found := scope.pick(draw)) is not None]
     body = f"{prefix}SELECT {', '.join(columns)} FROM {source}{where}"
     key = None
-    if draw(st.booleans()):
+    if not prefix and draw(st.integers(0, 7)) == 7:
+        body = f"{body} UNION ALL {body}"
+    elif draw(st.booleans()):
         key = draw(st.integers(0, len(columns) - 1))
         if columns[key].endswith((".labels", ".f", ".score")):
             key = None

@@ -178,9 +178,8 @@ async def streamed(plan: ScanPlan, stream: PageStream, seen: list[int] | None) -
     """Read a scan page by page."""
     batches: list[pa.RecordBatch] = []
     try:
-        whole = await stream.whole()
-        if whole is not None:
-            return whole
+        if await stream.is_whole():
+            return await stream.whole()
         async for taken in stream.batches():
             batches += taken
             if seen is not None:

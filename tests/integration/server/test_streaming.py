@@ -9,7 +9,7 @@ import asyncpg
 import psycopg
 import pytest
 from demo_server import DATABASE, DemoServer
-from sessions import WEB, WEB_COUNT, ConnectAsync, asked, eventually, rows_of, value_of
+from sessions import WEB, WEB_COUNT, ConnectAsync, asked, eventually, refused, rows_of, value_of
 
 ROWS = f"SELECT number, upper(title) AS title FROM github.issues WHERE {WEB} AND number > 0"
 PAGE = 20
@@ -142,3 +142,49 @@ def test_a_partial_answer_ends_with_a_warning(demo: DemoServer, ana: psycopg.Con
     assert told == ["the answer is incomplete: source github gave only a part of github.issues"]
     ((_, _, returned, complete),) = rows_of(ana, LAST)
     assert (returned, complete) == (len(rows), False)
+
+
+PROJECTS = 4
+BESIDE = f"SELECT i.number, p.key FROM github.issues AS i CROSS JOIN jira.projects AS p WHERE {WEB}"
+APPENDED = f"SELECT number::text FROM github.issues WHERE {WEB} AND number > 0 UNION ALL SELECT key FROM jira.projects"
+
+
+def test_a_join_streams_beside_what_is_whole(demo: DemoServer, ana: psycopg.Connection) -> None:
+    explained = [line for (line,) in rows_of(ana, f"EXPLAIN {BESIDE}")]
+    assert "  Streamed: rows are sent as pages of i come" in explained
+    demo.github.configure(next=[NONE, HOLD])
+    with ana.cursor() as cursor:
+        rows = cursor.stream(BESIDE.encode())
+        first = list(islice(rows, PAGE * PROJECTS - 1))
+        demo.github.release()
+        rest = list(rows)
+    assert len({*first, *rest}) == len(first) + len(rest) == WEB_COUNT * PROJECTS
+    told = [(PAGES, WEB_COUNT, WEB_COUNT, True), (1, PROJECTS, PROJECTS, True)]
+    assert sorted(rows_of(ana, LAST)) == sorted(told)
+
+
+def test_queries_that_are_appended_stream_and_what_is_not_needed_is_not_asked(
+    demo: DemoServer, ana: psycopg.Connection
+) -> None:
+    demo.github.configure(next=[NONE, HOLD])
+    with ana.cursor() as cursor:
+        rows = cursor.stream(APPENDED.encode())
+        first = list(islice(rows, PAGE - 1))
+        demo.github.release()
+        assert len({*first, *rows}) == WEB_COUNT + PROJECTS
+    before = len(asked(demo.github)), len(asked(demo.jira))
+    assert len(rows_of(ana, f"{APPENDED} LIMIT {PAGE + 1}")) == PAGE + 1
+    assert (len(asked(demo.github)) - before[0], len(asked(demo.jira)) - before[1]) == (2, 0)
+    assert len(rows_of(ana, f"{APPENDED} LIMIT {WEB_COUNT + 1}")) == WEB_COUNT + 1
+    assert len(asked(demo.jira)) - before[1] == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_failure_stops_what_is_read_beside_it(demo: DemoServer, ana: psycopg.Connection, streamed: bool) -> None:
+    fails, waits = (demo.github, demo.jira) if streamed else (demo.jira, demo.github)
+    fails.configure(next=[REFUSED])
+    waits.configure(next=[HOLD])
+    error = refused(ana, BESIDE)
+    assert error.sqlstate == "42501"
+    waits.reset()
+    assert value_of(ana, "SELECT count(*) FROM jira.projects") == PROJECTS

@@ -106,8 +106,8 @@ def numbers(batches: object) -> list[int]:
 
 async def test_a_scan_of_one_page_is_whole() -> None:
     stream = begin(Paged(pages=1))
+    assert await stream.is_whole()
     whole = await stream.whole()
-    assert whole is not None
     assert (numbers(whole.batches), whole.report.rows_fetched, whole.report.pages) == ([0, 1], 2, 0)
     assert stream.is_over
 
@@ -115,7 +115,7 @@ async def test_a_scan_of_one_page_is_whole() -> None:
 async def test_pages_are_taken_before_the_others_come() -> None:
     source = Paged(pages=4, held={2: asyncio.Event()})
     stream = begin(source)
-    assert await stream.whole() is None
+    assert not await stream.is_whole()
     coming = stream.batches()
     assert numbers(await anext(coming)) == [0, 1, 2, 3]
     early = stream.report(enough=False)
@@ -131,7 +131,7 @@ async def test_pages_are_taken_before_the_others_come() -> None:
 async def test_in_turn_a_page_is_asked_for_when_the_one_before_is_used_up() -> None:
     source = Paged(pages=9)
     stream = begin(source, in_turn=True)
-    assert await stream.whole() is None
+    assert not await stream.is_whole()
     coming = stream.batches()
     taken = [numbers(await anext(coming)) for _ in range(3)]
     assert (taken, source.asked, source.in_turn) == ([[0, 1], [2, 3], [4, 5]], 3, [True])
@@ -146,7 +146,7 @@ async def test_nobody_reads_far_ahead_of_a_slow_client(monkeypatch: pytest.Monke
     monkeypatch.setattr("omnisql_server.fetch.stream.AHEAD_BYTES_MAX", 3 * rows(0, 1).nbytes)
     source = Paged(pages=100)
     stream = begin(source, bounds=FetchBounds(timeout_s=0.05))
-    assert await stream.whole() is None
+    assert not await stream.is_whole()
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     # Its time is over by far before anybody comes for a row; that it has waited is not the source's doing.
@@ -159,7 +159,7 @@ async def test_nobody_reads_far_ahead_of_a_slow_client(monkeypatch: pytest.Monke
 async def test_a_failure_comes_after_the_rows_before_it() -> None:
     gate = asyncio.Event()
     stream = begin(Paged(pages=2, held={1: gate}, error=Fatal(message="no more")))
-    assert await stream.whole() is None
+    assert not await stream.is_whole()
     coming = stream.batches()
     assert numbers(await anext(coming)) == [0, 1]
     gate.set()
@@ -172,7 +172,7 @@ async def test_a_failure_comes_after_the_rows_before_it() -> None:
 async def test_a_partial_answer_keeps_its_rows() -> None:
     gate = asyncio.Event()
     stream = begin(Paged(pages=2, held={1: gate}, error=Fatal(message="no more")), partial=True)
-    assert await stream.whole() is None
+    assert not await stream.is_whole()
     gate.set()
     assert await following(stream) == [0, 1, 2, 3]
     report = stream.report(enough=False)
@@ -183,7 +183,7 @@ async def test_a_partial_answer_keeps_its_rows() -> None:
 async def test_too_many_rows_are_refused_on_the_way() -> None:
     gate = asyncio.Event()
     stream = begin(Paged(pages=5, held={1: gate}), bounds=FetchBounds(scan_rows_max=5))
-    assert await stream.whole() is None
+    assert not await stream.is_whole()
     gate.set()
     with pytest.raises(LimitExceeded, match="more than 5 rows"):
         await following(stream)
@@ -193,14 +193,14 @@ async def test_too_many_rows_are_refused_on_the_way() -> None:
 async def test_a_failure_before_the_first_page_is_the_statements() -> None:
     stream = begin(Paged(pages=0, error=Fatal(message="denied")))
     with pytest.raises(Fatal, match="denied"):
-        await stream.whole()
+        await stream.is_whole()
     await stream.aclose()
 
 
 async def test_closing_ends_what_is_under_way() -> None:
     source = Paged(pages=3, held={1: asyncio.Event()})
     stream = begin(source)
-    assert await stream.whole() is None
+    assert not await stream.is_whole()
     await stream.aclose()
     assert (source.asked, source.closed) == (2, 1)
 
@@ -208,6 +208,5 @@ async def test_closing_ends_what_is_under_way() -> None:
 async def test_scans_of_one_plan_end_together() -> None:
     keyed = replace(PLAN, scans=(SCAN, replace(SCAN, keys={"team": "x"})))
     stream = begin(Paged(pages=1), plan=keyed)
-    whole = await stream.whole()
-    taken = numbers(whole.batches) if whole is not None else await following(stream)
+    taken = numbers((await stream.whole()).batches) if await stream.is_whole() else await following(stream)
     assert sorted(taken) == [0, 0, 1, 1]

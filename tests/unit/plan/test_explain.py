@@ -181,6 +181,7 @@ ACTUAL = {
     "Stale": None,
     "Complete": True,
     "Incomplete Reason": None,
+    "Misfits": {},
 }
 """What `report` says, as JSON."""
 

@@ -1,0 +1,98 @@
+"""What a plan needs is read: all of it, or all but the pages that its answer is streamed from, up to the first of them.
+
+Scans whose rows give the keys of others are read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from omnisql_server.evaluation import Evaluation, WholeAnswer
+from omnisql_server.execute.key_values import keyed
+from omnisql_server.execute.run import DUCKDB
+from omnisql_server.fetch.scheduler import FetchedScan
+from omnisql_server.late_hydration import LateFetch, with_details
+from omnisql_server.materialize.relations import LocalRelation
+from omnisql_server.materialized import materialized
+from omnisql_server.model.plan import QueryPlan
+from omnisql_server.observability.traces import stage_span
+from omnisql_server.plan.keys import bind_keys
+from omnisql_server.streaming import Fetching, ScanStreams, StreamedAnswer, WholeScans
+from omnisql_server.telling import Telling
+
+
+@dataclass(slots=True, kw_only=True)
+class Answering:
+    """One statement's reading: what it is read by, and what has been read."""
+
+    plan: QueryPlan
+    evaluation: Evaluation
+    fetching: Fetching
+    late: LateFetch
+    salt: bytes
+    telling: Telling
+
+    async def answer(self) -> StreamedAnswer | WholeAnswer:
+        """Read what the plan needs.
+
+        Raises:
+            ConnectorError, LimitExceeded: it could not be read, or takes too much.
+        """
+        if self.plan.streaming is None or self.evaluation.engine.name != DUCKDB:
+            return await self._answer(None)
+        streams = ScanStreams(self.plan.streaming, self.fetching)
+        try:
+            return await self._answer(streams)
+        except BaseException:
+            await streams.aclose()
+            raise
+
+    async def _answer(self, streams: ScanStreams | None) -> StreamedAnswer | WholeAnswer:
+        fetched: list[FetchedScan] = []
+        relations: list[LocalRelation] = []
+        waiting = list(self.plan.scans)
+        pool = self.evaluation.pool
+        while waiting:
+            read = {relation.scan_name: relation.rows for relation in relations}
+            ready = [scan for scan in waiting if all(key.scan_name in read for key in scan.deferred)]
+            waiting = [scan for scan in waiting if not any(scan is one for one in ready)]
+            left = self.late.budget.left
+            bound = [bind_keys(scan, await keyed(scan, read, pool), left) for scan in ready]
+            with stage_span("fetch"):
+                batch = await (self.fetching(bound) if streams is None else streams.read(bound))
+            relations += await self._materialized(batch)
+            fetched += batch
+        if streams is not None:
+            with stage_span("fetch"):
+                whole = await streams.whole()
+            if whole is None:
+                return self._streamed(streams, fetched, relations)
+            relations += await self._materialized(whole)
+            fetched += whole
+        complete, reports = await with_details(self.plan, fetched, relations, pool, self.late, self.salt)
+        self.telling.tell(reports)
+        return WholeAnswer(evaluation=self.evaluation, relations=complete, told=reports)
+
+    async def _materialized(self, batch: Sequence[FetchedScan]) -> tuple[LocalRelation, ...]:
+        with stage_span("materialize"):
+            relations = await materialized(self.plan, batch, self.salt)
+        for scan in batch:
+            self.telling.learn(scan.plan, scan.report)
+        return relations
+
+    def _streamed(
+        self, streams: ScanStreams, fetched: Sequence[FetchedScan], relations: Sequence[LocalRelation]
+    ) -> StreamedAnswer:
+        told = tuple(
+            replace(scan.report, rows_returned=relation.rows.num_rows)
+            for scan, relation in zip(fetched, relations, strict=True)
+        )
+        return StreamedAnswer(
+            streams=streams,
+            beside=WholeScans(relations=tuple(relations), told=told),
+            plan=self.plan,
+            salt=self.salt,
+            evaluation=self.evaluation,
+            telling=self.telling,
+        )
