@@ -17,6 +17,8 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 PORT ?= 5433
 DATA ?= data/demo
 ISSUES ?= 5000
+# Of test; each has servers of its own.
+PROCESSES ?= 2
 # Modules of benchmarks/, one for each subject.
 BENCHMARKS ?= rows_to_client api_latency first_row small_statement repeated relay copy_and_pages tenants idle_sessions api_calls oracle \
   planning freshness recorded_day decode_pages audit policy logins
@@ -33,8 +35,8 @@ setup-dev: $(VENV)/.stamp-dev ## install what is needed to develop
 demo: setup ## serve a demonstration (PORT=5433 DATA=data/demo ISSUES=5000)
 	exec $(BIN)/omnisql demo --port $(PORT) --data $(DATA) --issues $(ISSUES)
 
-test: setup-dev ## run all tests (ARGS="-k word" for some)
-	$(BIN)/pytest $(ARGS) </dev/null
+test: setup-dev ## run all tests in two processes (ARGS="-k word" for some, PROCESSES=0 for one)
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS) </dev/null
 
 check: setup-dev ## run the linter, the formatter's check, the type checker and the import contracts
 	$(BIN)/ruff check $(CHECKED)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from demo_server import DemoServer, demo_directory, start_demo
-from installed_programs import absent
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +28,6 @@ def pytest_collection_finish() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List what other programs were not tried for."""
-    for reason in absent:
-        terminalreporter.write_line(f"skipped: {reason}")
+    reasons = dict.fromkeys(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason in reasons:
+        terminalreporter.write_line(reason.replace("Skipped", "skipped", 1))

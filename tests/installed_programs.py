@@ -5,19 +5,18 @@ A missing runtime is skipped by name, and the names are listed at the end of the
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 OPA_VERSION = "v1.22.2"
 DOWNLOAD_TIMEOUT_S = 600.0
-absent: dict[str, None] = {}
-"""What tests were skipped for, in order."""
 
 
 def require_program(name: str) -> None:
@@ -41,18 +40,24 @@ def missing(reason: str) -> None:
     """Skip the test for want of a program; in CI that is a failure."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
-    absent[reason] = None
     pytest.skip(reason)
 
 
 def installed(name: str, *commands: Callable[[Path], list[str]]) -> Path:
-    """Have commands fill a folder of the cache, unless it is there already."""
+    """Have commands fill a folder of the cache, unless it is there already; another process may be doing so."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omnisql-tests"
-    folder, partial = cache / name, cache / f"{name}.part"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _filled(cache / name, commands)
+
+
+def _filled(folder: Path, commands: Iterable[Callable[[Path], list[str]]]) -> Path:
+    partial = folder.with_name(f"{folder.name}.part")
     if folder.exists():
         return folder
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.mkdir()
     for command in commands:
         done = subprocess.run(
             command(partial),
@@ -63,7 +68,7 @@ def installed(name: str, *commands: Callable[[Path], list[str]]) -> Path:
             check=False,
         )
         if done.returncode != 0:
-            missing(f"{name} could not be installed: {done.stdout[-500:]}{done.stderr[-500:]}")
+            missing(f"{folder.name} could not be installed: {done.stdout[-500:]}{done.stderr[-500:]}")
     partial.rename(folder)
     return folder
 
