@@ -193,7 +193,8 @@ class _Compiler:
             delta=self._delta(at, declared.delta, sents, declared.boundary),
             count=self._count(at, declared, sents),
         )
-        return self._with_hooks(at, replace(found, accept=declared.accept, pays=declared.pays), declared)
+        found = replace(found, accept=declared.accept, pays=declared.pays, cost=declared.cost)
+        return self._with_hooks(at, found, declared)
 
     def _with_hooks(self, at: Path, found: ReadablePath, declared: PathDeclared) -> ReadablePath:
         counts = declared.counts
