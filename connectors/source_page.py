@@ -100,7 +100,7 @@ def _limits(loaded: Loaded) -> str:
     quota = loaded.manifest.rate_limit
     if quota is None:
         return "The API tells no rate limit ahead; a refusal is waited out as its Retry-After says."
-    headers = ", ".join(f"`{name}`" for name in (quota.limit, quota.remaining, quota.reset))
+    headers = ", ".join(f"`{name}`" for name in (quota.limit, quota.remaining, quota.reset) if name)
     return f"The rate limit is read from {headers} and shared by all sessions."
 
 

@@ -18,7 +18,7 @@ from connectors.declarative.load import SUFFIX, Loaded
 from connectors.declarative.proving import TableProof, prove_one, trial_source, whole
 from connectors.sdk.addresses import Fence
 from connectors.sdk.connector import Source
-from connectors.sdk.errors import OptionInvalid
+from connectors.sdk.errors import ConnectorError, OptionInvalid
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.settings import Outbound, Surroundings, TransportSettings
@@ -26,7 +26,7 @@ from connectors.sdk.testing import FaultProof, Faults, prove_faults
 from connectors.simulators.catalogue import NAMES, simulator_of
 from connectors.simulators.company import Company, build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
-from connectors.simulators.running import Application, start_simulator
+from connectors.simulators.running import Application, refusals_of, start_simulator
 from connectors.simulators.toolkit import SIMULATION
 
 TOKEN = "trial-secret-7f3a"  # noqa: S105 - it opens nothing but a simulator
@@ -84,9 +84,17 @@ async def try_on_simulator(loaded: Loaded, make: Make, tables: tuple[str, ...] =
     application = make(build_company(issues=ISSUES))
     application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
     at_epoch = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
+    refusals = refusals_of(application)
     async with _served(application) as base_url:
         connector = DeclarativeConnector(loaded, LOOPBACK, at_epoch)
-        proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+        try:
+            proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+        except ConnectorError as error:
+            # What an account answers is nobody else's to see; a simulator's answer is its author's own.
+            error.detail = " ".join(
+                filter(None, (error.detail, *(f"The simulator said: {said}" for said in refusals[-1:])))
+            )
+            raise
     return Trial(tables=proofs, faults=await _faults(loaded, make, proofs))
 
 

@@ -9,7 +9,7 @@ shows; settings under which PostgreSQL would tell parameters to the client are r
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -20,42 +20,43 @@ from omnisql_server.bind.questions import rows_of, text_array
 from omnisql_server.errors import BackendError, InternalError, LimitExceeded, LockNotAvailable, NotSupported
 from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.record_arrays import RowType, record_array
+from omnisql_server.execute.splice_tables import SpliceLimits
 from omnisql_server.model.backend import Ask, Backend
+from omnisql_server.model.plan import OwnerScan, QueryPlan
 from omnisql_server.model.query import BoundQuery, OwnerRead
+from omnisql_server.owner_backends import OwnerBackends
+from omnisql_server.owner_conditions import where_of
 from omnisql_server.owner_questions import COLUMNS, MOMENT, SNAPSHOT, USERS_CODE
 
 LOCK_TIMEOUT_MS = 1_000
 """How long an owner's backend waits for a lock: what it waits for may be the very session that waits for it."""
-CLOSE_TIMEOUT_S = 5.0
 ROWS_AHEAD = 1_000
 USER_TYPES_START = 16_384
 
 _SNAPSHOT_NAME = re.compile(r"[0-9A-F]+(-[0-9A-F]+)*")
 
-Connect = Callable[[str], Awaitable[OwnConnection]]
-
 
 async def read_as_owners(
-    query: BoundQuery, backend: Backend, connect: Connect, bytes_max: int
+    plan: QueryPlan, backend: Backend, backends: OwnerBackends, limits: SpliceLimits
 ) -> Mapping[object, ArrayParameter]:
-    """Read everything that a bound query reads as the owners of views, in one snapshot, by `OwnerRead.key`.
+    """Read everything that a plan has read as the owners of views, in one snapshot, by `OwnerRead.key`.
 
     Raises:
         NotSupported: it cannot be read in the session's snapshot, or without running code of users (0A000).
         LockNotAvailable: the relation is locked (55P03).
-        LimitExceeded: the rows are more than `bytes_max` bytes (54000).
+        LimitExceeded: the rows are more than `inline_bytes_max` bytes (54000).
         ClusterUnavailable: the owner's backend does not answer (57P03).
     """
-    reads = {read.key: read for read in query.as_owners.reads.values()}
-    if not reads:
+    scans = plan.owner_scans
+    if not scans:
         return {}
-    snapshot = await _snapshot(query, tuple(reads.values()), backend)
+    snapshot = await _snapshot(plan.authorized.query, tuple(scan.read for scan in scans), backend)
     found: dict[object, ArrayParameter] = {}
-    for role in sorted({read.role for read in reads.values()}):
-        async with _reader(connect, role, snapshot) as connection:
-            for read in (each for each in reads.values() if each.role == role):
-                left = bytes_max - sum(len(array.value) for array in found.values())
-                found[read.key] = await _rows(read, connection, left)
+    for role in sorted({scan.read.role for scan in scans}):
+        async with _reader(backends, role, snapshot) as connection:
+            for scan in (each for each in scans if each.read.role == role):
+                left = limits.inline_bytes_max - sum(len(array.value) for array in found.values())
+                found[scan.read.key] = await _rows(scan, connection, left)
     return found
 
 
@@ -91,27 +92,24 @@ async def _snapshot(query: BoundQuery, reads: Sequence[OwnerRead], backend: Back
 
 
 @asynccontextmanager
-async def _reader(connect: Connect, role: str, snapshot: str) -> AsyncIterator[OwnConnection]:
-    connection = await connect(role)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.execute(
-                f"SET TRANSACTION SNAPSHOT '{snapshot}'; SET LOCAL ROLE NONE; SET LOCAL row_security = off;"
-                f" SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; SET LOCAL constraint_exclusion = off"
-            )
-            yield connection
-    finally:
-        try:
-            # What still runs there is canceled first.
-            await connection.close(timeout=CLOSE_TIMEOUT_S)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-            connection.terminate()
+async def _reader(backends: OwnerBackends, role: str, snapshot: str) -> AsyncIterator[OwnConnection]:
+    async with (
+        backends.lease(role) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await connection.execute(
+            f"SET TRANSACTION SNAPSHOT '{snapshot}'; SET LOCAL ROLE NONE; SET LOCAL row_security = off;"
+            f" SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; SET LOCAL constraint_exclusion = off"
+        )
+        yield connection
 
 
-async def _rows(read: OwnerRead, connection: OwnConnection, bytes_max: int) -> ArrayParameter:
+async def _rows(scan: OwnerScan, connection: OwnConnection, bytes_max: int) -> ArrayParameter:
+    read = scan.read
     try:
         row_type, needed, text = await _shape(read, connection)
-        return record_array(await _records(read, text, connection, bytes_max), row_type, needed)
+        where, values = where_of(scan.predicates, read.relation)
+        return record_array(await _records(read, text + where, values, connection, bytes_max), row_type, needed)
     except asyncpg.LockNotAvailableError as error:
         raise LockNotAvailable(
             message=f"canceling statement: {read.relation.qualified_name} is locked, perhaps by this very session",
@@ -142,10 +140,12 @@ async def _shape(read: OwnerRead, connection: OwnConnection) -> tuple[RowType, l
     return row_type, needed, f"SELECT pg_catalog.record_send(ROW({columns})) FROM {where} AS t"
 
 
-async def _records(read: OwnerRead, text: str, connection: OwnConnection, bytes_max: int) -> list[bytes]:
+async def _records(
+    read: OwnerRead, text: str, values: Sequence[object], connection: OwnConnection, bytes_max: int
+) -> list[bytes]:
     rows: list[bytes] = []
     size = 0
-    async for (row,) in connection.cursor(text, prefetch=ROWS_AHEAD):
+    async for (row,) in connection.cursor(text, *values, prefetch=ROWS_AHEAD):
         size += len(row)
         if size > bytes_max:
             raise LimitExceeded(

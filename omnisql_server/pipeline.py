@@ -57,7 +57,8 @@ from omnisql_server.model.statement import (
 )
 from omnisql_server.model.trail import note_authorized, note_bound
 from omnisql_server.observability.traces import stage_span
-from omnisql_server.owner_rows import Connect, read_as_owners
+from omnisql_server.owner_backends import OwnerBackends
+from omnisql_server.owner_rows import read_as_owners
 from omnisql_server.parse.router import may_change_roles, route
 from omnisql_server.parse.shaped import shaped_query
 from omnisql_server.parse.tree import parse_query
@@ -87,7 +88,7 @@ class Pipeline:
         managers: Mapping[StatementKind, Manage],
         repeats: Repeats,
         sharing: Sharing,
-        connect: Connect,
+        owners: OwnerBackends,
     ) -> None:
         self._tenant = tenant
         self.sharing = sharing
@@ -96,7 +97,7 @@ class Pipeline:
         self._bounds = bounds
         self._managers = managers
         self._repeats = repeats
-        self._connect = connect
+        self._owners = owners
         self._binder = Binder(
             parse_query=parse_query,
             api_wrappers=lambda: tenant.wrappers,
@@ -220,7 +221,7 @@ class Pipeline:
                 backend=view.backend,
                 pool=self._pool,
                 splice=self._bounds.splice,
-                owned=await read_as_owners(bound, view.backend, self._connect, self._bounds.splice.inline_bytes_max),
+                owned=await read_as_owners(query_plan, view.backend, self._owners, self._bounds.splice),
             )
             answer = await self._answer(query_plan, evaluation, budget, view, keeping)
         rows = deadline.bounded(noting(statement, authorized, view, answer.rows(), self.sharing))

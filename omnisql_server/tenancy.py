@@ -42,6 +42,7 @@ from omnisql_server.manage.managers import SourceManagement, manage_sources
 from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.statement import StatementKind
 from omnisql_server.outbound import transport_settings
+from omnisql_server.owner_backends import OwnerBackends
 from omnisql_server.pipeline import Pipeline
 from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.policy.engines import policy_of
@@ -260,7 +261,8 @@ class Tenancy:
                 cache_of=cache.of,
             )
             pool = InstancePool(instance_settings(settings))
-            for part in (sources, pool):
+            owners = OwnerBackends(partial(cluster.connect, database=record.database))
+            for part in (sources, pool, owners):
                 stack.push_async_callback(part.close)
             tenant = Tenant(
                 name=record.name,
@@ -284,7 +286,7 @@ class Tenancy:
                 managers=_managers(management.managers, tenant, settings),
                 repeats=repeats,
                 sharing=Sharing(self.policy, permit),
-                connect=partial(cluster.connect, database=record.database),
+                owners=owners,
             )
             stack.push_async_callback(statistics.flush)
             stack.push_async_callback(misses.flush)

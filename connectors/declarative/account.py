@@ -24,11 +24,11 @@ class QuotaDeclared(Declared, frozen=True, kw_only=True):
 
     limit: Annotated[str, Meta(description="The header that tells how many requests there are in all.")]
     remaining: Annotated[str, Meta(description="The header that tells how many are left.")]
-    reset: Annotated[str, Meta(description="The header that tells when that begins anew.")]
+    reset: Annotated[str, Meta(description="The header that tells when it ends, if there is one.")] = ""
     reset_format: Annotated[
         Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"],
         Meta(description="How that time is written: since 1970, from now on, or as ISO 8601."),
-    ]
+    ] = "seconds"
     bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
     pays: Annotated[str, Meta(description="The limit that requests count against, by its name there.")] = "requests"
 

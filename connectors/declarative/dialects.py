@@ -14,6 +14,9 @@ from functools import partial
 from connectors.declarative.hooks import Condition, Dialect
 from connectors.sdk.scan import Value
 
+HUBSPOT_FILTERS_MAX = 6
+"""Of one group; what is beyond is not sent. The search is by an index that lags, so that all of it is checked again."""
+
 _WORD = re.compile(r"[\w.@+:-]+")
 
 
@@ -36,7 +39,7 @@ def filter_input(dialect: str, always: str, conditions: Sequence[Condition]) -> 
         return None
     if dialect == "notion":
         return {"and": [{"timestamp": each.place, each.place: {each.comparator: each.value}} for each in conditions]}
-    return [{"filters": [_grouped(each) for each in conditions]}]
+    return [{"filters": [_grouped(each) for each in conditions[:HUBSPOT_FILTERS_MAX]]}]
 
 
 def _searched(condition: Condition) -> str:

@@ -185,6 +185,9 @@ def _objects(access: ReadablePath, body: object) -> list[Row]:
     if access.wrap is not None and isinstance(found, list):
         found = [{access.wrap: each} for each in found]
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise Fatal(message=f"the answer of {access.template} is not a list of objects")
+        raise Fatal(
+            message=f"the answer of {access.template} is not a list of objects",
+            hint="If the connector is yours: key rows of its manifest says where in an answer the rows are.",
+        )
     rows: list[Row] = found
     return rows

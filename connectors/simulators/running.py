@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 SHUTDOWN_TIMEOUT_S = 1.0
+SAID_CHARACTERS_MAX = 300
 Application = web.Application
 
 
@@ -42,3 +43,15 @@ async def start_simulator(app: web.Application, host: str = "127.0.0.1", port: i
         await runner.cleanup()
         raise
     return RunningSimulator(runner=runner, host=host, port=runner.addresses[0][1])
+
+
+def refusals_of(app: web.Application) -> list[str]:
+    """Return a list that the beginnings of a simulator's refusals are added to as it makes them."""
+    refusals: list[str] = []
+
+    async def note(_request: web.Request, response: web.StreamResponse) -> None:
+        if response.status >= 400 and isinstance(response, web.Response) and response.text:
+            refusals.append(response.text[:SAID_CHARACTERS_MAX])
+
+    app.on_response_prepare.append(note)
+    return refusals

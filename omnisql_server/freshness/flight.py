@@ -78,9 +78,10 @@ class Flights:
         *,
         sparing: bool = False,
         give: Give | None = None,
+        key: tuple[str, ...] = (),
     ) -> Answer:
-        """Run a fetch that others may join, and wait for it."""
-        pages = SharedPages()
+        """Run a fetch that others may join, and wait for it; `key` are columns that tell its rows apart, if any do."""
+        pages = SharedPages(key=key)
         task = asyncio.create_task(_run(run, pages), name="shared-fetch")
         flight = Flight(request=request, started_us=started_us, task=task, pages=pages, sparing=sparing)
         self._under_way.setdefault(shelf, []).append(flight)
@@ -108,10 +109,14 @@ class Flights:
         """Run a fetch unless another process runs it; then take its pages, or what `look` finds, or wait for its end.
 
         Raises:
-            SharedFetchEnded: its end did not come, and a statement here has sent some of its rows.
+            SharedFetchEnded: its end did not come, and a statement here has sent rows that no other can go on from.
         """
         name, token = relay.name, secrets.token_hex(8)
         following = Following(relay=relay, pages=pages)
+
+        async def rest(give: Give) -> Answer:
+            return await following.rest_of(await run(give))
+
         delay_s = POLL_S
         try:
             while not await self.store.lock(name, token, LEASE_MS):
@@ -128,11 +133,11 @@ class Flights:
             # Nobody can say who else fetches: an answer matters more than the calls it may cost twice.
             _log.warning("single_flight_unlocked", error=type(error).__name__)
             pages.begin_again()
-            return await run(pages.give)
+            return await rest(pages.give)
         renewing = asyncio.create_task(self._renew(name, token), name="shared-fetch-lease")
         try:
             answer = await _put_meanwhile(following, look, pages)
-            return answer or await relay.lead(token, run, pages)
+            return answer or await relay.lead(token, rest, pages)
         finally:
             renewing.cancel()
             with suppress(*VALKEY_ERRORS):
@@ -181,7 +186,9 @@ async def _run(run: Lead, pages: SharedPages) -> Answer:
 async def _put_meanwhile(following: Following, look: Look, pages: SharedPages) -> Answer | None:
     """Find what was put there between the last look and the lock; nothing, if Valkey does not say."""
     try:
-        return await following.go_on(holder=None) or await look()
+        answer = await following.go_on(holder=None)
+        found = await look() if answer is None else None
+        return answer if found is None else await following.rest_of(found)
     except VALKEY_ERRORS as error:
         _log.warning("single_flight_not_looked", error=type(error).__name__)
         pages.begin_again()

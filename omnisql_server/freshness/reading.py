@@ -266,7 +266,13 @@ class ShelfReading:
         async def run(pages: SharedPages) -> Answer:
             return await flights.alone(relay, ask, look, pages)
 
-        return await flights.lead(group, led, self.now_us, run, sparing=upstream.sparing, give=upstream.give)
+        give, key = upstream.give, self._key_of(led.scan)
+        return await flights.lead(group, led, self.now_us, run, sparing=upstream.sparing, give=give, key=key)
+
+    def _key_of(self, scan: Scan) -> tuple[str, ...]:
+        """Return columns by which rows of one reading of a scan are known in another; none where order counts."""
+        tells = scan.limit is None and not scan.order and set(self.table.primary_key) <= set(scan.columns)
+        return self.table.primary_key if tells else ()
 
     def _wider(self, request: Request, upstream: Upstream) -> Entry | None:
         """Return an entry that is too old and covers a request, if more of it is soon to be asked for anyway.

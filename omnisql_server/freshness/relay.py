@@ -106,7 +106,8 @@ class _Writing:
             self._stop()
 
     async def _write(self, batches: Sequence[pa.RecordBatch]) -> None:
-        parts = [] if self._listed else [(_HEAD, msgspec.json.encode(_Head(began_us=self.relay.began_us)))]
+        began_us = min(self.relay.began_us, self.pages.began_us or self.relay.began_us)
+        parts = [] if self._listed else [(_HEAD, msgspec.json.encode(_Head(began_us=began_us)))]
         parts += [(_PAGE, bytes(pack((batch,)))) for batch in batches]
         self._given += len(batches)
         self._bytes += sum(len(content) for _, content in parts)
@@ -141,7 +142,6 @@ class Following:
     pages: SharedPages
     _token: str | None = None
     _read: int = 0
-    _began_us: int = 0
     _lost: bool = False
 
     async def go_on(self, *, holder: str | None) -> Answer | None:
@@ -150,7 +150,7 @@ class Following:
         `holder` is what the lock held before this was called, None if nobody else does.
 
         Raises:
-            SharedFetchEnded: it ended without its end, and a statement has sent some of it.
+            SharedFetchEnded: it ended without its end, and a statement has sent rows that no other can go on from.
         """
         before = self._token
         if before is None and holder is not None:
@@ -161,6 +161,18 @@ class Following:
             self._token, self._read, self._lost = holder, 0, False
         return answer
 
+    async def rest_of(self, answer: Answer) -> Answer:
+        """Take an answer of another reading as the rest of what came before, and as old as that."""
+        if not self.pages.goes_on:
+            return answer
+        return replace(
+            answer, batches=await self.pages.rest_of(answer.batches), age_us=max(answer.age_us, self._age_us())
+        )
+
+    def _age_us(self) -> int:
+        began_us = self.pages.began_us
+        return 0 if began_us is None else max(0, self.relay.began_us - began_us)
+
     async def _taken(self) -> Answer | None:
         relay, token = self.relay, self._token or ""
         await relay.store.want(relay.name, token)
@@ -169,17 +181,18 @@ class Following:
                 kind, content = relay.opened(sealed, token, self._read)
                 self._read += 1
                 if kind == _HEAD:
-                    self._began_us = msgspec.json.decode(content, type=_Head).began_us
-                    self._lost = self._began_us < relay.oldest_us
+                    began_us = msgspec.json.decode(content, type=_Head).began_us
+                    self._lost = began_us < relay.oldest_us
+                    if not self._lost:
+                        self.pages.began_us = min(began_us, self.pages.began_us or began_us)
                 elif kind == _PAGE and not self._lost:
                     for batch in unpack(content):
                         await self.pages.give(batch)
                 elif kind == _END and not self._lost:
                     end = msgspec.json.decode(content, type=_End)
                     if end.whole:
-                        age_us = max(0, relay.began_us - self._began_us)
                         told = Answer(batches=(), truncated=end.truncated, misfits=end.misfits)
-                        return replace(told, shared=True, age_us=age_us)
+                        return replace(told, shared=True, age_us=self._age_us())
                     self._lose()
             except (Spoiled, msgspec.MsgspecError):
                 self._lose()

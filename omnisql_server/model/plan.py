@@ -10,7 +10,7 @@ from sqlglot import exp
 from connectors.sdk.scan import Predicate, Scan
 from connectors.sdk.table import AccessPath, Grade, Table
 from omnisql_server.model.mask import Mask
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery, OwnerRead
 from omnisql_server.model.relation import Relation
 from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statistics import Statistic
@@ -95,6 +95,14 @@ class ScanPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerScan:
+    """How a local relation is read as the owner of a view: `predicates` hold for every row that can matter."""
+
+    read: OwnerRead
+    predicates: tuple[Predicate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanNotes:
     """What is known of a scan at the moment beside its plan: what earlier fetches answer, what limits have left."""
 
@@ -140,6 +148,7 @@ class QueryPlan:
     scans: tuple[ScanPlan, ...]
     streaming: Streaming | None = None
     reductions: tuple[Reduction, ...] = ()
+    owner_scans: tuple[OwnerScan, ...] = ()
 
     @property
     def calls_expected(self) -> int:

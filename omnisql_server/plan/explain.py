@@ -21,6 +21,7 @@ from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, 
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
 from omnisql_server.plan.constants import Unknown
+from omnisql_server.plan.explain_owners import owner_facts, owner_lines
 
 KEYS_SHOWN_MAX = 5
 """How many key combinations, and how many values of a batched key, are written out."""
@@ -55,6 +56,8 @@ def explain_text(
         lines += [_INDENT + line for line in _scan_lines(scan, costs_shown=costs_shown)]
         lines += [_INDENT + line for line in _note_lines(notes.get(scan.scan_name, NO_NOTES))]
         lines += [_INDENT + line for line in (_report_lines(report, scan) if report is not None else ())]
+    for owned in plan.owner_scans:
+        lines += owner_lines(owned, _name, predicate_text)
     return tuple(lines)
 
 
@@ -85,7 +88,7 @@ def explain_json(
             facts["Quota"] = list(note.quota)
         report = (reports or {}).get(scan.scan_name)
         scans.append(facts | (_report_facts(report) if report is not None else {}))
-    root["Plans"] = scans
+    root["Plans"] = scans + [owner_facts(owned, predicate_text) for owned in plan.owner_scans]
     return json.dumps([{"Plan": root}], indent=2, ensure_ascii=False)
 
 

@@ -29,6 +29,7 @@ from omnisql_server.plan.joins import Choice
 from omnisql_server.plan.kept import kept_with, key_of, ordered
 from omnisql_server.plan.limit import TopRows
 from omnisql_server.plan.links import Link
+from omnisql_server.plan.owner_scans import owner_scans
 from omnisql_server.plan.paths import ChosenPath, calls_expected, cheapest, usable_paths
 from omnisql_server.plan.reductions import Judge
 from omnisql_server.plan.streaming import streaming_of
@@ -78,8 +79,17 @@ def plan(
 
     planned = derive(query, _Planned, planned_anew, name)
     return QueryPlan(
-        authorized=authorized, scans=planned.scans, reductions=planned.reductions, streaming=planned.streaming
+        authorized=authorized,
+        scans=planned.scans,
+        reductions=planned.reductions,
+        streaming=planned.streaming,
+        owner_scans=owner_scans(query, _read(query).found) if query.as_owners.reads else (),
     )
+
+
+def _read(query: BoundQuery) -> ReadTree:
+    name = f"tree {query.settings.time_zone} {query.settings.catalog_first}"
+    return derive(query, ReadTree, lambda: read_tree(query), name)
 
 
 def _never(_: object) -> bool:
@@ -100,8 +110,7 @@ def _plan_scans(
     authorized: AuthorizedQuery, sources: tuple[ScanSource, ...], combinations_max: int, evaluable: Evaluable
 ) -> tuple[ScanPlan, ...]:
     settings, meaning = authorized.query.settings, authorized.query.meaning
-    name = f"tree {settings.time_zone} {settings.catalog_first}"
-    read = derive(authorized.query, ReadTree, lambda: read_tree(authorized.query), name)
+    read = _read(authorized.query)
     kept = kept_with(meaning)
     plain = settings.catalog_first and settings.plain_input
     # All that drafts depend on beside the conditions; ids of what a kept draft keeps alive.

@@ -17,6 +17,8 @@ from wire.errors import WireError
 from wire.framing import Frame, FrameBuffer
 
 LOGIN_MESSAGE_BYTES_MAX = 65_535
+HELD_BYTES_MAX = 65_536
+"""Above this nothing more joins what is to be sent together."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -43,6 +45,7 @@ class ClientConnection(asyncio.Protocol):
         self._writable.set()
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
+        self._held, self._held_bytes = list[bytes | memoryview](), 0
         self.on_frames: Callable[[], None] = _nothing
         self.on_gone: Callable[[], None] = _nothing
         self.on_pressure: Callable[[bool], None] = _ignore
@@ -117,12 +120,39 @@ class ClientConnection(asyncio.Protocol):
         self._wake_waiter()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Send bytes; a long answer awaits `drain` after every chunk."""
-        if self._transport is not None and not self._transport.is_closing():
+        """Send bytes, and what was held before them; a long answer awaits `drain` after every chunk."""
+        if self._held:
+            self._held.append(data)
+            self.flush()
+        elif self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    def put(self, data: bytes | memoryview) -> None:
+        """Send bytes together with all else that is sent before the event loop's next turn."""
+        if self._held_bytes >= HELD_BYTES_MAX:
+            self.flush()
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._held.append(data)
+        self._held_bytes += len(data)
+
+    def flush(self) -> None:
+        """Send what was put."""
+        held, self._held, self._held_bytes = self._held, [], 0
+        if held and self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines(held)
+
     async def drain(self) -> None:
-        """Wait until the client has taken enough of what was written.
+        """Send what was put, and wait until the client has taken enough.
+
+        Raises:
+            SessionEnd: it is gone.
+        """
+        self.flush()
+        await self.room()
+
+    async def room(self) -> None:
+        """Wait until the client has taken enough of what was sent.
 
         Raises:
             SessionEnd: it is gone.
@@ -136,6 +166,7 @@ class ClientConnection(asyncio.Protocol):
         """Send what is left and close; what the client does not take in time is thrown away."""
         if self._transport is None:
             return
+        self.flush()
         self._transport.close()
         try:
             async with asyncio.timeout(timeout_s):

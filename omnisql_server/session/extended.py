@@ -17,7 +17,7 @@ from omnisql_server.session.describing import Describing
 from omnisql_server.session.link import FLUSH, SYNC
 from omnisql_server.session.moving import Movements, moved_portal
 from omnisql_server.session.placeholders import open_placeholder
-from omnisql_server.session.portals import Portal, Portals
+from omnisql_server.session.portals import Portal, Portals, bound_portal, sync_says_nothing
 from omnisql_server.session.proven import Proven
 from omnisql_server.session.refused import Refused, RefusedStatements
 from omnisql_server.session.replies import (
@@ -41,7 +41,7 @@ from omnisql_server.session.statements import (
 from omnisql_server.session.twins import Twins
 from omnisql_server.session.units import Units
 from omnisql_server.session.watched import WatchedStatements
-from wire.backend import PARSE_COMPLETE
+from wire.backend import PARSE_COMPLETE, READY_IN_TRANSACTION
 from wire.errors import WireError
 from wire.framing import Frame
 from wire.frontend import Bind, Close, Describe, Execute, Parse, decode_frontend
@@ -286,14 +286,7 @@ class ExtendedProtocol:
                 self.discarding = True
                 await self._running.fail(error)
             return
-        portal = Portal(
-            name=message.portal,
-            statement=statement.statement,
-            parameters=parameters,
-            prepared=statement,
-            source=source,
-            fields=statement.description.fields,
-        )
+        portal = bound_portal(message.portal, statement, parameters, source)
         kept = self.statements.keeps(statement.twin) and not statement.description.needs_snapshot
         if kept or (await self._ready(frame) and await self._succeeds(self.renew(portal))):
             await self._open_portal(message, portal, told=told)
@@ -364,6 +357,11 @@ class ExtendedProtocol:
             await self._drop_portal(message.name)
 
     async def _sync(self) -> None:
+        if self.portals and not (self.discarding or self._strays) and sync_says_nothing(self._link):
+            self._running.relayed = self._running.executed = False
+            self._running.client.write(READY_IN_TRANSACTION)
+            await self._running.client.drain()
+            return
         self._link.send(SYNC, self._replies[b"S"])
         self._running.relayed = self._running.executed = False
         self.discarding = False

@@ -47,8 +47,8 @@ class BackendLink(asyncio.Protocol):
 
     `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out`: the next cancellation
     is a timeout's; `skipping`: after an error PostgreSQL ignores everything up to the next Sync; `copying_in`: it waits
-    for COPY data; `executed_privately`: the pipeline executed something since the last ReadyForQuery; `pressed`: the
-    client's writer is full. As long as `touches` is the same, nothing could have changed the session's settings.
+    for COPY data; since the last ReadyForQuery, the pipeline executed something (`executed_privately`) or nothing was
+    sent (`resting`); `pressed`: the client's writer is full. While `touches` is the same, no setting can have changed.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -66,12 +66,11 @@ class BackendLink(asyncio.Protocol):
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._skip_error: OmniSQLError = _ABORTED
-        self._ready_is_private = False
-        self._block_opened = False
+        self._ready_is_private = self._block_opened = False
         self.events: LinkEvents | None = None
         self.status, self.secret_key = "I", b""
         self.skipping = self.copying_in = self.fatal_shown = self.timed_out = self.executed_privately = False
-        self.head_since_s = 0.0
+        self.resting, self.head_since_s = False, 0.0
         self.process_id = self.touches = 0
         self.parameters: dict[bytes, bytes] = {}
 
@@ -125,6 +124,7 @@ class BackendLink(asyncio.Protocol):
             self.skipping = False
         if not self._replies:
             self.head_since_s = time.monotonic()
+        self.resting = False
         self._replies.append(reply)
         self.touches += reply.touches
         self._flush_needed = reply.ends != b"Z"
@@ -355,7 +355,7 @@ class BackendLink(asyncio.Protocol):
         """Learn what the session must know: transaction status, COPY from the client, statements forgotten."""
         if frame.kind == b"Z":
             self.status = frame.data[5:6].decode()
-            self._block_opened = False
+            self.resting, self._block_opened = True, False
             self.timed_out = self.executed_privately = False
             if self.events is not None:
                 self.events.on_ready(self.status)

@@ -6,6 +6,7 @@ PostgreSQL decides about duplicate names and about the end of a portal's life.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -15,11 +16,13 @@ from omnisql_server.errors import LimitExceeded
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.run import BoundParameters, RunResult
 from omnisql_server.model.statement import Statement
+from omnisql_server.session.link import BackendLink
 from omnisql_server.session.statements import RunStatement
 from wire.backend import Field
 from wire.rows import EncodedRows
 
 CHUNK_BYTES_MAX = 262_144
+SYNC_AGAIN_AFTER_S = 0.01
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +101,28 @@ class Portal:
         result, self.result, self._rows, self._kept = self.result, None, None, None
         if result is not None:
             await result.close()
+
+
+def bound_portal(name: bytes, statement: RunStatement, parameters: BoundParameters, source: Portal | None) -> Portal:
+    """Make the portal of a statement that was bound; `source` is the portal that it moves, if it does."""
+    return Portal(
+        name=name,
+        statement=statement.statement,
+        parameters=parameters,
+        prepared=statement,
+        source=source,
+        fields=statement.description.fields,
+    )
+
+
+def sync_says_nothing(link: BackendLink) -> bool:
+    """Say whether a Sync would change nothing and be answered as the one before: in a block, with nothing sent since.
+
+    PostgreSQL is asked all the same once in `SYNC_AGAIN_AFTER_S`, because its idle_in_transaction_session_timeout
+    counts from there. So a page of rows that are at hand costs it nothing.
+    """
+    rests = link.resting and link.status == "T" and not (link.lost or link.skipping)
+    return rests and time.monotonic() - link.head_since_s < SYNC_AGAIN_AFTER_S
 
 
 def _stop_by_bytes(rows: EncodedRows, start: int) -> int:

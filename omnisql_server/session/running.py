@@ -271,8 +271,8 @@ class Running:
         self.relayed = self.relayed or portal.own_tag is not None
         sent = await self._read(portal, None if portal.copies else rows_max or None, self._pass)
         if portal.copies:
-            self.client.write(COPY_DONE)
-        self.client.write(command_complete(portal.tag(sent)) if portal.complete else PORTAL_SUSPENDED)
+            self.client.put(COPY_DONE)
+        self.client.put(command_complete(portal.tag(sent)) if portal.complete else PORTAL_SUSPENDED)
 
     async def move(self, portal: Portal, movement: Movement) -> None:
         """Carry out a FETCH or MOVE of a portal, and send what PostgreSQL would send in the simple protocol."""
@@ -347,8 +347,9 @@ class Running:
         return count
 
     async def _pass(self, data: memoryview | bytes) -> None:
-        self.client.write(data)
-        await self.client.drain()
+        """Send rows, together with what comes before and after them at once."""
+        self.client.put(data)
+        await self.client.room()
 
     async def begin_again(self) -> None:
         """Begin an implicit transaction, in which the client has no portal, as one that keeps its first snapshot."""
@@ -373,9 +374,9 @@ class Running:
         portal.open(result)
         if result.copy_formats is not None:
             binary = any(result.copy_formats)
-            self.client.write(copy_out_response(result.copy_formats, binary=binary))
+            self.client.put(copy_out_response(result.copy_formats, binary=binary))
         elif describe and result.fields is not None:
-            self.client.write(row_description([replace(field, format=0) for field in result.fields]))
+            self.client.put(row_description([replace(field, format=0) for field in result.fields]))
 
     async def release(self, portal: Portal) -> None:
         """Close a portal's result; a failure to do so is logged, because the statement's outcome is settled."""

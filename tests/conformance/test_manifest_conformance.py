@@ -92,7 +92,7 @@ async def test_a_vendor_accepts_its_credential_and_no_other(name: str) -> None:
 async def test_faults_of_a_vendor_are_taken_by_recovery(name: str) -> None:
     loaded = manifest_named(name)
     application = simulator_of(name, build_company(issues=60), token=TOKEN)
-    application[SIMULATION].configure({"page_rows_max": 20})
+    application[SIMULATION].configure({"page_rows_max": 20, "rate_limit": {"limit": 1_000_000, "window_s": 60}})
     faults = Faults(application)
     simulator = await start_simulator(application)
     connector = DeclarativeConnector(loaded, SETTINGS, Surroundings(sleep=no_wait))

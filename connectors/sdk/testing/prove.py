@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
@@ -118,7 +119,7 @@ class _Prover:
     async def _prove_predicate(self, predicate: Predicate, grade: Grade, expected: Rows) -> None:
         rows, truncated = await self._rows(replace(self._scan, predicates=(predicate,)))
         wanted = [row for row in expected if holds(row, predicate)]
-        claim = f"{predicate.column} {predicate.operator} {predicate.value!r}"
+        claim = f"{predicate.column} {predicate.operator} {_shown(predicate.value)}"
         self._proof.proven.add((self._path.name, predicate.column, predicate.operator))
         if truncated is not None:
             return
@@ -126,7 +127,9 @@ class _Prover:
             self._expect(self._same(rows, wanted), f"evaluates {claim} exactly")
         else:
             self._expect(self._contains(rows, wanted), f"returns a superset for {claim}")
-            self._expect(self._contains(expected, rows), f"returns rows of its keys for {claim}")
+            self._expect(
+                self._contains(expected, rows), f"returns only rows that the listing without it has, for {claim}"
+            )
 
     async def _prove_order(self, key: SortKey, expected: Rows) -> None:
         ordered = replace(self._scan, order=(key,))
@@ -198,3 +201,10 @@ async def _read(connection: Connection, table: Table, scan: Scan, context: Fetch
     for row in rows if numerics else ():
         row |= {name: Decimal(row[name]) for name in numerics if row[name] is not None}
     return rows, truncated
+
+
+def _shown(value: Value) -> str:
+    """Write a value for people: a time as ISO 8601, several in parentheses."""
+    if isinstance(value, tuple):
+        return f"({', '.join(_shown(each) for each in value)})"
+    return value.isoformat() if isinstance(value, date) else repr(value)

@@ -1,4 +1,14 @@
-"""The routes of the GitHub simulator."""
+"""The routes of the GitHub simulator, after https://docs.github.com/en/rest, version 2022-11-28.
+
+- Pages, `per_page` of at most 100 (30 without), Link headers: using-the-rest-api/using-pagination-in-the-rest-api.
+- Limits, their headers, 403 and 429, Retry-After: using-the-rest-api/rate-limits-for-the-rest-api.
+- Entity tags, a 304 that is not counted: using-the-rest-api/best-practices-for-using-the-rest-api.
+- Issues are open ones unless `state` says otherwise, pull requests among them: issues/issues.
+- A filtered list of runs ends at 1,000: actions/workflow-runs. A search too, with 30 calls a minute: search/search.
+- A star's time needs a media type of its own: activity/starring.
+
+Every answer fits GitHub's own description (`@octokit/openapi`), but that its limits' headers are misspelled there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""GitLab's listings: filters of each page of the documentation, Link headers by page number, entity tags."""
+"""GitLab's listings: filters of each page of the documentation, Link headers by page number, entity tags.
+
+After https://docs.gitlab.com/api, v4 (the description that GitLab published is of v3, and is not used):
+- 20 a page without `per_page`, 100 at most; beyond 10,000 rows no totals and no last page: rest/#pagination.
+- `RateLimit-..` headers with a reset in epoch seconds, 429 with Retry-After:
+  https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits.
+- Filters, default orders and states: issues, merge_requests, pipelines, commits, branches, labels, milestones, members.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +28,7 @@ from connectors.simulators.vendor import json_response
 ROWS_DEFAULT = 20
 ROWS_MAX = 100
 TOTALS_MAX = 10_000
-"""Beyond it totals are left out, by https://docs.gitlab.com/api/rest/#pagination-response-headers."""
+"""Beyond it totals and the link to the last page are left out, by https://docs.gitlab.com/api/rest/#pagination-response-headers."""
 _PAGES = ("page", "per_page")
 _ITEMS = (
     "state", "labels", "author_username", "author_id", "assignee_id", "milestone", "created_after", "created_before",
@@ -199,12 +206,17 @@ class _Server:
         number = whole(request, "page", 1, self._rules.refusal)
         size = self._simulation.page_rows(size)
         pages = max(1, -(-len(rows) // size))
-        links = {"first": 1, "last": pages, **({"next": number + 1} if number < pages else {})}
+        is_counted = len(rows) <= TOTALS_MAX
+        links = {
+            "first": 1,
+            **({"last": pages} if is_counted else {}),
+            **({"next": number + 1} if number < pages else {}),
+        }
         url = URL(str(request.url), encoded=True)
         targets = {name: url.update_query(page=str(to), per_page=str(size)) for name, to in links.items()}
         header = ", ".join(f'<{target}>; rel="{name}"' for name, target in targets.items())
         headers = {"Link": header, "X-Page": str(number)}
-        if len(rows) <= TOTALS_MAX:
+        if is_counted:
             headers |= {"X-Total": str(len(rows)), "X-Total-Pages": str(pages)}
         return json_response([_listed(row) for row in rows[(number - 1) * size : number * size]], headers=headers)
 

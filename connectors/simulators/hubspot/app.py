@@ -1,4 +1,12 @@
-"""HubSpot's listings, lookups and searches: only the properties that are asked for, cursors, 10,000 found rows."""
+"""HubSpot's listings, lookups and searches: only the properties that are asked for, cursors, 10,000 found rows.
+
+- Lists of 100 at most (10 without), `paging.next.after` absent at the end: the description of CRM v3, which all answers
+  fit.
+- Searches of 200 at most, 10,000 in all, groups of filters, lower case in IN, values as texts:
+  https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm, and
+  https://developers.hubspot.com/changelog/breaking-change-expanded-filtering-capabilities-and-error-messaging-in-hubspots-search-api.
+- Limits in ten seconds and their headers: https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +29,8 @@ from connectors.simulators.vendor import json_response
 LIST_ROWS_MAX = 100
 SEARCH_ROWS_MAX = 200
 SEARCH_REACH = 10_000
-FILTERS_MAX = 18
+GROUPS_MAX, GROUP_FILTERS_MAX, FILTERS_MAX = 5, 6, 18
+"""Of the guide's two statements the stricter one: the changelog of August 2024 allows 10 filters a group, 25 in all."""
 _DEFAULTS = ("hs_object_id", "createdate", "lastmodifieddate", "hs_lastmodifieddate")
 _OPERATORS = {"EQ", "NEQ", "LT", "LTE", "GT", "GTE", "IN", "NOT_IN", "HAS_PROPERTY", "NOT_HAS_PROPERTY"}
 
@@ -115,7 +124,8 @@ class _Server:
             raise self._rules.refusal(400, "Invalid input JSON: unknown field")
         rows = self._objects(request)
         groups = asked.get("filterGroups", [])
-        if sum(len(group["filters"]) for group in groups) > FILTERS_MAX:
+        counts = [len(group["filters"]) for group in groups]
+        if len(counts) > GROUPS_MAX or max(counts, default=0) > GROUP_FILTERS_MAX or sum(counts) > FILTERS_MAX:
             raise self._rules.refusal(400, "too many filters")
         if groups:
             rows = [row for row in rows if any(all(self._holds(row, each) for each in g["filters"]) for g in groups)]

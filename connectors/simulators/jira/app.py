@@ -1,4 +1,15 @@
-"""The routes of the Jira simulator."""
+"""The routes of the Jira simulator, after https://developer.atlassian.com/cloud/jira/platform/rest/v3.
+
+- Searches: `nextPageToken` until there is none, short pages, `id` alone without `fields`, a query that is bounded, at
+  most seven fields of order: api-group-issue-search. Lists with `startAt`, `total`, `isLast`: intro#pagination.
+- Limits by burst and quota, `X-RateLimit-..` with an ISO time, 429 with Retry-After and RateLimit-Reason:
+  https://developer.atlassian.com/cloud/jira/platform/rate-limiting.
+- An unknown value in JQL is a 400 with `errorMessages`; texts are compared without case, times to the minute:
+  https://support.atlassian.com/jira-software-cloud/docs/jql-fields.
+- Boards and sprints, 50 a page: https://developer.atlassian.com/cloud/jira/software/rest/api-group-board.
+
+Every answer of the platform's API fits Atlassian's own description.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""The one route of the Linear simulator: documents are validated, priced and executed over a workspace."""
+"""The one route of the Linear simulator: documents are validated, priced and executed over a workspace.
+
+- `first` is 50 without, 250 at most, `pageInfo` leads on, archived nodes are left out:
+  https://linear.app/developers/pagination.
+- Filters and comparators: https://linear.app/developers/filtering, and the public schema (see `schema`).
+- A value costs a tenth, an object one, a list its length, 10,000 at most; refused by a 400, RATELIMITED, the reset in
+  epoch milliseconds: https://linear.app/developers/rate-limiting.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""Notion's listings: `start_cursor` and `page_size`, in the query of a GET and the body of a POST."""
+"""Notion's listings: `start_cursor` and `page_size`, in the query of a GET and the body of a POST.
+
+After https://developers.notion.com/reference, version 2022-06-28:
+- At most 100 a page, `has_more`, `next_cursor` null at the end: intro#pagination.
+- About three calls a second, 429 `rate_limited` with Retry-After, no headers before: request-limits.
+- Conditions on `created_time` and `last_edited_time`, by the millisecond, joined by and: post-database-query-filter. It
+  is superseded by data sources in 2025-09-03, which is why the version is pinned.
+- A search sorts by the last edit alone and filters by the kind of object alone: post-search.
+"""
 
 from __future__ import annotations
 

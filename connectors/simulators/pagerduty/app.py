@@ -1,4 +1,12 @@
-"""PagerDuty's listings: filters by repeated parameters, pages by offset up to 10,000 rows, ranges of six months."""
+"""PagerDuty's listings: filters by repeated parameters, pages by offset up to 10,000 rows, ranges of six months.
+
+- `limit` 25 without, 100 at most, `more`, offset and limit 10,000 together, no total unless asked:
+  https://developer.pagerduty.com/docs/pagination.
+- Incidents of the last month without a range, six months at most, `date_range=all`: the description of
+  https://github.com/PagerDuty/api-schema, which all answers fit.
+- `ratelimit-..` headers with seconds until the reset: https://support.pagerduty.com/docs/rest-api-rate-limits.
+- Errors with codes, 2020 beyond the limit: https://developer.pagerduty.com/docs/errors.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +30,7 @@ REACH_ROWS = 10_000
 RANGE_MAX = timedelta(days=184)
 RANGE_DEFAULT = timedelta(days=30)
 _PAGES = ("limit", "offset", "total")
+_CODES = {400: 2001, 401: 2006, 403: 2010, 404: 2100, 429: 2020}
 _SORTS = {"incident_number", "created_at", "resolved_at", "urgency"}
 
 
@@ -189,7 +198,7 @@ def _teams(row: Node) -> list[str]:
 
 
 def _error(status: int, message: str) -> Any:
-    return {"error": {"message": message, "code": 2000 + status % 100, "errors": [message]}}
+    return {"error": {"message": message, "code": _CODES.get(status, 2000), "errors": [message]}}
 
 
 def _told(state: WindowState, now_s: float) -> dict[str, str]:

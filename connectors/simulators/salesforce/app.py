@@ -1,6 +1,10 @@
 """The routes of the simulator: versions, objects, descriptions, queries and their pages, composite requests, tokens.
 
-After the REST API Developer Guide, API 66.0.
+After the REST API Developer Guide, API 66.0, https://developer.salesforce.com/docs/platform/api-rest/guide:
+- Up to 2,000 records a page, fewer as it likes, `done`, `totalSize`, `nextRecordsUrl`: resources-query.md,
+  resources-query-more-results.html; `Sforce-Query-Options` is a wish: headers-queryoptions.
+- `Sforce-Limit-Info: api-usage=..`, of 24 hours, without a time of reset: headers-api-usage.
+- Errors are lists of `errorCode` and `message`: errorcodes. Jobs of Bulk API 2.0: see `jobs`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,16 @@
-"""Slack's methods: everything is answered 200, with `ok` and `error`, but for too many requests; cursors lead on."""
+"""Slack's methods: everything is answered 200, with `ok` and `error`, but for too many requests; cursors lead on.
+
+- Cursors: `response_metadata.next_cursor`, empty at the end, a short page is not the end:
+  https://docs.slack.dev/apis/web-api/pagination. `has_more` is told with messages alone.
+- Limits by method and workspace in tiers of 20, 50 and 100 a minute, 429 with Retry-After and no headers before:
+  https://docs.slack.dev/apis/web-api/rate-limits. Distributed apps outside the Marketplace get 15 messages a minute.
+- `oldest` and `latest` are left out unless `inclusive`, at most 999 messages, newest first:
+  https://docs.slack.dev/reference/methods/conversations.history. Replies are oldest first: conversations.replies.
+- Public channels without `types`, at most 1,000: conversations.list. Files have numbered pages, with bounds included:
+  files.list.
+
+Every answer fits Slack's archived description, but for `edited` and cursors that are younger than it.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +35,25 @@ _PAGES = ("cursor", "limit")
 _KINDS = {"public_channel", "private_channel", "mpim", "im"}
 
 
+TIERS = {2: 20, 3: 50, 4: 100}
+"""Requests a minute, to one method, at the least."""
+
+_TIER_OF = {"conversations.list": 2, "users.list": 2, "usergroups.list": 2, "conversations.members": 4, "users.info": 4}
+"""Of the methods that are not of tier 3, by their pages."""
+
+
 def create_app(company: Company, *, token: str, clock: Callable[[], float] = time.time) -> web.Application:
     """Return the API over a company, open to one bot token."""
-    rules = PlainRules(
+    rules = _Rules(
         accepted=frozenset({("Authorization", f"Bearer {token}")}),
-        limit=RateLimit(limit=1000, window_s=60.0),
+        limit=RateLimit(limit=TIERS[3], window_s=60.0),
         error=_error,
         told=lambda _state, _now_s: {},
         clock=clock,
         unauthorized_status=200,
     )
+    tiers = {f"/{method}": RateLimit(limit=TIERS[tier], window_s=60.0) for method, tier in _TIER_OF.items()}
+    rules.limits = {**rules.limits, **tiers}
     app = create_simulator(rules, clock)
     server = _Server(app[SIMULATION], Workspace(company))
     for name, answer in (
@@ -43,6 +64,18 @@ def create_app(company: Company, *, token: str, clock: Callable[[], float] = tim
     ):  # fmt: skip
         app.router.add_get(f"/{name}", answer)
     return app
+
+
+class _Rules(PlainRules):
+    """A limit for each method."""
+
+    def bucket(self, request: web.Request) -> str | None:
+        """Count by method, unless a test sets one limit for all."""
+        return (
+            request.path
+            if request.path in self.limits and not request.app[SIMULATION].config.rate_limit
+            else "requests"
+        )
 
 
 class _Server:

@@ -1,4 +1,10 @@
-"""Stripe's listings: newest first, `starting_after` the last object, ranges of creation in brackets."""
+"""Stripe's listings: newest first, `starting_after` the last object, ranges of creation in brackets.
+
+- `limit` 10 without, 1 to 100, `has_more`, `starting_after`: https://docs.stripe.com/api/pagination.
+- Errors and `rate_limit` with 429: https://docs.stripe.com/api/errors, https://docs.stripe.com/rate-limits.
+- Subscriptions are those not canceled unless `status` says otherwise: https://docs.stripe.com/api/subscriptions/list.
+- What does not exist is a 404 by its address, and a 400 `resource_missing` as a parameter: https://docs.stripe.com/error-codes.
+"""
 
 from __future__ import annotations
 

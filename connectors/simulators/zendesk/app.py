@@ -1,4 +1,14 @@
-"""Zendesk's listings with cursors (page[size], page[after]), lookups of many, and the exported search of tickets."""
+"""Zendesk's listings with cursors (page[size], page[after]), lookups of many, searches and changes of tickets.
+
+- Cursors, at most 100 a page, `meta.has_more`: https://developer.zendesk.com/api-reference/introduction/pagination.
+- Limits, their headers, 429 with Retry-After and a plain text: https://developer.zendesk.com/api-reference/introduction/rate-limits.
+- Search export: one type, 1,000 a page, newest first, unordered otherwise:
+  https://developer.zendesk.com/api-reference/ticketing/ticket-management/search.
+- Changed tickets: compared with `generated_timestamp`, deleted ones too unless excluded, `end_of_stream`, 1,000 a page:
+  https://developer.zendesk.com/documentation/ticketing/managing-tickets/using-the-incremental-export-api.
+
+All answers fit Zendesk's own description, which says nothing of cursors and of nulls.
+"""
 
 from __future__ import annotations
 
@@ -243,6 +253,9 @@ class _Server:
 def _error(status: int, message: str) -> Any:
     if status == 401:
         return {"error": "Couldn't authenticate you"}
+    if status == 429:
+        # A text, as what answers is not the application.
+        return "Number of allowed API requests per minute exceeded"
     if status == 404:
         return {"error": "RecordNotFound", "description": "Not found"}
     return {"error": {"title": message, "message": message}}

@@ -264,6 +264,18 @@ def test_what_is_kept_is_shown_without_values(server: DemoServer, ana: psycopg.C
             admin.execute("GRANT SELECT ON github.issues TO ana")
 
 
+def test_what_is_kept_is_shown_with_its_path_its_columns_and_its_limit(ana: psycopg.Connection) -> None:
+    ana.execute("SET omnisql.max_staleness = '5 min'")
+    (titles,) = ana.execute(COUNT).fetchone() or (0,)
+    ana.execute(COUNT.replace("count(title)", "number") + " ORDER BY updated_at DESC LIMIT 3")
+    shown = "SELECT access_path, domain, columns, row_limit, rows FROM omnisql.cache ORDER BY row_limit NULLS FIRST"
+    web = ["owner =", "repo ="]
+    assert ana.execute(shown).fetchall() == [
+        ("by_repository", web, ["owner", "repo", "title"], None, titles),
+        ("by_repository", web, ["owner", "repo", "number", "updated_at"], 3, 3),
+    ]
+
+
 def test_what_is_kept_is_forgotten_when_its_reader_says_so(ana: psycopg.Connection) -> None:
     ana.execute("SET omnisql.max_staleness = '5 min'")
     ana.execute(COUNT)

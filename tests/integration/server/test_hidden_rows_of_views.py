@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from demo_server import DemoServer
 from served import until
-from sessions import Connect, open_session, refused, value_of
+from sessions import Connect, open_session, refused, rows_of, value_of
 
 SETUP = """
 CREATE TABLE public.hv_hidden (k text, note text, shown bool, n int);
@@ -168,15 +168,53 @@ def test_a_locked_table_is_waited_for_a_moment_only(connect: Connect, admin: psy
     assert waiting.execute("SELECT note FROM public.hv_v").fetchall() == [("shown",)]
 
 
+OWNERS = "pg_stat_activity WHERE usename = 'admin' AND application_name = 'omnisql-control'"
+
+
+ASKED = "SELECT note FROM public.hv_v WHERE n < 5 AND key <> 'DATA'"
+
+
 def owners_backends(admin: psycopg.Connection) -> object:
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'admin' AND application_name = 'omnisql-control'"
-    return value_of(admin, sql)
+    return value_of(admin, f"SELECT count(*) FROM {OWNERS} AND state <> 'idle'")
+
+
+def test_an_owners_backend_is_kept_and_asked_for_the_rows_that_matter(
+    ana: psycopg.Connection, admin: psycopg.Connection
+) -> None:
+    kept = f"SELECT pid FROM {OWNERS} ORDER BY pid"
+    assert rows_of(ana, ASKED) == [("shown",)]
+    ((pid,),) = rows_of(admin, kept)
+    assert rows_of(ana, "SELECT key FROM public.hv_v WHERE n = 2") == []
+    assert rows_of(admin, kept) == [(pid,)]
+    lines = [line for (line,) in rows_of(ana, f"EXPLAIN {ASKED}")]
+    at = lines.index("  ->  Owner Scan on public.hv_hidden")
+    assert [line.strip() for line in lines[at + 1 :]] == [
+        'Read As: "admin", whose rights view public.hv_v gives',
+        "Columns: k, note, n",
+        "Pushed: n < 5 (exact)",
+    ]
+    document = value_of(ana, f"EXPLAIN (FORMAT JSON) {ASKED}")
+    assert document[0]["Plan"]["Plans"][-1]["Read As"] == "admin"
+
+
+def test_a_kept_backend_sees_what_is_revoked(ana: psycopg.Connection, admin: psycopg.Connection) -> None:
+    assert rows_of(ana, "SELECT note FROM public.hv_v") == [("shown",)]
+    admin.execute("ALTER TABLE public.hv_hidden ENABLE ROW LEVEL SECURITY")
+    admin.execute("ALTER TABLE public.hv_hidden FORCE ROW LEVEL SECURITY")
+    try:
+        assert refused(ana, "SELECT note FROM public.hv_v").sqlstate == "0A000"
+    finally:
+        admin.execute("ALTER TABLE public.hv_hidden DISABLE ROW LEVEL SECURITY")
+        admin.execute("ALTER TABLE public.hv_hidden NO FORCE ROW LEVEL SECURITY")
+    assert rows_of(ana, "SELECT note FROM public.hv_v") == [("shown",)]
 
 
 def test_whatever_ends_the_statement_ends_the_owners_backend(connect: Connect, admin: psycopg.Connection) -> None:
     """A lock that waits for the first session stands before the reading for it, on another backend."""
     ana, locker = connect("ana"), connect("admin")
     waits = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = {value_of(locker, 'SELECT pg_backend_pid()')}"
+    condition = 'WHERE t."n" OPERATOR(pg_catalog.<) $1::pg_catalog.int8'
+    reads = f"SELECT count(*) FROM {OWNERS} AND state = 'active' AND strpos(query, $$ {condition}$$) > 0"
     sqlstates: list[str | None] = []
     for end in ("lock_timeout", "statement_timeout", "cancel", "disconnect"):
         ana.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -186,12 +224,14 @@ def test_whatever_ends_the_statement_ends_the_owners_backend(connect: Connect, a
         until(lambda: value_of(admin, waits) == 1)
         if end == "statement_timeout":
             ana.execute("SET LOCAL statement_timeout = '200ms'")
-        asking = threading.Thread(target=lambda: sqlstates.append(refused(ana, "SELECT * FROM public.hv_v").sqlstate))
+        asking = threading.Thread(target=lambda: sqlstates.append(refused(ana, ASKED).sqlstate))
         asking.start()
-        until(lambda: owners_backends(admin) == 1)
         if end == "cancel":
+            # What it waits with is the reading, conditions included.
+            until(lambda: value_of(admin, reads) == 1)
             ana.cancel()
         elif end == "disconnect":
+            until(lambda: owners_backends(admin) == 1)
             with socket.socket(fileno=os.dup(ana.fileno())) as connection:
                 connection.shutdown(socket.SHUT_RDWR)
         asking.join()

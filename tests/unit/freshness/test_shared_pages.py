@@ -20,7 +20,7 @@ async def taking(pages: SharedPages, over: asyncio.Future[Answer], seen: list[in
     async def give(batch: pa.RecordBatch) -> None:
         if slow:
             await asyncio.sleep(0)
-        seen.append(batch.column(0)[0].as_py())
+        seen.extend(batch.column(0).to_pylist())
 
     return await pages.given_to(give, over)
 
@@ -52,3 +52,24 @@ async def test_what_nobody_took_is_begun_again_and_what_was_sent_is_not() -> Non
     with pytest.raises(SharedFetchEnded) as caught:
         pages.begin_again()
     assert (caught.value.sqlstate, seen) == ("40001", [2])
+
+
+async def test_another_reading_adds_what_was_not_there_if_rows_can_be_told_apart() -> None:
+    pages, over = SharedPages(key=("id",)), asyncio.get_running_loop().create_future()
+    for number in (1, 2):
+        await pages.give(page(number))
+    seen: list[int] = []
+    task = asyncio.create_task(taking(pages, over, seen, slow=True))
+    await asyncio.sleep(0)
+    # One is taken, and one is not: neither comes twice.
+    pages.begin_again()
+    for number in (2, 3, 1):
+        await pages.give(page(number))
+    pages.begin_again()
+    for number in (3, 4):
+        await pages.give(page(number))
+    rest = await pages.rest_of((page(4), page(1), page(5)))
+    assert [batch.column(0).to_pylist() for batch in rest] == [[4], [], [5]]
+    over.set_result(Answer(batches=()))
+    await task
+    assert [number for batch in pages.batches for number in batch.column(0).to_pylist()] == [1, 2, 3, 4]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from omnisql_server.session.client import ClientConnection
+from omnisql_server.session.client import HELD_BYTES_MAX, ClientConnection
 from omnisql_server.session.ending import SessionEnd
 from wire.frontend import Query
 
@@ -18,7 +18,16 @@ class RecordingTransport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[str] = []
+        self.sent: list[list[bytes]] = []
         self.closing = False
+
+    def write(self, data: Any) -> None:
+        """Remember it."""
+        self.sent.append([bytes(data)])
+
+    def writelines(self, data: Any) -> None:
+        """Remember what was sent together."""
+        self.sent.append([bytes(piece) for piece in data])
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Remember the bound."""
@@ -110,3 +119,31 @@ async def test_wake_makes_next_frame_return_nothing_once() -> None:
     assert not waiting.done()
     client.wake()
     assert await waiting is None
+
+
+async def test_what_is_put_in_one_turn_is_sent_together_and_in_order() -> None:
+    transport = RecordingTransport()
+    client = connected(transport)
+    client.put(b"a")
+    client.put(b"b")
+    assert transport.sent == []
+    await asyncio.sleep(0)
+    client.put(b"c")
+    client.write(b"d")
+    client.write(b"e")
+    assert transport.sent == [[b"a", b"b"], [b"c", b"d"], [b"e"]]
+    client.put(b"f")
+    await client.drain()
+    await asyncio.sleep(0)
+    assert transport.sent[3:] == [[b"f"]]
+
+
+async def test_not_more_than_a_chunk_is_held() -> None:
+    transport = RecordingTransport()
+    client = connected(transport)
+    client.put(b"a")
+    client.put(b"b" * HELD_BYTES_MAX)
+    client.put(b"c")
+    assert [len(together) for together in transport.sent] == [2]
+    client.flush()
+    assert transport.sent[1:] == [[b"c"]]

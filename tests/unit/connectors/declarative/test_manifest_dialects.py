@@ -181,3 +181,18 @@ def test_a_fixed_value_is_sent_for_the_literals_it_stands_for_only() -> None:
     every = next(path for path in table.access_paths if path.name == "all")
     assert grade_of(every, where("is_archived", Operator.EQ, False)) is Grade.EXACT
     assert grade_of(every, where("is_archived", Operator.EQ, True)) is Grade.NONE
+
+
+def test_a_hubspot_search_has_no_more_filters_than_it_takes_and_none_is_relied_on() -> None:
+    many = [condition(f"p{at}", "EQ", "x") for at in range(9)]
+    found = filter_input("hubspot", "", many)
+    assert isinstance(found, list)
+    assert [[each["propertyName"] for each in group["filters"]] for group in found] == [
+        ["p0", "p1", "p2", "p3", "p4", "p5"]
+    ]
+    searched = [
+        path for table in manifest_named("hubspot").tables.values() for path in table.paths.values() if path.dialect
+    ]
+    assert searched
+    sents = [each for path in searched for found in path.sents.values() for many in found.values() for each in many]
+    assert {str(each.push.grade) for each in sents} == {"superset"}
