@@ -6,17 +6,19 @@ Rows are decoded by the manifest, so that a value of another type is found; the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.declarative.connector import DeclarativeConnection
 from connectors.declarative.listing import rows_told
 from connectors.declarative.load import Loaded
-from connectors.declarative.proving import rows_of, whole
+from connectors.declarative.proving import whole
 from connectors.declarative.readable import ReadableTable
 from connectors.new_fields import new_fields
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.errors import ConnectorError, CredentialsRejected, RateLimited, Retryable
+from connectors.sdk.misfits import Misfit, added
 from connectors.sdk.request import Request, Response
 from connectors.sdk.scan import Scan
 
@@ -71,15 +73,22 @@ async def drift_of(
             found.append(Drift(table=name, is_breaking=False, text="not read: no values of its keys were found"))
             continue
         rows: list[dict[str, Any]] = []
+        misfits: list[Misfit] = []
         answers.take()
         try:
             for scan in scans:
-                rows += await rows_of(connection, replace(scan, limit=ROWS_MAX), context)
+                async with aclosing(connection.fetch(replace(scan, limit=ROWS_MAX), context)) as pages:
+                    async for page in pages:
+                        rows += page.rows.to_pylist()
+                        misfits += page.misfits
         except (CredentialsRejected, RateLimited, Retryable):
             raise
         except ConnectorError as error:
             found.append(Drift(table=name, is_breaking=True, text=error.message))
         read[name] = rows
+        for each in added(misfits):
+            text = f"{each.count} values of {each.column} do not fit its type, the first at {each.example}"
+            found.append(Drift(table=name, is_breaking=True, text=text))
         found += _compared(name, table, rows)
         access = table.paths[scans[0].access_path]
         raw = [row for body in answers.take() for row in rows_told(access, body)]

@@ -15,17 +15,20 @@ class OptionDeclared(Declared, frozen=True, kw_only=True):
     """An option of the server, or a secret of the user mapping."""
 
     description: Annotated[str, Meta(description="One sentence for people.")]
-    required: bool = False
+    required: Annotated[bool, Meta(description="Without it a source is refused.")] = False
     default: Annotated[str | None, Meta(description="Value when none is given; not for secrets.")] = None
 
 
 class QuotaDeclared(Declared, frozen=True, kw_only=True):
     """The headers that tell a rate limit."""
 
-    limit: str
-    remaining: str
+    limit: Annotated[str, Meta(description="The header that tells how many requests there are in all.")]
+    remaining: Annotated[str, Meta(description="The header that tells how many are left.")]
     reset: Annotated[str, Meta(description="The header that tells when it ends, if there is one.")] = ""
-    reset_format: Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"] = "seconds"
+    reset_format: Annotated[
+        Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"],
+        Meta(description="How that time is written: since 1970, from now on, or as ISO 8601."),
+    ] = "seconds"
     bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
     pays: Annotated[str, Meta(description="The limit that requests count against, by its name there.")] = "requests"
 
@@ -49,21 +52,21 @@ class ErrorRule(Declared, frozen=True, kw_only=True):
 class ApiVersion(Declared, frozen=True, kw_only=True):
     """The version of the API that is asked for; option api_version of the server changes it."""
 
-    header: str
-    default: str
+    header: Annotated[str, Meta(description="The header that takes it.")]
+    default: Annotated[str, Meta(description="What is sent without that option.")]
 
 
 class CheckOtherwise(Declared, frozen=True, kw_only=True):
     """What proves a credential that belongs to nobody."""
 
-    request: Requested
+    request: Annotated[Requested, Meta(description="Like GET /rate_limit.")]
     says: Annotated[str, Meta(description="What it is, for people.")]
 
 
 class Check(Declared, frozen=True, kw_only=True):
     """The request that proves a credential."""
 
-    request: Requested | None = None
+    request: Annotated[Requested | None, Meta(description="Like GET /me.")] = None
     graphql: Annotated[str | None, Meta(description="A whole document, instead of a request.")] = None
     shows: Annotated[str | None, Meta(description="Path of the name of whose credential it is, if it is told.")] = None
     denied: Annotated[CheckOtherwise | None, Meta(description="Where the credential may not ask that.")] = None

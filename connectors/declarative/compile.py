@@ -193,12 +193,15 @@ class _Compiler:
             delta=self._delta(at, declared.delta, sents, declared.boundary),
             count=self._count(at, declared, sents),
         )
-        return self._with_hooks(at, replace(found, accept=declared.accept, pays=declared.pays), declared)
+        return self._with_hooks(at, found, declared)
 
     def _with_hooks(self, at: Path, found: ReadablePath, declared: PathDeclared) -> ReadablePath:
         counts = declared.counts
         return replace(
             found,
+            accept=declared.accept,
+            pays=declared.pays,
+            cost=declared.cost,
             counting=self._hook((*at, "counts", "hook"), self._hooks.counts, counts.hook if counts else None),
             kinds=counts.columns if counts else (),
             keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),

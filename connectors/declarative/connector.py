@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from connectors.declarative.accounts import check_request, options_of
 from connectors.declarative.counting import total_told
-from connectors.declarative.credentials import authenticator
+from connectors.declarative.credentials import credential
 from connectors.declarative.discovering import extended
 from connectors.declarative.hooks import Site
 from connectors.declarative.judge import judge_of, quota_of
@@ -46,6 +46,7 @@ from connectors.sdk.scan import Operator, Page, Predicate, Scan, Value
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
+from connectors.sdk.tokens import SharedTokens
 from connectors.sdk.trail import Step
 from connectors.sdk.transport import Transport
 
@@ -71,6 +72,7 @@ class DeclarativeConnector:
         self.tables = tuple(each.table for each in loaded.tables.values())
         self._settings = settings
         self._surroundings = surroundings
+        self._tokens = SharedTokens()
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -104,7 +106,7 @@ class DeclarativeConnector:
             connector=self.name,
             server=source.server,
             base_url=checked_base_url(values["base_url"], source.server),
-            authenticator=authenticator(manifest, values, source.server, self._settings, self._surroundings),
+            authenticator=credential(manifest, values, source, self._settings, self._surroundings, self._tokens),
             judge=judge_of(manifest, self.loaded.hooks),
             quota=quota_of(manifest),
             headers={**manifest.headers, **version},

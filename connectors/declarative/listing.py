@@ -141,6 +141,7 @@ def _at_url(request: Request, url: str) -> Request:
         url=url,
         accept=request.accept,
         bucket=request.bucket,
+        cost=request.cost,
         empty_statuses=request.empty_statuses,
     )
 

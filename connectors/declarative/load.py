@@ -127,7 +127,7 @@ def _check_names(document: Document, manifest: Manifest) -> None:
         raise document.refusal(("auth",), "no way to prove oneself uses the secrets", "Leave out secrets, or use them.")
     for at, auth in enumerate(manifest.auth):
         texts = auth_texts(auth)
-        _check_placeholders(document, ("auth", at), texts, known)
+        _check_placeholders(document, ("auth", at), texts, {*known, "base_url"})
         if not _names(texts) & set(manifest.secrets):
             raise document.refusal(("auth", at), "no secret is used here")
         if isinstance(auth, OAuthGrant) and (auth.grant == "refresh_token") is (auth.refresh_token is None):

@@ -22,6 +22,11 @@ OPERATOR_NAMES = (
 OperatorName = Annotated[str, Meta(pattern=f"^({'|'.join(OPERATOR_NAMES)})$")]
 Positive = Annotated[int, Meta(ge=1)]
 Named = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
+Inputs = Annotated[dict[str, Any], Meta(description="Sent always, beside what is said nearer to an access path.")]
+RowsAt = Annotated[str | None, Meta(description="Path of the rows in a body; the body itself without it.")]
+Pages = Annotated[Pagination | None, Meta(description="How a listing goes on, where nothing nearer says it.")]
+Options = Annotated[dict[Named, OptionDeclared], Meta(description="Options of the server, besides base_url.")]
+Secrets = Annotated[dict[Named, OptionDeclared], Meta(description="Options of the user mapping, kept as secrets.")]
 
 
 class Push(Declared, frozen=True, kw_only=True):
@@ -80,7 +85,7 @@ class ColumnDeclared(Declared, frozen=True, kw_only=True):
     cut: Annotated[
         str | None, Meta(description="Path of a flag that is true when the API cut a list; reading it fails then.")
     ] = None
-    description: str = ""
+    description: Annotated[str, Meta(description="One sentence for people.")] = ""
     select: Annotated[str | None, Meta(description="GraphQL selection; derived from path without it.")] = None
     page_rows_max: Annotated[Positive | None, Meta(description="The largest page while this is read.")] = None
     hydrate: Annotated[str | None, Meta(description="The call of the table's hydrate whose answer has the value.")] = (
@@ -104,15 +109,15 @@ class GraphQl(Declared, frozen=True, kw_only=True):
 class Direction(Declared, frozen=True, kw_only=True):
     """What is sent to get an order; nulls and ties of type must agree with PostgreSQL."""
 
-    asc: dict[str, Any] | None = None
-    desc: dict[str, Any] | None = None
+    asc: Annotated[dict[str, Any] | None, Meta(description="Inputs for ascending, nulls last.")] = None
+    desc: Annotated[dict[str, Any] | None, Meta(description="Inputs for descending, nulls first.")] = None
 
 
 class Batch(Declared, frozen=True, kw_only=True):
     """A key whose values are sent many at a time."""
 
-    key: str
-    max: Annotated[int, Meta(ge=1)]
+    key: Annotated[str, Meta(description="The key column.")]
+    max: Annotated[int, Meta(description="How many values one request takes.", ge=1)]
 
 
 class Window(Declared, frozen=True, kw_only=True):
@@ -120,7 +125,7 @@ class Window(Declared, frozen=True, kw_only=True):
 
     start: Annotated[str, Meta(description="The input that takes the start, as ISO 8601.")]
     end: Annotated[str, Meta(description="The input that takes the end.")]
-    days_max: Positive
+    days_max: Annotated[Positive, Meta(description="The longest range of one request.")]
     replaces: Annotated[tuple[str, ...], Meta(description="Inputs that are not sent with a range.")] = ()
 
 
@@ -142,7 +147,7 @@ class Filter(Declared, frozen=True, kw_only=True):
 class Projection(Declared, frozen=True, kw_only=True):
     """The input that names what to send: the paths of the columns that are read, [*] left out."""
 
-    send: str
+    send: Annotated[str, Meta(description="The input that takes the names.")]
     within: Annotated[str, Meta(description="Only those below this path, like properties; all without it.")] = ""
     join: Annotated[str | None, Meta(description="The names are one text with this between; else a list.")] = None
     first: Annotated[bool, Meta(description="Only the first name of a path, or what the column selects.")] = False
@@ -153,9 +158,9 @@ class Projection(Declared, frozen=True, kw_only=True):
 class Expansion(Declared, frozen=True, kw_only=True):
     """The input that names parts which are only sent when they are asked for."""
 
-    send: str
+    send: Annotated[str, Meta(description="The input that takes the names.")]
     names: Annotated[dict[str, tuple[str, ...]], Meta(description="By part: the columns that it is for.")]
-    join: str = ","
+    join: Annotated[str, Meta(description="What stands between the names.")] = ","
 
 
 class Elements(Declared, frozen=True, kw_only=True):
@@ -169,8 +174,8 @@ class Elements(Declared, frozen=True, kw_only=True):
 class Bare(Declared, frozen=True, kw_only=True):
     """Larger pages, which the API has where no more than some columns are asked for."""
 
-    columns: tuple[str, ...]
-    rows_max: Positive
+    columns: Annotated[tuple[str, ...], Meta(description="Those columns.")]
+    rows_max: Annotated[Positive, Meta(description="The largest page of them.")]
 
 
 Fills = Annotated[
@@ -181,7 +186,7 @@ Fills = Annotated[
 class TogetherDeclared(Declared, frozen=True, kw_only=True):
     """The calls for several rows made as one, as a hook says."""
 
-    hook: str
+    hook: Annotated[str, Meta(description="The name of a hook.")]
     max: Annotated[Positive, Meta(description="How many rows one call is for.")]
 
 
@@ -216,7 +221,7 @@ class CountDeclared(Declared, frozen=True, kw_only=True):
 class CountsDeclared(Declared, frozen=True, kw_only=True):
     """Rows that one request counts by kind, as a hook says, exactly and at that moment."""
 
-    hook: str
+    hook: Annotated[str, Meta(description="The name of a hook.")]
     columns: Annotated[tuple[str, ...], Meta(description="The columns, besides keys, whose values a kind has.")] = ()
 
 
@@ -275,9 +280,10 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
         Meta(description="Columns of the table's pushdown to use, all without it; or what stands in its place."),
     ] = None
     order: Annotated[tuple[str, ...] | None, Meta(description="Columns of the table's order to use; all.")] = None
-    pagination: Pagination | None = None
+    pagination: Pages = None
     rows_max: Annotated[Positive | None, Meta(description="What the API gives at most; more is reported.")] = None
     accept: Annotated[str | None, Meta(description="The media type that is asked for, if not the manifest's.")] = None
+    cost: Annotated[Positive, Meta(description="Units of that rate limit which one request takes.")] = 1
     pays: Annotated[str | None, Meta(description="The rate limit that it counts against, if not the manifest's.")] = (
         None
     )
@@ -306,8 +312,8 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
 class TableDeclared(Declared, frozen=True, kw_only=True):
     """One API table."""
 
-    description: str
-    primary_key: Annotated[tuple[str, ...], Meta(min_length=1)]
+    description: Annotated[str, Meta(description="One sentence for people.")]
+    primary_key: Annotated[tuple[str, ...], Meta(description="Columns that tell rows apart.", min_length=1)]
     columns: Annotated[
         dict[Named, str | ColumnDeclared],
         Meta(description='Each "type path", the path being the name without it, or an object; ! for never null.'),
@@ -327,10 +333,10 @@ class TableDeclared(Declared, frozen=True, kw_only=True):
     ] = defaulting(default_factory=dict)
     order: Annotated[dict[str, Direction], Meta(description="By column.")] = defaulting(default_factory=dict)
     size_request: Annotated[str, Meta(description="For people: the requests by which measure learns its size.")] = ""
-    rows: str | None = None
-    pagination: Pagination | None = None
+    rows: RowsAt = None
+    pagination: Pages = None
     graphql: GraphQl | None = None
-    inputs: dict[str, Any] = defaulting(default_factory=dict)
+    inputs: Inputs = defaulting(default_factory=dict)
     hydrate: Annotated[dict[Named, HydrateDeclared], Meta(description="Calls for each row, by name.")] = defaulting(
         default_factory=dict
     )
@@ -354,7 +360,7 @@ class Manifest(Declared, frozen=True, kw_only=True):
     version: Annotated[
         Positive, Meta(description="Version of the tables' shape: a change that breaks statements raises it.")
     ] = 1
-    title: str
+    title: Annotated[str, Meta(description="Name of the product, for people.")]
     documentation: Annotated[str, Meta(description="Where the vendor documents the API.")]
     base_url: Annotated[str | None, Meta(description="Default address; without it option base_url is required.")] = None
     base_url_description: Annotated[str | None, Meta(description="One sentence for people, if it needs one.")] = None
@@ -362,17 +368,17 @@ class Manifest(Declared, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern="^/")] | None, Meta(description="Where GraphQL queries are posted.")
     ] = None
     api_version: ApiVersion | None = None
-    headers: dict[str, str] = defaulting(default_factory=dict)
-    accept: str = "application/json"
+    headers: Annotated[dict[str, str], Meta(description="Sent with each request.")] = defaulting(default_factory=dict)
+    accept: Annotated[str, Meta(description="Header Accept of each request.")] = "application/json"
     conditional: Annotated[bool, Meta(description="Answers are kept and asked for by their entity tags.")] = True
-    options: dict[Named, OptionDeclared] = defaulting(default_factory=dict)
-    secrets: dict[Named, OptionDeclared] = defaulting(default_factory=dict)
+    options: Options = defaulting(default_factory=dict)
+    secrets: Secrets = defaulting(default_factory=dict)
     auth: Annotated[
         tuple[Auth, ...],
         Meta(description="The first whose placeholders are all given; [] for an API that asks nobody who they are."),
     ]
     rate_limit: QuotaDeclared | None = None
-    errors: tuple[ErrorRule, ...] = ()
+    errors: Annotated[tuple[ErrorRule, ...], Meta(description="What answers mean, before their status says it.")] = ()
     judge: Annotated[str | None, Meta(description="A hook that says what answers mean, before errors.")] = None
     discover: Annotated[str | None, Meta(description="A hook that asks for the columns of this source.")] = None
     measure: Annotated[str | None, Meta(description="A hook that asks for the sizes of tables.")] = None
@@ -385,8 +391,8 @@ class Manifest(Declared, frozen=True, kw_only=True):
     operators: Annotated[dict[Named, Operators], Meta(description="Sets of operators that tables use by name.")] = (
         defaulting(default_factory=dict)
     )
-    pagination: Pagination | None = None
+    pagination: Pages = None
     graphql: Annotated[GraphQl | None, Meta(description="What the queries of tables share.")] = None
-    rows: str | None = None
-    inputs: dict[str, Any] = defaulting(default_factory=dict)
-    tables: Annotated[dict[Named, TableDeclared], Meta(min_length=1)]
+    rows: RowsAt = None
+    inputs: Inputs = defaulting(default_factory=dict)
+    tables: Annotated[dict[Named, TableDeclared], Meta(description="Its tables, by name.", min_length=1)]

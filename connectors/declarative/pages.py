@@ -11,6 +11,10 @@ class Declared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something a manifest declares; unknown keys are refused."""
 
 
+PageSize = Annotated[str | None, Meta(description="The input that takes the page size.")]
+PageRows = Annotated[int, Meta(description="The largest page.", ge=1)]
+
+
 class CursorPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="cursor"):
     """A cursor in the body leads to the next page."""
 
@@ -34,9 +38,9 @@ class CursorPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="cu
 class OffsetPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="offset"):
     """The number of rows to pass over is sent."""
 
-    send: str
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
+    send: Annotated[str, Meta(description="The input that takes the number of rows.")]
+    size: PageSize = None
+    rows_max: PageRows = 100
     more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
     ends: Annotated[str | None, Meta(description="Path of a flag that is true on the last page.")] = None
     total: Annotated[str | None, Meta(description="Path of the number of all rows; pages are read in parallel.")] = None
@@ -52,34 +56,34 @@ class OffsetPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="of
 class NumberedPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="page"):
     """The page's number is sent; an empty page is the end."""
 
-    send: str
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
-    first: int = 1
+    send: Annotated[str, Meta(description="The input that takes the number of the page.")]
+    size: PageSize = None
+    rows_max: PageRows = 100
+    first: Annotated[int, Meta(description="The number of the first page.")] = 1
 
 
 class LinkPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="link"):
     """A Link header (RFC 8288) leads to the next page; rel="last" lets pages be read in parallel."""
 
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
+    size: PageSize = None
+    rows_max: PageRows = 100
     total: Annotated[str | None, Meta(description="Path of the number of all rows, where the API caps them.")] = None
 
 
 class NextUrlPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="next_url"):
     """A URL in the body leads to the next page; it must be on the source's own host."""
 
-    next: str
-    more: str | None = None
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
+    next: Annotated[str, Meta(description="Path of the next URL; absent or empty at the end.")]
+    more: Annotated[str | None, Meta(description="Path of a flag that is false on the last page.")] = None
+    size: PageSize = None
+    rows_max: PageRows = 100
 
 
 class NoPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="none"):
     """One answer holds all rows."""
 
-    size: str | None = None
-    rows_max: Annotated[int, Meta(ge=1)] = 100
+    size: PageSize = None
+    rows_max: PageRows = 100
 
 
 Pagination = CursorPages | OffsetPages | NumberedPages | LinkPages | NextUrlPages | NoPages

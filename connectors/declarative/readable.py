@@ -88,6 +88,7 @@ class ReadablePath:
     instead: Instead | None = None
     accept: str | None = None
     pays: str | None = None
+    cost: int = 1
 
     @property
     def untold(self) -> frozenset[str]:

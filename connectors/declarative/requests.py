@@ -68,9 +68,10 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
         return _rest_request(manifest, replace(path, method="POST"), inputs, keys)
     if filters and path.graphql.filter is not None:
         inputs[path.graphql.filter] = filters[0] if len(filters) == 1 else {"and": filters}
-    return graphql_request(
+    request = graphql_request(
         manifest, _document(table, path, scan, inputs), inputs, name=path.graphql.field, empty=path.empty
     )
+    return replace(request, bucket=path.pays or request.bucket, cost=path.cost)
 
 
 def boundary_of(path: ReadablePath, scan: Scan) -> datetime | None:
@@ -182,6 +183,7 @@ def _rest_request(
         body=msgspec.json.encode(inputs) if is_posted else None,
         accept=path.accept or manifest.accept,
         bucket=path.pays or bucket_of(manifest),
+        cost=path.cost,
         empty_statuses=path.empty,
         conditional=manifest.conditional and not is_posted,
     )

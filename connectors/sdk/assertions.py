@@ -79,7 +79,12 @@ def signed(claims: Claims, private_key: RSAPrivateKey, now_s: float) -> str:
         # An assertion may be refused when it was seen before.
         "jti": secrets.token_urlsafe(16),
     }
-    said = f"{_segment(json.dumps({'alg': 'RS256', 'typ': 'JWT'}))}.{_segment(json.dumps(body))}"
+    return compact(json.dumps(body), private_key)
+
+
+def compact(claims: str, private_key: RSAPrivateKey) -> str:
+    """Return claims in JSON as a signed JWT."""
+    said = f"{_segment(json.dumps({'alg': 'RS256', 'typ': 'JWT'}))}.{_segment(claims)}"
     return f"{said}.{_encoded(private_key.sign(said.encode(), PKCS1v15(), SHA256()))}"
 
 

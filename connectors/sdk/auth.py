@@ -165,8 +165,11 @@ class OAuth2:
             return {"grant_type": "client_credentials", **fields}
         return {"grant_type": "refresh_token", "refresh_token": self._refresh_token, **fields}
 
+    async def _ask(self) -> TokenAnswer:
+        return await self._post_form(self._grant.token_url, self._fields())
+
     async def _refresh(self) -> None:
-        answer = await self._post_form(self._grant.token_url, self._fields())
+        answer = await self._ask()
         access_token = answer.body.get("access_token")
         if answer.status >= 500 or answer.status == 429:
             raise Retryable(

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from connectors.sdk.auth import Authenticator
-from connectors.sdk.connector import Source
+from connectors.sdk.connector import QuotaObserved, Source
+from connectors.sdk.pool import Pooled
 
 CREDENTIALS_MAX = 256
 
@@ -55,3 +56,9 @@ class _Share:
 
     def forget(self) -> None:
         self._shared = None
+
+    def observed(self, sent: Mapping[str, str], quota: QuotaObserved) -> QuotaObserved:
+        return self._shared.observed(sent, quota) if isinstance(self._shared, Pooled) else quota
+
+    def rest(self, sent: Mapping[str, str], bucket: str, wait_s: float) -> bool:
+        return isinstance(self._shared, Pooled) and self._shared.rest(sent, bucket, wait_s)

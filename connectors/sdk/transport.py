@@ -24,6 +24,7 @@ from connectors.sdk.conditional import BodyStore, KeptBody, Key
 from connectors.sdk.connector import FetchContext, RequestRecord
 from connectors.sdk.errors import CredentialsRejected, EmptyResult, Fatal, RateLimited, Retryable
 from connectors.sdk.outbound import Way
+from connectors.sdk.pool import TOKENS_MAX, Pooled
 from connectors.sdk.quota import QuotaReader
 from connectors.sdk.request import Request, Response
 from connectors.sdk.settings import Surroundings, TransportSettings
@@ -102,6 +103,8 @@ class Transport:
             except _Refusal as refusal:
                 waits += 1
                 limited = refusal.limited
+                if waits <= TOKENS_MAX and self._has_another(authorization, refusal):
+                    continue
                 await context.limiter.block(refusal.bucket, limited.retry_after_s)
                 if limited.retry_after_s > self.settings.rate_wait_max_s or waits > self.settings.rate_waits_max:
                     raise limited from None
@@ -111,6 +114,12 @@ class Transport:
                 if failures >= self.settings.retry.attempts_for(failure):
                     raise
                 await self._surroundings.sleep(self.settings.retry.delay_s(failures, self._surroundings.random))
+
+    def _has_another(self, sent: Mapping[str, str] | None, refusal: _Refusal) -> bool:
+        """Let a token of several rest that was refused, and say whether there is another to send at once."""
+        pool = self._authenticator
+        wait_s = refusal.limited.retry_after_s
+        return sent is not None and isinstance(pool, Pooled) and pool.rest(sent, refusal.bucket, wait_s)
 
     async def _attempt(
         self, request: Request, context: FetchContext, attempt: int, authorization: Mapping[str, str]
@@ -135,6 +144,8 @@ class Transport:
             observed = self._quota.read(response.headers, bucket=bucket, now_s=self._surroundings.now_s())
             if observed is not None:
                 bucket = observed.bucket
+                if isinstance(self._authenticator, Pooled):
+                    observed = self._authenticator.observed(authorization, observed)
                 await context.limiter.observe(observed)
         if response.status == 304 and request.confirms:
             return response
@@ -294,6 +305,7 @@ async def post_form(
     server: str,
     settings: TransportSettings | None = None,
     surroundings: Surroundings | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> TokenAnswer:
     """Post a form to an OAuth 2.0 token endpoint, on behalf of a server, and return its answer.
 
@@ -304,10 +316,10 @@ async def post_form(
         Retryable: SQLSTATE 08006, the endpoint cannot be reached.
     """
     way = Way(server, URL(url), settings or TransportSettings(), surroundings or Surroundings())
-    headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+    sent = {"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})}
     try:
         await way.admit()
-        async with way.session().post(url, data=dict(fields), headers=headers, allow_redirects=False) as answer:
+        async with way.session().post(url, data=dict(fields), headers=sent, allow_redirects=False) as answer:
             content = await answer.content.read(_TOKEN_ANSWER_BYTES_MAX)
             status = answer.status
     except (aiohttp.ClientError, OSError):

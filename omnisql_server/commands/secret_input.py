@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from connectors.declarative.connector import DeclarativeConnector
+from connectors.declarative.credentials import secrets_lacking
 from connectors.sdk.connector import Connector, Option
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.manage.options import WEBHOOK_SECRET
@@ -29,9 +31,9 @@ def given_options(pairs: Iterable[str], secrets: tuple[str, ...]) -> dict[str, s
 
 
 def read_secrets(connector: Connector, files: Iterable[str]) -> dict[str, str]:
-    """Read every secret of a connector: from its file, else by asking; one that is not required may stay empty.
+    """Read the secrets of a connector: from files, else by asking, until they are enough to log in.
 
-    That of webhooks is no part of a log-in: it comes from a file alone.
+    One that is not required may stay empty. That of webhooks is no part of a log-in: it comes from a file alone.
 
     Raises:
         ConfigurationInvalid: a required one is missing, or a file is for no secret. OSError: a file cannot be read.
@@ -41,11 +43,23 @@ def read_secrets(connector: Connector, files: Iterable[str]) -> dict[str, str]:
         name: Path(file).read_text(encoding="utf-8").rstrip("\r\n") for name, file in _files(files, wanted).items()
     }
     for name, option in wanted.items():
-        if name not in found and name != WEBHOOK_SECRET:
+        if name not in found and name != WEBHOOK_SECRET and (option.required or not _is_enough(connector, found)):
             found[name] = _asked(option)
         if option.required and not found.get(name):
             raise ConfigurationInvalid(message=f"secret {name} is missing", detail=option.description)
+    if lacking := _lacking(connector, found):
+        raise ConfigurationInvalid(message=f"secret {lacking[0]} is missing", detail=wanted[lacking[0]].description)
     return {name: value for name, value in found.items() if value}
+
+
+def _lacking(connector: Connector, found: Mapping[str, str]) -> tuple[str, ...]:
+    if not isinstance(connector, DeclarativeConnector):
+        return ()
+    return secrets_lacking(connector.loaded.manifest, [name for name, value in found.items() if value])
+
+
+def _is_enough(connector: Connector, found: Mapping[str, str]) -> bool:
+    return isinstance(connector, DeclarativeConnector) and not _lacking(connector, found)
 
 
 def _files(files: Iterable[str], wanted: Mapping[str, Option]) -> dict[str, str]:

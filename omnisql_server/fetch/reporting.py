@@ -34,7 +34,7 @@ def report_of(plan: ScanPlan, tally: Tally) -> SourceReport:
         not_pushed=tuple((entry.condition, entry.reason) for entry in plan.not_pushed),
         complete=tally.truncated is None,
         incomplete_reason=tally.truncated,
-        misfits=tally.misfits,
+        misfits=tally.misfits_so_far,
         fetched_at=datetime.now(UTC) - timedelta(microseconds=tally.age_us),
         duration_ms=(time.monotonic() - tally.started) * 1000,
         cache_hits=tally.cache_hits,

@@ -296,7 +296,9 @@ class _Fetching:
                 async for page in closing:
                     asked.tally.passed_over += page.passed_over
                     truncated = page.truncated or truncated
-                    misfits = added(misfits, page.misfits) if page.misfits else misfits
+                    if page.misfits:
+                        misfits = added(misfits, page.misfits)
+                        asked.tally.coming = added(asked.tally.coming, page.misfits)
                     rows += page.rows.num_rows
                     if give is not None:
                         _check_rows(asked.plan, rows, self.bounds)

@@ -36,6 +36,7 @@ class Tally:
     refreshing: bool = False
     resets_after_s: float | None = None
     misfits: Misfits = ()
+    coming: Misfits = ()
     notes: dict[str, None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
@@ -71,6 +72,11 @@ class Tally:
             self.notes[f"resumed at page {answer.resumed_at}"] = None
         if answer.not_kept is not None:
             self.notes[f"not cached: {answer.not_kept}"] = None
+
+    @property
+    def misfits_so_far(self) -> Misfits:
+        """Return the misfits of what was answered, or of a reading that may be left before its end."""
+        return max(self.misfits, self.coming, key=lambda misfits: sum(each.count for each in misfits))
 
     def told(self) -> Iterator[str]:
         """Give what is to be said of what is kept."""

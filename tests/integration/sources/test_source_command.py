@@ -65,7 +65,7 @@ def _schemas(demo: DemoServer, owner: psycopg.Connection) -> Iterator[None]:
 
 def test_a_source_is_added_listed_checked_and_removed(demo: DemoServer, owner: psycopg.Connection) -> None:
     added = add(demo)
-    assert (added.code, added.out.strip(), added.err) == (0, "source hub is ready: 9 tables in schema hub", "")
+    assert (added.code, added.out.strip(), added.err) == (0, "source hub is ready: 11 tables in schema hub", "")
     assert value(owner, "SELECT count(*) FROM hub.issues WHERE owner = 'acme' AND repo = 'web'") > 0
     checked = ran(demo, "check", "hub")
     assert checked.code == 0

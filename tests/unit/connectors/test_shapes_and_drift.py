@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from connectors.declarative.connector import DeclarativeConnector
-from connectors.declarative.load import load_file
+from connectors.declarative.load import load_earlier, load_file
 from connectors.declarative.manifest import ColumnDeclared, PathDeclared, TableDeclared
 from connectors.declarative.proving import trial_source
 from connectors.drift import Answers, Drift, drift_of
+from connectors.github.hooks import HOOKS as GITHUB_HOOKS
 from connectors.new_fields import new_fields
 from connectors.registry import (
     add_folder,
@@ -21,7 +22,9 @@ from connectors.registry import (
     forget_folders,
     manifest_named,
     manifest_names,
+    shipped_file,
 )
+from connectors.sdk.connector import connector_at
 from connectors.sdk.errors import ManifestInvalid, OptionInvalid
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.settings import Surroundings
@@ -184,3 +187,24 @@ def test_fields_are_new_unless_a_column_leads_to_them_or_has_them_whole() -> Non
     assert new_fields(declared, [row, {"labels": [{"name": "x", "color": "red"}], "more": []}]) == [
         "author.id", "b.z", "labels.color", "more",
     ]  # fmt: skip
+
+
+def test_a_package_keeps_versions_beside_its_manifest_and_is_older_than_what_it_does_not_have(tmp_path: Path) -> None:
+    folder = tmp_path / "github"
+    folder.mkdir()
+    text = shipped_file("github").read_text(encoding="utf-8")
+    (folder / "manifest.v1.yaml").write_text(text, encoding="utf-8")
+    newest = text.replace("name: github\n", "name: github\nversion: 2\n", 1).replace(
+        "      pushed_at: timestamptz\n", ""
+    )
+    (folder / "manifest.yaml").write_text(newest, encoding="utf-8")
+    loaded = load_file(folder / "manifest.yaml", GITHUB_HOOKS)
+    connector = DeclarativeConnector(loaded, earlier=load_earlier(loaded, folder))
+    assert connector.versions == ("1", "2")
+    names = {version: {column.name for column in connector.at(version).tables[0].columns} for version in ("1", "2")}
+    assert names["1"] - names["2"] == {"pushed_at"}
+    # A server that was made when a later version was installed is told what there is, and not given another shape.
+    with pytest.raises(OptionInvalid, match="connector github has no version 3") as refused:
+        connector_at(connector, "3")
+    assert refused.value.sqlstate == "HV00D"
+    assert refused.value.hint == "There is 1, 2: ALTER SERVER .. VERSION '2'."

@@ -11,6 +11,7 @@ import pytest
 
 from connectors.sdk.connector import FetchContext, RequestRecord
 from connectors.sdk.errors import ConnectorError, Fatal
+from connectors.sdk.misfits import Misfit, Misfits
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import AccessPath, Column, Table
@@ -55,6 +56,7 @@ class Paged:
     asked: int = 0
     closed: int = 0
     in_turn: list[bool] = field(default_factory=list)
+    misfits: Misfits = ()
 
     async def fetch(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
         self.in_turn.append(context.in_turn)
@@ -64,7 +66,7 @@ class Paged:
                 context.meter.request(RECORD)
                 if number in self.held:
                     await self.held[number].wait()
-                yield Page(rows=rows(2 * number, 2 * number + 1))
+                yield Page(rows=rows(2 * number, 2 * number + 1), misfits=self.misfits)
             if self.error is not None:
                 raise self.error
         finally:
@@ -140,6 +142,22 @@ async def test_in_turn_a_page_is_asked_for_when_the_one_before_is_used_up() -> N
     assert (enough.complete, enough.rows_fetched) == (True, 6)
     await stream.aclose()
     assert (source.asked, source.closed) == (3, 1)
+
+
+@pytest.mark.parametrize("is_left_early", [False, True])
+async def test_misfits_are_told_of_as_many_pages_as_were_read(is_left_early: bool) -> None:
+    source = Paged(pages=4, misfits=(Misfit(column="id", count=2, example="id, row 1 of its page"),))
+    stream = begin(source, in_turn=True)
+    assert await stream.whole() is None
+    coming = stream.batches()
+    if is_left_early:
+        await anext(coming)
+    else:
+        assert [number for taken in [each async for each in coming] for number in numbers(taken)] == list(range(8))
+    report = stream.report(enough=True)
+    assert report is not None
+    assert [each.count for each in report.misfits] == [2 * source.asked]
+    await stream.aclose()
 
 
 async def test_nobody_reads_far_ahead_of_a_slow_client(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from authorized import shown_by
 from explained import ISSUES, PATH, api_scan, query_plan, report
 
+from connectors.sdk.misfits import Misfit
 from connectors.sdk.scan import Direction, Operator, Predicate, SortKey, Value
 from connectors.sdk.table import Grade
 from omnisql_server.model.mask import Mask, MaskKind
@@ -303,10 +304,13 @@ def test_what_earlier_fetches_answer_is_told() -> None:
     assert lines[-2:] == ("        Cache: answers nothing", "        Quota: core: 4812 of 5000 left, no wait")
     facts = json.loads(explain_json(query_plan(ISSUES), "duckdb", "proved", None, notes=notes))[0]["Plan"]["Plans"][0]
     assert (facts["Cache"], facts["Quota"]) == ("answers nothing", ["core: 4812 of 5000 left, no wait"])
+    misfits = (Misfit(column="title", count=3, example="title, row 2 of its page"),)
     used = replace(report(), cache_hits=2, calls_saved=7, age_ms=1500.0, cache_note="shared", stale="it is down")
+    used = replace(used, misfits=misfits)
     lines = explain_text(query_plan(ISSUES), "duckdb", "proved", {"scan_0": used})
     assert "        Cache: 2 earlier answers used, 7 requests saved, age 1.5 s (shared)" in lines
     assert "        Stale: it is down" in lines
+    assert "        Misfits: 3 values of title are null, the first at title, row 2 of its page" in lines
 
 
 def test_every_kind_of_line_is_explained_in_the_documentation() -> None:

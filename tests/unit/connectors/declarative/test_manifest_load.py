@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.declarative.load import load_text, manifest_schema
+from connectors.declarative.requests import first_request
 from connectors.registry import MANIFESTS, add_folder, manifest_named, manifest_names
 from connectors.sdk.errors import ManifestInvalid
+from connectors.sdk.scan import Scan
 
 GOOD = """\
 omnisql: 1
@@ -146,3 +150,50 @@ def test_a_folder_takes_no_name_of_another_connector(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ManifestInvalid, match="there is no folder"):
         add_folder(tmp_path / "nowhere")
+
+
+def test_every_key_of_the_schema_has_a_description_for_editors() -> None:
+    schema = manifest_schema()
+
+    def is_described(declared: dict[str, Any]) -> bool:
+        referred = [
+            each["$ref"].rpartition("/")[2] for each in (declared, *declared.get("anyOf", [])) if "$ref" in each
+        ]
+        return bool(declared.get("description")) or any(schema["$defs"][name].get("description") for name in referred)
+
+    lacking = [
+        f"{name}.{key}"
+        for name, definition in schema["$defs"].items()
+        for key, declared in definition.get("properties", {}).items()
+        if key != "kind" and not is_described(declared)
+    ]
+    assert lacking == []
+
+
+def test_the_examples_of_the_documentation_load() -> None:
+    text = (MANIFESTS.parents[1] / "docs" / "connectors.md").read_text(encoding="utf-8")
+    examples = [example for example in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "folder:" not in example]
+    named = {
+        key: example for example in examples for key in ("auth:", "errors:", "tests:", "references:") if key in example
+    }
+    names = ("token", "tokens", "key", "refresh")
+    account = (
+        "omnisql: 1\nname: example\ntitle: Example\ndocumentation: https://example.com\nbase_url: https://example.com\n"
+        "options: {email: {description: A user.}, app: {description: An app.}}\n"
+        f"secrets: {{{', '.join(f'{name}: {{description: A secret.}}' for name in names)}}}\n"
+    )
+    tasks = (
+        "check: {request: GET /me}\npagination: {kind: none}\ntables:\n  tasks:\n    description: Tasks.\n"
+        "    primary_key: [id]\n    columns: {id: text!, status: text!}\n"
+        "    access_paths: {all: {request: GET /tasks}}\n"
+    )
+    whole = f"{account}{named['auth:']}{named['errors:']}{tasks}{named['tests:']}{named['references:']}"
+    loaded = load_text(whole, "example.yaml")
+    assert [auth.__struct_config__.tag for auth in loaded.manifest.auth] == [
+        "header", "basic", "oauth2", "oauth2", "jwt_bearer", "github_app", "pool",
+    ]  # fmt: skip
+    assert [rule.action for rule in loaded.manifest.errors] == ["retry", "rate_limited", "credentials", "fail"]
+    assert loaded.tables["comments"].references == {"task_id": ("tasks", "id")}
+    scan = Scan(table="comments", access_path="by_task", columns=("id",), keys={"task_id": "7"})
+    request = first_request(loaded.manifest, loaded.tables["comments"], scan, {})
+    assert (request.path, request.bucket, request.cost) == ("/tasks/7/comments", "search", 2)
