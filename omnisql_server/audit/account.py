@@ -135,7 +135,7 @@ class Account:
             filters=about.filters,
             masks=about.masks,
             policy_revision=trail.authorized[-1].revision if trail.authorized else "",
-            purpose=trail.bound.settings.purpose if trail.bound is not None else "",
+            purpose=trail.bound.settings.purpose if trail.bound is not None else trail.purpose,
             outcome=outcome,
             rows=trail.rows,
             rows_read=sum(report.rows_returned for report in trail.reports),

@@ -41,7 +41,8 @@ class Trail:
 
     `begin` puts on record that the statement has begun; it is called once before its first request to a source, its
     first row beyond those that go out with its end, and before anything is written. `calls` are its requests to
-    sources, `derived` what it reads that was written from some before. `over` says that its end is on record.
+    sources, `derived` what it reads that was written from some before, for which `purpose`. `over` says that its end is
+    on record.
     """
 
     begin: Callable[[], Awaitable[None]]
@@ -49,6 +50,7 @@ class Trail:
     authorized: list[AuthorizedQuery] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
     derived: list[DerivedRead] = field(default_factory=list)
+    purpose: str = ""
     calls: int = 0
     rows: int = 0
     over: bool = False
@@ -113,8 +115,9 @@ async def note_call() -> None:
         trail.calls += 1
 
 
-def note_derived(reads: Iterable[DerivedRead]) -> None:
-    """Note what the statement at work reads that was written from API tables before."""
+def note_derived(reads: Iterable[DerivedRead], purpose: str) -> None:
+    """Note what the statement at work reads that was written from API tables before, and for which purpose."""
     trail = TRAIL.get()
     if trail is not None:
         trail.derived.extend(reads)
+        trail.purpose = purpose

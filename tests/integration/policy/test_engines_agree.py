@@ -18,7 +18,7 @@ from opa_server import OpaServer, running_opa
 from omnisql_server.policy.bundle import bundle_of
 from omnisql_server.policy.decision import read_decision
 from omnisql_server.policy.embedded import EmbeddedEngine
-from omnisql_server.policy.question import OPERATION, SHARE, Question, Resource
+from omnisql_server.policy.question import OPERATION, READ_DERIVED, SHARE, Question, Resource
 from omnisql_server.policy.rules import Rules, parse_rules
 from omnisql_server.policy.server import ServerEngine
 
@@ -50,7 +50,7 @@ def question_of(case: dict[str, Any]) -> Question:
         attributes=attributes,
         resources=tuple(resources),
         purpose=case.get("purpose", ""),
-        operation=SHARE if case.get("shares") else OPERATION,
+        operation=SHARE if case.get("shares") else READ_DERIVED if case.get("derived") else OPERATION,
     )
 
 
@@ -139,7 +139,7 @@ def random_question(source: random.Random) -> Question:
             for name in source.sample(tables, source.randrange(1, 4))
         ),
         purpose=source.choice(["", "billing", "support", "other"]),
-        operation=source.choice([OPERATION, OPERATION, SHARE]),
+        operation=source.choice([OPERATION, OPERATION, SHARE, READ_DERIVED]),
     )
 
 
