@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 from installed_programs import opa_program
 from opa_server import OpaServer, running_opa
 
@@ -25,7 +26,7 @@ from omnisql_server.policy.server import ServerEngine
 CORPUS = yaml.safe_load(Path(__file__).with_name("decisions.yaml").read_text(encoding="utf-8"))
 RULES = parse_rules(CORPUS["policy"], "decisions.yaml")
 REGO = Path(__file__).parents[3] / "rego"
-RANDOM_QUESTIONS = 300
+RANDOM_QUESTIONS = 20_000 if settings.get_current_profile_name() == "fuzz" else 300
 ENGINES = ("embedded", "server")
 
 
