@@ -36,7 +36,7 @@ class Documents(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(ACME.read_bytes())
 
-    def log_message(self, *_arguments: object) -> None:  # type: ignore[override]
+    def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
 
 

@@ -40,7 +40,9 @@ def with_rows(count: int) -> TableStatistics:
     return TableStatistics(shapes={shape: smoothed(None, seen)})
 
 
-@pytest.mark.parametrize(("rows", "path"), [(0, "query"), (2_000, "query"), (20_000, "query"), (200_000, "bulk")])
+@pytest.mark.parametrize(
+    ("rows", "path"), [(0, "query"), (2_000, "query"), (26_000, "query"), (30_000, "bulk"), (200_000, "bulk")]
+)
 def test_a_long_reading_of_salesforce_is_a_job_and_a_short_one_is_not(rows: int, path: str) -> None:
     assert chosen(OPPORTUNITIES, known=with_rows(rows)).path.name == path
 
