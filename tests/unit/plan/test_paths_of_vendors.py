@@ -6,16 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.registry import manifest_named
+from connectors.declarative.asking import read_query
+from connectors.registry import manifest_named, manifest_names
 from connectors.salesforce.standard import MODELS
 from connectors.sdk.scan import Operator, Predicate, Value
 from connectors.sdk.table import Table
 from omnisql_server.model.statistics import NO_STATISTICS, Observation, TableStatistics, shape_of, smoothed
 from omnisql_server.plan.domains import Wanted
-from omnisql_server.plan.paths import ChosenPath, choose_path
+from omnisql_server.plan.paths import ChosenPath, calls_expected, choose_path
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OPPORTUNITIES = MODELS["opportunities"].table
+WITH_QUERIES = [
+    name for name in manifest_names() if any(each.tests for each in manifest_named(name).manifest.tables.values())
+]
 TICKETS = manifest_named("zendesk").tables["tickets"].table
 
 
@@ -80,3 +84,19 @@ def test_a_path_that_needs_a_condition_is_taken_without_it_where_there_is_no_oth
     (path,) = (each for each in TICKETS.access_paths if each.name == "changed")
     alone = Table(name="tickets", description="", columns=TICKETS.columns, primary_key=("id",), access_paths=(path,))
     assert chosen(alone).path.name == "changed"
+
+
+@pytest.mark.parametrize("name", WITH_QUERIES)
+def test_the_planner_takes_a_way_that_answers_every_test_query_within_its_calls(name: str) -> None:
+    loaded = manifest_named(name)
+    for table_name, declared in loaded.manifest.tables.items():
+        found = loaded.tables[table_name]
+        for query in declared.tests:
+            asked = read_query(query.sql, found.table)
+            wanted = tuple(Wanted(predicate=each, sql=str(each)) for each in asked.predicates)
+            used = {*asked.columns, *(each.column for each in asked.predicates)}
+            # Keys that the query does not give come from a row of the table that they refer to.
+            way = choose_path(found.table, table_name, wanted, frozenset(used), 10, frozenset(found.references))
+            assert [each.condition for each in way.not_pushed] == [], query.sql
+            assert asked.order is None or asked.order.direction in way.path.order[asked.order.column], query.sql
+            assert query.calls_max is None or calls_expected(way, asked.limit) <= query.calls_max, query.sql
