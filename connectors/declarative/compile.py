@@ -156,7 +156,7 @@ class _Compiler:
         order = {} if declared.single else self._chosen((*at, "order"), self._declared.order, declared.order)
         if graphql is not None:
             self._check_arguments(at, graphql, inputs, order, pagination)
-        self._check_boundary(at, declared, order)
+        self._check_bounds(at, declared, order, sents)
         found = ReadablePath(
             name=name,
             method=method,
@@ -202,6 +202,7 @@ class _Compiler:
             accept=declared.accept,
             pays=declared.pays,
             cost=declared.cost,
+            needs=declared.needs,
             counting=self._hook((*at, "counts", "hook"), self._hooks.counts, counts.hook if counts else None),
             kinds=counts.columns if counts else (),
             keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),
@@ -245,7 +246,9 @@ class _Compiler:
         if asked is not None and not any(sent.push.values for sent in every.get(asked, {}).get(sdk.Operator.EQ, ())):
             raise self._at((*at, "asked"), f"= on {asked} has no values: all that there are must be asked for")
 
-    def _check_boundary(self, at: Path, declared: PathDeclared, order: Mapping[str, Direction]) -> None:
+    def _check_bounds(self, at: Path, declared: PathDeclared, order: Mapping[str, Direction], sents: Sents) -> None:
+        if unsent := [name for name in declared.needs if name not in sents]:
+            raise self._at((*at, "needs"), f"{unsent[0]} has no pushdown here")
         name = declared.boundary
         if name is None:
             return

@@ -265,6 +265,7 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
         str | None,
         Meta(description="A column that rows do not tell, but its = does: read, it takes a listing for each value."),
     ] = None
+    needs: Annotated[tuple[str, ...], Meta(description="Columns of which a condition must be sent.")] = ()
     batch: Batch | None = None
     single: Annotated[
         bool,

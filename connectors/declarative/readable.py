@@ -79,6 +79,7 @@ class ReadablePath:
     posts_beyond: int | None = None
     boundary: str | None = None
     holds: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     delta: Delta | None = None
     count: CountDeclared | None = None
     counted: Counted | None = None
@@ -162,6 +163,7 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
         # A path whose rows hold what others call for needs no calls: without that, each row takes one.
         columns=frozenset(columns) if found.holds else None,
         delta=found.delta,
+        needs=found.needs,
         # Whether a listing is cut off is told by its rows, counted from the first page on.
         resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
     )

@@ -96,6 +96,7 @@ class AccessPath:
     after all where the source does not tell. `delta` says how changes are asked for, None where they cannot be.
     `resumes` says that a listing that failed may be gone on with at its last cursor, because the source keeps it or it
     is a row's place in an order that rows keep.
+    `needs` names columns a condition on each of which must be pushed: else the planner leaves the path to others.
     `requests_fixed` is how many requests a reading takes besides those for its pages, to make a job, say: that is for
     long readings. `request` describes the request for people.
     """
@@ -121,6 +122,7 @@ class AccessPath:
     delta: Delta | None = None
     resumes: bool = False
     requests_fixed: int = 0
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +176,7 @@ class Table:
                 raise ManifestInvalid(message=f"hydrate {self.name}.{name} names unknown columns {sorted(unknown)}")
         for path in self.access_paths:
             delta = () if path.delta is None else (path.delta.column,)
-            used = {*path.keys, *path.operators, *path.order, *(path.columns or ()), *delta}
+            used = {*path.keys, *path.operators, *path.order, *(path.columns or ()), *delta, *path.needs}
             if unknown := used - known:
                 raise ManifestInvalid(
                     message=f"access path {self.name}.{path.name} names unknown columns {sorted(unknown)}"
