@@ -65,6 +65,7 @@ from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.sharing import Sharing
 from omnisql_server.streaming import StreamedAnswer
 from omnisql_server.tenant import Tenant
+from omnisql_server.whole import SENT_WHOLE
 from omnisql_server.whole_first import answered, whole_first
 
 
@@ -200,11 +201,11 @@ class Pipeline:
                 tenant, most = self._tenant, self._bounds.key_combinations_max
                 query_plan = plan(authorized, tenant.table_of, most, tenant.statistics_of, may_evaluate, may_execute)
                 engine = engine_of(statement, bound)
-            whole = await whole_first(query_plan, statement, engine, tenant, view)
+            whole = await whole_first(query_plan, statement, tenant, view)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not ExplainWants.of(statement).analyze:
-                shown = whole or query_plan
-                told = explained(statement, shown, engine, None, await tenant.notes(shown, view))
+                shown, by = (query_plan, engine) if whole is None else (whole, SENT_WHOLE)
+                told = explained(statement, shown, by, None, await tenant.notes(shown, view))
                 return result_of(statement, bound, told)
             first = whole or query_plan
             budget = CallBudget(calls_max(first, self._bounds.api_calls_max), first.calls_expected)
@@ -220,10 +221,10 @@ class Pipeline:
                 owned=await read_as_owners(query_plan, view.backend, self._owners, self._bounds.splice),
             )
             reader = Reader(tenant=tenant, bounds=self._bounds, budget=budget, view=view, keeping=keeping)
-            query_plan, answer = await answered(whole, query_plan, reader, evaluation)
+            query_plan, evaluation, answer = await answered(whole, query_plan, reader, evaluation)
         rows = deadline.bounded(noting(statement, authorized, view, answer.rows(), self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
-            rows = await analyzed(statement, query_plan, engine, rows, answer.reports)
+            rows = await analyzed(statement, query_plan, evaluation.engine, rows, answer.reports)
         result = result_of(statement, bound, rows)
         if isinstance(answer, StreamedAnswer):
             return answer.result(result)

@@ -1,13 +1,7 @@
 """A statement that one source carries out whole, as a plan with one scan: its rows are the answer's. Pure.
 
 All that it reads is of one server, whose connector takes statements, and policy hides nothing of it. What is sent is
-the bound tree, never the user's text; DuckDB is proved to evaluate it as PostgreSQL does, and what remains means the
-same in every PostgreSQL:
-
-- texts come from the source's tables with `COLLATE "C"`; a comparison by order in which no such text takes part would
-  be by the source's own collation, as what is upper and lower case would, and is not sent;
-- every string is a parameter of type text; what depends on the session's time zone is sent in UTC alone;
-- sums of floating point numbers depend on the order of rows, and stay here.
+the bound tree, never the user's text, if it means the same there (`whole_meaning`); every string is a parameter.
 """
 
 from __future__ import annotations
@@ -23,13 +17,13 @@ from catalog.types import BY_OID
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import AccessPath, Column, Table
 from connectors.sdk.whole import WHOLE, WholeRelation, WholeStatement
-from omnisql_server.execute.output_types import output_type, sort_key
-from omnisql_server.execute.run import DUCKDB, Engine
+from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine
 from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.plan import QueryPlan, ScanPlan, Streaming
 from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statement import RelationReference, Statement, StatementKind
+from omnisql_server.whole_meaning import means_the_same
 
 _KINDS = frozenset({StatementKind.SELECT, StatementKind.EXPLAIN, StatementKind.COPY_TO})
 _CARRIED = frozenset(
@@ -37,26 +31,8 @@ _CARRIED = frozenset(
 )
 """Types of columns and outputs whose values are the same at both ends."""
 
-_UTC = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT"})
-_TEXTS = (exp.DType.TEXT, exp.DType.VARCHAR)
-_FLOATS = (exp.DType.DOUBLE, exp.DType.FLOAT)
-_NODES = frozenset(
-    {
-        *(exp.Select, exp.Subquery, exp.Table, exp.TableAlias, exp.Alias, exp.Column, exp.Identifier, exp.Star),
-        *(exp.From, exp.Where, exp.Join, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit, exp.Offset),
-        *(exp.Distinct, exp.Union, exp.Intersect, exp.Except, exp.With, exp.CTE, exp.Exists, exp.In, exp.Any),
-        *(exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.Is),
-        *(exp.NullSafeEQ, exp.NullSafeNEQ, exp.Null, exp.Boolean, exp.Literal, exp.Neg, exp.Like, exp.Case, exp.If),
-        *(exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max),
-        *(exp.LogicalAnd, exp.LogicalOr, exp.Filter, exp.Cast, exp.DataType, exp.Add, exp.Sub, exp.Mul, exp.Div),
-        *(exp.Mod, exp.Abs, exp.Length, exp.Left, exp.Right, exp.Substring, exp.Window, exp.WindowSpec),
-        *(exp.RowNumber, exp.Rank, exp.DenseRank, exp.Cube, exp.Rollup, exp.GroupingSets, exp.Tuple),
-        *(exp.TimestampTrunc, exp.Extract, exp.Var),
-    }
-)
-_BY_ORDER = (exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.Greatest, exp.Least)
-_EXTREMES = (exp.Min, exp.Max)
 _SOURCE_NAME = "whole"
+SENT_WHOLE = Engine(name=DUCKDB, reason="the source carries out the statement, its rows are sent on")
 
 
 @dataclass(slots=True)
@@ -72,14 +48,14 @@ class _Parameters:
         return exp.cast(exp.Parameter(this=exp.Literal.number(number)), "TEXT", dialect="postgres")
 
 
-def whole_plan(plan: QueryPlan, statement: Statement, engine: Engine) -> QueryPlan | None:
+def whole_plan(plan: QueryPlan, statement: Statement) -> QueryPlan | None:
     """Return the plan that has a statement carried out by its only source, None where the scans of `plan` are read.
 
     It is worth it where the source joins, groups or counts: it then sends the answer instead of what it is made of.
     """
-    if engine.name != DUCKDB or statement.kind not in _KINDS or not _is_alone(plan):
-        return None
     query = plan.authorized.query
+    if query.settings.engine == POSTGRES or statement.kind not in _KINDS or not _is_alone(plan):
+        return None
     tree = query.tree
     if tree is None:
         return None
@@ -87,7 +63,9 @@ def whole_plan(plan: QueryPlan, statement: Statement, engine: Engine) -> QueryPl
     outputs = [BY_OID[each.type_oid].name if each.type_oid in BY_OID else "" for each in query.fields]
     if None in relations or not outputs or not _CARRIED.issuperset(outputs):
         return None
-    if not _gathers(tree) or not _means_the_same(tree, query.settings.time_zone):
+    if not _gathers(tree) or any(map(_looks_up_text, plan.scans)):
+        return None
+    if not means_the_same(query, tree):
         return None
     try:
         whole = _statement(tree, [each for each in relations if each is not None], query)
@@ -128,77 +106,18 @@ def _relation(scan: ScanPlan, occurrence: Occurrence) -> WholeRelation | None:
     return WholeRelation(name=occurrence.scan_name, table=scan.table.name, columns=tuple(columns))
 
 
+def _looks_up_text(scan: ScanPlan) -> bool:
+    """Say whether a table is read by texts that an index finds; over texts in another order it would not be used."""
+    keys = [scan.table.column(name).type_name for one in scan.scans for name in one.keys]
+    return any(type_name in {"text", "varchar"} for type_name in keys)
+
+
 def _gathers(tree: exp.Expr) -> bool:
     """Say whether a statement makes fewer rows of many, or joins by conditions."""
     if tree.find(exp.AggFunc, exp.Group, exp.Distinct) is not None:
         return True
     joins = list(tree.find_all(exp.Join))
     return bool(joins) and all(join.args.get("on") is not None for join in joins)
-
-
-def _means_the_same(tree: exp.Expr, time_zone: str) -> bool:
-    plain = _Texts(tree)
-    for node in tree.walk():
-        if type(node) not in _NODES or (isinstance(node, exp.With) and node.args.get("recursive")):
-            return False
-        if isinstance(node, exp.Sum | exp.Avg) and output_type(_argument(node)) in (*_FLOATS, None):
-            return False
-        if isinstance(node, exp.Cast) and time_zone not in _UTC and _by_zone(node):
-            return False
-        if not plain.sorts_alike(node):
-            return False
-    return True
-
-
-def _argument(node: exp.Expr) -> exp.Expr:
-    found: exp.Expr = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
-    return found
-
-
-def _by_zone(cast: exp.Cast) -> bool:
-    """Say whether a value is cast to or from a moment; bind writes constants with their distance from UTC."""
-    if output_type(cast.this) is exp.DType.TIMESTAMPTZ:
-        return True
-    return cast.to.is_type(exp.DType.TIMESTAMPTZ) and not isinstance(cast.this, exp.Literal)
-
-
-class _Texts:
-    """Which texts of a tree have the collation of the source's tables as they are read: byte by byte."""
-
-    def __init__(self, tree: exp.Expr) -> None:
-        # A column of a derived table is one of a table only if all texts of derived tables are.
-        inner = [one for one in tree.find_all(exp.Select) if one is not tree and not isinstance(one.parent, exp.Exists)]
-        outputs = [output.unalias() for one in inner for output in one.selects]
-        self._are_columns = all(self._is_column(output) for output in outputs if self._may_be_text(output))
-
-    def sorts_alike(self, node: exp.Expr) -> bool:
-        """Say whether a node that compares by order does so by bytes."""
-        if isinstance(node, exp.Ordered):
-            compared = [sort_key(node)]
-        elif isinstance(node, _EXTREMES):
-            compared = [_argument(node)]
-        elif isinstance(node, _BY_ORDER):
-            compared = [part for part in node.iter_expressions() if not isinstance(part, exp.Any)]
-            if any(isinstance(part, exp.Any) for part in node.iter_expressions()):
-                return False
-        else:
-            return True
-        texts = [part for part in compared if part is None or self._may_be_text(part)]
-        settled = [part for part in texts if part is not None and self._are_columns and self._is_column(part)]
-        constants = [part for part in texts if isinstance(part, exp.Literal)]
-        return len(settled) + len(constants) == len(texts) and (not texts or bool(settled))
-
-    @staticmethod
-    def _may_be_text(node: exp.Expr) -> bool:
-        if isinstance(node, exp.Literal) and not node.is_string:
-            return False
-        return not isinstance(node, exp.Null | exp.Star) and output_type(node) in (*_TEXTS, None)
-
-    def _is_column(self, node: exp.Expr) -> bool:
-        node = node.unnest()
-        if isinstance(node, _EXTREMES):
-            return self._is_column(_argument(node))
-        return isinstance(node, exp.Column)
 
 
 def _statement(tree: exp.Expr, relations: Sequence[WholeRelation], query: BoundQuery) -> WholeStatement:

@@ -4,52 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 from api_model import RELATIONS, api_table, bound
 from authorized import shown_by
 
 from connectors.sdk.whole import WholeStatement
-from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine
 from omnisql_server.model.mask import Mask, MaskKind
-from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.principal import Principal
-from omnisql_server.model.query import AuthorizedQuery, BoundQuery
+from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.relation import Relation
+from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.plan.planner import plan
 from omnisql_server.whole import whole_plan
 from wire.backend import Field
 
 BOOL, INT4, INT8, TEXT, NUMERIC, FLOAT8, TEXTS = 16, 23, 20, 25, 1700, 701, 1009
-MAY = Engine(name=DUCKDB, reason="")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 JOINED = "SELECT t.name, sum(u.big) FROM t JOIN u ON u.id = t.id GROUP BY t.name"
 
 
 def asked(
     text: str,
     *oids: int,
-    engine: Engine = MAY,
-    authorized: Mapping[str, object] | None = None,
     kind: StatementKind = StatementKind.SELECT,
-    **settings: object,
+    filters: Mapping[str, tuple[RowFilter, ...]] = NOTHING,
+    masks: Mapping[str, Mapping[str, Mask]] = NOTHING,
+    **settings: Any,
 ) -> WholeStatement | None:
     """Plan a statement whose outputs have these types, and return what the source is asked."""
     moment = ("timestamptz", "2020-01-01 00:00:00+00")
     query = bound(text, {"CAST('2020-01-01' AS TIMESTAMPTZ)": moment})
     fields = tuple(Field(name=f"f{place}", type_oid=oid) for place, oid in enumerate(oids))
     query = replace(query, fields=fields, settings=replace(query.settings, **settings))
-    return _whole(query, engine, authorized or {}, kind)
-
-
-def _whole(
-    query: BoundQuery, engine: Engine, authorized: Mapping[str, object], kind: StatementKind
-) -> WholeStatement | None:
-    made = AuthorizedQuery(query=query, principal=Principal(tenant="t", name="p"))
-    by_scans: QueryPlan = plan(
-        replace(made, **authorized), lambda _: replace(api_table(), takes_statements=True), combinations_max=10
-    )
-    found = whole_plan(by_scans, Statement(text="", kind=kind, references=()), engine)
+    principal = Principal(tenant="t", name="p")
+    authorized = AuthorizedQuery(query=query, principal=principal, filters=filters, masks=masks)
+    by_scans = plan(authorized, lambda _: replace(api_table(), takes_statements=True), combinations_max=10)
+    found = whole_plan(by_scans, Statement(text="", kind=kind, references=()))
     return None if found is None else found.scans[0].scans[0].whole
 
 
@@ -107,6 +101,18 @@ def test_what_may_mean_something_else_there_is_read_by_scans(text: str, oids: tu
     assert asked(text, *oids) is None
 
 
+NUMERIC_TOO = (
+    "SELECT sum(big * 2 + 0.5), min(big % 3) FROM t WHERE id % 2 = 0",
+    "SELECT sum(big), avg(id) FROM t GROUP BY id HAVING sum(big) > 2.5 ORDER BY sum(big) DESC, avg(id)",
+    "SELECT sum(CASE WHEN done THEN big ELSE 0 END), coalesce(sum(big), 0) FROM t",
+)
+
+
+@pytest.mark.parametrize("text", NUMERIC_TOO)
+def test_numbers_are_worked_on_there_as_in_any_postgresql(text: str) -> None:
+    assert asked(text, NUMERIC, NUMERIC) is not None
+
+
 def test_a_text_of_the_tables_sorts_by_bytes_wherever_it_comes_from() -> None:
     nested = "SELECT max(d.m) FROM (SELECT max(name) AS m FROM t GROUP BY id) AS d WHERE d.m > 'a'"
     assert asked(nested, TEXT) is not None
@@ -114,13 +120,13 @@ def test_a_text_of_the_tables_sorts_by_bytes_wherever_it_comes_from() -> None:
 
 def test_nothing_is_sent_whole_of_which_policy_hides_a_part() -> None:
     assert asked(JOINED, TEXT, NUMERIC) is not None
-    assert asked(JOINED, TEXT, NUMERIC, authorized={"filters": {"scan_0": (shown_by("name", "a"),)}}) is None
+    assert asked(JOINED, TEXT, NUMERIC, filters={"scan_0": (shown_by("name", "a"),)}) is None
     mask = Mask(policy="p", kind=MaskKind.NULL)
-    assert asked(JOINED, TEXT, NUMERIC, authorized={"masks": {"scan_1": {"big": mask}}}) is None
+    assert asked(JOINED, TEXT, NUMERIC, masks={"scan_1": {"big": mask}}) is None
 
 
 def test_who_executes_and_what_the_session_wants_decide() -> None:
-    assert asked(JOINED, TEXT, NUMERIC, engine=Engine(name=POSTGRES, reason="")) is None
+    assert asked(JOINED, TEXT, NUMERIC, engine="postgres") is None
     assert asked(JOINED, TEXT, NUMERIC, kind=StatementKind.WRITE) is None
     assert asked(JOINED, TEXT, NUMERIC, catalog_first=False) is None
     assert asked(JOINED, TEXT, NUMERIC, on_source_error="partial") is None
