@@ -14,7 +14,7 @@ from asyncpg.cursor import Cursor
 from catalog.types import BY_OID, BY_SQL_NAME
 from connectors.postgres.dial import Dial
 from connectors.postgres.discover import PAGE_ROWS, discover
-from connectors.postgres.judge import refuses_statement
+from connectors.postgres.judge import failed_late, refuses_statement
 from connectors.postgres.kinds import NotCarried, to_arrow
 from connectors.postgres.options import OPTIONS, place_of
 from connectors.postgres.queries import COUNT, Query, RemoteTable, count_query, rows_query
@@ -136,6 +136,7 @@ class PostgresConnection:
         async with self._dial.transaction(context.timeout_s) as connection:
             if connection.get_settings().server_encoding != "UTF8":
                 raise _statement_refused("its texts are in another encoding than UTF8")
+            is_begun = False
             try:
                 prepared = await connection.prepare(query.sql)
                 if tuple(each.type.oid for each in prepared.get_attributes()) != whole.type_oids:
@@ -143,12 +144,17 @@ class PostgresConnection:
                 cursor = await prepared.cursor(*query.parameters)
                 async with aclosing(_pages(cursor, query, "the statement", types, context)) as pages:
                     async for page in pages:
+                        is_begun = True
                         yield page
             except asyncpg.PostgresError as error:
                 if not refuses_statement(error):
                     raise
+                if is_begun:
+                    raise failed_late(error, self._server) from None
                 raise _statement_refused(f"its source answered with SQLSTATE {error.sqlstate}") from None
             except _NotCarriedHere as error:
+                if is_begun:
+                    raise
                 raise _statement_refused(error.message) from None
 
     async def _counted(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:

@@ -40,4 +40,5 @@ class WholeStatement:
     @property
     def shown(self) -> str:
         """Return the statement for people, without the values of its parameters."""
-        return f"WITH {', '.join(self.queries)} {self.sql}" if self.queries else self.sql
+        tables = (f'"{each.name}" AS (SELECT .. FROM {each.table})' for each in self.relations)
+        return f"WITH {', '.join([*tables, *self.queries])} {self.sql}"
