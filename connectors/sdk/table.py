@@ -142,7 +142,8 @@ class Table:
     does. `revalidates` says that a validator of every answer changes whenever a row in it does, and that a 304 costs
     less than an answer: its connection is `connectors.sdk.confirm.Confirming`. `schema` is the one it is in at a source
     that has schemas, and `own_name` its name there; `name` is then made of both. With `misfits_are_null` a value that
-    does not fit its column's type is null and counted (`connectors.sdk.misfits`); else it ends the reading.
+    does not fit its column's type is null and counted (`connectors.sdk.misfits`); else it ends the reading. With
+    `takes_statements` its source carries out statements whole (`connectors.sdk.whole`).
     """
 
     name: str
@@ -156,6 +157,7 @@ class Table:
     schema: str | None = None
     own_name: str | None = None
     misfits_are_null: bool = False
+    takes_statements: bool = False
     hydrations: Mapping[str, Hydration] = field(default_factory=dict)
 
     @property

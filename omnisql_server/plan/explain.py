@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from catalog.quoting import literal
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.whole import WHOLE
 from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
@@ -134,6 +135,8 @@ def _streamed_text(streaming: Streaming, plan: QueryPlan) -> str:
 
 
 def _title(scan: ScanPlan, plan: QueryPlan) -> str:
+    if scan.path.name == WHOLE:
+        return f"Whole Statement on {scan.relation.qualified_name}"
     alias = _alias(scan, plan)
     name = f"{_name(scan.relation.schema)}.{_name(scan.relation.name)}"
     return f"API Scan on {name}" + (f" {_name(alias)}" if alias != scan.relation.name else "")
