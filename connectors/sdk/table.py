@@ -97,7 +97,8 @@ class AccessPath:
     `resumes` says that a listing that failed may be gone on with at its last cursor, because the source keeps it or it
     is a row's place in an order that rows keep.
     `requests_fixed` is how many requests a reading takes besides those for its pages, to make a job, say: that is for
-    long readings. `request` describes the request for people.
+    long readings. A request takes `cost` points at most of the rate limit `pays`, None for the table's.
+    `request` describes the request for people.
     """
 
     name: str
@@ -121,14 +122,20 @@ class AccessPath:
     delta: Delta | None = None
     resumes: bool = False
     requests_fixed: int = 0
+    cost: int = 1
+    pays: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hydration:
-    """The extra calls behind a `hydrate`: one is made of the `inputs`, columns of a listing, of `rows_max` rows."""
+    """The extra calls behind a `hydrate`: one is made of the `inputs`, columns of a listing, of `rows_max` rows.
+
+    Each takes a point of the rate limit `pays`, None for the table's.
+    """
 
     inputs: tuple[str, ...]
     rows_max: int = 1
+    pays: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +147,8 @@ class Table:
     does. `revalidates` says that a validator of every answer changes whenever a row in it does, and that a 304 costs
     less than an answer: its connection is `connectors.sdk.confirm.Confirming`. `schema` is the one it is in at a source
     that has schemas, and `own_name` its name there; `name` is then made of both. With `misfits_are_null` a value that
-    does not fit its column's type is null and counted (`connectors.sdk.misfits`); else it ends the reading.
+    does not fit its column's type is null and counted (`connectors.sdk.misfits`); else it ends the reading. `pays` is
+    the source's rate limit that requests count against.
     """
 
     name: str
@@ -155,6 +163,7 @@ class Table:
     own_name: str | None = None
     misfits_are_null: bool = False
     hydrations: Mapping[str, Hydration] = field(default_factory=dict)
+    pays: str = "requests"
 
     @property
     def local_name(self) -> str:

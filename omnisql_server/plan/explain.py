@@ -22,6 +22,7 @@ from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
 from omnisql_server.plan.constants import Unknown
 from omnisql_server.plan.explain_owners import owner_facts, owner_lines
+from omnisql_server.plan.points import point_facts, point_lines
 
 KEYS_SHOWN_MAX = 5
 """How many key combinations, and how many values of a batched key, are written out."""
@@ -80,7 +81,7 @@ def explain_json(
         facts = _scan_facts(scan, plan)
         if costs_shown:
             facts |= _calls_facts(scan.calls_min, scan.calls_expected, scan.calls_max)
-            facts |= _rows_facts(scan)
+            facts |= point_facts(scan) | _rows_facts(scan)
         note = notes.get(scan.scan_name, NO_NOTES)
         if note.cache is not None:
             facts["Cache"] = note.cache
@@ -174,6 +175,7 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
         if scan.empty is None:
             yield f"Rows: {_rows_text(scan)}"
         yield f"API Calls: {_calls_text(scan.calls_min, scan.calls_expected, scan.calls_max)}"
+        yield from point_lines(scan)
 
 
 def _hydrated_text(scan: ScanPlan) -> str:
