@@ -130,7 +130,7 @@ def _streamed_text(streaming: Streaming, plan: QueryPlan) -> str:
     streamed = [_alias(scan, plan) for scan in plan.scans if scan.scan_name in streaming.scans]
     whose = f" of {' and '.join(map(_name, streamed))}" if len(plan.scans) > 1 else ""
     if streaming.in_turn:
-        return f"page by page{whose}, until there are {streaming.rows_max} rows"
+        return f"page by page{whose}, until there are {(streaming.rows_max or 0) + streaming.skipped} rows"
     return f"rows are sent as pages{whose} come" if whose else "rows are sent as their pages come"
 
 
