@@ -53,7 +53,7 @@ bench: setup-dev ## run the benchmarks, beside their peers (ARGS=--quick for a s
 
 fuzz: setup-dev ## run the random tests with many more examples than make test, in two processes with servers of their own
 	started=; failed=0; for process in 1 2; do \
-	  $(BIN)/pytest tests/fuzz tests/differential/test_random_queries.py --hypothesis-profile=fuzz $(ARGS) </dev/null & \
+	  $(BIN)/pytest tests/fuzz tests/differential/test_random_queries.py --hypothesis-profile=fuzz --timeout=0 $(ARGS) </dev/null & \
 	  started="$$started $$!"; done; for each in $$started; do wait $$each || failed=1; done; exit $$failed
 
 fences: setup-dev ## take every fence out in a copy and want its tests to fail (ARGS="--jobs 2 network/" for some)
