@@ -77,7 +77,7 @@ _OF_A_QUERY = (
 _KNOWN = (*_OF_A_ROW, *_OF_A_QUERY)
 
 BEHIND_SKIPPED_MAX = 10_000
-"""Rows behind an OFFSET that are held back until they are as many as LIMIT has; for more, all are read and go out at once."""
+"""Rows behind an OFFSET that are held back until LIMIT has all of its own; for more, the whole scan is read."""
 
 _SELECT = frozenset(("expressions", "from_", "joins", "where", "with_", "hint", "kind"))
 """What a query may have whose rows go out; anything else (groups, DISTINCT, windows) looks at more than a row."""
