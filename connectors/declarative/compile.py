@@ -36,6 +36,7 @@ from connectors.declarative.manifest import (
 from connectors.declarative.pages import Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, sents_of
 from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths
+from connectors.declarative.requests import bucket_of
 from connectors.sdk import scan as sdk
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
@@ -91,6 +92,7 @@ class _Compiler:
             revalidates=self._manifest.revalidates,
             misfits_are_null=declared.misfits == "warn",
             hydrations=hydrations_of(hydrate, self._columns),
+            pays=bucket_of(self._manifest),
             access_paths=tuple(access_path(each, declared, self._columns) for each in paths.values()),
         )
         return ReadableTable(

@@ -188,6 +188,7 @@ class TogetherDeclared(Declared, frozen=True, kw_only=True):
 
     hook: Annotated[str, Meta(description="The name of a hook.")]
     max: Annotated[Positive, Meta(description="How many rows one call is for.")]
+    pays: Annotated[str | None, Meta(description="The rate limit it counts against, if not the manifest's.")] = None
 
 
 class HydrateDeclared(Declared, frozen=True, kw_only=True):

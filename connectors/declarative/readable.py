@@ -141,6 +141,8 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
             batch_keys_max=keys_max,
             columns=frozenset({*found.keys, *found.kinds}),
             counts=True,
+            cost=found.cost,
+            pays=found.pays,
         )
     page = found.pagination
     is_found_by_key = set(table.primary_key) <= set(found.keys) and keys_max <= page.rows_max
@@ -166,6 +168,8 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
         needs=found.needs,
         # Whether a listing is cut off is told by its rows, counted from the first page on.
         resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
+        cost=found.cost,
+        pays=found.pays,
     )
 
 
@@ -185,4 +189,6 @@ def _counted_access_path(found: ReadablePath, counted: Counted) -> AccessPath:
         counts=True,
         count_requests=counted.requests,
         count_may_list=True,
+        cost=found.cost,
+        pays=found.pays,
     )
