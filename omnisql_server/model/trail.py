@@ -40,12 +40,13 @@ class Trail:
     """One statement so far.
 
     `begin` puts on record that the statement has begun; it is called once before its first request to a source, its
-    first row beyond those that go out with its end, and before anything is written. `calls` are its requests to
-    sources, `derived` what it reads that was written from some before, for which `purpose`. `over` says that its end is
-    on record.
+    first row beyond those that go out with its end, and before anything is written. `begin_soon` has that written
+    without waiting for it. `calls` are its requests to sources, `derived` what it reads that was written from some
+    before, for which `purpose`. `over` says that its end is on record.
     """
 
     begin: Callable[[], Awaitable[None]]
+    begin_soon: Callable[[], object] = lambda: None
     bound: BoundQuery | None = None
     authorized: list[AuthorizedQuery] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
@@ -101,6 +102,17 @@ def noting_reports() -> Callable[[tuple[SourceReport, ...]], None]:
     """Return what notes reports for the statement at work, to be called while its rows are read."""
     trail = TRAIL.get()
     return (lambda _: None) if trail is None else trail.reports.extend
+
+
+def expect_call() -> None:
+    """Have it put on record that the statement at work has begun, while something else is waited for; see `note_call`.
+
+    Raises:
+        AuditUnavailable: 58030, the record cannot be written.
+    """
+    trail = TRAIL.get()
+    if trail is not None and not trail.over:
+        trail.begin_soon()
 
 
 async def note_call() -> None:
