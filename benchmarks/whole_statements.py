@@ -176,7 +176,7 @@ if __name__ == "__main__":
             ],
             rows=asyncio.run(measured(arguments)),
             notes=[
-                f"20,000 customers and 300,000 orders, median of {arguments.rounds} rounds; all ways gave the same rows."
+                f"20,000 customers and 300,000 orders, median of {arguments.rounds} rounds; all ways gave the same."
             ],
         )
     )
