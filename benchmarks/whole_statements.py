@@ -175,8 +175,6 @@ if __name__ == "__main__":
                 "ratio",
             ],
             rows=asyncio.run(measured(arguments)),
-            notes=[
-                f"20,000 customers and 300,000 orders, median of {arguments.rounds} rounds; all ways gave the same."
-            ],
+            notes=[f"20,000 customers, 300,000 orders, median of {arguments.rounds} rounds; all gave the same rows."],
         )
     )

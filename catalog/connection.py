@@ -24,6 +24,8 @@ CONTROL_SETTINGS: Mapping[str, str] = {
     "search_path": "pg_catalog, pg_temp",
     "application_name": "omnisql-control",
     "standard_conforming_strings": "on",
+    # A cluster without room has all other transactions begin read-only.
+    "default_transaction_read_only": "off",
 }
 
 # A control statement is small; one that takes this long waits for a lock that will not come.

@@ -36,12 +36,14 @@ from omnisql_server.listener.tls import (
     trust_clients,
 )
 from omnisql_server.model.principal import Principal
+from omnisql_server.model.run import StatementRunner
 from omnisql_server.observability.logs import configure_logs
 from omnisql_server.outbound import transport_settings
 from omnisql_server.parse.redaction import redacted
 from omnisql_server.policy.engines import engine_of, revision_of
 from omnisql_server.read_only import ReadOnlyRunner
 from omnisql_server.reload import Change, Reload
+from omnisql_server.roomless import RoomlessRunner
 from omnisql_server.services import Services, start_services
 from omnisql_server.session.pool import BackendPools
 from omnisql_server.session.tenant import TenantAccess
@@ -131,16 +133,19 @@ async def _access(
 ) -> AsyncIterator[TenantAccess]:
     """Give a principal's session its tenant."""
     async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
-        runner = AuditedRunner(
-            runner=WatchedRunner(tenant=opened.tenant, runner=opened.pipeline),
+        runner: StatementRunner = AuditedRunner(
+            runner=WatchedRunner(tenant=opened.tenant, policy=tenancy.policy, runner=opened.pipeline),
             session=_audited(services, opened.record.id, principal),
         )
+        if opened.quota is not None:
+            runner = RoomlessRunner(runner=runner, room=opened.quota)
         yield TenantAccess(
             address=opened.cluster.address(),
             role=principal.role,
             database=opened.record.database,
             runner=ReadOnlyRunner(runner=runner) if principal.read_only else runner,
             pool=pool,
+            room=opened.quota,
         )
 
 

@@ -34,6 +34,7 @@ RELOADABLE = frozenset(
         "sessions.portals_max",
         "sessions.backend_timeout_s",
         "sessions.close_timeout_s",
+        "clusters.disk_mb_max",
         "fetch.scan_timeout_s",
         "fetch.scan_rows_max",
         "fetch.key_combinations_max",

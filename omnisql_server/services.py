@@ -177,6 +177,8 @@ def _embedded(settings: Settings, directory: Path) -> EmbeddedSettings:
         shared_buffers_mb=settings.clusters.shared_buffers_mb,
         temp_file_limit_mb=settings.clusters.temp_file_limit_mb,
         backend_memory_mb=settings.clusters.backend_memory_mb,
+        control_group=settings.clusters.control_group,
+        memory_mb=settings.clusters.memory_mb,
         run_as=settings.data.postgres_user_id,
     )
 

@@ -83,6 +83,9 @@ class SessionSettings:
     backend_timeout_s: float = setting(
         10.0, "Time for a log-in to PostgreSQL, and for cleaning up after a statement.", minimum=0.1, maximum=600
     )
+    answer_bytes_max: int = setting(
+        0, "Largest answer to one statement, or FETCH of a cursor (54000); 0: any.", minimum=0, maximum=1 << 50
+    )
     close_timeout_s: float = setting(5.0, "Time a closed client may take its last bytes in.", minimum=0.1, maximum=600)
 
 
@@ -121,6 +124,15 @@ class ClusterSettings:
         "Private memory of one PostgreSQL process; above it a statement fails with 53200.",
         minimum=64,
         maximum=1_048_576,
+    )
+    control_group: Path | None = setting(
+        None, "Delegated control group (cgroup v2), below which each cluster gets one that bounds its memory."
+    )
+    memory_mb: int = setting(
+        4096, "Memory of one cluster as a whole, where there is a control_group.", minimum=256, maximum=16_777_216
+    )
+    disk_mb_max: int = setting(
+        0, "Room on disk of one cluster, above which it is for reading (53100); 0: any.", minimum=0, maximum=1 << 30
     )
 
 

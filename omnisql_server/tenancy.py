@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 
 from catalog import control
-from catalog.clusters import Cluster
+from catalog.clusters import Cluster, EmbeddedCluster
 from catalog.connection import Connection
 from catalog.errors import CatalogError, ClusterUnavailable
 from catalog.sharing import permit_sharing
@@ -28,6 +28,7 @@ from connectors.registry import connector_named
 from connectors.sdk.connector import Connector
 from omnisql_server.audit.refreshing import refresh_on_record
 from omnisql_server.bounds import instance_settings, source_bounds
+from omnisql_server.disk_quota import DiskQuota
 from omnisql_server.errors import OmniSQLError, TooManyConnections
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice_tables import SpliceLimits
@@ -74,6 +75,7 @@ class OpenTenant:
     tenant: Tenant
     pipeline: Pipeline
     repeats: Repeats
+    quota: DiskQuota | None
     stack: AsyncExitStack = field(repr=False)
 
 
@@ -198,10 +200,15 @@ class Tenancy:
             if _touched(held) or (held.sessions and now_s - held.mirrored_s >= ROLES_INTERVAL_S):
                 await self._mirror(name, held)
             if held.sessions:
+                await self._keep_quota(held)
                 await self._follow(held)
             elif now_s - held.idle_since_s >= idle_s:
                 await self._close(held)
         await self._services.clusters.stop_idle(idle_s)
+
+    async def _keep_quota(self, held: _Held) -> None:
+        if held.opened is not None and held.opened.quota is not None:
+            await held.opened.quota.watch()
 
     async def _follow(self, held: _Held) -> None:
         """Have a tenant's snapshot follow its catalog, so that what one session makes others soon route right."""
@@ -292,7 +299,16 @@ class Tenancy:
             stack.push_async_callback(misses.flush)
             for serving in (statistics.serve(), misses.serve(), management.sweeper.serve()):
                 stack.push_async_callback(_end, asyncio.create_task(serving))
-            return OpenTenant(record, cluster, tenant, pipeline, repeats, stack.pop_all())
+            return OpenTenant(record, cluster, tenant, pipeline, repeats, await self._quota(cluster), stack.pop_all())
+
+    async def _quota(self, cluster: Cluster) -> DiskQuota | None:
+        """Measure a cluster of ours for the first time, before anybody writes to it."""
+        if not isinstance(cluster, EmbeddedCluster):
+            return None
+        connect = partial(cluster.connect, cluster.superuser, "postgres")
+        quota = DiskQuota(cluster.data_directory, connect, lambda: self._services.settings.clusters.disk_mb_max)
+        await quota.watch()
+        return quota
 
     def _managed(self, record: control.Tenant, statistics: StatisticsKeeper) -> SourceManagement:
         return manage_sources(

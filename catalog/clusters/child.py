@@ -2,8 +2,8 @@
 imported.
 
 Arguments: parent's pid, uid and gid (-1 to keep our own), signal on the parent's death (0 for none), bound of private
-memory in bytes (0 for none), program, its arguments. A process of its own does this because changing accounts between
-fork and exec is unsafe in a process with threads.
+memory in bytes (0 for none), a control group's file of processes (empty for none), program, its arguments. A process of
+its own does this because changing accounts between fork and exec is unsafe in a process with threads.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ OOM_SCORE_ADJUSTMENT = 500
 def main() -> None:
     """Drop privileges, tie our life to the parent's, and become the program."""
     parent, uid, gid, death_signal, memory_bytes_max = (int(argument) for argument in sys.argv[1:6])
-    program, arguments = sys.argv[6], sys.argv[6:]
+    group, program, arguments = sys.argv[6], sys.argv[7], sys.argv[7:]
     # Before setuid: the new account may not be able to read Python's own files.
     tie_to_parent = _process_control()
     os.umask(0o077)
+    if group:
+        _join(group)
     if memory_bytes_max:
         _bound_memory(memory_bytes_max)
     if uid >= 0:
@@ -35,6 +37,12 @@ def main() -> None:
         if os.getppid() != parent:
             sys.exit(1)
     os.execv(program, arguments)  # noqa: S606  the program is the wheel's own, without a shell
+
+
+def _join(group: str) -> None:
+    """Move ourselves, and so all that we start, into a control group, which the new account could not."""
+    with open(group, "r+", encoding="ascii") as file:
+        file.write(str(os.getpid()))
 
 
 def _bound_memory(bytes_max: int) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 import structlog
 
 from catalog.clusters.cluster import ClusterAddress
+from catalog.clusters.control_group import make_group, remove_group
 from catalog.clusters.processes import (
     Account,
     account_for,
@@ -60,6 +61,7 @@ class EmbeddedSettings:
     """Settings shared by all embedded clusters of a data root; `run_as` is the uid used when we are root.
 
     `backend_memory_mb` bounds the private memory of each process of a cluster: above it PostgreSQL answers 53200.
+    `memory_mb` bounds all of a cluster together, where there is a `control_group` below which groups can be made.
     """
 
     data_root: Path
@@ -67,6 +69,8 @@ class EmbeddedSettings:
     shared_buffers_mb: int = 16
     temp_file_limit_mb: int = 1024
     backend_memory_mb: int = 2048
+    control_group: Path | None = None
+    memory_mb: int = 4096
     start_timeout_s: float = 60.0
     stop_timeout_s: float = 10.0
     connect_timeout_s: float = 10.0
@@ -90,6 +94,7 @@ class EmbeddedCluster:
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._lock_descriptor: int | None = None
+        self._group: Path | None = None
         self._stopping = False
         self._changing = asyncio.Lock()
         self._died = asyncio.Event()
@@ -185,6 +190,8 @@ class EmbeddedCluster:
         _write_authentication(self.data_directory)
         self._died = asyncio.Event()
         self._stopping = False
+        if self._settings.control_group is not None:
+            self._group = make_group(self._settings.control_group, self.cluster_name, self._settings.memory_mb * 2**20)
         self._process = await self._launch(account)
         self._watch = asyncio.create_task(self._notice_end(self._process, self._died))
         await self._wait_until_ready(self._process)
@@ -200,6 +207,7 @@ class EmbeddedCluster:
             arguments,
             death_signal=signal.SIGINT,
             memory_bytes_max=self._settings.backend_memory_mb * 2**20,
+            group=self._group,
         )
         descriptor = _open_log(self.log_path, account)
         try:
@@ -284,6 +292,9 @@ class EmbeddedCluster:
         if self._socket_directory is not None:
             shutil.rmtree(self._socket_directory, ignore_errors=True)
             self._socket_directory = None
+        if self._group is not None:
+            remove_group(self._group)
+            self._group = None
         if self._lock_descriptor is not None:
             os.close(self._lock_descriptor)
             self._lock_descriptor = None

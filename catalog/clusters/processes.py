@@ -18,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from catalog.clusters.control_group import PROCESSES
 from catalog.errors import ClusterUnavailable
 
 NOBODY_UID = 65534
@@ -74,12 +75,17 @@ def child_command(
     *,
     death_signal: signal.Signals | None,
     memory_bytes_max: int = 0,
+    group: Path | None = None,
 ) -> list[str]:
-    """Build the command line that runs a program under the account, each process of it within a bound (0: none)."""
+    """Build the command line that runs a program under the account, each process of it within a bound (0: none).
+
+    With `group` all of them are in that control group.
+    """
     uid, gid = (account.uid, account.gid) if account.switch else (-1, -1)
     launcher = Path(__file__).with_name("child.py")
     ids = [os.getpid(), uid, gid, int(death_signal or 0), memory_bytes_max]
-    return [sys.executable, "-I", "-S", str(launcher), *map(str, ids), str(executable), *arguments]
+    joined = "" if group is None else str(group / PROCESSES)
+    return [sys.executable, "-I", "-S", str(launcher), *map(str, ids), joined, str(executable), *arguments]
 
 
 def child_environment() -> dict[str, str]:

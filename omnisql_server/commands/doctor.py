@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from catalog.clusters.control_group import check_delegated
 from catalog.clusters.processes import account_for, child_environment, program
 from catalog.errors import CatalogError
 from omnisql_server.commands.terminal import ExitCode, output, run
@@ -128,6 +129,17 @@ def _account(settings: Settings) -> str:
     return f"PostgreSQL runs as uid {account.uid}"
 
 
+def _memory(settings: Settings) -> str:
+    clusters = settings.clusters
+    each = f"{clusters.backend_memory_mb} MB for each process of a cluster"
+    if clusters.control_group is None:
+        return f"{each} (RLIMIT_DATA), none for all together: no clusters.control_group"
+    check_delegated(clusters.control_group)
+    if not os.access(clusters.control_group, os.W_OK):
+        raise _Failed(f"{clusters.control_group} may not be written")
+    return f"{each} (RLIMIT_DATA), {clusters.memory_mb} MB for all together ({clusters.control_group})"
+
+
 def _valkey(settings: Settings) -> str:
     return run(_try_valkey(settings))
 
@@ -214,6 +226,12 @@ CHECKS = (
         part="account",
         probe=_account,
         remedy="Run as another account than root, or set data.postgres_user_id to the uid of an unprivileged one.",
+    ),
+    Check(
+        part="memory",
+        probe=_memory,
+        remedy="Delegate a control group with the memory controller (systemd: Delegate=memory), or unset"
+        " clusters.control_group.",
     ),
     Check(
         part="Valkey",

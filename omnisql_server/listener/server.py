@@ -349,7 +349,13 @@ class Listener:
         link.attach(connection)
         principal = log_in.principal
         session = Session(
-            client=client, link=link, home=home, runner=tenant.runner, principal=principal, live=self._live
+            client=client,
+            link=link,
+            home=home,
+            runner=tenant.runner,
+            principal=principal,
+            live=self._live,
+            room=tenant.room,
         )
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
         self._sessions.add(session, principal.tenant)

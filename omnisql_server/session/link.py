@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 
 from catalog.clusters import ClusterAddress
 from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
@@ -25,7 +26,6 @@ from omnisql_server.session.replies import (
     CopyEnd,
     Reply,
     SyncReply,
-    as_timeout,
     is_fatal,
     is_refusal,
 )
@@ -46,9 +46,9 @@ class BackendLink(asyncio.Protocol):
     """One connection at a time; `status` is the transaction status of the last ReadyForQuery.
 
     `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out`: the next cancellation
-    is a timeout's; `skipping`: after an error PostgreSQL ignores everything up to the next Sync; `copying_in`: it waits
-    for COPY data; `executed_privately`: the pipeline executed something since the last ReadyForQuery; `resting`: what
-    came last answered a Sync; `pressed`: the client's writer is full. With the same `touches` no setting has changed.
+    is a timeout's; `retell`: an error as it is told; `skipping`: PostgreSQL ignores all up to the next Sync, after an
+    error; `copying_in`: it waits for COPY data; `executed_privately`: the pipeline executed something since the last
+    Ready; `resting`: what came last answered a Sync; `pressed`: the writer is full. Same `touches`: same settings.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -67,10 +67,10 @@ class BackendLink(asyncio.Protocol):
         self._skip_error: OmniSQLError = _ABORTED
         self._ready_is_private = self._block_opened = False
         self.events: LinkEvents | None = None
+        self.retell: Callable[[Frame, bool], Frame] = lambda frame, _timed_out: frame
         self.status, self.secret_key = "I", b""
         self.skipping = self.copying_in = self.fatal_shown = self.timed_out = self.executed_privately = False
-        self.resting, self.head_since_s = False, 0.0
-        self.process_id = self.touches = 0
+        self.resting, self.head_since_s, self.process_id, self.touches = False, 0.0, 0, 0
         self.parameters: dict[bytes, bytes] = {}
 
     @property
@@ -236,6 +236,8 @@ class BackendLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Dispatch whole messages; what is for the client leaves in one write."""
+        if self.events is not None:
+            self.events.on_data(len(data))
         if not self._frames.pending_bytes and (count := answered(data, self._replies)):
             self._pass_on(data, count)
             return
@@ -312,9 +314,7 @@ class BackendLink(asyncio.Protocol):
             if head is not None:
                 head.drop(BackendLost(message=decode_report(frame.payload).get("M", "the backend ended")))
             return
-        if self.timed_out:
-            self.timed_out = False
-            frame = as_timeout(frame)
+        frame, self.timed_out = self.retell(frame, self.timed_out), False
         if self.events is not None and is_refusal(frame):
             self.events.on_refusal()
         if head is None:

@@ -139,6 +139,15 @@ def too_much_fetched() -> LimitExceeded:
     )
 
 
+def answer_too_large(bytes_max: int) -> LimitExceeded:
+    """Build the error of an answer that is larger than any may be."""
+    return LimitExceeded(
+        message="the answer is too large",
+        detail=f"limit {bytes_max} bytes (sessions.answer_bytes_max)",
+        hint="ask for fewer rows or columns, or DECLARE a cursor and FETCH in pieces",
+    )
+
+
 def _absolute(count: int, portal: Portal) -> tuple[int, int | None, int | None]:
     if count - 1 <= portal.position // 2:
         _rewind(portal)

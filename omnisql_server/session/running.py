@@ -26,7 +26,7 @@ from omnisql_server.session.ending import SessionEnd, lost_session
 from omnisql_server.session.footprint import Footprint
 from omnisql_server.session.interrupts import Interrupts
 from omnisql_server.session.link import BackendLink
-from omnisql_server.session.moving import FETCHED_BYTES_MAX, message_ends, steps, too_much_fetched
+from omnisql_server.session.moving import FETCHED_BYTES_MAX, answer_too_large, message_ends, steps, too_much_fetched
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
 from omnisql_server.session.refusals import explained
@@ -96,6 +96,7 @@ class Running:
     executed: bool = False
     snapshot_stale: bool = False
     _defines: bool = False
+    _passed_bytes: int = 0
 
     @property
     def speaks_utf8(self) -> bool:
@@ -181,6 +182,7 @@ class Running:
             if repeated is None:
                 return False
             messages = repeated.messages
+            self._check_size(len(messages))
             if before is not None:
                 # The first message describes the rows.
                 messages = before + messages[1 + int.from_bytes(messages[1:HEADER_BYTES]) :]
@@ -255,6 +257,7 @@ class Running:
         self.relayed = self.relayed or portal.statement.kind in CHANGING_KINDS
         self.backend.alone, defines = portal.alone, self._defines
         try:
+            self._passed_bytes = 0
             async with self.presence.of(portal.statement):
                 if portal.result is not None:
                     # What it goes on with may have to come from its source first.
@@ -278,6 +281,7 @@ class Running:
         """Carry out a FETCH or MOVE of a portal, and send what PostgreSQL would send in the simple protocol."""
         await self.check_may_run()
         fields = [replace(field, format=0) for field in portal.fields or ()]
+        self._passed_bytes = 0
         async with self.presence.of(portal.statement):
             passed, given, told = steps(movement, portal)
             await self.start(portal, describe=False)
@@ -348,8 +352,15 @@ class Running:
 
     async def _pass(self, data: memoryview | bytes) -> None:
         """Send rows, together with what comes before and after them at once."""
+        self._passed_bytes += len(data)
+        self._check_size(self._passed_bytes)
         self.client.put(data)
         await self.client.room()
+
+    def _check_size(self, answer_bytes: int) -> None:
+        limit = self.live.current.sessions.answer_bytes_max
+        if limit and answer_bytes > limit:
+            raise answer_too_large(limit)
 
     async def begin_again(self) -> None:
         """Begin an implicit transaction, in which the client has no portal, as one that keeps its first snapshot."""

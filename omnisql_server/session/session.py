@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from omnisql_server.errors import BackendError, NotSupported, error_fields
 from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.principal import Principal
+from omnisql_server.model.room import Room
 from omnisql_server.model.run import SessionView, StatementRunner
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
@@ -28,6 +29,7 @@ from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
 from omnisql_server.session.proven import Proven
 from omnisql_server.session.replies import QUERY_SYNC, RELAYED_FUNCTION_CALL, CopyEnd, QueryReply
+from omnisql_server.session.room import SessionRoom
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
 from omnisql_server.session.units import UNIT_FRAMES_MAX
@@ -53,6 +55,7 @@ class Session:
         runner: StatementRunner,
         principal: Principal,
         live: LiveSettings,
+        room: Room | None = None,
     ) -> None:
         self._client = client
         self._link = link
@@ -92,6 +95,8 @@ class Session:
         self._stopping: SessionEnd | None = None
         self._terminated = False
         self._task: asyncio.Task[object] | None = None
+        self._room = SessionRoom(room, link, live.current.sessions.answer_bytes_max)
+        self._stopping_answer: asyncio.Task[None] | None = None
         link.events = self
         client.on_frames = self._on_frames
         client.on_gone = self._on_client_gone
@@ -173,6 +178,9 @@ class Session:
         if self._running.view.principal.read_only and self._link.parameters.get(READ_ONLY.encode()) != _IS_READ_ONLY:
             # A function of the user's own did what no statement may.
             self.stop()
+        self._room.at_ready()
+        if self._room.is_left():
+            self.stop()
         if status == "I":
             self._running.on_transaction_ended()
         if status != "T":
@@ -197,6 +205,19 @@ class Session:
         """Stop the run statement in the middle of which PostgreSQL gave up, as its own timeouts make it do."""
         timed_out = error.sqlstate == "57014"
         return self._interrupts.interrupt(statement_timeout() if timed_out else error)
+
+    def on_data(self, size_bytes: int) -> None:
+        """Cancel a relayed statement whose answer is too long."""
+        if self._room.takes(size_bytes):
+            # What PostgreSQL sends until it is canceled stays where it is.
+            self._link.set_pressure(True)
+            self._stopping_answer = asyncio.get_running_loop().create_task(self._stop_answer())
+
+    async def _stop_answer(self) -> None:
+        try:
+            await self._link.cancel()
+        finally:
+            self._link.set_pressure(False)
 
     def on_lost(self) -> None:
         """Stop the run statement and have the loop notice."""

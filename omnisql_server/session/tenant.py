@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from catalog.clusters import ClusterAddress
 from omnisql_server.model.principal import Principal
+from omnisql_server.model.room import Room
 from omnisql_server.model.run import StatementRunner
 from omnisql_server.session.pool import BackendPool
 
@@ -16,7 +17,7 @@ from omnisql_server.session.pool import BackendPool
 class TenantAccess:
     """A running cluster and the way in: the backend logs in as `role` and starts with `settings` as defaults.
 
-    `pool` keeps the tenant's backends that no session uses at the moment.
+    `pool` keeps the tenant's backends that no session uses at the moment, `room` bounds what it may write.
     """
 
     address: ClusterAddress
@@ -25,6 +26,7 @@ class TenantAccess:
     runner: StatementRunner
     pool: BackendPool
     settings: Mapping[str, str] = field(default_factory=dict)
+    room: Room | None = None
 
 
 TenantOpener = Callable[[Principal], AbstractAsyncContextManager[TenantAccess]]

@@ -10,7 +10,13 @@ from served import Served, served_directory, start_served
 
 ACME, BETA = "acme", "beta"
 SETTINGS = {
-    "clusters": {"connections_max": 20, "sessions_max": 12, "temp_file_limit_mb": 8, "backend_memory_mb": 256},
+    "clusters": {
+        "connections_max": 20,
+        "sessions_max": 12,
+        "temp_file_limit_mb": 8,
+        "backend_memory_mb": 256,
+        "disk_mb_max": 120,
+    },
     "listener": {"connections_max": 40},
 }
 

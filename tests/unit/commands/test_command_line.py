@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from catalog.errors import CatalogError
 from omnisql_server.cli import execute
 from omnisql_server.commands.doctor import CHECKS, examine
 from omnisql_server.commands.query import as_table
 from omnisql_server.commands.terminal import ExitCode, report
 from omnisql_server.errors import ConfigurationInvalid, NotSupported
-from omnisql_server.settings import DataSettings, ListenerSettings, Settings
+from omnisql_server.settings import ClusterSettings, DataSettings, ListenerSettings, Settings
 
 Captured = pytest.CaptureFixture[str]
 
@@ -153,3 +154,13 @@ def test_doctor_tries_every_part_and_tells_what_to_do(tmp_path: Path) -> None:
     assert "listener.port" in findings["port"].remedy
     assert "18." in findings["PostgreSQL"].fact
     assert "httpfs" in findings["DuckDB"].fact
+    assert "none for all together" in findings["memory"].fact
+
+
+def test_doctor_says_what_bounds_the_memory_of_a_cluster(tmp_path: Path) -> None:
+    (probe,) = (check.probe for check in CHECKS if check.part == "memory")
+    settings = Settings(clusters=ClusterSettings(control_group=tmp_path, memory_mb=512))
+    with pytest.raises(CatalogError, match="cannot be used"):
+        probe(settings)
+    (tmp_path / "cgroup.subtree_control").write_text("memory\n")
+    assert f"512 MB for all together ({tmp_path})" in probe(settings)

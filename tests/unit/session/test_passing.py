@@ -81,7 +81,7 @@ class Events:
     """What a link tells the session, in order."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.told: list[tuple[str, str, dict[str, object]]] = []
 
     def __getattr__(self, name: str) -> Any:
         def tell(*args: object, **kwargs: object) -> None:
@@ -118,7 +118,8 @@ def outcome(kinds: Sequence[str], pieces: Sequence[bytes]) -> list[object]:
         link.send(b"", reply)
     for piece in pieces:
         link.data_received(piece)
-    return [client.data, events.told, refused, link.status, link.in_block, len(link.pending), link.skipping]
+    told = [each for each in events.told if each[0] != "on_data"]
+    return [client.data, told, refused, link.status, link.in_block, len(link.pending), link.skipping]
 
 
 QUERY = ["Q"]
