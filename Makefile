@@ -19,6 +19,9 @@ DATA ?= data/demo
 ISSUES ?= 5000
 # Of test; each has servers of its own.
 PROCESSES ?= 2
+# What fuzz runs: all that tries random things and tries more of them there, and the proofs of docs/security.
+FUZZED := tests/fuzz $(addprefix tests/differential/test_,random_queries.py random_selects.py random_policies.py text_shapes.py) \
+  $(addprefix tests/integration/policy/test_,engines_agree.py bypass.py) tests/integration/audit/test_secret_canary.py
 # Modules of benchmarks/, one for each subject.
 BENCHMARKS ?= rows_to_client api_latency first_row small_statement repeated relay copy_and_pages tenants idle_sessions api_calls oracle \
   planning freshness recorded_day decode_pages audit policy logins
@@ -53,7 +56,7 @@ bench: setup-dev ## run the benchmarks, beside their peers (ARGS=--quick for a s
 
 fuzz: setup-dev ## run the random tests with many more examples than make test, in two processes with servers of their own
 	started=; failed=0; for process in 1 2; do \
-	  $(BIN)/pytest tests/fuzz tests/differential/test_random_queries.py --hypothesis-profile=fuzz $(ARGS) </dev/null & \
+	  $(BIN)/pytest $(FUZZED) --hypothesis-profile=fuzz --timeout=0 $(ARGS) </dev/null & \
 	  started="$$started $$!"; done; for each in $$started; do wait $$each || failed=1; done; exit $$failed
 
 fences: setup-dev ## take every fence out in a copy and want its tests to fail (ARGS="--jobs 2 network/" for some)

@@ -33,7 +33,8 @@ def paged(path: AccessPath) -> str:
     if path.counts:
         return "counted in one request" if path.count_requests == 1 else f"counted in {path.count_requests} requests"
     cap = f", {path.rows_max} in all" if path.rows_max else ""
-    return f"{path.page_rows_max} a page{cap}"
+    needs = f", for a condition on {' and '.join(path.needs)}" if path.needs else ""
+    return f"{path.page_rows_max} a page{cap}{needs}"
 
 
 def keys_required(table: Table) -> str:

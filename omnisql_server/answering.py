@@ -7,19 +7,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from omnisql_server.evaluation import Evaluation, WholeAnswer
 from omnisql_server.execute.key_values import keyed
 from omnisql_server.execute.run import DUCKDB
-from omnisql_server.fetch.scheduler import FetchedScan
-from omnisql_server.late_hydration import LateFetch, with_details
+from omnisql_server.fetch.budget import CallBudget
+from omnisql_server.fetch.scheduler import FetchedScan, fetch
+from omnisql_server.late_hydration import LateFetch, survivors_of, with_details
 from omnisql_server.materialize.relations import LocalRelation
 from omnisql_server.materialized import materialized
 from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.run import SessionView
 from omnisql_server.observability.traces import stage_span
+from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.plan.keys import bind_keys
+from omnisql_server.repeats.keeping import Keeping
 from omnisql_server.streaming import Fetching, ScanStreams, StreamedAnswer, WholeScans
 from omnisql_server.telling import Telling
+from omnisql_server.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """What the plans of one statement are read by, all within one budget; `keeping` notes what the answer is of."""
+
+    tenant: Tenant
+    bounds: PipelineBounds
+    budget: CallBudget
+    view: SessionView
+    keeping: Keeping | None
+
+    async def answer(self, query_plan: QueryPlan, evaluation: Evaluation) -> StreamedAnswer | WholeAnswer:
+        """Read what a plan needs, all of it or, where its rows may be streamed, up to the first page.
+
+        Raises:
+            ConnectorError, LimitExceeded: it could not be read, or takes too much.
+        """
+        settings = query_plan.authorized.query.settings
+        plainly = partial(self.tenant.open, view=self.view, settings=settings)
+        late = LateFetch(
+            open_source=plainly if self.keeping is None else self.keeping.noted(plainly),
+            bounds=self.bounds.fetch,
+            budget=self.budget,
+            partial_allowed=settings.on_source_error == "partial",
+        )
+        fetching = partial(
+            fetch,
+            open_source=late.open_source,
+            bounds=late.bounds,
+            partial_allowed=late.partial_allowed,
+            budget=self.budget,
+            survivors=survivors_of(evaluation.pool, settings.time_zone),
+        )
+        answering = Answering(
+            plan=query_plan,
+            evaluation=evaluation,
+            fetching=fetching,
+            late=late,
+            salt=await self.tenant.hash_salt(query_plan),
+            telling=Telling(tenant=self.tenant, view=self.view),
+        )
+        return await answering.answer()
 
 
 @dataclass(slots=True, kw_only=True)

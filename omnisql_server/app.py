@@ -134,7 +134,7 @@ async def _access(
     """Give a principal's session its tenant."""
     async with tenancy.session(principal.tenant) as opened, pools.lease(principal.tenant) as pool:
         runner: StatementRunner = AuditedRunner(
-            runner=WatchedRunner(tenant=opened.tenant, runner=opened.pipeline),
+            runner=WatchedRunner(tenant=opened.tenant, policy=tenancy.policy, runner=opened.pipeline),
             session=_audited(services, opened.record.id, principal),
         )
         if opened.quota is not None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 
-from omnisql_server.answering import Answering
+from omnisql_server.answering import Reader
 from omnisql_server.answers import (
     analyzed,
     constants_given,
@@ -29,19 +28,17 @@ from omnisql_server.answers import (
 from omnisql_server.bind.bind import Binder, BindRequest
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
-from omnisql_server.evaluation import BY_POSTGRES, Evaluation, WholeAnswer, engine_of
+from omnisql_server.evaluation import BY_POSTGRES, Evaluation, engine_of
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import may_evaluate
 from omnisql_server.execute.run import DUCKDB
 from omnisql_server.explain_options import ExplainWants, check_options
 from omnisql_server.fetch.budget import CallBudget
-from omnisql_server.fetch.scheduler import fetch
-from omnisql_server.late_hydration import LateFetch, may_execute, survivors_of
+from omnisql_server.late_hydration import may_execute
 from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
-from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import (
@@ -64,12 +61,12 @@ from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.plan.planner import calls_max, check_calls, plan
 from omnisql_server.policy.decide import Policy
 from omnisql_server.prepared import arguments, look_up, unplaced
-from omnisql_server.repeats.keeping import Keeping
 from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.sharing import Sharing
 from omnisql_server.streaming import StreamedAnswer
-from omnisql_server.telling import Telling
 from omnisql_server.tenant import Tenant
+from omnisql_server.whole import SENT_WHOLE
+from omnisql_server.whole_first import answered, whole_first
 
 
 class Pipeline:
@@ -204,12 +201,15 @@ class Pipeline:
                 tenant, most = self._tenant, self._bounds.key_combinations_max
                 query_plan = plan(authorized, tenant.table_of, most, tenant.statistics_of, may_evaluate, may_execute)
                 engine = engine_of(statement, bound)
+            whole = await whole_first(query_plan, statement, tenant, view)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not ExplainWants.of(statement).analyze:
-                told = explained(statement, query_plan, engine, None, await self._tenant.notes(query_plan, view))
+                shown, by = (query_plan, engine) if whole is None else (whole, SENT_WHOLE)
+                told = explained(statement, shown, by, None, await tenant.notes(shown, view))
                 return result_of(statement, bound, told)
-            budget = CallBudget(calls_max(query_plan, self._bounds.api_calls_max), query_plan.calls_expected)
-            check_calls(query_plan, budget.left, await self._tenant.calls_answered(query_plan, view, budget.left))
+            first = whole or query_plan
+            budget = CallBudget(calls_max(first, self._bounds.api_calls_max), first.calls_expected)
+            check_calls(first, budget.left, await tenant.calls_answered(first, view, budget.left))
             evaluation = Evaluation(
                 statement=statement,
                 bound=bound,
@@ -220,10 +220,11 @@ class Pipeline:
                 splice=self._bounds.splice,
                 owned=await read_as_owners(query_plan, view.backend, self._owners, self._bounds.splice),
             )
-            answer = await self._answer(query_plan, evaluation, budget, view, keeping)
+            reader = Reader(tenant=tenant, bounds=self._bounds, budget=budget, view=view, keeping=keeping)
+            query_plan, evaluation, answer = await answered(whole, query_plan, reader, evaluation)
         rows = deadline.bounded(noting(statement, authorized, view, answer.rows(), self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
-            rows = await analyzed(statement, query_plan, engine, rows, answer.reports)
+            rows = await analyzed(statement, query_plan, evaluation.engine, rows, answer.reports)
         result = result_of(statement, bound, rows)
         if isinstance(answer, StreamedAnswer):
             return answer.result(result)
@@ -329,39 +330,3 @@ class Pipeline:
         if bound.as_owners.need_snapshot and await view.backend.begin_again():
             bound = await self._binder.bind(request, view.backend)
         return bound
-
-    async def _answer(
-        self,
-        query_plan: QueryPlan,
-        evaluation: Evaluation,
-        budget: CallBudget,
-        view: SessionView,
-        keeping: Keeping | None,
-    ) -> StreamedAnswer | WholeAnswer:
-        """Read what a plan needs, all of it or, where its rows may be streamed, up to the first page."""
-        settings = query_plan.authorized.query.settings
-        salt = await self._tenant.hash_salt(query_plan)
-        plainly = partial(self._tenant.open, view=view, settings=settings)
-        late = LateFetch(
-            open_source=plainly if keeping is None else keeping.noted(plainly),
-            bounds=self._bounds.fetch,
-            budget=budget,
-            partial_allowed=settings.on_source_error == "partial",
-        )
-        fetching = partial(
-            fetch,
-            open_source=late.open_source,
-            bounds=late.bounds,
-            partial_allowed=late.partial_allowed,
-            budget=budget,
-            survivors=survivors_of(self._pool, settings.time_zone),
-        )
-        answering = Answering(
-            plan=query_plan,
-            evaluation=evaluation,
-            fetching=fetching,
-            late=late,
-            salt=salt,
-            telling=Telling(tenant=self._tenant, view=view),
-        )
-        return await answering.answer()

@@ -19,6 +19,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from omnisql_server.evaluation import Evaluation
 from omnisql_server.fetch.scheduler import FetchedScan
 from omnisql_server.fetch.stream import PageStream
@@ -30,6 +32,8 @@ from omnisql_server.model.run import RunResult
 from omnisql_server.telling import Telling
 from wire.rows import EncodedRows
 
+GROWTH = 20
+"""Behind skipped rows an answer is made again with a twentieth more rows: all together take 21 times the last one."""
 Fetching = Callable[..., Awaitable[tuple[FetchedScan, ...]]]
 """Reads scan plans as `fetch.scheduler.fetch` does, whose other arguments are settled."""
 
@@ -166,17 +170,12 @@ class StreamedAnswer:
         return self._evaluation.copied(self._rows())
 
     async def _rows(self) -> AsyncGenerator[EncodedRows, None]:
-        """Yield the rows of one page after the other, until there are enough."""
-        chunks = self._evaluation.over_pages(self._relations(), in_turn=self._streams.streaming.in_turn)
+        """Yield the rows until there are enough, and tell of what was read for them."""
+        chunks = self._behind_skipped() if self._streams.streaming.skipped else self._page_by_page()
         try:
             async with aclosing(chunks):
                 async for chunk in chunks:
-                    left = self._left
-                    sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
-                    self._left = None if left is None else left - sent.row_count
-                    yield sent
-                    if self._left == 0:
-                        break
+                    yield chunk
         finally:
             await self._streams.aclose()
         reports = self.reports()
@@ -184,6 +183,55 @@ class StreamedAnswer:
             if self._streams.is_over(report.scan_name):
                 self._telling.learn(self._streams.plan(report.scan_name), report)
         self._telling.tell(reports)
+
+    async def _page_by_page(self) -> AsyncGenerator[EncodedRows, None]:
+        """Yield the rows of one page after the other, until there are enough."""
+        chunks = self._evaluation.over_pages(self._relations(), in_turn=self._streams.streaming.in_turn)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                left = self._left
+                sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
+                self._left = None if left is None else left - sent.row_count
+                yield sent
+                if self._left == 0:
+                    break
+
+    async def _behind_skipped(self) -> AsyncGenerator[EncodedRows, None]:
+        """Yield the rows of all pages so far, OFFSET and LIMIT and all, once they are as many as LIMIT has.
+
+        Each answer takes the longer the more pages there are, so that it is asked for again once these have grown.
+        """
+        streaming = self._streams.streaming
+        wanted = streaming.rows_max or 0
+        gathered: list[pa.Table] = []
+        relations: tuple[LocalRelation, ...] = ()
+        answer: list[EncodedRows] = []
+        rows, answered, due = 0, 0, streaming.skipped + wanted
+        async with aclosing(self._relations()) as pages:
+            async for relations in pages:
+                gathered.append(relations[0].rows)
+                rows += relations[0].rows.num_rows
+                if rows < due:
+                    continue
+                answer, answered = await self._answer_to(relations, gathered), rows
+                if sum(chunk.row_count for chunk in answer) == wanted:
+                    self._left = 0
+                    break
+                due = rows + rows // GROWTH + 1
+        if self._left and rows > answered:
+            answer = await self._answer_to(relations, gathered)
+        for chunk in answer:
+            yield chunk
+
+    async def _answer_to(self, relations: Sequence[LocalRelation], gathered: Sequence[pa.Table]) -> list[EncodedRows]:
+        """Return what the statement gives for some pages, the last of which is the first of the relations."""
+        page, *beside = relations
+
+        async def once() -> AsyncGenerator[Sequence[LocalRelation], None]:
+            yield (replace(page, rows=pa.concat_tables(gathered)), *beside)
+
+        async with aclosing(self._evaluation.over_pages(once(), in_turn=True)) as chunks:
+            return [chunk async for chunk in chunks]
 
     async def _relations(self) -> AsyncGenerator[tuple[LocalRelation, ...], None]:
         """Yield the rows of pages after policy, of one scan after the other; those beside it have none meanwhile."""

@@ -16,6 +16,7 @@ from connectors.registry import connector_names
 from connectors.sdk.connector import Connector
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.table import Table
+from connectors.sdk.whole import WHOLE
 from omnisql_server.fetch.peek import calls_answered, peek, quota
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
@@ -153,9 +154,9 @@ class Tenant:
         return self.statistics.of_table(server.oid if server is not None else None, relation.api_table)
 
     def observe(self, plan: ScanPlan, report: SourceReport) -> None:
-        """Learn from a finished scan; the server's own state, and servers that are not committed, are passed over."""
+        """Learn of a table from a finished scan of it, but for the server's own and those of uncommitted servers."""
         server = self.snapshot.servers.get(plan.relation.server)
-        if server is None or plan.relation.wrapper == INTROSPECTION.name:
+        if server is None or plan.relation.wrapper == INTROSPECTION.name or plan.path.name == WHOLE:
             return
         self.misses.record(plan, report)
         seen = observed(plan, report)

@@ -1,20 +1,25 @@
 """Looks at what statements read that was derived from API tables before, in front of a tenant's pipeline.
 
 Such a statement is relayed if it reaches no API table, but not before PostgreSQL was asked what it reads and the trail
-says so: the audit puts it on record. Who is not the owner may read it only if it was shared (`catalog.sharing`).
+says so: the audit puts it on record. Who is not the owner may read it only if it was shared (`catalog.sharing`), and
+everybody only for a purpose that policy lets its API tables be read for.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from catalog.carriers import ANYTHING, COMMITS, commits, makes_sql
 from omnisql_server.bind.questions import RESOLVE, rows_of, text_array
 from omnisql_server.errors import InsufficientPrivilege, RelayInstead
 from omnisql_server.lineage import DERIVES, follow, note_late, note_relayed
 from omnisql_server.model.backend import Ask
+from omnisql_server.model.custom_settings import checked
+from omnisql_server.model.principal import Principal
 from omnisql_server.model.run import BoundParameters, Description, ForwardingRunner, RunResult, SessionView
 from omnisql_server.model.statement import READING_KINDS, Statement, StatementKind
 from omnisql_server.model.trail import DerivedRead, Fact, note_derived
@@ -37,6 +42,8 @@ SELECT l.root, l.schema, l.name, l.api, l.open, l.facts
 """
 """The same of derived relations that functions may read, by OID."""
 
+PURPOSE = "SELECT pg_catalog.current_setting('omnisql.purpose', true)"
+
 OWNED = "SELECT o.root, o.facts FROM omnisql_catalog.lineage_owned() AS o"
 """What the session's principal has written from API tables, and from which columns."""
 
@@ -54,6 +61,14 @@ class _Reads:
     api: bool = False
     called: bool = False
     commits: bool = False
+    purpose: str | None = None
+
+
+class ReadingPolicy(Protocol):
+    """What decides."""
+
+    async def let_read(self, derived: Sequence[DerivedRead], purpose: str, principal: Principal) -> None:
+        """Let a principal read for a purpose what was written from API tables, or raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +76,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
     """One session's way to its tenant's pipeline; implements `model.run.StatementRunner`."""
 
     tenant: Tenant
+    policy: ReadingPolicy
 
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
@@ -83,6 +99,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
 
         Raises:
             InsufficientPrivilege: 42501, what it reads belongs to somebody else and was not shared.
+            EntitlementDenied: 42501, policy wants it read for another purpose.
         """
         await self._note(statement, await self._reads(statement, view), view)
 
@@ -129,7 +146,10 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             view.remember(own)
 
     async def _note(self, statement: Statement, reads: _Reads, view: SessionView) -> None:
-        note_derived(reads.derived)
+        purpose = checked("omnisql.purpose", reads.purpose) if reads.derived else ""
+        note_derived(reads.derived, purpose)
+        if reads.derived:
+            await self.policy.let_read(reads.derived, purpose, view.principal)
         if reads.derived and not reads.api:
             await note_relayed(statement, [each.oid for each in reads.derived], view)
         if reads.commits:
@@ -150,10 +170,11 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             return _Reads()
         asked = sorted(names, key=repr)
         arrays = (text_array(schema for schema, _ in asked), text_array(name for _, name in asked))
-        questions = [Ask(sql=READS, parameters=arrays)]
+        questions = [Ask(sql=PURPOSE), Ask(sql=READS, parameters=arrays)]
         if called:
             questions.append(Ask(sql=CALLED, parameters=(text_array(map(str, called)),)))
-        rows = [row for answer in await view.backend.ask(*questions) for row in rows_of(answer)]
+        said, *answers = await view.backend.ask(*questions)
+        rows = [row for answer in answers for row in rows_of(answer)]
         closed = next((row for row in rows if row[4] != "t"), None)
         if closed is not None:
             raise InsufficientPrivilege(
@@ -169,6 +190,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             api=any(row[3] == "t" for row in rows),
             called=block or bool(called),
             commits=COMMITS in found or (block and commits(statement.text)),
+            purpose=rows_of(said)[0][0],
         )
 
     def _called(self, statement: Statement, view: SessionView) -> frozenset[int]:

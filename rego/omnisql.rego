@@ -2,7 +2,8 @@
 #
 # Input: context.identity {user, groups, roles, attributes}, context.purpose, and action {operation, filterResources},
 # where each resource is {table: {catalogName: connector, schemaName: server, tableName: API table, columns: those the
-# statement uses}}. The operation is SelectFromColumns, or ShareDerived: to let others see what was written from them.
+# statement uses}}. The operation is SelectFromColumns, ShareDerived: to let others see what was written from them, or
+# ReadDerived: to read that.
 # Policies are data, as omnisql compiles them from YAML: data.omnisql_policies.
 #
 # Every function that makes a part of an answer is total: in Rego what is undefined vanishes from a comprehension, and
@@ -44,6 +45,16 @@ allow if {
 	every resource in resources { may_share(resource) }
 }
 
+# What was written is its owner's and those it was shared with: of the rules, those about purposes alone count again.
+
+allow if {
+	input.action.operation == "ReadDerived"
+	is_string(input.context.identity.user)
+	count(resources) > 0
+	is_array(policies.denials)
+	count(denyReasons) == 0
+}
+
 may_share(resource) if {
 	some rule in policies.shares
 	concerns(rule, resource)
@@ -54,6 +65,7 @@ denyReasons := [{"index": index, "policy": rule.name} |
 	some rule in policies.denials
 	binds(rule)
 	not is_for(rule)
+	is_asked(rule)
 	some index, resource in resources
 	concerns(rule, resource)
 ]
@@ -61,6 +73,10 @@ denyReasons := [{"index": index, "policy": rule.name} |
 # A rule with purposes denies nothing to who reads for one of them.
 
 is_for(rule) if input.context.purpose in rule.purposes
+
+is_asked(_) if input.action.operation != "ReadDerived"
+
+is_asked(rule) if rule.purposes
 
 rowFilters := [{"index": index, "policy": rule.name, "filter": filter} |
 	some rule in policies.row_filters

@@ -142,6 +142,16 @@ test_a_purpose_lifts_the_denial_that_wants_one if {
 	not decide({"denials": [denial]}, object.union(question, {"context": {"purpose": "support"}})).allow
 }
 
+test_what_was_written_is_read_for_a_purpose_and_asked_nothing_else if {
+	question := object.union(asking({}, []), {"action": {"operation": "ReadDerived"}})
+	wanting := rule("purpose", [target], {"purposes": ["billing"]})
+	decide({}, question).allow
+	decide({"denials": [rule("closed", [target], {})]}, question).allow
+	not decide({"denials": [wanting]}, question).allow
+	decide({"denials": [wanting]}, object.union(question, {"context": {"purpose": "billing"}})).allow
+	not decide({"denials": [wanting]}, object.union(question, {"context": {"purpose": "support"}})).allow
+}
+
 test_sharing_takes_a_rule if {
 	question := object.union(asking({}, []), {"action": {"operation": "ShareDerived"}})
 	not decide({}, question).allow

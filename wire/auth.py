@@ -130,7 +130,9 @@ class ScramExchange:
         user: str = "",
         nonce: str | None = None,
     ) -> None:
-        self._verifier = _mock_verifier(mock_seed, user) if verifier is None else parse_verifier(verifier)
+        # Made and read whether it is used or not, so that the work is the same.
+        mock = str(_mock_verifier(mock_seed, user))
+        self._verifier = parse_verifier(mock if verifier is None else verifier)
         self._is_known = verifier is not None
         self._mechanisms = tuple(mechanisms)
         self._channel_binding = channel_binding

@@ -80,7 +80,7 @@ def _written_out(text: str) -> ColumnDeclared:
 def _extract(declared: ColumnDeclared, at: str) -> Extract:
     if declared.match is not None:
         try:
-            inner = matched(at, declared.match)
+            inner = matched(at, declared.match, always=declared.type.endswith("!"))
         except re.error:
             raise ManifestInvalid(message="match is no regular expression") from None
     elif declared.first_of:

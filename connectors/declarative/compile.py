@@ -36,6 +36,7 @@ from connectors.declarative.manifest import (
 from connectors.declarative.pages import Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, sents_of
 from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths
+from connectors.declarative.requests import bucket_of
 from connectors.sdk import scan as sdk
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
@@ -91,6 +92,7 @@ class _Compiler:
             revalidates=self._manifest.revalidates,
             misfits_are_null=declared.misfits == "warn",
             hydrations=hydrations_of(hydrate, self._columns),
+            pays=bucket_of(self._manifest),
             access_paths=tuple(access_path(each, declared, self._columns) for each in paths.values()),
         )
         return ReadableTable(
@@ -156,7 +158,7 @@ class _Compiler:
         order = {} if declared.single else self._chosen((*at, "order"), self._declared.order, declared.order)
         if graphql is not None:
             self._check_arguments(at, graphql, inputs, order, pagination)
-        self._check_boundary(at, declared, order)
+        self._check_bounds(at, declared, order, sents)
         found = ReadablePath(
             name=name,
             method=method,
@@ -202,6 +204,7 @@ class _Compiler:
             accept=declared.accept,
             pays=declared.pays,
             cost=declared.cost,
+            needs=declared.needs,
             counting=self._hook((*at, "counts", "hook"), self._hooks.counts, counts.hook if counts else None),
             kinds=counts.columns if counts else (),
             keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),
@@ -245,7 +248,9 @@ class _Compiler:
         if asked is not None and not any(sent.push.values for sent in every.get(asked, {}).get(sdk.Operator.EQ, ())):
             raise self._at((*at, "asked"), f"= on {asked} has no values: all that there are must be asked for")
 
-    def _check_boundary(self, at: Path, declared: PathDeclared, order: Mapping[str, Direction]) -> None:
+    def _check_bounds(self, at: Path, declared: PathDeclared, order: Mapping[str, Direction], sents: Sents) -> None:
+        if unsent := [name for name in declared.needs if name not in sents]:
+            raise self._at((*at, "needs"), f"{unsent[0]} has no pushdown here")
         name = declared.boundary
         if name is None:
             return

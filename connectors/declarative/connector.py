@@ -167,7 +167,7 @@ class DeclarativeConnection:
         if access.counted is not None:
             return self._counted(table, scan, reader)
         return pages_of(
-            self._rows(table, scan, reader),
+            self.undecoded(scan, reader),
             scan=scan,
             decoder=table.decoder(scan.columns, scan.access_path),
             context=context,
@@ -323,8 +323,9 @@ class DeclarativeConnection:
         """Close the connections and forget the secrets."""
         await self.transport.close()
 
-    async def _rows(self, table: ReadableTable, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
-        """Give the rows of a scan, narrowed to what the source does not refuse where a hook can tell."""
+    async def undecoded(self, scan: Scan, reader: Reader) -> AsyncGenerator[RowList, None]:
+        """Give the rows of a scan as they came, narrowed to what the source does not refuse where a hook can tell."""
+        table = self._loaded.tables[scan.table]
         access = table.paths[scan.access_path]
         if access.narrow is None:
             async with aclosing(self._read(table, scan, reader)) as lists:

@@ -28,7 +28,9 @@ def hydrations_of(hydrate: Mapping[str, HydrateDeclared], columns: Mapping[str, 
     """Return the calls that can be made for rows that were read before."""
     inputs = {name: hydrate_inputs(declared) for name, declared in hydrate.items()}
     return {
-        name: Hydration(inputs=used, rows_max=together.max if (together := hydrate[name].together) else 1)
+        name: Hydration(inputs=used, rows_max=together.max, pays=together.pays)
+        if (together := hydrate[name].together)
+        else Hydration(inputs=used)
         for name, used in inputs.items()
         if all(columns[column].column.type_name in _AS_SENT for column in used)
     }

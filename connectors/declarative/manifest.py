@@ -188,6 +188,7 @@ class TogetherDeclared(Declared, frozen=True, kw_only=True):
 
     hook: Annotated[str, Meta(description="The name of a hook.")]
     max: Annotated[Positive, Meta(description="How many rows one call is for.")]
+    pays: Annotated[str | None, Meta(description="The rate limit it counts against, if not the manifest's.")] = None
 
 
 class HydrateDeclared(Declared, frozen=True, kw_only=True):
@@ -265,6 +266,7 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
         str | None,
         Meta(description="A column that rows do not tell, but its = does: read, it takes a listing for each value."),
     ] = None
+    needs: Annotated[tuple[str, ...], Meta(description="Columns of which a condition must be sent.")] = ()
     batch: Batch | None = None
     single: Annotated[
         bool,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -14,11 +16,14 @@ from connectors.declarative.auths import auth_texts
 from connectors.declarative.checks import placeholders
 from connectors.declarative.connector import DeclarativeConnection
 from connectors.declarative.load import Loaded
+from connectors.declarative.manifest import ColumnDeclared
 from connectors.declarative.readable import ReadableTable
 from connectors.sdk.connector import FetchContext, Source
+from connectors.sdk.decode import Row
+from connectors.sdk.pagination import Reader
 from connectors.sdk.scan import Scan, Value
 from connectors.sdk.table import AccessPath, Table
-from connectors.sdk.testing import Proof, prove_table
+from connectors.sdk.testing import Proof, ValueProof, prove_table, prove_values
 
 PARENTS_MAX = 12
 """How many rows of a parent are tried for the one with the most children."""
@@ -57,6 +62,9 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
     for query in loaded.manifest.tables[name].tests:
         wrong = await failures_of(connection, table.table, query, baseline.keys, context)
         proof.expect(not wrong, f"{name}: {'; '.join(wrong)}")
+    values = await values_of(loaded, connection, baseline, context)
+    for claim in values.wrong:
+        proof.expect(False, claim)
     if table.hydrate:
         every = tuple(column.name for column in table.table.columns)
         found = await rows_of(connection, replace(baseline, columns=every, limit=HYDRATED_MAX), context)
@@ -70,6 +78,34 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
             same = later == [{column: row[column] for column in called} for row in found]
             proof.expect(same, f"{name}: calls for rows that were read before fill the same")
     return TableProof(table=name, row_count=len(rows), proof=proof, gaps=_gaps(table, baseline, rows, proof))
+
+
+async def values_of(loaded: Loaded, connection: DeclarativeConnection, scan: Scan, context: FetchContext) -> ValueProof:
+    """Prove of a page of a scan that no column takes what does not fit, whether misfits end the reading or are null."""
+    deadline_s = asyncio.get_running_loop().time() + context.timeout_s
+    reader = Reader(transport=connection.transport, context=context, table=scan.table, deadline_s=deadline_s)
+    rows: list[Row] = []
+    async with aclosing(connection.undecoded(scan, reader)) as lists:
+        async for page in lists:
+            rows = page.rows
+            if rows:
+                break
+    found, declared = loaded.tables[scan.table], loaded.manifest.tables[scan.table].columns
+    derived = frozenset(name for name, each in declared.items() if not isinstance(each, str) and _is_derived(each))
+    untold = found.paths[scan.access_path].untold
+    columns = [column for column in found.table.columns if column.name in scan.columns and column.name not in untold]
+    proof = ValueProof()
+    for is_lenient in (False, True):
+        table = replace(found, table=replace(found.table, misfits_are_null=is_lenient))
+        decoding = partial(table.decoder, access_path=scan.access_path)
+        each = prove_values(decoding, table.table, columns, rows, derived=derived)
+        proof = replace(each, wrong=[*proof.wrong, *each.wrong])
+    return proof
+
+
+def _is_derived(column: ColumnDeclared) -> bool:
+    """Say whether a column has a value where one of its places has none, or whatever stands there."""
+    return bool(column.first_of) or column.present is not None
 
 
 def _gaps(table: ReadableTable, baseline: Scan, rows: list[dict[str, Any]], proof: Proof) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ class ReadablePath:
     posts_beyond: int | None = None
     boundary: str | None = None
     holds: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     delta: Delta | None = None
     count: CountDeclared | None = None
     counted: Counted | None = None
@@ -140,6 +141,8 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
             batch_keys_max=keys_max,
             columns=frozenset({*found.keys, *found.kinds}),
             counts=True,
+            cost=found.cost,
+            pays=found.pays,
         )
     page = found.pagination
     is_found_by_key = set(table.primary_key) <= set(found.keys) and keys_max <= page.rows_max
@@ -162,8 +165,11 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
         # A path whose rows hold what others call for needs no calls: without that, each row takes one.
         columns=frozenset(columns) if found.holds else None,
         delta=found.delta,
+        needs=found.needs,
         # Whether a listing is cut off is told by its rows, counted from the first page on.
         resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
+        cost=found.cost,
+        pays=found.pays,
     )
 
 
@@ -183,4 +189,6 @@ def _counted_access_path(found: ReadablePath, counted: Counted) -> AccessPath:
         counts=True,
         count_requests=counted.requests,
         count_may_list=True,
+        cost=found.cost,
+        pays=found.pays,
     )

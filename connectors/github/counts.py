@@ -7,6 +7,7 @@ listings of the REST API. Its search would count them as well, but out of an ind
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -47,7 +48,16 @@ def count_request(scan: Scan, base_url: str) -> Request:
         for at in range(len(names))
     )
     variables = {"owner": str(scan.keys["owner"]), **{f"name{at}": name for at, name in enumerate(names)}}
-    return graphql_request(f"query({declared}) {{ {asked} }}", variables, base_url)
+    request = graphql_request(f"query({declared}) {{ {asked} }}", variables, base_url)
+    return replace(request, cost=points(len(names) * len(_KINDS[scan.table])))
+
+
+def points(connections: int) -> int:
+    """Return what a query costs of the rate limit: a point for a hundred connections that it reads, one at least.
+
+    Source: GitHub, "Rate limits and query limits for the GraphQL API", primary rate limit.
+    """
+    return max(1, (connections + 50) // 100)
 
 
 def graphql_request(query: str, variables: Mapping[str, object], base_url: str) -> Request:

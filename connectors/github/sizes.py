@@ -6,6 +6,7 @@ and pull requests are counted over all repositories by search; of other tables a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from connectors.sdk.connector import FetchContext
@@ -22,6 +23,8 @@ REPOSITORY = ("owner", "repo")
 SAMPLED_REPOSITORIES = 3
 OWNERS_MAX = 10
 """More owners than this are not put into one search."""
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""What a search takes for one value as it stands; logins are of these characters, `_` those of managed users."""
 
 _TOTAL = path("total_count")
 _OWNER, _NAME = path("owner.login"), path("name")
@@ -51,7 +54,8 @@ async def measure(transport: Transport, table: str, context: FetchContext) -> Ta
     owners = list(dict.fromkeys(owner for owner, _ in names))
     if not names:
         return TableSize(rows=0, keys=REPOSITORY)
-    if table in _SEARCHED and last_page(first) is None and len(owners) <= OWNERS_MAX:
+    searchable = len(owners) <= OWNERS_MAX and all(map(_LOGIN.fullmatch, owners))
+    if table in _SEARCHED and last_page(first) is None and searchable:
         return await _searched(transport, table, owners, len(names), context)
     return await _sampled(transport, table, names, context)
 
@@ -78,8 +82,8 @@ async def _sampled(
     chosen = names[::step][:SAMPLED_REPOSITORIES]
     counts: list[int] = []
     for owner, repo in chosen:
-        request = _request(template, {"owner": owner, "repo": repo}, (*parameters, ("per_page", "1")))
         try:
+            request = _request(template, {"owner": owner, "repo": repo}, (*parameters, ("per_page", "1")))
             response = await transport.send(request, context)
         except EmptyResult:
             counts.append(0)

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 import asyncpg
 import pyarrow as pa
+from asyncpg.cursor import Cursor
 
+from catalog.types import BY_OID, BY_SQL_NAME
 from connectors.postgres.dial import Dial
 from connectors.postgres.discover import PAGE_ROWS, discover
+from connectors.postgres.judge import failed_late, refuses_statement
 from connectors.postgres.kinds import NotCarried, to_arrow
 from connectors.postgres.options import OPTIONS, place_of
 from connectors.postgres.queries import COUNT, Query, RemoteTable, count_query, rows_query
+from connectors.postgres.statements import statement_query
 from connectors.sdk.connector import Connection, FetchContext, RequestRecord, Source
 from connectors.sdk.counted import CountedRows, counted_pages
-from connectors.sdk.errors import Fatal
+from connectors.sdk.errors import Fatal, StatementRefused
 from connectors.sdk.options import checked_options
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.sizes import TableSize
 from connectors.sdk.table import Table
+from connectors.sdk.whole import WHOLE, WholeStatement
 
 LEARNING_TIMEOUT_S = 60.0
 BUCKET = "queries"
@@ -103,29 +109,53 @@ class PostgresConnection:
         Raises:
             ConnectorError: by recovery, see `connectors.sdk.errors`.
         """
+        if scan.whole is not None:
+            return self._whole(scan, scan.whole, context)
         return self._counted(scan, context) if scan.access_path == COUNT else self._listed(scan, context)
 
     async def _listed(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
         remote = await self._remote(scan)
         query = rows_query(remote, scan)
-        schema = pa.schema([pa.field(name, remote.table.column(name).type.arrow) for name in scan.columns])
+        types = {name: remote.kinds[name].type_name for name in scan.columns}
         await context.limiter.acquire(BUCKET)
         async with self._dial.transaction(context.timeout_s) as connection:
             cursor = await connection.cursor(query.sql, *query.parameters)
-            is_first = True
-            while True:
-                if not is_first:
-                    await context.limiter.acquire(BUCKET)
-                is_first = False
-                started_s = time.perf_counter()
-                rows = await cursor.fetch(PAGE_ROWS)
-                batch = await asyncio.to_thread(_batch, remote, scan, schema, rows)
-                context.meter.request(_record(query, started_s, batch.nbytes))
-                if rows:
-                    context.meter.page(len(rows))
-                    yield Page(rows=batch)
-                if len(rows) < PAGE_ROWS:
-                    return
+            async with aclosing(_pages(cursor, query, scan.table, types, context)) as pages:
+                async for page in pages:
+                    yield page
+
+    async def _whole(self, scan: Scan, whole: WholeStatement, context: FetchContext) -> AsyncGenerator[Page, None]:
+        """Have a statement carried out there; whatever is wrong with it, rather than with the way, refuses it."""
+        used = [
+            Scan(table=each.table, access_path=WHOLE, columns=tuple(own for _, own, _ in each.columns))
+            for each in whole.relations
+        ]
+        query = statement_query(whole, {each.table: await self._remote(each) for each in used})
+        types = dict(zip(scan.columns, (BY_OID[oid].name for oid in whole.type_oids), strict=True))
+        await context.limiter.acquire(BUCKET)
+        async with self._dial.transaction(context.timeout_s) as connection:
+            if connection.get_settings().server_encoding != "UTF8":
+                raise _statement_refused("its texts are in another encoding than UTF8")
+            is_begun = False
+            try:
+                prepared = await connection.prepare(query.sql)
+                if tuple(each.type.oid for each in prepared.get_attributes()) != whole.type_oids:
+                    raise _statement_refused("its outputs have other types there")
+                cursor = await prepared.cursor(*query.parameters)
+                async with aclosing(_pages(cursor, query, "the statement", types, context)) as pages:
+                    async for page in pages:
+                        is_begun = True
+                        yield page
+            except asyncpg.PostgresError as error:
+                if not refuses_statement(error):
+                    raise
+                if is_begun:
+                    raise failed_late(error, self._server) from None
+                raise _statement_refused(f"its source answered with SQLSTATE {error.sqlstate}") from None
+            except _NotCarriedHere as error:
+                if is_begun:
+                    raise
+                raise _statement_refused(error.message) from None
 
     async def _counted(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:
         remote = await self._remote(scan)
@@ -166,23 +196,55 @@ class PostgresConnection:
         return Fatal(message=f'server "{self._server}" has {what}', hint=hint, sqlstate=sqlstate)
 
 
-def _batch(remote: RemoteTable, scan: Scan, schema: pa.Schema, rows: list[asyncpg.Record]) -> pa.RecordBatch:
-    if not scan.columns:
+async def _pages(
+    cursor: Cursor, query: Query, table: str, types: Mapping[str, str], context: FetchContext
+) -> AsyncGenerator[Page, None]:
+    """Read a cursor to its end; the first call was let through already."""
+    is_first = True
+    while True:
+        if not is_first:
+            await context.limiter.acquire(BUCKET)
+        is_first = False
+        started_s = time.perf_counter()
+        rows = await cursor.fetch(PAGE_ROWS)
+        batch = await asyncio.to_thread(_batch, table, types, rows)
+        context.meter.request(_record(query, started_s, batch.nbytes))
+        if rows:
+            context.meter.page(len(rows))
+            yield Page(rows=batch)
+        if len(rows) < PAGE_ROWS:
+            return
+
+
+def _batch(table: str, types: Mapping[str, str], rows: list[asyncpg.Record]) -> pa.RecordBatch:
+    if not types:
         # A batch without columns still counts rows, which a bare list of arrays cannot say.
         return pa.RecordBatch.from_struct_array(pa.array([{}] * len(rows), pa.struct([])))
-    values = list(zip(*rows, strict=True)) if rows else [()] * len(scan.columns)
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(types)
     arrays = []
-    for name, column in zip(scan.columns, values, strict=True):
-        kind = remote.kinds[name]
+    for (name, type_name), column in zip(types.items(), values, strict=True):
         try:
-            arrays.append(to_arrow(column, kind.type_name))
+            arrays.append(to_arrow(column, type_name))
         except NotCarried:
-            raise Fatal(
-                message=f"a value of {scan.table}.{name} does not fit type {kind.type_name} as it is carried here",
+            raise _NotCarriedHere(
+                message=f"a value of {table}.{name} does not fit type {type_name} as it is carried here",
                 detail="Infinity among times and arrays of several dimensions have no counterpart.",
                 hint="Leave the column out of the query, or give the source a view with the column cast to text.",
             ) from None
+    schema = pa.schema([pa.field(name, BY_SQL_NAME[type_name].arrow) for name, type_name in types.items()])
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+class _NotCarriedHere(Fatal):
+    """A value that no column here can hold."""
+
+
+def _statement_refused(reason: str) -> StatementRefused:
+    return StatementRefused(
+        message="the source does not carry out the statement whole",
+        detail=f"{reason[:1].upper()}{reason[1:]}.",
+        hint="SET omnisql.engine = 'postgres' and run it again: its tables are then read one by one",
+    )
 
 
 def _record(query: Query, started_s: float, bytes_received: int) -> RequestRecord:

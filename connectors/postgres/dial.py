@@ -41,6 +41,7 @@ SET LOCAL datestyle = 'ISO, YMD';
 SET LOCAL intervalstyle = 'postgres';
 SET LOCAL extra_float_digits = 1;
 SET LOCAL bytea_output = 'hex';
+SET LOCAL standard_conforming_strings = on;
 SET LOCAL statement_timeout = {timeout_ms:d};
 SET LOCAL idle_in_transaction_session_timeout = {timeout_ms:d};
 """
@@ -54,6 +55,7 @@ _Lent: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 _Own: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 _RAW_TIMES = ("date", "timestamp", "timestamptz")
+_AS_WRITTEN = ("numeric", "uuid")
 
 
 class Dial:
@@ -177,6 +179,9 @@ class Dial:
         await connection.set_type_codec(
             "interval", schema="pg_catalog", encoder=_refused, decoder=tuple, format="tuple"
         )
+        for name in _AS_WRITTEN:
+            # As PostgreSQL writes it: the digits of a number, or a key, are not to be made of parts again.
+            await connection.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
         await connection.set_type_codec("time", schema="pg_catalog", encoder=_refused, decoder=_first, format="tuple")
         return connection
 

@@ -116,6 +116,7 @@ def _remote(row: asyncpg.Record, indexes: Sequence[asyncpg.Record], *, is_utf8: 
         ),
         primary_key=primary,
         rows_expected=int(row["rows"]) if row["rows"] > 0 else ROWS_EXPECTED,
+        takes_statements=True,
         size_request=f"SELECT count(*) FROM {shown}",
         access_paths=_paths(shown, kinds, usable, _counted(described, kinds)),
     )

@@ -32,6 +32,22 @@ def judged(error: BaseException, server: str) -> ConnectorError:
     )
 
 
+def refuses_statement(error: asyncpg.PostgresError) -> bool:
+    """Say whether an error is about what was asked, rather than about who asked, the way there or the time it took."""
+    state = error.sqlstate or ""
+    return state[:2] not in {"08", "28", "40", "53", "57"} and state != "3D000"
+
+
+def failed_late(error: asyncpg.PostgresError, server: str) -> Fatal:
+    """Return the error of a statement of which rows were given already, under the source's own SQLSTATE."""
+    return Fatal(
+        message=f'server "{server}" failed to carry out the statement after its first rows',
+        detail=f"It answered with SQLSTATE {error.sqlstate}.",
+        hint="SET omnisql.engine = 'postgres' and run it again: its tables are then read one by one",
+        sqlstate=error.sqlstate,
+    )
+
+
 def _refused(sqlstate: str, server: str) -> ConnectorError:
     said = f"It answered with SQLSTATE {sqlstate}."
     if sqlstate.startswith("28") or sqlstate == "3D000":

@@ -57,6 +57,12 @@ class CredentialsRejected(ConnectorError):
     sqlstate = "28000"
 
 
+class StatementRefused(ConnectorError):
+    """The source does not carry out a statement whole; what it reads may still be read table by table."""
+
+    sqlstate = "0A000"
+
+
 class EmptyResult(ConnectorError):
     """The source's error means that no row matches (a 404 of a point look-up, an unknown enum value)."""
 

@@ -7,7 +7,7 @@ missing on the way is None.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -71,8 +71,11 @@ def present(text: str) -> Extract:
     return extract
 
 
-def matched(text: str, pattern: str) -> Extract:
-    """Give the first group of a regular expression found in the text at a path, None without a match."""
+def matched(text: str, pattern: str, *, always: bool = False) -> Extract:
+    """Give the first group of a regular expression found in the text at a path, None without a match.
+
+    With `always` every text there has one: MISFIT without.
+    """
     inner, compiled = column_path(text), re.compile(pattern)
 
     def extract(row: object) -> object:
@@ -80,7 +83,9 @@ def matched(text: str, pattern: str) -> Extract:
         if value is not None and not isinstance(value, str):
             return MISFIT
         found = compiled.search(value) if isinstance(value, str) else None
-        return None if found is None else found.group(1)
+        if found is None:
+            return MISFIT if always and value is not None else None
+        return found.group(1)
 
     return extract
 
@@ -90,19 +95,21 @@ def joined(text: str) -> Extract:
     inner = column_path(text)
 
     def extract(row: object) -> object:
-        value = inner(row)
-        if value is not None and not isinstance(value, str | list):
+        found = list(_leaves(inner(row)))
+        if not all(isinstance(each, str) for each in found):
             return MISFIT
-        found = _texts(value)
-        return "".join(found) if found else None
+        return "".join(map(str, found)) if found else None
 
     return extract
 
 
-def _texts(value: object) -> list[str]:
+def _leaves(value: object) -> Iterator[object]:
+    """Give what is not null in a value, or in a list and the lists within."""
     if isinstance(value, list):
-        return [text for each in value for text in _texts(each)]
-    return [value] if isinstance(value, str) else []
+        for each in value:
+            yield from _leaves(each)
+    elif value is not None:
+        yield value
 
 
 def number(inner: str | Extract) -> Extract:
@@ -144,6 +151,8 @@ def adf_text(text: str) -> Extract:
         value = inner(row)
         if not isinstance(value, dict):
             return value
+        if not isinstance(value.get("type"), str):
+            return MISFIT
         parts: list[str] = []
         _adf(value, parts, 0)
         return "".join(parts).strip("\n")
@@ -189,7 +198,8 @@ def _compiled(steps: tuple[str | None, ...], otherwise: object) -> Extract:
 
 def _each(values: object, inner: Extract, otherwise: object) -> object:
     if isinstance(values, dict):
-        values = list(values.values())
+        # The values of an object are of several kinds, and those without such a place are others.
+        return [found for value in values.values() if (found := inner(value)) is not MISFIT]
     if not isinstance(values, list):
         return None if values is None else otherwise
     return [inner(value) for value in values]

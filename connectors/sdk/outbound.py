@@ -17,12 +17,13 @@ from aiohttp.connector import AddrInfoType
 from yarl import URL
 
 from connectors.sdk.addresses import address_of
-from connectors.sdk.errors import DestinationRefused
+from connectors.sdk.errors import DestinationRefused, Fatal, Retryable
 from connectors.sdk.settings import Surroundings, TransportSettings
 
 NAMES_KEPT_S = 60
 """How long the addresses of a name are used without asking again."""
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _log = structlog.get_logger(__name__)
 
 
@@ -123,6 +124,49 @@ class Way:
         if not self._outbound.fence.allows(str(address[0])):
             raise _refusal(self._to, (str(address[0]),))
         return socket.socket(family, kind, protocol)
+
+
+async def document(url: str, settings: TransportSettings) -> bytes:
+    """Read a document that anybody may read, of `settings.response_bytes_max` bytes at most after decompression.
+
+    Redirects are followed, to other hosts too, each through the fence, and never from https to http.
+
+    Raises:
+        DestinationRefused: SQLSTATE HV00N, it is where nothing may be connected to.
+        Fatal: SQLSTATE HV000, it is too large, redirected without end, or answered with another status than 200.
+        Retryable: SQLSTATE 08006, its host cannot be reached.
+    """
+    at = URL(url)
+    for _ in range(settings.redirects_max + 1):
+        way = Way(at.host or "", at, settings, Surroundings())
+        try:
+            await way.admit()
+            async with way.session().get(at, allow_redirects=False) as answer:
+                if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+                    return await _content(answer, settings.response_bytes_max)
+                following = at.join(URL(answer.headers["Location"]))
+        except (aiohttp.ClientError, OSError) as failure:
+            raise Retryable(
+                message=f"SOURCE_UNAVAILABLE: {at.host} cannot be reached", detail=f"{type(failure).__name__}."
+            ) from None
+        finally:
+            await way.close()
+        if following.scheme not in {"https", at.scheme}:
+            raise Fatal(message=f"{at.host} redirects to an address that is not https")
+        at = following
+    raise Fatal(message=f"{at.host} redirects without end")
+
+
+async def _content(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    if answer.status != 200:
+        raise Fatal(message=f"{answer.url.host} answers with status {answer.status}")
+    parts, count = [], 0
+    async for part in answer.content.iter_chunked(65_536):
+        parts.append(part)
+        count += len(part)
+        if count > bytes_max:
+            raise Fatal(message=f"it has more than {bytes_max} bytes")
+    return b"".join(parts)
 
 
 class _FencedResolver(AbstractResolver):

@@ -11,6 +11,7 @@ from enum import StrEnum
 import pyarrow as pa
 
 from connectors.sdk.misfits import Misfits
+from connectors.sdk.whole import WholeStatement
 
 Value = None | bool | int | float | Decimal | str | date | datetime | tuple["Value", ...]
 """A literal in Python's terms: timestamptz is an aware datetime in UTC, json and uuid are text, arrays are tuples."""
@@ -68,7 +69,8 @@ class Scan:
 
     `columns` are the API columns wanted, in the order the pages must have. `keys` holds one value per key column of
     the path (a tuple of values for the batched one). `predicates` are all to be sent; their grade was settled by the
-    planner. `limit` counts rows and is present only when stopping there cannot change the answer.
+    planner. `limit` counts rows and is present only when stopping there cannot change the answer. With `whole` the rows
+    are those of that statement, and `columns` its outputs.
     """
 
     table: str
@@ -78,6 +80,7 @@ class Scan:
     predicates: tuple[Predicate, ...] = ()
     order: tuple[SortKey, ...] = ()
     limit: int | None = None
+    whole: WholeStatement | None = None
 
     @property
     def compared(self) -> frozenset[str]:

@@ -96,8 +96,10 @@ class AccessPath:
     after all where the source does not tell. `delta` says how changes are asked for, None where they cannot be.
     `resumes` says that a listing that failed may be gone on with at its last cursor, because the source keeps it or it
     is a row's place in an order that rows keep.
+    `needs` names columns a condition on each of which must be pushed: else the planner leaves the path to others.
     `requests_fixed` is how many requests a reading takes besides those for its pages, to make a job, say: that is for
-    long readings. `request` describes the request for people.
+    long readings. A request takes `cost` points at most of the rate limit `pays`, None for the table's.
+    `request` describes the request for people.
     """
 
     name: str
@@ -121,14 +123,21 @@ class AccessPath:
     delta: Delta | None = None
     resumes: bool = False
     requests_fixed: int = 0
+    needs: tuple[str, ...] = ()
+    cost: int = 1
+    pays: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hydration:
-    """The extra calls behind a `hydrate`: one is made of the `inputs`, columns of a listing, of `rows_max` rows."""
+    """The extra calls behind a `hydrate`: one is made of the `inputs`, columns of a listing, of `rows_max` rows.
+
+    Each takes a point of the rate limit `pays`, None for the table's.
+    """
 
     inputs: tuple[str, ...]
     rows_max: int = 1
+    pays: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +149,9 @@ class Table:
     does. `revalidates` says that a validator of every answer changes whenever a row in it does, and that a 304 costs
     less than an answer: its connection is `connectors.sdk.confirm.Confirming`. `schema` is the one it is in at a source
     that has schemas, and `own_name` its name there; `name` is then made of both. With `misfits_are_null` a value that
-    does not fit its column's type is null and counted (`connectors.sdk.misfits`); else it ends the reading.
+    does not fit its column's type is null and counted (`connectors.sdk.misfits`); else it ends the reading. With
+    `takes_statements` its source carries out statements whole (`connectors.sdk.whole`). `pays` is the source's rate
+    limit that requests count against.
     """
 
     name: str
@@ -154,7 +165,9 @@ class Table:
     schema: str | None = None
     own_name: str | None = None
     misfits_are_null: bool = False
+    takes_statements: bool = False
     hydrations: Mapping[str, Hydration] = field(default_factory=dict)
+    pays: str = "requests"
 
     @property
     def local_name(self) -> str:
@@ -174,7 +187,7 @@ class Table:
                 raise ManifestInvalid(message=f"hydrate {self.name}.{name} names unknown columns {sorted(unknown)}")
         for path in self.access_paths:
             delta = () if path.delta is None else (path.delta.column,)
-            used = {*path.keys, *path.operators, *path.order, *(path.columns or ()), *delta}
+            used = {*path.keys, *path.operators, *path.order, *(path.columns or ()), *delta, *path.needs}
             if unknown := used - known:
                 raise ManifestInvalid(
                     message=f"access path {self.name}.{path.name} names unknown columns {sorted(unknown)}"

@@ -27,6 +27,8 @@ from connectors.simulators.vendor import ApiError, VendorRules, json_response
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Result = TypeVar("Result")
+Holder = Callable[[web.Request], str]
+"""Tells whose limits a request counts against."""
 CONTROL_PREFIX = "/_sim/"
 KEPT_RESULTS_MAX = 64
 PREVIOUS_PAGES_MAX = 256
@@ -36,12 +38,13 @@ SECONDARY_BUCKET = "secondary"
 class Simulation:
     """The state of one running simulator."""
 
-    def __init__(self, rules: VendorRules, clock: Callable[[], float]) -> None:
+    def __init__(self, rules: VendorRules, clock: Callable[[], float], holder: Holder) -> None:
         self.rules = rules
         self.clock = clock
+        self.holder = holder
         self.log = RequestLog()
         self.config = SimulatorConfig()
-        self.windows: dict[str, RateWindow] = {}
+        self.windows: dict[tuple[str, str], RateWindow] = {}
         self.random = seeded("faults", self.config.seed)
         self.previous_pages: OrderedDict[str, web.Response] = OrderedDict()
         # Set when hanging requests must end: on reset, on stop.
@@ -74,13 +77,13 @@ class Simulation:
             return self.config.rate_limit
         return self.rules.limits[bucket]
 
-    def window(self, bucket: str) -> RateWindow:
-        """Return the window of a bucket."""
-        return self.windows.setdefault(bucket, RateWindow())
+    def window(self, request: web.Request, bucket: str) -> RateWindow:
+        """Return the window of a bucket, of whoever a request is counted for."""
+        return self.windows.setdefault((bucket, self.holder(request)), RateWindow())
 
-    def window_state(self, bucket: str) -> WindowState:
+    def window_state(self, request: web.Request, bucket: str) -> WindowState:
         """Return the state of a bucket without counting anything."""
-        return self.window(bucket).state(self.rate(bucket), self.clock())
+        return self.window(request, bucket).state(self.rate(bucket), self.clock())
 
     def keep(self, key: Hashable, build: Callable[[], Result]) -> Result:
         """Return the result for a key, built once and kept while it is among the 64 used last."""
@@ -105,10 +108,17 @@ class Simulation:
 SIMULATION: web.AppKey[Simulation] = web.AppKey("simulation", Simulation)
 
 
-def create_simulator(rules: VendorRules, clock: Callable[[], float] = time.time) -> web.Application:
+def one_account(_request: web.Request) -> str:
+    """Count all requests together, as vendors do whose limits are those of an account."""
+    return ""
+
+
+def create_simulator(
+    rules: VendorRules, clock: Callable[[], float] = time.time, holder: Holder = one_account
+) -> web.Application:
     """Return an application with the shared behavior and the control endpoints, ready for the vendor's routes."""
     app = web.Application(middlewares=[_middleware])
-    app[SIMULATION] = Simulation(rules, clock)
+    app[SIMULATION] = Simulation(rules, clock, holder)
     app.router.add_get("/_sim/requests", _show_requests)
     app.router.add_get("/_sim/config", _show_config)
     app.router.add_post("/_sim/config", _change_config)
@@ -207,7 +217,7 @@ async def _counted(simulation: Simulation, request: web.Request, handler: Handle
     rules = simulation.rules
     bucket = rules.bucket(request)
     if bucket is not None:
-        _take(simulation, bucket)
+        _take(simulation, request, bucket)
     try:
         response = _fault_response(rules, fault) if fault is not None and fault.status is not None else None
         if response is None:
@@ -217,14 +227,14 @@ async def _counted(simulation: Simulation, request: web.Request, handler: Handle
     if rules.has_entity_tags and request.method == "GET" and response.status == 200:
         response = _tagged(request, response)
         if response.status == 304 and bucket is not None:
-            simulation.window(bucket).give_back()
+            simulation.window(request, bucket).give_back()
     if bucket is not None:
-        for name, value in rules.limit_headers(bucket, simulation.window_state(bucket)).items():
+        for name, value in rules.limit_headers(bucket, simulation.window_state(request, bucket)).items():
             response.headers.setdefault(name, value)
     return response
 
 
-def _take(simulation: Simulation, bucket: str) -> None:
+def _take(simulation: Simulation, request: web.Request, bucket: str) -> None:
     """Count one request in the secondary and the primary window.
 
     Raises:
@@ -234,12 +244,12 @@ def _take(simulation: Simulation, bucket: str) -> None:
     secondary = simulation.config.secondary_rate_limit
     if secondary is not None:
         rate = RateLimit(limit=secondary.limit, window_s=secondary.window_s)
-        if not simulation.window(SECONDARY_BUCKET).take(rate, now_s):
+        if not simulation.window(request, SECONDARY_BUCKET).take(rate, now_s):
             error = simulation.rules.limited_secondarily(secondary.retry_after_s)
-            headers = simulation.rules.limit_headers(bucket, simulation.window_state(bucket))
+            headers = simulation.rules.limit_headers(bucket, simulation.window_state(request, bucket))
             raise ApiError(error.status, error.body, {**headers, **error.headers})
-    if not simulation.window(bucket).take(simulation.rate(bucket), now_s):
-        state = simulation.window_state(bucket)
+    if not simulation.window(request, bucket).take(simulation.rate(bucket), now_s):
+        state = simulation.window_state(request, bucket)
         error = simulation.rules.limited(bucket, state, now_s)
         raise ApiError(error.status, error.body, {**simulation.rules.limit_headers(bucket, state), **error.headers})
 

@@ -75,7 +75,7 @@ class Account:
 
     def __init__(self, session: Session, statement: Statement) -> None:
         self.statement = statement
-        self.trail = Trail(begin=self._begin)
+        self.trail = Trail(begin=self._begin, begin_soon=self._begin_soon)
         self.outcome = SUCCEEDED
         self.trace_id = ""
         self._session = session
@@ -106,12 +106,16 @@ class Account:
         return common_part(self._record("whole", SUCCEEDED, detail=""))
 
     async def _begin(self) -> None:
+        beginning = self._begin_soon()
+        if not beginning.done() or beginning.exception() is not None:
+            await asyncio.shield(beginning)
+
+    def _begin_soon(self) -> asyncio.Future[None]:
         if self._beginning is None:
             self._beginning = self._session.journal.note(
                 self._session.tenant_id, self._record("start", RUNNING, detail="")
             )
-        if not self._beginning.done() or self._beginning.exception() is not None:
-            await asyncio.shield(self._beginning)
+        return self._beginning
 
     def _record(self, phase: str, outcome: str, detail: str) -> Record:
         trail, session = self.trail, self._session
@@ -135,7 +139,7 @@ class Account:
             filters=about.filters,
             masks=about.masks,
             policy_revision=trail.authorized[-1].revision if trail.authorized else "",
-            purpose=trail.bound.settings.purpose if trail.bound is not None else "",
+            purpose=trail.bound.settings.purpose if trail.bound is not None else trail.purpose,
             outcome=outcome,
             rows=trail.rows,
             rows_read=sum(report.rows_returned for report in trail.reports),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -17,12 +17,15 @@ from cyclopts import App, Parameter
 from connectors.importing.airbyte import import_airbyte
 from connectors.importing.openapi import import_openapi
 from connectors.importing.report import Imported, Refused
-from omnisql_server.commands.terminal import ExitCode
+from connectors.sdk.errors import ConnectorError
+from connectors.sdk.outbound import document as fetched
+from omnisql_server.commands.terminal import ExitCode, run
+from omnisql_server.config import load_settings
 from omnisql_server.errors import ConfigurationInvalid
+from omnisql_server.outbound import transport_settings
 
 _Repeated = Annotated[tuple[str, ...], Parameter(negative="")]
 DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
-READ_TIMEOUT_S = 60.0
 
 importing = App(name="import", help="Make manifests of OpenAPI descriptions and of Airbyte's low-code connectors.")
 
@@ -89,6 +92,10 @@ def _read(document: str) -> Mapping[str, Any]:
     try:
         text = _text(document)
         read = json.loads(text) if text.lstrip()[:1] == "{" else yaml.load(text, Loader=yaml.CSafeLoader)
+    except ConnectorError as failure:
+        raise ConfigurationInvalid(
+            message=f"{document} cannot be read", detail=f"{failure.message}.", hint=failure.hint
+        ) from failure
     except (OSError, ValueError, yaml.YAMLError) as failure:
         raise ConfigurationInvalid(
             message=f"{document} cannot be read", detail=f"{type(failure).__name__}: {str(failure)[:200]}"
@@ -102,8 +109,8 @@ def _text(document: str) -> str:
     if "://" not in document:
         content = Path(document).read_bytes()
     elif document.startswith("https://"):
-        with urllib.request.urlopen(document, timeout=READ_TIMEOUT_S) as answer:  # noqa: S310 - https alone
-            content = answer.read(DOCUMENT_BYTES_MAX + 1)
+        settings = transport_settings(load_settings(None))
+        content = run(fetched(document, replace(settings, response_bytes_max=DOCUMENT_BYTES_MAX)))
     else:
         raise ValueError("only files and https:// are read")
     if len(content) > DOCUMENT_BYTES_MAX:

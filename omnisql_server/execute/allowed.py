@@ -6,7 +6,7 @@ engines run it over the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlglot import exp
 
@@ -173,6 +173,17 @@ def refusal(query: BoundQuery) -> str | None:
     """Say why a query must be executed by PostgreSQL, None when DuckDB may do it."""
     if query.tree is None:
         return query.reason
+    return _refusal_of(query, lowered(query) or query.tree, lambda _: False)
+
+
+def refusal_elsewhere(query: BoundQuery, known: Callable[[exp.Expr], bool]) -> str | None:
+    """Say why a query may mean something else in another PostgreSQL than in DuckDB; nodes that are `known` do not."""
+    if query.tree is None:
+        return query.reason
+    return _refusal_of(query, query.tree, known)
+
+
+def _refusal_of(query: BoundQuery, tree: exp.Expr, known: Callable[[exp.Expr], bool]) -> str | None:
     if not query.settings.plain_output:
         return "the session shows values in another style than this server's own"
     if not query.settings.plain_input:
@@ -182,10 +193,9 @@ def refusal(query: BoundQuery) -> str | None:
     outputs = {BY_OID[field.type_oid].name if field.type_oid in BY_OID else "" for field in query.fields}
     if not outputs <= TYPES | SHOWN:
         return "the result has a type that DuckDB shows differently"
-    tree = lowered(query) or query.tree
     reasons = (_relation_refusal(query), _name_refusal(tree), _using_refusal(query))
     found = next((reason for reason in reasons if reason is not None), None)
-    return found or next((reason for node in tree.walk() if (reason := _refusal(node)) is not None), None)
+    return found or next((reason for node in tree.walk() if not known(node) and (reason := _refusal(node))), None)
 
 
 def expression_refusal(expression: exp.Expr) -> str | None:

@@ -128,6 +128,8 @@ def _access_path_rows(state: IntrospectionState) -> list[Row]:
                 "batch_keys_max": path.batch_keys_max if path.batch is not None else None,
                 "sortable": {names.get(name, name): _directions(found) for name, found in path.order.items()},
                 "calls": _calls(path, names),
+                "pays": path.pays or table.pays,
+                "points_per_call": path.cost,
                 "changed_by": names.get(path.delta.column, path.delta.column) if path.delta is not None else None,
                 "revalidates": table.revalidates,
                 "resumes": path.resumes,

@@ -90,6 +90,8 @@ ACCESS_PATHS = _table(
     _column("batch_keys_max int4", "How many values of that column a request takes."),
     _column("sortable jsonb!", "Directions in which the API sorts as PostgreSQL does, by column."),
     _column("calls text!", "API requests of one combination of keys, without those of columns that cost some per row."),
+    _column("pays text!", "Rate limit of the source that these requests count against."),
+    _column("points_per_call int4!", "Points of that limit which a request takes at most."),
     _column("changed_by text", "Column by which what has changed can be asked for alone."),
     _column("revalidates bool!", "Whether the source confirms an earlier answer for less than a new one."),
     _column("resumes bool!", "Whether a listing that failed goes on where it was."),

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from connectors.sdk.connector import QuotaObserved
 from connectors.sdk.errors import RateLimited, Retryable
 from omnisql_server.limits.bucket import BucketLimit, BucketStore, Taken, bucket_key
-from omnisql_server.model.trail import note_call
+from omnisql_server.model.trail import expect_call, note_call
 from omnisql_server.observability.metrics import INSTRUMENTS
 
 LIMIT_DEFAULT = BucketLimit(capacity=60, refill_per_s=10)
@@ -71,8 +71,13 @@ class SourceLimiter:
             RateLimited: (53400) the wait would be longer than allowed; nothing was taken.
             Retryable: (08006) the limits cannot be checked, and configuration says to stop then.
         """
-        limit, started_s = self._limit(bucket), self._clock()
+        # The record that the statement has begun is written meanwhile; no request is made before it is.
+        expect_call()
+        await self._take(bucket, cost)
         await note_call()
+
+    async def _take(self, bucket: str, cost: float) -> None:
+        limit, started_s = self._limit(bucket), self._clock()
         if self._has_given_up():
             self._pass_unchecked()
             return

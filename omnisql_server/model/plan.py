@@ -118,11 +118,13 @@ class Streaming:
     """The answer is that to each page of some `scans`, one after the other, up to `rows_max` rows (None: all).
 
     All other scans are read before; while one of the `scans` gives its pages, those beside it have no rows. `in_turn`
-    says that a page is asked for only once the rows of the page before were not enough.
+    says that a page is asked for only once the rows of the page before were not enough. With `skipped` rows before
+    those `rows_max` there is one scan, and the answer is that to all of its pages until there is one of `rows_max`.
     """
 
     scans: tuple[str, ...]
     rows_max: int | None = None
+    skipped: int = 0
     in_turn: bool = False
 
 

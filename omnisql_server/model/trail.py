@@ -40,15 +40,18 @@ class Trail:
     """One statement so far.
 
     `begin` puts on record that the statement has begun; it is called once before its first request to a source, its
-    first row beyond those that go out with its end, and before anything is written. `calls` are its requests to
-    sources, `derived` what it reads that was written from some before. `over` says that its end is on record.
+    first row beyond those that go out with its end, and before anything is written. `begin_soon` has that written
+    without waiting for it. `calls` are its requests to sources, `derived` what it reads that was written from some
+    before, for which `purpose`. `over` says that its end is on record.
     """
 
     begin: Callable[[], Awaitable[None]]
+    begin_soon: Callable[[], object] = lambda: None
     bound: BoundQuery | None = None
     authorized: list[AuthorizedQuery] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
     derived: list[DerivedRead] = field(default_factory=list)
+    purpose: str = ""
     calls: int = 0
     rows: int = 0
     over: bool = False
@@ -101,6 +104,17 @@ def noting_reports() -> Callable[[tuple[SourceReport, ...]], None]:
     return (lambda _: None) if trail is None else trail.reports.extend
 
 
+def expect_call() -> None:
+    """Have it put on record that the statement at work has begun, while something else is waited for; see `note_call`.
+
+    Raises:
+        AuditUnavailable: 58030, the record cannot be written.
+    """
+    trail = TRAIL.get()
+    if trail is not None and not trail.over:
+        trail.begin_soon()
+
+
 async def note_call() -> None:
     """Note a request to a source that is about to be made for the statement at work.
 
@@ -113,8 +127,9 @@ async def note_call() -> None:
         trail.calls += 1
 
 
-def note_derived(reads: Iterable[DerivedRead]) -> None:
-    """Note what the statement at work reads that was written from API tables before."""
+def note_derived(reads: Iterable[DerivedRead], purpose: str) -> None:
+    """Note what the statement at work reads that was written from API tables before, and for which purpose."""
     trail = TRAIL.get()
     if trail is not None:
         trail.derived.extend(reads)
+        trail.purpose = purpose

@@ -17,11 +17,13 @@ from sqlglot import exp
 
 from catalog.quoting import literal
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.whole import WHOLE
 from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
 from omnisql_server.plan.constants import Unknown
 from omnisql_server.plan.explain_owners import owner_facts, owner_lines
+from omnisql_server.plan.points import point_facts, point_lines
 
 KEYS_SHOWN_MAX = 5
 """How many key combinations, and how many values of a batched key, are written out."""
@@ -80,7 +82,7 @@ def explain_json(
         facts = _scan_facts(scan, plan)
         if costs_shown:
             facts |= _calls_facts(scan.calls_min, scan.calls_expected, scan.calls_max)
-            facts |= _rows_facts(scan)
+            facts |= point_facts(scan) | _rows_facts(scan)
         note = notes.get(scan.scan_name, NO_NOTES)
         if note.cache is not None:
             facts["Cache"] = note.cache
@@ -129,11 +131,13 @@ def _streamed_text(streaming: Streaming, plan: QueryPlan) -> str:
     streamed = [_alias(scan, plan) for scan in plan.scans if scan.scan_name in streaming.scans]
     whose = f" of {' and '.join(map(_name, streamed))}" if len(plan.scans) > 1 else ""
     if streaming.in_turn:
-        return f"page by page{whose}, until there are {streaming.rows_max} rows"
+        return f"page by page{whose}, until there are {(streaming.rows_max or 0) + streaming.skipped} rows"
     return f"rows are sent as pages{whose} come" if whose else "rows are sent as their pages come"
 
 
 def _title(scan: ScanPlan, plan: QueryPlan) -> str:
+    if scan.path.name == WHOLE:
+        return f"Whole Statement on {scan.relation.qualified_name}"
     alias = _alias(scan, plan)
     name = f"{_name(scan.relation.schema)}.{_name(scan.relation.name)}"
     return f"API Scan on {name}" + (f" {_name(alias)}" if alias != scan.relation.name else "")
@@ -174,6 +178,7 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
         if scan.empty is None:
             yield f"Rows: {_rows_text(scan)}"
         yield f"API Calls: {_calls_text(scan.calls_min, scan.calls_expected, scan.calls_max)}"
+        yield from point_lines(scan)
 
 
 def _hydrated_text(scan: ScanPlan) -> str:

@@ -17,8 +17,7 @@ from connectors.sdk.table import Table
 from omnisql_server.model.plan import Reduction, ScanPlan
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import Relation
-from omnisql_server.plan.cost import RequestCost
-from omnisql_server.plan.paths import batch_size
+from omnisql_server.plan.points import listing_calls
 from omnisql_server.plan.reductions import Judge, find_reductions
 from omnisql_server.plan.taint import Taint
 
@@ -95,17 +94,12 @@ def _without_unused(query: BoundQuery, scan: ScanPlan) -> ScanPlan:
         columns=left,
         unused=tuple(columns),
         scans=tuple(replace(one, columns=left) for one in scan.scans),
-        calls_expected=_listing_calls(scan),
+        calls_expected=listing_calls(scan),
         calls_per_row=0,
         calls_guessed=0,
         survival=(),
         hydrates_late=False,
     )
-
-
-def _listing_calls(scan: ScanPlan) -> int:
-    cost = RequestCost(path=scan.path, rows=scan.rows_expected)
-    return sum(cost.calls(batch_size(scan.path, one.keys), scan.limit) for one in scan.scans)
 
 
 def _awaitable(scan: ScanPlan, scans: Iterable[ScanPlan]) -> tuple[str, ...]:
@@ -134,7 +128,7 @@ def _waiting(scan: ScanPlan, columns: tuple[str, ...], rows_max: int | None) -> 
     otherwise = _waiting(scan.otherwise, columns, rows_max) if scan.otherwise is not None else None
     if not scan.calls_per_row or scan.limit is not None:
         return replace(scan, otherwise=otherwise)
-    listing = _listing_calls(scan)
+    listing = listing_calls(scan)
     hydrating = max(0, scan.calls_expected - listing)
     if rows_max is not None:
         hydrating = min(hydrating, ceil(scan.calls_per_row * rows_max))

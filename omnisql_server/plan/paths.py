@@ -91,7 +91,11 @@ def usable_paths(
             too_many = error
     if not candidates and too_many is not None:
         raise too_many
-    return tuple(candidates)
+    return tuple(filter(_has_what_it_needs, candidates)) or tuple(candidates)
+
+
+def _has_what_it_needs(candidate: ChosenPath) -> bool:
+    return {entry.predicate.column for entry in candidate.pushed}.issuperset(candidate.path.needs)
 
 
 def _has_keys(path: AccessPath, wanted: tuple[Wanted, ...], linked: frozenset[str]) -> bool:

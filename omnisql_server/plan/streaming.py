@@ -76,9 +76,12 @@ _OF_A_QUERY = (
 
 _KNOWN = (*_OF_A_ROW, *_OF_A_QUERY)
 
+BEHIND_SKIPPED_MAX = 10_000
+"""Rows behind an OFFSET that are held back until LIMIT has all of its own; for more, the whole scan is read."""
+
 _SELECT = frozenset(("expressions", "from_", "joins", "where", "with_", "hint", "kind"))
 """What a query may have whose rows go out; anything else (groups, DISTINCT, windows) looks at more than a row."""
-_CUTS = ("order", "limit")
+_CUTS = ("order", "limit", "offset")
 _JOINS = ("", "INNER", "CROSS", "OUTER")
 
 
@@ -107,7 +110,13 @@ def streaming_of(query: BoundQuery, scans: Sequence[ScanPlan]) -> Streaming | No
     if limit is not None and not rows_max:
         return None
     in_turn = rows_max is not None and any(scan.limit is None for scan in streamed)
-    return Streaming(scans=chosen, rows_max=rows_max, in_turn=in_turn)
+    skipped = 0
+    if (offset := root.expression.args.get("offset")) is not None:
+        # Which rows are skipped is known with all rows of a scan before: of several, one is read after the other.
+        skipped = count_of(meaning.filled(offset)) or 0
+        if not skipped or not in_turn or len(scans) != 1 or (rows_max or 0) > BEHIND_SKIPPED_MAX:
+            return None
+    return Streaming(scans=chosen, rows_max=rows_max, skipped=skipped, in_turn=in_turn)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

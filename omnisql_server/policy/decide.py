@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
-from omnisql_server.policy.authorize import authorize, check_sources
+from omnisql_server.model.trail import DerivedRead
+from omnisql_server.policy.authorize import authorize, check_derived, check_sources
 from omnisql_server.policy.decision import Decision, read_decision
-from omnisql_server.policy.question import Question, question_of, share_question
+from omnisql_server.policy.question import Question, derived_question, question_of, share_question
 
 DECISIONS_MAX = 4096
 KEPT_MAX_S = 60.0
@@ -97,6 +98,19 @@ class Policy:
         """
         question = share_question(columns, principal)
         return bool(question.resources) and not (await self.decide(question)).denials
+
+    async def let_read(self, derived: Sequence[DerivedRead], purpose: str, principal: Principal) -> None:
+        """Let a principal read for a purpose what was written from API tables, as far as policy does.
+
+        Raises:
+            EntitlementDenied: 42501, a rule wants another purpose, or the principal's token is for other sources.
+            PolicyUndecided: 42501, there is no decision.
+        """
+        question = derived_question(derived, principal, purpose)
+        if principal.sources is not None:
+            check_sources(question, principal.sources)
+        if question.resources:
+            check_derived(derived, question, await self.decide(question))
 
     async def decide(self, question: Question) -> Decision:
         """Return the decision on a question, a kept one if it is young enough.

@@ -13,9 +13,11 @@ from typing import Any
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery, Occurrence
 from omnisql_server.model.relation import RelationKind
+from omnisql_server.model.trail import DerivedRead
 
 OPERATION = "SelectFromColumns"
 SHARE = "ShareDerived"
+READ_DERIVED = "ReadDerived"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +34,8 @@ class Resource:
 class Question:
     """One statement's question; equal ones have equal answers. Attributes are sorted.
 
-    `operation` is to read the resources, or to share with others what was written from them. `purpose` is what the
-    session says that it reads for.
+    `operation` is to read the resources, to share with others what was written from them, or to read that. `purpose` is
+    what the session says that it reads for.
     """
 
     tenant: str
@@ -91,6 +93,14 @@ def share_question(columns: Iterable[tuple[str, str, str, str]], principal: Prin
     for connector, server, table, column in columns:
         used.setdefault((connector, server, table), set()).update([column] if column else [])
     return _question(used, principal, "", SHARE)
+
+
+def derived_question(derived: Iterable[DerivedRead], principal: Principal, purpose: str) -> Question:
+    """Ask whether a principal may read for a purpose what was written from API tables, all of a statement at once."""
+    used: dict[tuple[str, str, str], set[str]] = {}
+    for fact in (fact for each in derived for fact in each.facts):
+        used.setdefault((fact.connector, fact.server, fact.table), set()).update([fact.column] if fact.column else [])
+    return _question(used, principal, purpose, READ_DERIVED)
 
 
 def _question(

@@ -11,7 +11,9 @@ PGJDBC_VERSION = "42.7.7"
 NODE_PACKAGES = ("pg@8.23.1", "pg-cursor@2.22.1", "pg-query-stream@4.17.0", "postgres@3.4.9")
 SOQL_PACKAGE = "@jetstreamapp/soql-parser-js@6.3.1"
 NOTION_PACKAGE = "@notionhq/client@2.3.0"
-PYTHON_PACKAGES = ("python-gitlab==8.6.0", "stripe==16.1.0")
+PYTHON_PACKAGES = (
+    "jira==3.10.5", "pagerduty==7.2.0", "python-gitlab==8.6.0", "slack-sdk==3.48.0", "stripe==16.1.0", "zenpy==2.0.57",
+)  # fmt: skip
 DBT_REQUIREMENTS = Path(__file__).with_name("dbt") / "requirements.txt"
 GO_MODULE = Path(__file__).with_name("go_client")
 

@@ -1,7 +1,7 @@
-"""What typed clients say of requests: Stripe's and Notion's own, and python-gitlab. Read as text, never executed.
+"""What clients say of requests: those of Stripe, Notion and Slack, python-gitlab, and others. Read, never executed.
 
 Each gives requests, by method and path with `{}` in the place of values, with their parameters and the members of
-closed sets of values, empty where any value may be sent.
+closed sets of values, empty where any value may be sent; None in the place of parameters that a client does not tell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 Parameters = dict[str, list[str]]
-Described = dict[tuple[str, str], Parameters]
+Described = dict[tuple[str, str], Parameters | None]
 
 _NOTION = re.compile(
     r'method: "(\w+)",\s*pathParams: \[[^\]]*\],\s*queryParams: \[([^\]]*)\],\s*bodyParams: \[([^\]]*)\],'
@@ -75,7 +75,7 @@ def gitlab_requests(package: Path) -> Described:
             if told.get("_path"):
                 path = "/api/v4" + re.sub(r"\{[^}]*\}", "{}", str(told["_path"][0]))
                 filters: Parameters = {str(name): [] for name in told.get("_list_filters", ())}
-                found["GET", path] = {**found.get(("GET", path), {}), **GITLAB_PAGES, **filters}
+                found["GET", path] = {**(found.get(("GET", path)) or {}), **GITLAB_PAGES, **filters}
                 found.setdefault(("GET", f"{path}/{{}}"), {})
     return found
 
@@ -87,4 +87,49 @@ def notion_requests(package: Path) -> Described:
     for method, query, body, path in _NOTION.findall(text):
         place = "/v1/" + re.sub(r"\$\{[^}]*\}", "{}", path)
         found[method.upper(), place] = {name: [] for name in re.findall(r'"([^"]+)"', query + body)}
+    return found
+
+
+def slack_requests(package: Path) -> Described:
+    """Read the methods of Slack's client for Python; its arguments are their parameters."""
+    found: Described = {}
+    (client,) = (
+        node
+        for node in ast.parse((package / "web" / "client.py").read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "WebClient"
+    )
+    for function in client.body:
+        called = re.search(r"self\.api_call\(['\"]([A-Za-z.]+)['\"]", ast.unparse(function))
+        if isinstance(function, ast.FunctionDef) and called is not None:
+            found["GET", f"/{called[1]}"] = {argument.arg: [] for argument in function.args.kwonlyargs}
+    return found
+
+
+def zendesk_requests(package: Path) -> Described:
+    """Read the endpoints of Zenpy, which are below /api/v2; lists have single objects and many of them below."""
+    found: Described = {}
+    told = re.findall(r"Endpoint\(\s*'([^']+)'", (package / "lib" / "endpoint.py").read_text())
+    for each in told:
+        path = "/api/v2/" + re.sub(r"%\(\w+\)s|\{\d*\}", "{}", each.removesuffix(".json"))
+        found |= dict.fromkeys((("GET", path), ("GET", f"{path}/{{}}"), ("GET", f"{path}/show_many")))
+    return found
+
+
+def pagerduty_requests(package: Path) -> Described:
+    """Read the paths that PagerDuty's client for Python knows."""
+    text = (package / "rest_api_v2_client.py").read_text()
+    (listed,) = re.findall(r"^CANONICAL_PATHS = (\[.*?\])$", text, re.DOTALL | re.MULTILINE)
+    return {("GET", re.sub(r"\{\w+\}", "{}", path)): None for path in ast.literal_eval(listed)}
+
+
+def jira_agile_requests(package: Path) -> Described:
+    """Read the listings of the agile API in the client `jira` for Python, pages included."""
+    found: Described = {}
+    for function in ast.walk(ast.parse((package / "client.py").read_text())):
+        if not isinstance(function, ast.FunctionDef) or "AGILE_BASE_URL" not in ast.unparse(function):
+            continue
+        for path in re.findall(r"_fetch_pages\(\w+, '\w+', f?'([^']+)'", ast.unparse(function)):
+            names = re.findall(r"params\['(\w+)'\]", ast.unparse(function))
+            place = "/rest/agile/1.0/" + re.sub(r"\{[^}]*\}", "{}", path)
+            found["GET", place] = {name: [] for name in ("startAt", "maxResults", *names)}
     return found

@@ -13,6 +13,7 @@ from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.expecting import declared_answers
+from connectors.declarative.proving import values_of
 from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import Retryable
@@ -85,6 +86,9 @@ async def test_every_declaration_of_a_table_holds(
 ) -> None:
     proof = await prove_table(connection, BY_NAME[name], baseline(name), QUIET_CONTEXT)
     assert proof.failures == []
+    values = await values_of(GITHUB, connection, baseline(name), QUIET_CONTEXT)
+    assert values.wrong == []
+    assert len(values.spoiled) > 4
     assert answers.misfits_of("github") == set()
     assert proof.check_count > 5
 

@@ -12,6 +12,7 @@ from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.expecting import declared_answers
+from connectors.declarative.proving import values_of
 from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
 from connectors.sdk.quiet import QUIET_CONTEXT
@@ -90,6 +91,9 @@ async def test_every_declaration_of_a_table_holds(
     table = (await tables_of(connection))[name]
     proof = await prove_table(connection, table, await baseline(connection, table), QUIET_CONTEXT)
     assert proof.failures == []
+    values = await values_of(JIRA, connection, await baseline(connection, JIRA.tables[name].table), QUIET_CONTEXT)
+    assert values.wrong == []
+    assert len(values.spoiled) > 1
     assert answers.misfits_of("jira") == set()
     assert proof.check_count >= 3
 

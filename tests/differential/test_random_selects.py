@@ -28,8 +28,13 @@ from omnisql_server.plan.planner import plan
 from omnisql_server.policy.rules import Rules
 
 SEED = random.SystemRandom().randrange(1 << 32)
+FUZZING = settings.get_current_profile_name() == "fuzz"
 BOUNDS = settings(
-    max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=2_500 if FUZZING else 100,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
 )
 Rows = list[dict[str, Any]]
 PAGE_ROWS = 4

@@ -12,7 +12,8 @@ from hypothesis import settings
 from streams import API_TABLE, COPY
 from target import USER, Target
 
-MEMORY_GROWTH_MAX_BYTES = 64 * 1024 * 1024
+MIB = 1024 * 1024
+MEMORY_GROWTH_MAX_BYTES = 64 * MIB
 
 settings.register_profile("fuzz", max_examples=12_500, print_blob=True)
 
@@ -27,11 +28,12 @@ def target(demo: DemoServer, request: pytest.FixtureRequest) -> Iterator[Target]
         connection.execute(f"ANALYZE {COPY}")
         yield made
         made.forget()
-        request.config.get_terminal_writer().line(f"{made.messages:,} messages sent ({request.module.__name__})")
         assert demo.process.poll() is None
-        if made.memory_bytes:
-            grown = made.resident_bytes() - made.memory_bytes
-            assert grown < MEMORY_GROWTH_MAX_BYTES, f"{grown} bytes more after {made.messages} messages"
+        first, last = made.memory_bytes, made.resident_bytes()
+        said = f"{made.messages:,} messages sent, memory {first / MIB:.0f} MiB at first, {last / MIB:.0f} MiB at last"
+        request.config.get_terminal_writer().line(f"{said} ({request.module.__name__})")
+        if first:
+            assert last - first < MEMORY_GROWTH_MAX_BYTES, f"{last - first} bytes more after {made.messages} messages"
         connection.execute(f"DROP TABLE {COPY}")
 
 

@@ -67,7 +67,8 @@ def statements(random: Random, tables: Tables, joins: Sequence[tuple[str, str, s
         return Pushable(text=f"SELECT a.{column}, count(*) {source} GROUP BY a.{column}")
     outputs = [f"a.{name}" for name in _some_columns(random, table)]
     if shape == "rows":
-        return Pushable(text=f"SELECT {', '.join(outputs)} {source}")
+        first = random.choice(("", "", f" LIMIT {random.randint(1, 12)} OFFSET {random.randint(0, 9)}"))
+        return Pushable(text=f"SELECT {', '.join(outputs)} {source}", limit=first)
     return _ordered(random, table, outputs, source)
 
 

@@ -6,9 +6,10 @@ import re
 
 import psycopg
 import pytest
+from departures import compared_with
 from hypothesis import given
 from profiles import as_profiled
-from sockets import compared_with, errors, kinds
+from sockets import errors, kinds
 from streams import Stream, mutilated, streams
 from target import Target, say_each
 
@@ -26,7 +27,7 @@ def test_messages_of_any_order_are_answered_as_postgresql_answers_them(
     target.count(len(stream.ours))
     both = say_each((ours, b"".join(stream.ours)), (theirs, b"".join(stream.theirs)))
     (answered, lives), (expected, is_left) = both
-    said, wanted = compared_with(answered, expected)
+    said, wanted = compared_with(answered, expected, stream.ours)
     assert said == wanted
     assert lives == is_left
 

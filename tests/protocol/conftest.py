@@ -104,7 +104,7 @@ async def make_world(cluster: EmbeddedCluster, runner: RunnerDouble) -> AsyncIte
         listener = Listener(live, log_ins=log_ins, open_tenant=open_tenant, **listener_options)
         task = asyncio.create_task(listener.serve())
         await listener.ready.wait()
-        world = World(listener=listener, runner=runner, cluster=cluster, leases=leases, live=live)
+        world = World(listener=listener, runner=runner, cluster=cluster, leases=leases, live=live, pools=pools)
         serving.append((world, task))
         return world
 

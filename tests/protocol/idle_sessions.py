@@ -29,13 +29,14 @@ async def without_backend(world: World, count: int = 0) -> None:
 
 
 async def parked(world: World, count: int) -> None:
-    """Wait until so many backends were cleaned for others."""
+    """Wait until so many backends were cleaned for others, and can be taken."""
 
     async def holds() -> bool:
         found = await world.scalar(
             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'ana' AND state = 'idle' AND query = 'DISCARD ALL'"
         )
-        return found == count
+        async with world.pools.lease("acme") as pool:
+            return found == count == len(pool)
 
     await eventually(holds)
 

@@ -21,8 +21,9 @@ async def test_backends_are_kept_and_shared_between_sessions_of_one_kind(make_wo
     await parked(world, 1)
     kept = await world.scalar("SELECT pid FROM pg_stat_activity WHERE usename = 'ana'")
     for client in (first, second):
-        await run(client, "SELECT 707")
-        assert await world.scalar("SELECT pid FROM pg_stat_activity WHERE query = 'SELECT 707'") == kept
+        # A function that tells the process would pin the backend.
+        found = await run(client, "SELECT pid FROM pg_stat_activity WHERE usename = 'ana' AND state = 'active'")
+        assert found == [(str(kept).encode(),)]
         await parked(world, 1)
     await first.close()
     await second.close()

@@ -13,6 +13,7 @@ from runner_double import RunnerDouble
 from catalog.clusters import EmbeddedCluster
 from omnisql_server.listener.server import Listener
 from omnisql_server.live_settings import LiveSettings
+from omnisql_server.session.pool import BackendPools
 
 PASSWORD = "correct horse"
 
@@ -26,6 +27,7 @@ class World:
     cluster: EmbeddedCluster
     leases: list[int]
     live: LiveSettings
+    pools: BackendPools
 
     @property
     def dsn(self) -> str:

@@ -3,5 +3,6 @@
 from connectors.sdk.testing.faults import FaultProof, prove_faults
 from connectors.sdk.testing.prove import Proof, prove_table
 from connectors.sdk.testing.spoiling import Fault, Faults
+from connectors.sdk.testing.values import ValueProof, prove_values
 
-__all__ = ["Fault", "FaultProof", "Faults", "Proof", "prove_faults", "prove_table"]
+__all__ = ["Fault", "FaultProof", "Faults", "Proof", "ValueProof", "prove_faults", "prove_table", "prove_values"]

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from connectors.sdk.connector import Connection, FetchContext
 from connectors.sdk.grades import grade_of
-from connectors.sdk.scan import Page, Predicate, Scan, SortKey, Value
+from connectors.sdk.scan import Operator, Page, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import AccessPath, Grade, Table
 from connectors.sdk.testing.literals import literals, spread, unknown
 from connectors.sdk.testing.reference import holds, is_ordered
@@ -109,7 +109,11 @@ class _Prover:
 
     async def _prove_column(self, column: str, expected: Rows) -> None:
         for operator, pushdown in self._path.operators[column].items():
-            for predicate in literals(column, operator, [row[column] for row in expected]):
+            occurring = [row[column] for row in expected]
+            # A listing that leaves out what it does not say shows it where that is asked for by its value.
+            declared = (pushdown.values or frozenset()) - {str(value) for value in occurring}
+            hidden = [Predicate(column=column, operator=operator, value=value) for value in sorted(declared)]
+            for predicate in (*literals(column, operator, occurring), *(hidden if operator is Operator.EQ else ())):
                 grade = grade_of(self._path, predicate)
                 # The planner answers a literal outside a closed set without a call.
                 if grade is Grade.NONE or (pushdown.values is not None and predicate.value not in pushdown.values):

@@ -5,6 +5,7 @@
 - Entity tags, a 304 that is not counted: using-the-rest-api/best-practices-for-using-the-rest-api.
 - Issues are open ones unless `state` says otherwise, pull requests among them: issues/issues.
 - A filtered list of runs ends at 1,000: actions/workflow-runs. A search too, with 30 calls a minute: search/search.
+- An App's installation: apps/creating-github-apps/authenticating-with-a-github-app, and `apps/apps`.
 - A star's time needs a media type of its own: activity/starring.
 
 Every answer fits GitHub's own description (`@octokit/openapi`), but that its limits' headers are misspelled there.
@@ -16,9 +17,11 @@ import time
 from collections.abc import Callable
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from connectors.simulators.company import Company
 from connectors.simulators.github import graphql, history, issues, pulls, repositories, search
+from connectors.simulators.github.installation import INSTALLATION, Installation
 from connectors.simulators.github.listing import COMPANY
 from connectors.simulators.github.rules import GitHubRules
 from connectors.simulators.rate_limit import WindowState
@@ -52,10 +55,24 @@ _REPOSITORY_ROUTES: tuple[tuple[str, Handler], ...] = (
 )
 
 
-def create_app(company: Company, *, tokens: frozenset[str], clock: Callable[[], float] = time.time) -> web.Application:
-    """Return GitHub's API over a company, open to the given tokens; `clock` is the time of rate limits."""
-    app = create_simulator(GitHubRules(tokens), clock)
+def create_app(
+    company: Company,
+    *,
+    tokens: frozenset[str],
+    clock: Callable[[], float] = time.time,
+    app_key: RSAPublicKey | None = None,
+) -> web.Application:
+    """Return GitHub's API over a company, open to the given tokens; `clock` is the time of rate limits.
+
+    With a public key, an App is installed that signs by the private one, and gets tokens of its installation.
+    """
+    installation = Installation(app_key, clock)
+    rules = GitHubRules(tokens, installation)
+    app = create_simulator(rules, clock, rules.holder)
     app[COMPANY] = company
+    app[INSTALLATION] = installation
+    app.router.add_post("/app/installations/{installation_id}/access_tokens", installation.grant)
+    app.router.add_delete("/installation/token", installation.revoke)
     app.router.add_get("/rate_limit", _show_rate_limit)
     app.router.add_post("/graphql", graphql.answer_query)
     for path, handler in _ROUTES:
@@ -69,7 +86,7 @@ def create_app(company: Company, *, tokens: frozenset[str], clock: Callable[[], 
 async def _show_rate_limit(request: web.Request) -> web.Response:
     """`GET /rate_limit`, which does not count itself."""
     simulation = request.app[SIMULATION]
-    resources = {name: _window(simulation.window_state(name)) for name in simulation.rules.limits}
+    resources = {name: _window(simulation.window_state(request, name)) for name in simulation.rules.limits}
     return json_response({"resources": resources, "rate": resources["core"]})
 
 

@@ -17,8 +17,8 @@ from aiohttp import web
 
 from connectors.simulators.company import Company, Repository
 from connectors.simulators.company.model import ForgeItem
+from connectors.simulators.github.errors import error_body
 from connectors.simulators.github.listing import company_of
-from connectors.simulators.github.rules import error_body
 from connectors.simulators.vendor import ApiError, json_response
 
 _WORD = re.compile(r"\s*(?:(\$?[A-Za-z_][A-Za-z0-9_]*|[0-9]+)|([{}()\[\]:!]))|\s*,|\s+")

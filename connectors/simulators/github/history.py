@@ -11,6 +11,7 @@ from aiohttp import web
 from connectors.simulators.company import Company, Repository
 from connectors.simulators.company.model import Commit, Release, WorkflowRun
 from connectors.simulators.github import render
+from connectors.simulators.github.errors import error_body, invalid, not_found
 from connectors.simulators.github.listing import (
     api_url,
     choice,
@@ -22,7 +23,6 @@ from connectors.simulators.github.listing import (
     repository_of,
 )
 from connectors.simulators.github.ranges import in_range, parse_range
-from connectors.simulators.github.rules import error_body, invalid, not_found
 from connectors.simulators.vendor import ApiError, json_response
 
 FILTERED_RUNS_MAX = 1000

@@ -10,6 +10,7 @@ from aiohttp import web
 from connectors.simulators.company import Company, Repository
 from connectors.simulators.company.model import ForgeComment, ForgeItem
 from connectors.simulators.github import render
+from connectors.simulators.github.errors import invalid, not_found
 from connectors.simulators.github.listing import (
     api_url,
     choice,
@@ -21,7 +22,6 @@ from connectors.simulators.github.listing import (
     repository_of,
     with_issues,
 )
-from connectors.simulators.github.rules import invalid, not_found
 from connectors.simulators.vendor import json_response
 
 STATES = ("open", "closed", "all")

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from connectors.simulators.company import Company, Repository
-from connectors.simulators.github.rules import error_body, invalid, not_found
+from connectors.simulators.github.errors import error_body, invalid, not_found
 from connectors.simulators.paging import whole_number
 from connectors.simulators.toolkit import SIMULATION
 from connectors.simulators.vendor import ApiError, json_response

@@ -10,6 +10,7 @@ from aiohttp import web
 from connectors.simulators.company import Company, Repository
 from connectors.simulators.company.model import ForgeItem, PullRequest
 from connectors.simulators.github import render
+from connectors.simulators.github.errors import not_found
 from connectors.simulators.github.issues import STATES, labels, milestone_of
 from connectors.simulators.github.listing import (
     api_url,
@@ -20,7 +21,6 @@ from connectors.simulators.github.listing import (
     listed,
     repository_of,
 )
-from connectors.simulators.github.rules import not_found
 from connectors.simulators.vendor import json_response
 
 LONG_RUNNING_S = 30 * 86_400

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from connectors.simulators.company import Person, Repository
 from connectors.simulators.github import render
+from connectors.simulators.github.errors import error_body, not_found
 from connectors.simulators.github.listing import (
     api_url,
     choice,
@@ -17,7 +18,6 @@ from connectors.simulators.github.listing import (
     listed,
     repository_of,
 )
-from connectors.simulators.github.rules import error_body, not_found
 from connectors.simulators.vendor import ApiError, json_response
 
 STARRED = "application/vnd.github.star+json"

@@ -7,10 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
+from connectors.simulators.github.errors import error_body, not_found
+from connectors.simulators.github.installation import Installation
 from connectors.simulators.rate_limit import RateLimit, WindowState
 from connectors.simulators.vendor import ApiError
 
-DOCUMENTATION_URL = "https://docs.github.com/rest"
 API_VERSIONS = {"2022-11-28", "2026-03-10"}
 _FAULT_MESSAGES = {
     403: "Resource not accessible by personal access token",
@@ -21,20 +22,31 @@ _FAULT_MESSAGES = {
     503: "Service unavailable",
 }
 
+_OF_USERS = frozenset({"/user", "/user/repos"})
+"""What an installation has not, being no user."""
+
 
 class GitHubRules:
-    """Tokens in the header, three buckets of requests, entity tags on everything that is read."""
+    """Tokens in the header, three buckets of requests for each, entity tags on everything that is read.
+
+    GitHub counts by user; each token here stands for a user of its own.
+    """
 
     main_bucket = "core"
     has_entity_tags = True
 
-    def __init__(self, tokens: frozenset[str]) -> None:
+    def __init__(self, tokens: frozenset[str], installation: Installation) -> None:
         self.limits: Mapping[str, RateLimit] = {
             "core": RateLimit(limit=5000, window_s=3600),
             "search": RateLimit(limit=30, window_s=60),
             "graphql": RateLimit(limit=5000, window_s=3600),
         }
         self._tokens = tokens
+        self._installation = installation
+
+    def holder(self, request: web.Request) -> str:
+        """Return the token whose limits a request counts against."""
+        return token_of(request)[1]
 
     def check_access(self, request: web.Request) -> None:
         """Require a user agent and one of the known tokens."""
@@ -43,18 +55,27 @@ class GitHubRules:
                 403,
                 "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n",
             )
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        scheme, token = token_of(request)
         if not scheme:
             raise ApiError(401, error_body(401, "Requires authentication"))
-        if scheme.lower() not in {"bearer", "token"} or token.strip() not in self._tokens:
+        if request.path.startswith("/app/"):
+            self._installation.check_app(token)
+        elif scheme.lower() not in {"bearer", "token"} or not self._is_known(token, request):
             raise ApiError(401, error_body(401, "Bad credentials"))
         version = request.headers.get("X-GitHub-Api-Version")
         if version is not None and version not in API_VERSIONS:
             raise ApiError(400, error_body(400, f"{version} is not a supported version of the API"))
 
+    def _is_known(self, token: str, request: web.Request) -> bool:
+        if not self._installation.is_open_to(token):
+            return token in self._tokens
+        if request.path in _OF_USERS:
+            raise ApiError(403, error_body(403, "Resource not accessible by integration"))
+        return True
+
     def bucket(self, request: web.Request) -> str | None:
-        """Count searches and GraphQL queries apart and the rate limit's own endpoint not at all."""
-        if request.path == "/rate_limit":
+        """Count searches and GraphQL queries apart, the rate limit's own endpoint and tokens for Apps not at all."""
+        if request.path == "/rate_limit" or request.path.startswith("/app/"):
             return None
         if request.path == "/graphql":
             return "graphql"
@@ -87,20 +108,7 @@ class GitHubRules:
         return not_found()
 
 
-def error_body(status: int, message: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """Return an error in GitHub's shape."""
-    body: dict[str, Any] = {"message": message}
-    if errors is not None:
-        body["errors"] = errors
-    return {**body, "documentation_url": DOCUMENTATION_URL, "status": str(status)}
-
-
-def not_found() -> ApiError:
-    """Return the 404 for everything that does not exist."""
-    return ApiError(404, error_body(404, "Not Found"))
-
-
-def invalid(resource: str, field: str, value: str, code: str = "invalid") -> ApiError:
-    """Return the 422 for a parameter whose value GitHub does not accept."""
-    errors = [{"value": value, "resource": resource, "field": field, "code": code}]
-    return ApiError(422, error_body(422, "Validation Failed", errors))
+def token_of(request: web.Request) -> tuple[str, str]:
+    """Return the scheme and the token that a request proves itself by."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return scheme, token.strip()

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from connectors.simulators.company import Company, Repository
 from connectors.simulators.company.model import ForgeItem
+from connectors.simulators.github.errors import error_body
 from connectors.simulators.github.issues import issue
 from connectors.simulators.github.listing import api_url, choice, company_of, page_of
 from connectors.simulators.github.ranges import Range, in_range, parse_number_range, parse_range
-from connectors.simulators.github.rules import error_body
 from connectors.simulators.github.search_query import TEXT_CHARACTERS_MAX, Term, parse_query, text_length, words_of
 from connectors.simulators.toolkit import SIMULATION
 from connectors.simulators.vendor import ApiError, json_response

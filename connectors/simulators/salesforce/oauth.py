@@ -5,19 +5,14 @@ After Salesforce's help (OAuth 2.0 refresh token, client credentials and JWT bea
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from connectors.simulators.salesforce.rules import Sessions
+from connectors.simulators.signed import claims_of
 from connectors.simulators.vendor import ApiError, json_response
 
 CLIENT_ID = "3MVG9.simulated.app"
@@ -75,15 +70,11 @@ class TokenEndpoint:
             raise _refusal("invalid_grant", "expired access/refresh token")
 
     def _check_assertion(self, assertion: str) -> None:
-        try:
-            head, body, signature = assertion.split(".")
-            claims = json.loads(_decoded(body))
-            algorithm = json.loads(_decoded(head))["alg"]
-            if self._public_key is None or algorithm != "RS256":
-                raise _refusal("invalid_grant", "user hasn't approved this consumer")
-            self._public_key.verify(_decoded(signature), f"{head}.{body}".encode(), PKCS1v15(), SHA256())
-        except (ValueError, KeyError, TypeError, binascii.Error, InvalidSignature):
-            raise _refusal("invalid_grant", "invalid assertion") from None
+        if self._public_key is None:
+            raise _refusal("invalid_grant", "user hasn't approved this consumer")
+        claims = claims_of(assertion, self._public_key)
+        if claims is None:
+            raise _refusal("invalid_grant", "invalid assertion")
         self._check_claims(claims)
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:
@@ -97,10 +88,6 @@ class TokenEndpoint:
             raise _refusal("invalid_grant", "assertion has expired")
         if claims.get("sub") != USERNAME:
             raise _refusal("invalid_grant", "user hasn't approved this consumer")
-
-
-def _decoded(segment: str) -> bytes:
-    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
 
 
 def _refusal(error: str, description: str) -> ApiError:

@@ -67,9 +67,11 @@ def _only(recorded: Recorded) -> Record:
 def test_a_read_is_on_record_with_its_origin(
     derived: psycopg.Connection, recorded: Recorded, sql: str, kind: str
 ) -> None:
+    derived.execute("SET omnisql.purpose = 'support'")
     derived.execute(sql.encode())
     record = _only(recorded)
     assert (record.kind, record.phase, record.outcome) == (kind, "whole", "relayed")
+    assert record.purpose == "support"
     # A text that is made at run time may read all that was derived.
     assert READ in record.tables if "|| 'ved'" in sql or "proceed_" in sql else record.tables == (READ,)
     assert record.sources == ("jira",)

@@ -199,11 +199,17 @@ def test_a_token_reads_its_sources_alone(world: LogInWorld) -> None:
             admin.execute(f"IMPORT FOREIGN SCHEMA github FROM SERVER {server} INTO {server}".encode())
             admin.execute(f"GRANT USAGE ON SCHEMA {server} TO ana".encode())
             admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {server} TO ana".encode())
+        admin.execute("GRANT CREATE ON SCHEMA two TO ana")
     sql = "SELECT number FROM {}.issues WHERE owner = 'a' AND repo = 'b'"
+    with world.by_token(made(world)) as session:
+        session.execute(f"CREATE TABLE two.kept AS {sql.format('two')}".encode())
+        session.execute("TABLE two.kept")
     with world.by_token(made(world, sources=["one"])) as session:
         assert session.execute(sql.format("one").encode()).fetchall() == []
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not for this source"):
             session.execute(sql.format("two").encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not for this source"):
+            session.execute("TABLE two.kept")
         session.execute("SELECT * FROM omnisql.access_paths")
 
 

@@ -12,20 +12,21 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 from installed_programs import opa_program
 from opa_server import OpaServer, running_opa
 
 from omnisql_server.policy.bundle import bundle_of
 from omnisql_server.policy.decision import read_decision
 from omnisql_server.policy.embedded import EmbeddedEngine
-from omnisql_server.policy.question import OPERATION, SHARE, Question, Resource
+from omnisql_server.policy.question import OPERATION, READ_DERIVED, SHARE, Question, Resource
 from omnisql_server.policy.rules import Rules, parse_rules
 from omnisql_server.policy.server import ServerEngine
 
 CORPUS = yaml.safe_load(Path(__file__).with_name("decisions.yaml").read_text(encoding="utf-8"))
 RULES = parse_rules(CORPUS["policy"], "decisions.yaml")
 REGO = Path(__file__).parents[3] / "rego"
-RANDOM_QUESTIONS = 300
+RANDOM_QUESTIONS = 20_000 if settings.get_current_profile_name() == "fuzz" else 300
 ENGINES = ("embedded", "server")
 
 
@@ -50,7 +51,7 @@ def question_of(case: dict[str, Any]) -> Question:
         attributes=attributes,
         resources=tuple(resources),
         purpose=case.get("purpose", ""),
-        operation=SHARE if case.get("shares") else OPERATION,
+        operation=SHARE if case.get("shares") else READ_DERIVED if case.get("derived") else OPERATION,
     )
 
 
@@ -139,7 +140,7 @@ def random_question(source: random.Random) -> Question:
             for name in source.sample(tables, source.randrange(1, 4))
         ),
         purpose=source.choice(["", "billing", "support", "other"]),
-        operation=source.choice([OPERATION, OPERATION, SHARE]),
+        operation=source.choice([OPERATION, OPERATION, SHARE, READ_DERIVED]),
     )
 
 

@@ -71,6 +71,18 @@ SHARING = {
 """What ana cannot do with `made` or the view `over` it, the last of some statements, and what it would come to."""
 
 
+READS = (
+    "SELECT count(*) FROM people",
+    "EXPLAIN TABLE seen",
+    "EXECUTE counted",
+    "DO $$ BEGIN PERFORM n FROM own.people; END $$",
+    "DECLARE c CURSOR WITH HOLD FOR TABLE seen",
+    "CREATE TABLE copied AS TABLE people",
+    "SELECT count(*) FROM people, jira.projects",
+)
+"""Statements that read what eve wrote from people."""
+
+
 @pytest.fixture(scope="module")
 def own(guarded: DemoServer) -> Iterator[psycopg.Connection]:
     """Give ana a schema that everybody may use, with a table from an API, a view over it, and a plain table."""
@@ -253,3 +265,30 @@ def test_a_table_that_wants_a_purpose_is_read_for_one_of_its_purposes(
     assert eve.execute(users).fetchone() == (37,)
     with pytest.raises(psycopg.errors.InvalidParameterValue):
         eve.execute("SET omnisql.purpose = 'no purpose'")
+
+
+def test_what_was_written_is_read_for_the_purposes_of_its_tables(guarded: DemoServer, own: psycopg.Connection) -> None:
+    def denied(sql: str) -> str:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+            eve.execute(sql.encode())
+        assert caught.value.diag.message_detail == "policy people-need-a-purpose"
+        return str(caught.value.diag.message_primary).rpartition(" ")[2]
+
+    with log_in(guarded, "eve") as eve:
+        eve.execute("SET search_path = own; SET omnisql.purpose = 'billing'")
+        eve.execute("CREATE TABLE people AS SELECT display_name AS n FROM jira.users; CREATE VIEW seen AS TABLE people")
+        try:
+            eve.execute("PREPARE counted AS SELECT count(*) FROM seen")
+            assert eve.execute("EXECUTE counted").fetchone() == (37,)
+            eve.execute("SET omnisql.purpose = 'curiosity'")
+            for sql in READS:
+                assert denied(sql) == "own.people", sql
+            eve.execute("RESET omnisql.purpose")
+            assert denied("TABLE seen") == "own.people"
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), eve.cursor(binary=True) as cursor:
+                cursor.execute("SELECT n FROM people WHERE n > %s", ("",))
+            eve.execute("SET omnisql.purpose = 'support'")
+            for sql in READS:
+                eve.execute(sql.encode())
+        finally:
+            eve.execute("RESET ALL; DROP TABLE IF EXISTS own.copied, own.people CASCADE")

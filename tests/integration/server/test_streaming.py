@@ -65,6 +65,37 @@ def test_enough_rows_stop_the_requests(demo: DemoServer, ana: psycopg.Connection
     assert "Streamed: " in explained
 
 
+@pytest.mark.parametrize(
+    ("skipped", "wanted", "requests"),
+    [
+        (3, 5, 1),
+        (PAGE - 5, 5, 1),
+        (PAGE, 5, 2),
+        (PAGE, PAGE + 1, 3),
+        (WEB_COUNT - 2, 5, PAGES),
+        (WEB_COUNT + 1, 5, PAGES),
+    ],
+)
+def test_rows_that_are_skipped_are_read_and_none_behind_the_wanted_ones(
+    demo: DemoServer, ana: psycopg.Connection, skipped: int, wanted: int, requests: int
+) -> None:
+    text = f"{ROWS} AND length(title) > 0"
+    rows = rows_of(ana, f"{text} LIMIT {wanted} OFFSET {skipped}")
+    assert len(asked(demo.github)) == requests
+    ((_, read, complete),) = rows_of(ana, "SELECT requests, rows_fetched, complete FROM omnisql.last_query_sources")
+    assert (read, complete) == (min(requests * PAGE, WEB_COUNT), True)
+    assert rows == rows_of(ana, text)[skipped : skipped + wanted]
+
+
+def test_rows_that_conditions_leave_out_are_not_skipped_ones(demo: DemoServer, ana: psycopg.Connection) -> None:
+    text = f"{ROWS} AND number % 3 = 0"
+    whole = rows_of(ana, text)
+    for skipped in range(0, len(whole), 7):
+        assert rows_of(ana, f"{text} LIMIT 4 OFFSET {skipped}") == whole[skipped : skipped + 4]
+    with ana.cursor().copy(f"COPY ({text} LIMIT 4 OFFSET 7) TO STDOUT".encode()) as copy:
+        assert [int(row[0]) for row in copy.rows()] == [number for number, _ in whole[7:11]]
+
+
 @pytest.mark.parametrize("block", [False, True])
 def test_a_failure_on_a_later_page_comes_after_rows(demo: DemoServer, ana: psycopg.Connection, block: bool) -> None:
     if block:

@@ -148,7 +148,7 @@ async def test_in_turn_a_page_is_asked_for_when_the_one_before_is_used_up() -> N
 async def test_misfits_are_told_of_as_many_pages_as_were_read(is_left_early: bool) -> None:
     source = Paged(pages=4, misfits=(Misfit(column="id", count=2, example="id, row 1 of its page"),))
     stream = begin(source, in_turn=True)
-    assert await stream.whole() is None
+    assert not await stream.is_whole()
     coming = stream.batches()
     if is_left_early:
         await anext(coming)

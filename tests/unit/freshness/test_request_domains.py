@@ -113,6 +113,20 @@ def test_values_of_different_types_are_different() -> None:
     assert not covers(one, request_of(scan(keys={"k": 1.0})))
 
 
+def test_what_is_only_a_parameter_matches_exactly() -> None:
+    known = request_of(scan(keys={"q": "is:open"}))
+    others = (
+        scan(),
+        scan(keys={"q": "IS:OPEN"}),
+        scan(keys={"q": "is:open "}),
+        scan(keys={"q": ("is:open", "is:closed")}),
+        scan(on("q", Operator.LIKE, "is:open")),
+        scan(on("q", Operator.NE, "is:closed")),
+    )
+    assert [one for one in others if covers(known, request_of(one))] == []
+    assert covers(known, request_of(scan(keys={"q": "is:open"})))
+
+
 def test_text_is_not_ordered_here() -> None:
     wide, narrow = scan(on("w", Operator.GT, "a")), scan(on("w", Operator.GT, "b"))
     assert not covers(request_of(wide), request_of(narrow))

@@ -53,6 +53,8 @@ ISSUES = Table(
             batch="number",
             batch_keys_max=40,
             single=True,
+            cost=5,
+            pays="search",
             requests_fixed=2,
             delta=Delta(column="updated_at"),
             resumes=True,
@@ -215,6 +217,8 @@ async def test_access_paths_show_limits_and_pushdown() -> None:
         "batch_keys_max": None,
         "sortable": {"updated_at": ["asc", "desc"]},
         "calls": "1 for every 100 rows",
+        "pays": "requests",
+        "points_per_call": 1,
         "changed_by": None,
         "revalidates": True,
         "resumes": False,
@@ -224,11 +228,14 @@ async def test_access_paths_show_limits_and_pushdown() -> None:
         },
     }
     assert rows[0]["calls"] == "1"
-    told = {name: rows[2][name] for name in ("batch", "batch_keys_max", "calls", "changed_by", "resumes")}
+    names = ("batch", "batch_keys_max", "calls", "pays", "points_per_call", "changed_by", "resumes")
+    told = {name: rows[2][name] for name in names}
     assert told == {
         "batch": "ticket",
         "batch_keys_max": 40,
         "calls": "1 for every 40 values of ticket, and 2 more",
+        "pays": "search",
+        "points_per_call": 5,
         "changed_by": "updated_at",
         "resumes": True,
     }

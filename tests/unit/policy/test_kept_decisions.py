@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from omnisql_server.errors import PolicyUndecided
+from omnisql_server.errors import EntitlementDenied, PolicyUndecided
 from omnisql_server.model.mask import Mask, MaskKind
+from omnisql_server.model.principal import Principal
 from omnisql_server.model.row_filter import Comparison, FilterOperator
+from omnisql_server.model.trail import DerivedRead, Fact
 from omnisql_server.policy.decide import DECISIONS_MAX, Policy
 from omnisql_server.policy.decision import read_decision
 from omnisql_server.policy.embedded import EmbeddedEngine
@@ -71,6 +73,36 @@ async def test_a_decision_stands_for_a_while() -> None:
     clock.now_s = 60.0
     await policy.decide(QUESTION)
     assert engine.asked == 3
+
+
+async def test_what_was_written_is_read_for_a_purpose_of_its_tables() -> None:
+    purpose = {"name": "people", "tables": ["hub.users"], "purposes": ["support"], "except": {"teams": ["security"]}}
+    denial = {"name": "closed", "tables": ["hub.*"]}
+    policy = Policy(EmbeddedEngine(parse_rules({"version": 1, "purposes": [purpose], "denials": [denial]}, "x").data))
+    eve = Principal(tenant="acme", name="eve", attributes={})
+    people, pulls = written("people", "users"), written("pulls", "pulls")
+    await policy.let_read((people, pulls), "support", eve)
+    await policy.let_read((pulls,), "", eve)
+    for said in ("", "billing"):
+        with pytest.raises(EntitlementDenied) as caught:
+            await policy.let_read((people, pulls), said, eve)
+        assert "read my.people" in caught.value.message
+        assert caught.value.detail == "policy people"
+    await policy.let_read((people,), "", replace(eve, attributes={"teams": ("security",)}))
+    with pytest.raises(EntitlementDenied):
+        await policy.let_read((people,), "support", replace(eve, sources=frozenset({"other"})))
+    await policy.let_read((people,), "support", replace(eve, sources=frozenset({"main"})))
+
+
+async def test_what_was_written_is_not_read_without_a_decision() -> None:
+    eve = Principal(tenant="acme", name="eve", attributes={})
+    with pytest.raises(PolicyUndecided):
+        await Policy(Scripted({})).let_read((written("people", "users"),), "", eve)
+
+
+def written(name: str, table: str) -> DerivedRead:
+    fact = Fact(connector="hub", server="main", table=table, column="id", mask="", policy="")
+    return DerivedRead(oid=1, schema="my", name=name, facts=(fact,))
 
 
 async def test_what_is_no_decision_is_asked_for_again() -> None:

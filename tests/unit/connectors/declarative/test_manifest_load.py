@@ -69,6 +69,7 @@ REFUSED = [
     ("    push", "    hydrate: {more: {request: 'GET /x/{key}'}}\n    push", 20, 15, "there is no column key", "id"),
     ("GET /things", "POST /things", 24, 7, "what is posted is read with a cursor", ""),
     ('"GET /things"', '"GET /things", filter: {send: q, dialect: notion}', 24, 37, "which only a POST can send", ""),
+    ('"GET /things"', '"GET /things", needs: [id]', 24, 37, "id has no pushdown here", ""),
     ('"GET /things"', '"GET /x", window: {start: since, end: u, days_max: 9}', 24, 32, "no pushdown sends u as", ""),
     ("{kind: header, value", "{kind: oauth2, grant: refresh_token, token_path: /t, client_id: c, client_secret", 9, 5,
      "refresh_token is for the grant of that name", ""),

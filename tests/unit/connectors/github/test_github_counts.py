@@ -62,6 +62,20 @@ def test_the_query_is_valid_and_holds_no_value(table: str, repo: Value) -> None:
     assert set(posted["variables"].values()) == {"acme", *names}
 
 
+@pytest.mark.parametrize(("table", "repos", "points"), [("issues", 1, 1), ("issues", 37, 1), ("issues", 38, 2)])
+def test_a_query_costs_a_point_for_a_hundred_connections(table: str, repos: int, points: int) -> None:
+    request = count_request(scan(table, tuple(f"r{at}" for at in range(repos))), HOST)
+    assert (request.bucket, request.cost) == ("graphql", points)
+
+
+@pytest.mark.parametrize("table", ["issues", "pull_requests"])
+def test_the_most_that_a_query_costs_is_declared(table: str) -> None:
+    path = next(one for one in GITHUB.tables[table].table.access_paths if one.name == "counted")
+    repos = tuple(f"r{at}" for at in range(path.batch_keys_max))
+    request = count_request(scan(table, repos), HOST)
+    assert (path.pays, path.cost) == (request.bucket, request.cost)
+
+
 @pytest.mark.parametrize(
     ("base_url", "url"),
     [

@@ -215,7 +215,10 @@ def test_a_value_whose_surroundings_are_of_another_kind_is_a_misfit_and_not_null
     for each in wrong:
         with pytest.raises(Fatal, match=r"things\.owner does not fit"):
             RowDecoder(table, ("owner",)).batch([{"id": 1, "owner": each}])
-    row: dict[str, object] = {"u": 7, "l": "x", "o": {"a": 1}, "t": "text"}
+    row: dict[str, object] = {"u": 7, "l": "x", "o": {"a": 1}, "t": "text", "parts": ["a", 7], "d": {"no": "type"}}
+    assert joined("parts")(row) is MISFIT
+    assert adf_text("d")(row) is MISFIT
+    assert (matched("t", r"(\d)")(row), matched("t", r"(\d)", always=True)(row)) == (None, MISFIT)
     for extract in (matched("u", r"(\d)"), joined("u"), column_path("l[*].x"), first_of("u.x", "none"), present("u.x")):
         assert extract(row) is MISFIT
     assert first_of("u.x", "t")(row) == "text"

@@ -1,0 +1,77 @@
+"""Statements that are carried out whole: what their tables are at the source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from connectors.postgres.judge import refuses_statement
+from connectors.postgres.kinds import RemoteType, kind_of
+from connectors.postgres.queries import RemoteTable
+from connectors.postgres.statements import statement_query
+from connectors.sdk.errors import StatementRefused
+from connectors.sdk.table import AccessPath, Column, Table
+from connectors.sdk.whole import WholeRelation, WholeStatement
+
+KINDS = {
+    "id": kind_of(RemoteType(oid=23), is_utf8=True),
+    'na"me': kind_of(RemoteType(oid=25), is_utf8=True),
+    "state": kind_of(RemoteType(oid=99_999, category="e"), is_utf8=True),
+    "price": kind_of(RemoteType(oid=1700), is_utf8=True),
+}
+REMOTE = RemoteTable(
+    schema="shop",
+    name="t",
+    table=Table(
+        name="shop.t",
+        description="",
+        columns=tuple(Column(name=name, type_name=kind.type_name, path=name) for name, kind in KINDS.items()),
+        primary_key=(),
+        access_paths=(AccessPath(name="scan", request=""),),
+    ),
+    kinds=KINDS,
+)
+READ = WholeRelation(
+    name="scan_0",
+    table="shop.t",
+    columns=(("id", "id", "int4"), ("n", 'na"me', "text"), ("state", "state", "text"), ("price", "price", "numeric")),
+)
+WHOLE = WholeStatement(
+    sql="SELECT 1", relations=(READ,), type_oids=(23,), queries=('"w" AS (SELECT 2)',), parameters=("x",)
+)
+
+
+def test_a_table_is_a_query_with_the_types_and_the_order_of_texts_known_here() -> None:
+    query = statement_query(WHOLE, {"shop.t": REMOTE})
+    assert query.sql == (
+        'WITH "scan_0" AS NOT MATERIALIZED (SELECT r."id"::pg_catalog.int4 AS "id",'
+        ' (r."na""me"::pg_catalog.text) COLLATE pg_catalog."C" AS "n",'
+        ' (r."state"::pg_catalog.text::pg_catalog.text) COLLATE pg_catalog."C" AS "state",'
+        ' r."price"::pg_catalog.numeric AS "price" FROM "shop"."t" AS r), "w" AS (SELECT 2) SELECT 1'
+    )
+    assert query.parameters == ("x",)
+    assert "SELECT 1" not in query.shown
+
+
+def test_a_column_that_has_another_type_by_now_refuses_the_statement() -> None:
+    changed = replace(READ, columns=(("id", "id", "int8"),))
+    with pytest.raises(StatementRefused, match="another type than its foreign table"):
+        statement_query(replace(WHOLE, relations=(changed,)), {"shop.t": REMOTE})
+
+
+@pytest.mark.parametrize(
+    ("error", "is_about_it"),
+    [
+        (asyncpg.DivisionByZeroError(""), True),
+        (asyncpg.UndefinedFunctionError(""), True),
+        (asyncpg.InsufficientPrivilegeError(""), True),
+        (asyncpg.QueryCanceledError(""), False),
+        (asyncpg.TooManyConnectionsError(""), False),
+        (asyncpg.DeadlockDetectedError(""), False),
+        (asyncpg.InvalidPasswordError(""), False),
+    ],
+)
+def test_only_what_is_wrong_with_a_statement_refuses_it(error: asyncpg.PostgresError, is_about_it: bool) -> None:
+    assert refuses_statement(error) is is_about_it
