@@ -21,7 +21,7 @@ from catalog.errors import CatalogError
 from omnisql_server.model.room import DiskQuotaExceeded
 
 MEASURE_INTERVAL_S = 2.0
-SETTLED_AFTER_S = 4.0
+SETTLED_AFTER_S = 2.0
 """Time in which every backend's postmaster has told it of a changed configuration."""
 ENOUGH_ROOM = 0.95
 """Part of the quota below which writing goes on: not at once, so that it does not stop and go on all the time."""
@@ -32,11 +32,14 @@ MB = 2**20
 CLOSE = "ALTER SYSTEM SET default_transaction_read_only = 'on'"
 OPEN = "ALTER SYSTEM RESET default_transaction_read_only"
 RELOAD = "SELECT pg_catalog.pg_reload_conf()"
-CANCEL = """
+WRITERS = """
 SELECT a.pid FROM pg_catalog.pg_stat_activity AS a
  WHERE a.backend_type OPERATOR(pg_catalog.=) 'client backend' AND a.backend_xid IS NOT NULL
    AND a.usename OPERATOR(pg_catalog.<>) CURRENT_USER AND a.state OPERATOR(pg_catalog.=) 'active'
-   AND a.query OPERATOR(pg_catalog.!~*) $1::pg_catalog.text AND pg_catalog.pg_cancel_backend(a.pid)
+   AND a.query OPERATOR(pg_catalog.!~*) $1::pg_catalog.text
+"""
+CANCEL = f"""{WRITERS}
+   AND a.pid OPERATOR(pg_catalog.=) ANY ($2::pg_catalog.int4[]) AND pg_catalog.pg_cancel_backend(a.pid)
 """
 END = """
 SELECT a.pid FROM pg_catalog.pg_stat_activity AS a
@@ -130,8 +133,11 @@ class DiskQuota:
                     allowed_bytes=allowed,
                 )
             hard = self._used_bytes > allowed * HARD_BOUND
-            rows = await connection.fetch(CANCEL, FREES_FILES if hard else FREES)
-            self._stopped = {row["pid"] for row in rows}
+            spared = FREES_FILES if hard else FREES
+            # Its session has to know before the error is there.
+            self._stopped = {row["pid"] for row in await connection.fetch(WRITERS, spared)}
+            canceled = await connection.fetch(CANCEL, spared, list(self._stopped)) if self._stopped else []
+            self._stopped &= {row["pid"] for row in canceled}
             if hard:
                 await connection.execute(END)
         finally:

@@ -55,6 +55,11 @@ class SessionRoom:
             return frame
         return Frame(frame.kind, error_response(error_fields(refusal)))
 
+    def must_ask(self) -> bool:
+        """Say whether a session that begins must have its backend report its settings, and does so only if they fit."""
+        self._has_left = self._room is not None and self._room.is_settled
+        return self._has_left
+
     def is_left(self) -> bool:
         """Say, at each ReadyForQuery, whether the session has its transactions write though there is no room.
 

@@ -107,6 +107,9 @@ class Session:
         self._task = asyncio.current_task()
         self._parking.enter(self)
         try:
+            if self._room.must_ask():
+                # By its role, or by what the client wants from the start, it might write.
+                await self._backend.sync()
             await self._handle_all()
         except SessionEnd as end:
             self._say(end)

@@ -15,7 +15,7 @@ SETTINGS = {
         "sessions_max": 12,
         "temp_file_limit_mb": 8,
         "backend_memory_mb": 256,
-        "disk_mb_max": 120,
+        "disk_mb_max": 80,
     },
     "listener": {"connections_max": 40},
 }

@@ -3,32 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 import pytest
 from served import Served, until
 
 ACME = "acme"
+ROWS = 60
 # Room on disk that no compression saves: above the quota together with what an empty cluster takes.
-FILL = "INSERT INTO filler SELECT repeat('x', 1000000) FROM generate_series(1, 110)"
+FILL = f"INSERT INTO filler SELECT repeat('x', 1000000) FROM generate_series(1, {ROWS})"
+# It has written a row when it goes to sleep.
+LASTING = "INSERT INTO kept SELECT g FROM generate_series(100, 101) g, pg_sleep((g - 100) * 600)"
+LASTS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE 'INSERT INTO kept%'"
 
 
 @pytest.fixture(scope="module")
-def writer(served: Served) -> Iterator[psycopg.Connection]:
-    """Open a session of acme's owner, prepared to write in all ways before the quota is exceeded."""
-    with served.connect(ACME) as session:
+def filled(served: Served) -> Iterator[tuple[psycopg.Connection, Future[None]]]:
+    """Open a session of acme's owner, prepared to write in all ways, and another that writes; then fill the disk."""
+    with ThreadPoolExecutor(1) as executor, served.connect(ACME) as session:
         session.execute("CREATE TABLE filler (t text); ALTER TABLE filler ALTER t SET STORAGE EXTERNAL")
         session.execute("CREATE TABLE kept (x int); INSERT INTO kept VALUES (1), (2)")
         session.execute(
             "CREATE FUNCTION writes() RETURNS int LANGUAGE SQL AS 'INSERT INTO kept VALUES (3) RETURNING x'"
         )
         session.execute("PREPARE put AS INSERT INTO kept VALUES (4)")
+        session.execute("ALTER ROLE ana SET default_transaction_read_only = off")
+        lasting = executor.submit(_run, served, LASTING)
+        until(lambda: session.execute(LASTS).fetchone() == (1,), 30.0)
         session.execute(FILL)
-        until(lambda: _is_refused(session, "CREATE TABLE more (x int)", but="DROP TABLE more"), 30.0)
-        yield session
+        yield session, lasting
         session.execute("DROP TABLE IF EXISTS filler")
         until(lambda: not _is_refused(session, "INSERT INTO kept VALUES (5)"), 30.0)
-        session.execute("DROP TABLE kept; DROP FUNCTION writes")
+        session.execute("DROP TABLE kept; DROP FUNCTION writes; ALTER ROLE ana RESET default_transaction_read_only")
+
+
+def _wait_until_full(session: psycopg.Connection) -> None:
+    until(lambda: _is_refused(session, "CREATE TABLE more (x int)", but="DROP TABLE more"), 30.0)
+
+
+def test_what_writes_meanwhile_is_canceled(
+    filled: tuple[psycopg.Connection, Future[None]], writer: psycopg.Connection
+) -> None:
+    with pytest.raises(psycopg.errors.DiskFull, match="disk quota is exceeded"):
+        filled[1].result(30.0)
+    assert writer.execute("SELECT count(*) FROM kept").fetchone() == (2,)
+
+
+@pytest.fixture
+def writer(filled: tuple[psycopg.Connection, Future[None]]) -> psycopg.Connection:
+    """Give the owner's session."""
+    return filled[0]
+
+
+def _run(served: Served, sql: str) -> None:
+    with served.connect(ACME) as session:
+        session.execute(sql.encode())
 
 
 def _is_refused(session: psycopg.Connection, sql: str, *, but: str | None = None) -> bool:
@@ -62,10 +92,11 @@ def _is_refused(session: psycopg.Connection, sql: str, *, but: str | None = None
     ],
 )
 def test_nothing_writes(writer: psycopg.Connection, sql: str) -> None:
+    _wait_until_full(writer)
     with pytest.raises(psycopg.errors.DiskFull) as caught:
         writer.execute(sql.encode())
     assert caught.value.diag.message_primary == "the tenant's disk quota is exceeded"
-    assert "of 120 MB" in str(caught.value.diag.message_detail)
+    assert "of 80 MB" in str(caught.value.diag.message_detail)
     assert str(caught.value.diag.message_hint).startswith("DROP or TRUNCATE")
     assert writer.execute("SELECT count(*), sum(x) FROM kept WHERE x < 3").fetchone() == (2, 3)
 
@@ -86,8 +117,24 @@ def test_the_other_tenant_and_new_sessions_go_on(
 ) -> None:
     neighbor.execute("CREATE TEMP TABLE mine (x int)")
     with served.connect(ACME) as session:
-        assert session.execute("SELECT count(*) FROM filler").fetchone() == (110,)
+        assert session.execute("SELECT count(*) FROM filler").fetchone() == (ROWS,)
         assert _is_refused(session, "INSERT INTO kept VALUES (11)")
+
+
+@pytest.mark.parametrize("options", [{}, {"user": "admin", "options": "-c default_transaction_read_only=off"}])
+def test_a_session_that_would_write_is_ended(
+    served: Served, writer: psycopg.Connection, options: dict[str, str]
+) -> None:
+    def is_ended() -> bool:
+        with served.connect(ACME, **{"user": "ana", **options}) as session:
+            try:
+                session.execute("SELECT 1")
+            except psycopg.errors.AdminShutdown:
+                return True
+            return False
+
+    until(is_ended, 30.0)
+    assert is_ended()
 
 
 @pytest.mark.parametrize("prepare", [False, True])
@@ -96,7 +143,7 @@ def test_room_is_given_back(writer: psycopg.Connection, prepare: bool) -> None:
     assert writer.execute("DELETE FROM filler WHERE ctid = '(0,1)'", prepare=prepare).rowcount <= 1
     writer.execute("DELETE FROM kept WHERE x = %s", (99,), prepare=prepare)
     writer.execute("VACUUM kept")
-    assert before == 110 or prepare
+    assert before == ROWS or prepare
     assert _is_refused(writer, "INSERT INTO kept VALUES (12)")
 
 
