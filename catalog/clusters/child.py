@@ -40,7 +40,12 @@ def main() -> None:
 
 
 def _join(group: str) -> None:
-    """Move ourselves, and so all that we start, into a control group, which the new account could not."""
+    """Move ourselves, and so all that we start, into a control group, which the new account could not.
+
+    Nothing else is written to, whoever starts us: an older server would give other arguments.
+    """
+    if os.path.basename(group) != "cgroup.procs":
+        sys.exit(f"{group} is no control group")
     with open(group, "r+", encoding="ascii") as file:
         file.write(str(os.getpid()))
 

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from connectors.declarative.connector import DeclarativeConnector
-from connectors.declarative.credentials import secrets_lacking
 from connectors.sdk.connector import Connector, Option
 from omnisql_server.errors import ConfigurationInvalid
-from omnisql_server.manage.options import WEBHOOK_SECRET
+from omnisql_server.manage.options import WEBHOOK_SECRET, lacking_secrets
 
 
 def given_options(pairs: Iterable[str], secrets: tuple[str, ...]) -> dict[str, str]:
@@ -46,20 +45,14 @@ def read_secrets(connector: Connector, files: Iterable[str]) -> dict[str, str]:
         if name not in found and name != WEBHOOK_SECRET and (option.required or not _is_enough(connector, found)):
             found[name] = _asked(option)
         if option.required and not found.get(name):
-            raise ConfigurationInvalid(message=f"secret {name} is missing", detail=option.description)
-    if lacking := _lacking(connector, found):
+            break
+    if lacking := lacking_secrets(connector, found):
         raise ConfigurationInvalid(message=f"secret {lacking[0]} is missing", detail=wanted[lacking[0]].description)
     return {name: value for name, value in found.items() if value}
 
 
-def _lacking(connector: Connector, found: Mapping[str, str]) -> tuple[str, ...]:
-    if not isinstance(connector, DeclarativeConnector):
-        return ()
-    return secrets_lacking(connector.loaded.manifest, [name for name, value in found.items() if value])
-
-
 def _is_enough(connector: Connector, found: Mapping[str, str]) -> bool:
-    return isinstance(connector, DeclarativeConnector) and not _lacking(connector, found)
+    return isinstance(connector, DeclarativeConnector) and not lacking_secrets(connector, found)
 
 
 def _files(files: Iterable[str], wanted: Mapping[str, Option]) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from catalog.credentials import audience_of
+from connectors.declarative.connector import DeclarativeConnector
+from connectors.declarative.credentials import secrets_lacking
 from connectors.sdk.connector import Connector
 from connectors.sdk.options import checked_base_url
 from omnisql_server.manage.errors import SourceOptionInvalid
@@ -111,3 +113,13 @@ def audience(connector: Connector, server: str, options: Mapping[str, str]) -> s
 
 def _origin(value: str, server: str) -> str:
     return audience_of(checked_base_url(value, server))
+
+
+def lacking_secrets(connector: Connector, given: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of secrets without which a source of a connector cannot log in; empty values count as none."""
+    found = [name for name, value in given.items() if value]
+    required = [option.name for option in connector.options if option.secret and option.required]
+    lacking = tuple(name for name in required if name not in found)
+    if lacking or not isinstance(connector, DeclarativeConnector):
+        return lacking
+    return secrets_lacking(connector.loaded.manifest, found)

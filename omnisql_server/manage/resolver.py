@@ -24,7 +24,7 @@ from omnisql_server.errors import EntitlementDenied
 from omnisql_server.manage.errors import CredentialMissing
 from omnisql_server.manage.facts import SERVER, MappingFacts, ServerFacts, require_server, server_facts
 from omnisql_server.manage.groups import refuse_group
-from omnisql_server.manage.options import WEBHOOK_SECRET, audience, secret_options
+from omnisql_server.manage.options import WEBHOOK_SECRET, audience, lacking_secrets, secret_options
 from omnisql_server.model.freshness import FRESHNESS_OPTIONS
 from omnisql_server.model.run import SessionView
 
@@ -194,11 +194,7 @@ def is_handle(value: str) -> bool:
 
 
 def _require_secrets(connector: Connector, facts: ServerFacts, unsealed: Mapping[str, str]) -> None:
-    missing = [
-        option.name
-        for option in connector.options
-        if option.secret and option.required and not unsealed.get(option.name)
-    ]
+    missing = lacking_secrets(connector, unsealed)
     if not missing:
         return
     if facts.mapping is None:

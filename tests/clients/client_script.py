@@ -20,7 +20,7 @@ ASKED = ("api", "web")
 WHERE = "owner = 'acme' AND repo IN ('web', 'api')"
 GITHUB_TABLES = (
     *("commits", "issue_comments", "issues", "labels", "org_members", "pull_requests", "releases", "repositories"),
-    "workflow_runs",
+    *("search_issues", "stargazers", "workflow_runs"),
 )
 JOIN = (
     "SELECT p.repo, p.number, j.key, j.status FROM github.pull_requests p"

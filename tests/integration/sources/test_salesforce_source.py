@@ -77,7 +77,8 @@ def test_custom_objects_and_fields_are_tables_and_columns(
         owner, "SELECT foreign_table_name FROM information_schema.foreign_tables WHERE foreign_table_schema = 's'"
     )
     assert {name for (name,) in tables} == {
-        "accounts", "contacts", "leads", "opportunities", "cases", "users", "tasks", "invoice__c",
+        "accounts", "contacts", "leads", "opportunities", "cases", "users", "tasks", "events", "campaigns",
+        "opportunity_line_items", "invoice__c",
     }  # fmt: skip
     columns = dict(
         run(

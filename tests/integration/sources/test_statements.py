@@ -109,7 +109,7 @@ def test_prepared_statements_of_every_kind(owner: psycopg.Connection, server: st
         ("LIMIT TO (issues, nosuch)", ["issues"]),
         (
             "EXCEPT (issues, commits, org_members, pull_requests, releases, workflow_runs, repositories)",
-            ["issue_comments", "labels"],
+            ["issue_comments", "labels", "search_issues", "stargazers"],
         ),
     ],
 )
@@ -239,10 +239,12 @@ def test_what_is_refused(owner: psycopg.Connection, server: str, sql: str, sqlst
 
 def test_unknown_options_are_answered_with_the_known_ones(owner: psycopg.Connection, server: str) -> None:
     hint = refusal(owner, "CREATE SERVER x FOREIGN DATA WRAPPER github OPTIONS (a 'b')").message_hint
-    known = "base_url, api_version, max_staleness, full_read, stale_while_revalidate, members"
+    known = "base_url, api_version, app_id, installation_id, max_staleness, full_read, stale_while_revalidate, members"
     assert hint == f"Known options are: {known}."
     hint = refusal(owner, "CREATE USER MAPPING FOR admin SERVER gh OPTIONS (a 'b')").message_hint
-    assert hint == "Known options are: token, webhook_secret, api_version."
+    assert (
+        hint == "Known options are: token, private_key, tokens, webhook_secret, api_version, app_id, installation_id."
+    )
     hint = refusal(owner, "CREATE SERVER x FOREIGN DATA WRAPPER github OPTIONS (token 'b')").message_hint
     assert hint == "CREATE USER MAPPING FOR CURRENT_USER SERVER x OPTIONS (token '...')"
 

@@ -167,4 +167,5 @@ def test_a_manifest_that_is_refused_keeps_the_server_from_starting(tmp_path: Pat
             env=environment(directory), capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
     assert ended.returncode == 1
-    assert "manifest acme_crm.yaml, line 23, column 5: key primary_keys is not known here" in ended.stderr
+    line = file.read_text(encoding="utf-8").splitlines().index("    primary_keys: [id]") + 1
+    assert f"manifest acme_crm.yaml, line {line}, column 5: key primary_keys is not known here" in ended.stderr
