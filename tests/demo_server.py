@@ -66,9 +66,14 @@ class Simulator:
         """Change settings; `next` queues faults."""
         self._call("/_sim/config", settings)
 
-    def release(self) -> None:
-        """Once every queued fault has met its request, let go of what hangs, and have what is held back answered."""
+    def release(self, *faults: Mapping[str, object]) -> None:
+        """Once every queued fault has met its request, let go of what hangs and have what is held back answered.
+
+        Requests after those meet `faults`.
+        """
         until(lambda: self._call("/_sim/config")["next"] == [])
+        if faults:
+            self.configure(next=faults)
         self._call("/_sim/release", {})
 
     def reset(self) -> None:

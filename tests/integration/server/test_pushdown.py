@@ -123,9 +123,11 @@ def test_last_query_sources_equals_what_the_simulators_saw(demo: DemoServer, ana
     }
     pulls = sum(item.pull_request is not None for item in web_items())
     named = {item.title.split(":")[0] for item in web_items() if item.pull_request is not None}
-    tickets = sum(ticket.key in named for ticket in company().tracker.issues())
     github, jira = len(asked(demo.github)), len(asked(demo.jira))
     assert (github, jira) == (1, 1)
+    # What statements before it have taught of sizes decides whether the tickets are asked for by their keys.
+    by_keys = "key in" in asked(demo.jira)[0][1].get("jql", "")
+    tickets = sum(not by_keys or ticket.key in named for ticket in company().tracker.issues())
     assert reported == {"github": (github, github, pulls, True), "jira": (jira, jira, tickets, True)}
 
 
