@@ -17,7 +17,7 @@ from omnisql_server.model.run import (
     SessionView,
     StatementRunner,
 )
-from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.statement import Part, Statement, to_run_as_one
 from omnisql_server.parse.read_only import leaves_read_only
 
 
@@ -35,9 +35,7 @@ class ReadOnlyRunner(ForwardingRunner[StatementRunner]):
         """Split a message into parts; one that might end the mode is a single part to run."""
         if not leaves_read_only(text):
             return self.runner.route(text, overlay)
-        whole = text.decode("utf-8", "replace")
-        refused = Statement(text=whole, kind=StatementKind.SELECT, references=())
-        return (Part(text=whole, offset=0, statement=refused),)
+        return to_run_as_one(text)
 
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str

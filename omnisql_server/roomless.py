@@ -19,7 +19,7 @@ from omnisql_server.model.run import (
     SessionView,
     StatementRunner,
 )
-from omnisql_server.model.statement import Part, Statement, StatementKind
+from omnisql_server.model.statement import Part, Statement, StatementKind, to_run_as_one
 from omnisql_server.parse.frees_room import frees_room
 from omnisql_server.parse.read_only import leaves_read_only
 
@@ -38,9 +38,9 @@ class RoomlessRunner(ForwardingRunner[StatementRunner]):
         if self.room.refusal is None:
             return self.runner.route(text, overlay)
         if leaves_read_only(text):
-            return _whole(text)
+            return to_run_as_one(text)
         parts = self.runner.route(text, overlay)
-        return _whole(text) if parts is None and frees_room(text) else parts
+        return to_run_as_one(text) if parts is None and frees_room(text) else parts
 
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
@@ -103,12 +103,6 @@ class RoomlessRunner(ForwardingRunner[StatementRunner]):
             if error.sqlstate == SETTLED:
                 raise refusal from error
             raise
-
-
-def _whole(text: bytes) -> tuple[Part, ...]:
-    whole = text.decode("utf-8", "replace")
-    statement = Statement(text=whole, kind=StatementKind.SELECT, references=())
-    return (Part(text=whole, offset=0, statement=statement),)
 
 
 def _is_ours(statement: Statement) -> bool:

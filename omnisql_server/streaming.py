@@ -1,15 +1,8 @@
 """An answer whose first rows go out before the last page is read: each page is the statement's whole input for a while.
 
-chunks = self._evaluation.over_pages(self._relations(), in_turn=self._streams.streaming.in_turn)
-try:
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            left = self._left
-            sent = chunk if left is None or chunk.row_count <= left else _cut(chunk, left)
-            self._left = None if left is None else left - sent.row_count
-            yield sent
-            if self._left == 0:
-                break
+What is evaluated is the statement itself, over the rows of one page of a scan (or of those that came together) after
+policy, beside all rows of the scans that are not streamed (`execute/pages.py`). Behind an OFFSET, it is all pages
+so far.
 """
 
 from __future__ import annotations

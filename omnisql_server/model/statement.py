@@ -251,3 +251,9 @@ class Part:
     offset: int
     statement: Statement | None
     parameter: tuple[int, int] | None = None
+
+
+def to_run_as_one(text: bytes) -> tuple[Part, ...]:
+    """Return a whole message as one statement that the runner is asked about, whatever is in it."""
+    whole = text.decode("utf-8", "replace")
+    return (Part(text=whole, offset=0, statement=Statement(text=whole, kind=StatementKind.SELECT, references=())),)

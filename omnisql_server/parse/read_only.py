@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-import postgast
+from omnisql_server.parse.mentions import statements_mentioning
 
 PARAMETERS = frozenset({"transaction_read_only", "default_transaction_read_only"})
 FUNCTIONS = frozenset(
@@ -25,14 +25,7 @@ _WORDS = (b"set", b"write", b"do", b"call", b"xml", b"ts_stat", b"ts_rewrite", b
 @lru_cache(maxsize=1024)
 def leaves_read_only(text: bytes) -> bool:
     """Say whether a message holds a statement that might end the mode; what cannot be parsed does nothing at all."""
-    lowered = text.lower()
-    if not any(word in lowered for word in _WORDS):
-        return False
-    try:
-        tree = postgast.parse(text.decode("utf-8", "replace"))
-    except postgast.PgQueryError:
-        return False
-    return any(_leaves(node) for raw in tree.stmts for node in _nodes(raw.stmt))
+    return any(_leaves(node) for statement in statements_mentioning(_WORDS, text) for node in _nodes(statement))
 
 
 def _leaves(node: Any) -> bool:

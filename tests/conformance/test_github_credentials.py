@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 import pytest
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from local_network import LOCAL_SETTINGS
+from rsa_keys import pem_of, rsa_key
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.proving import rows_of, whole
@@ -31,15 +30,6 @@ GITHUB = manifest_named("github")
 (LABELS_PATH,) = (path for path in GITHUB.tables["labels"].table.access_paths if path.name == "by_repository")
 LABELS = whole(GITHUB.tables["labels"], LABELS_PATH, {"owner": "acme", "repo": "web"})
 TOKENS = ("ghp_first", "ghp_second")
-
-
-@cache
-def key(_number: int = 0) -> RSAPrivateKey:
-    return generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def pem(of: RSAPrivateKey) -> str:
-    return of.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 @dataclass(slots=True)
@@ -68,7 +58,7 @@ class World:
     async def as_app(
         self, private_key: RSAPrivateKey | None = None, app_id: str = APP_ID, installation_id: str = INSTALLATION_ID
     ) -> DeclarativeConnection:
-        secrets = {"private_key": pem(private_key or key())}
+        secrets = {"private_key": pem_of(private_key or rsa_key())}
         return await self.connect(secrets, app_id=app_id, installation_id=installation_id)
 
     def sent(self, path: str) -> list[dict[str, object]]:
@@ -81,7 +71,7 @@ async def world() -> AsyncIterator[World]:
     company = build_company(issues=50)
     made = World(application=web.Application())
     made.application = create_app(
-        company, tokens=frozenset(TOKENS), clock=lambda: made.now_s, app_key=key().public_key()
+        company, tokens=frozenset(TOKENS), clock=lambda: made.now_s, app_key=rsa_key().public_key()
     )
     simulator = await start_simulator(made.application)
     made.base_url = simulator.base_url
@@ -125,7 +115,9 @@ async def test_an_installation_is_no_user(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"private_key": key(1)}, {"app_id": "1"}, {"installation_id": "1"}], ids=["key", "app", "installation"]
+    "wrong",
+    [{"private_key": rsa_key(1)}, {"app_id": "1"}, {"installation_id": "1"}],
+    ids=["key", "app", "installation"],
 )
 async def test_an_app_that_is_not_the_one_is_rejected(world: World, wrong: dict[str, object]) -> None:
     app = await world.as_app(**wrong)  # type: ignore[arg-type]

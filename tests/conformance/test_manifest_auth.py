@@ -12,16 +12,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 
 import pytest
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from local_network import LOCAL_SETTINGS
+from rsa_keys import pem_of, rsa_key
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.load import load_text
@@ -64,15 +62,6 @@ WAYS = {
     "pool": '{kind: pool, tokens: "{secret}", header: X-Api-Key, prefix: "", reserve: 1}',
 }
 GRANTED = ("refresh", "client", "jwt", "app")
-
-
-@cache
-def key(_number: int = 0) -> RSAPrivateKey:
-    return generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def pem(of: RSAPrivateKey) -> str:
-    return of.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 @dataclass(slots=True)
@@ -137,7 +126,7 @@ class Api:
         """Return what an assertion says, nothing if it is not signed by the key that is known."""
         said, _, signature = assertion.rpartition(".")
         try:
-            key().public_key().verify(_decoded(signature), said.encode(), PKCS1v15(), SHA256())
+            rsa_key().public_key().verify(_decoded(signature), said.encode(), PKCS1v15(), SHA256())
         except InvalidSignature:
             return {}
         header, _, body = said.partition(".")
@@ -157,7 +146,7 @@ async def opened(
     simulator = await start_simulator(api.application())
     loaded = load_text(MANIFEST.format(auth=WAYS[api.way]), "vault.yaml")
     connector = DeclarativeConnector(loaded, LOCAL_SETTINGS, Surroundings(now_s=lambda: api.now_s))
-    good = pem(key()) if api.way in {"jwt", "app"} else SECRET
+    good = pem_of(rsa_key()) if api.way in {"jwt", "app"} else SECRET
     source = Source(
         tenant="t",
         server="safe",
@@ -184,7 +173,7 @@ async def test_a_good_credential_is_accepted(way: str) -> None:
 
 @pytest.mark.parametrize("way", sorted(WAYS))
 async def test_a_wrong_credential_is_rejected_and_not_shown(way: str) -> None:
-    wrong = pem(key(1)) if way in {"jwt", "app"} else "a-wrong-secret"
+    wrong = pem_of(rsa_key(1)) if way in {"jwt", "app"} else "a-wrong-secret"
     async with opened(Api(way), wrong) as (connection,):
         with pytest.raises(CredentialsRejected) as rejected:
             await connection.check()

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from local_network import LOCAL_SETTINGS
+from rsa_keys import pem_of, rsa_key
 from structlog.testing import capture_logs
 
 from connectors.salesforce.connector import SalesforceConnector
@@ -24,14 +23,9 @@ from connectors.simulators.salesforce import SESSIONS, create_app
 from connectors.simulators.salesforce.oauth import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, USERNAME
 from connectors.simulators.toolkit import SIMULATION
 
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+KEY, OTHER_KEY = rsa_key(), rsa_key(1)
 TOKEN = "00D_secret_session_value"
 USERS = Scan(table="users", access_path="query", columns=("id",))
-
-
-def pem_of(key: rsa.RSAPrivateKey) -> str:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -13,3 +15,13 @@ GUARD = Path(__file__).with_name("guard.yaml")
 def log_in(server: DemoServer, user: str) -> psycopg.Connection:
     """Log a user in; statements are transactions of their own."""
     return psycopg.connect(**server.arguments(user), dbname=DATABASE, autocommit=True)
+
+
+@contextmanager
+def undone(session: psycopg.Connection) -> Iterator[None]:
+    """Run statements in a transaction that leaves nothing behind."""
+    session.execute("BEGIN")
+    try:
+        yield
+    finally:
+        session.execute("ROLLBACK")

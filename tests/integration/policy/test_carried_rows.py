@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
 from demo_server import DemoServer
-from guarded import log_in
+from guarded import log_in, undone
 
 ALONE = "rows from API tables are for the owner of their table alone"
 PREPARATION = """
@@ -58,16 +57,6 @@ def carry(guarded: DemoServer) -> Iterator[psycopg.Connection]:
         yield session
         session.execute("DROP TABLE made, kept, noted, plain CASCADE")
         admin.execute("DROP SCHEMA carry CASCADE")
-
-
-@contextmanager
-def undone(session: psycopg.Connection) -> Iterator[None]:
-    """Run statements in a transaction that leaves nothing behind."""
-    session.execute("BEGIN")
-    try:
-        yield
-    finally:
-        session.execute("ROLLBACK")
 
 
 def origins(session: psycopg.Connection, name: str) -> set[tuple[str, str]]:

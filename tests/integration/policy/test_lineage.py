@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
 from demo_server import DemoServer
-from guarded import log_in
+from guarded import log_in, undone
 
 WEB = "github.issues WHERE owner = 'acme' AND repo = 'web'"
 ALONE = "rows from API tables are for the owner of their table alone"
@@ -95,16 +94,6 @@ def own(guarded: DemoServer) -> Iterator[psycopg.Connection]:
         yield session
         session.execute("DROP TABLE made, kept CASCADE")
         admin.execute("DROP SCHEMA own CASCADE; DROP ROLE taker")
-
-
-@contextmanager
-def undone(session: psycopg.Connection) -> Iterator[None]:
-    """Run statements in a transaction that leaves nothing behind."""
-    session.execute("BEGIN")
-    try:
-        yield
-    finally:
-        session.execute("ROLLBACK")
 
 
 def lineage(session: psycopg.Connection, name: str) -> set[tuple[str | None, str, str | None]]:
