@@ -191,9 +191,9 @@ def not_available(statement: Statement) -> NotSupported | None:
     """Say of a statement that it cannot be run over API tables, whatever they are; None where it may."""
     known = {
         StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
-        StatementKind.NESTED_WRITE: (
-            "EXPLAIN or COPY of a statement that writes",
-            "EXPLAIN the query in it, or run the statement by itself",
+        StatementKind.MAKING_EXPLAINED: (
+            "EXPLAIN ANALYZE of DECLARE CURSOR or CREATE MATERIALIZED VIEW",
+            "EXPLAIN ANALYZE the query in it, or leave ANALYZE out",
         ),
     }
     if statement.kind not in known:

@@ -25,7 +25,11 @@ from omnisql_server.parse.within import load_of
 from wire.copy import CopyFormat, parse_copy_options
 from wire.rows import EncodedRows
 
-BY_POSTGRES = {StatementKind.WRITE: "the statement writes", StatementKind.CURSOR: "the statement declares a cursor"}
+BY_POSTGRES = {
+    StatementKind.WRITE: "the statement writes",
+    StatementKind.MATERIALIZED_VIEW: "the statement writes",
+    StatementKind.CURSOR: "the statement declares a cursor",
+}
 """What PostgreSQL always executes, and why."""
 
 
@@ -35,7 +39,7 @@ def engine_of(statement: Statement, bound: BoundQuery) -> Engine:
     Raises:
         NotSupported: the session insists on DuckDB and it may not execute it.
     """
-    reason = BY_POSTGRES.get(statement.kind)
+    reason = BY_POSTGRES.get(statement.act)
     return Engine(name=POSTGRES, reason=reason) if reason is not None else choose_engine(bound)
 
 

@@ -16,7 +16,7 @@ from omnisql_server.model.backend import Ask
 from omnisql_server.model.query import AuthorizedQuery, Occurrence
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.run import SessionView
-from omnisql_server.model.statement import Statement, StatementKind, Written
+from omnisql_server.model.statement import Statement, Written
 from omnisql_server.origins import output_origins
 from omnisql_server.parse.written import written_by
 from omnisql_server.sharing import Sharing
@@ -65,7 +65,7 @@ def noting(
     sharing: Sharing,
 ) -> AsyncGenerator[EncodedRows, None]:
     """Have what a statement writes noted: before it runs where the relation exists, after it where it is made."""
-    if statement.kind is not StatementKind.WRITE:
+    if not statement.writes:
         return rows
     written = written_by(statement)
     if not written:
@@ -90,7 +90,7 @@ async def follow(view: SessionView) -> None:
 
 async def note_relayed(statement: Statement, origins: Sequence[int], view: SessionView) -> None:
     """Note what a statement that is about to be relayed writes from derived relations; what it makes notes itself."""
-    if statement.kind is not StatementKind.WRITE:
+    if not statement.writes:
         return
     written = [each for each in written_by(statement) if not each.made]
     if not written:

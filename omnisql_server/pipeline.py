@@ -43,9 +43,9 @@ from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import (
     CHANGING_KINDS,
+    FILLING_KINDS,
     MANAGED_KINDS,
     NEVER_RUN_KINDS,
-    WRITING_KINDS,
     Part,
     Statement,
     StatementKind,
@@ -192,7 +192,7 @@ class Pipeline:
             with stage_span("policy"):
                 note_bound(bound)
                 authorized = await self._policy.authorize(bound.to_plan, view.principal)
-                await note_authorized(authorized, writes=statement.kind is StatementKind.WRITE)
+                await note_authorized(authorized, writes=statement.writes)
             keeping = self._repeats.keeping(statement, authorized, parameters, version)
             if keeping is not None and (repeated := await self._repeats.find(keeping, view)) is not None:
                 return repeated
@@ -299,7 +299,8 @@ class Pipeline:
             error = refusal(name, value)
             if error is not None:
                 raise error
-        if statement.kind in WRITING_KINDS and (found := await self._binder.api_target(statement, view.backend)):
+        names_target = statement.writes or statement.kind in FILLING_KINDS
+        if names_target and (found := await self._binder.api_target(statement, view.backend)):
             raise read_only(*found)
         if statement.kind in NEVER_RUN_KINDS:
             raise RelayInstead
@@ -315,7 +316,7 @@ class Pipeline:
     async def _bind(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, twin: str | None
     ) -> BoundQuery:
-        if statement.kind in BY_POSTGRES:
+        if statement.act in BY_POSTGRES:
             # To describe a statement without columns again, PostgreSQL neither looks at it anew nor locks anything.
             twin = None
         request = BindRequest(

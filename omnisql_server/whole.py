@@ -54,7 +54,8 @@ def whole_plan(plan: QueryPlan, statement: Statement) -> QueryPlan | None:
     It is worth it where the source joins, groups or counts: it then sends the answer instead of what it is made of.
     """
     query = plan.authorized.query
-    if query.settings.engine == POSTGRES or statement.kind not in _KINDS or not _is_alone(plan):
+    reads = statement.kind in _KINDS and not statement.writes
+    if query.settings.engine == POSTGRES or not reads or not _is_alone(plan):
         return None
     tree = query.tree
     if tree is None:

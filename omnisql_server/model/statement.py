@@ -18,7 +18,7 @@ class StatementKind(StrEnum):
     COPY_FROM = "COPY FROM"
     COPY_TABLE = "COPY of a table"
     WRITE = "write"
-    NESTED_WRITE = "write inside EXPLAIN or COPY"
+    MAKING_EXPLAINED = "EXPLAIN ANALYZE of DECLARE CURSOR or CREATE MATERIALIZED VIEW"
     MATERIALIZED_VIEW = "CREATE MATERIALIZED VIEW"
     REFRESH = "REFRESH MATERIALIZED VIEW"
     CURSOR = "DECLARE CURSOR"
@@ -69,7 +69,7 @@ READING_KINDS = frozenset(
         StatementKind.COPY_TO,
         StatementKind.COPY_TABLE,
         StatementKind.WRITE,
-        StatementKind.NESTED_WRITE,
+        StatementKind.MAKING_EXPLAINED,
         StatementKind.MATERIALIZED_VIEW,
         StatementKind.CURSOR,
         StatementKind.EXECUTE,
@@ -82,10 +82,8 @@ READING_KINDS = frozenset(
 DERIVED_KINDS = READING_KINDS | {StatementKind.PREPARE, StatementKind.DEFINITION}
 """The same, and kinds that give such reads another name."""
 
-WRITING_KINDS = frozenset(
-    {StatementKind.WRITE, StatementKind.NESTED_WRITE, StatementKind.COPY_FROM, StatementKind.TRUNCATE}
-)
-"""Kinds that write to relations that they name."""
+FILLING_KINDS = frozenset({StatementKind.COPY_FROM, StatementKind.TRUNCATE})
+"""Kinds that change all of a relation that they name, whatever `Statement.writes` says."""
 
 NEVER_RUN_KINDS = frozenset(
     {
@@ -213,6 +211,7 @@ class Statement:
     `makes` is the relation that CREATE .. AS makes, `executes` the name of the prepared statement that is executed.
     `needs_block` says that PostgreSQL refuses it outside a transaction block, `with_data` that REFRESH is to fill.
     `hints` are the custom settings that its comments `/*+ .. */` set for it alone, `movement` what FETCH or MOVE does.
+    `within` is the kind of the statement that EXPLAIN or COPY is of.
     `renews` says that its rows are asked of their sources, whatever is kept, and kept from then on.
     """
 
@@ -237,7 +236,18 @@ class Statement:
     hints: tuple[tuple[str, str], ...] = ()
     movement: Movement | None = None
     with_data: bool = True
+    within: StatementKind | None = None
     renews: bool = False
+
+    @property
+    def act(self) -> StatementKind:
+        """Return the kind of what is carried out, or explained."""
+        return self.within or self.kind
+
+    @property
+    def writes(self) -> bool:
+        """Say whether rows are written, or would be."""
+        return self.act in (StatementKind.WRITE, StatementKind.MATERIALIZED_VIEW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

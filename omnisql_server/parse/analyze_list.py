@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import postgast
 
-from omnisql_server.parse.grammar import tokens_of
+from omnisql_server.parse.tokens import tokens_of
 
 KNOWN_OPTIONS = frozenset({"verbose", "skip_locked", "buffer_usage_limit"})
 VACUUM_OPTIONS = KNOWN_OPTIONS | {"analyze"}

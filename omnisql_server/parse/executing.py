@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import postgast
 
 from omnisql_server.model.statement import Statement
-from omnisql_server.parse.grammar import closing_of, parse_statements, tokens_of
+from omnisql_server.parse.grammar import parse_statements
+from omnisql_server.parse.tokens import closing_of, tokens_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,23 +6,24 @@ here, so that a reference is never taken for the CTE of the same name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import postgast
 
-from omnisql_server.model.custom_settings import PREFIX
 from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind, says
 from omnisql_server.parse.definitions import changes_rights, definition_of, drops_servers, is_foreign_table_change
 from omnisql_server.parse.messages import WITH_KINDS, held, parse_tree
 from omnisql_server.parse.movements import movement_of
 from omnisql_server.parse.options import options_of
 from omnisql_server.parse.setting_statements import CARRIERS, custom_settings
+from omnisql_server.parse.tokens import closing_of, hints_in, tokens_of
 
 _CHANGES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
 _WRITES = {*_CHANGES, "create_table_as_stmt"}
+_CARRIERS = ("explain_stmt", "copy_stmt")
+"""Statements that may be of another one."""
 _NAMED_KINDS = {
     "declare_cursor_stmt": StatementKind.CURSOR,
     "prepare_stmt": StatementKind.PREPARE,
@@ -46,7 +47,6 @@ _QUERY_KINDS = frozenset(
         StatementKind.EXPLAIN,
         StatementKind.COPY_TO,
         StatementKind.WRITE,
-        StatementKind.NESTED_WRITE,
         StatementKind.CURSOR,
     }
 )
@@ -54,7 +54,6 @@ _QUERY_KINDS = frozenset(
 
 _HOLD = 0x20
 """CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h."""
-_HINT = re.compile(rb"\b(max_staleness|stale_if_error)(_ms)?\s*\(([^)]*)\)", re.IGNORECASE)
 _DEFINITIONS = frozenset({"view_stmt", "rename_stmt", "rule_stmt", "alter_object_schema_stmt"})
 
 
@@ -120,19 +119,7 @@ def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
         needs_block=node_name == "declare_cursor_stmt" and not node.options & _HOLD,
         hints=hints_in(encoded[begin:end]),
         movement=movement_of(node_name, node),
-    )
-
-
-def hints_in(text: bytes) -> tuple[tuple[str, str], ...]:
-    """List the bounds that hint comments give, as custom settings; other hints are left to whom they are for."""
-    if b"/*+" not in text:
-        return ()
-    comments = [text[token.start : token.end] for token in _scan(text)]
-    return tuple(
-        (f"{PREFIX}{found[1].decode().lower()}", f"{found[3].decode().strip()}{' ms' if found[2] else ''}")
-        for comment in comments
-        if comment.startswith(b"/*+")
-        for found in _HINT.finditer(comment)
+        within=_kind(*_carried(node)) if node_name in _CARRIERS and node.HasField("query") else None,
     )
 
 
@@ -142,10 +129,7 @@ def _kind(node_name: str, node: Any) -> StatementKind:
     if node_name == "select_stmt":
         return StatementKind.WRITE if _writes(node) else StatementKind.SELECT
     if node_name == "explain_stmt":
-        if _is_query(node.query):
-            return StatementKind.EXPLAIN
-        inner = node.query.WhichOneof("node")
-        return StatementKind.NESTED_WRITE if inner in {*_WRITES, "select_stmt"} else StatementKind.OTHER
+        return _kind_of_explain(node)
     if node_name == "copy_stmt":
         if node.is_from:
             return StatementKind.COPY_FROM
@@ -153,7 +137,7 @@ def _kind(node_name: str, node: Any) -> StatementKind:
             return StatementKind.OTHER
         if not node.HasField("query"):
             return StatementKind.COPY_TABLE
-        return StatementKind.COPY_TO if _is_query(node.query) else StatementKind.NESTED_WRITE
+        return StatementKind.COPY_TO if _may_be_copied(node.query) else StatementKind.OTHER
     if node_name == "create_table_as_stmt" and _makes_view(node):
         return StatementKind.MATERIALIZED_VIEW
     if node_name == "create_table_as_stmt" and node.into.skip_data:
@@ -175,8 +159,27 @@ def _kind(node_name: str, node: Any) -> StatementKind:
     return _NAMED_KINDS.get(node_name, StatementKind.OTHER)
 
 
-def _is_query(node: Any) -> bool:
-    return bool(node.WhichOneof("node") == "select_stmt") and not _writes(node.select_stmt)
+def _kind_of_explain(node: Any) -> StatementKind:
+    inner, explained = _carried(node)
+    if inner == "refresh_mat_view_stmt":
+        return StatementKind.OTHER
+    by_itself = inner == "declare_cursor_stmt" or (inner == "create_table_as_stmt" and _makes_view(explained))
+    analyzed = by_itself and says(options_of(node.options), "analyze")
+    return StatementKind.MAKING_EXPLAINED if analyzed else StatementKind.EXPLAIN
+
+
+def _carried(node: Any) -> tuple[str, Any]:
+    """Return the kind and the node of what EXPLAIN or COPY is of."""
+    inner = node.query.WhichOneof("node")
+    return inner, getattr(node.query, inner)
+
+
+def _may_be_copied(query: Any) -> bool:
+    """Say whether COPY may be of a query; what gives no rows is left to PostgreSQL, which refuses it."""
+    inner = query.WhichOneof("node")
+    if inner == "select_stmt":
+        return not query.select_stmt.HasField("into_clause")
+    return bool(getattr(query, inner).HasField("returning_clause"))
 
 
 def _writes(select: Any) -> bool:
@@ -195,9 +198,8 @@ def _makes_view(node: Any) -> bool:
 
 def _targets(node_name: str, node: Any) -> frozenset[int]:
     """Return where the statement names what it writes to or makes, in its WITH queries too."""
-    if node_name in ("explain_stmt", "copy_stmt") and node.HasField("query"):
-        inner = node.query.WhichOneof("node")
-        return _targets(inner, getattr(node.query, inner))
+    if node_name in _CARRIERS and node.HasField("query"):
+        return _targets(*_carried(node))
     found: set[int] = set()
     if node_name in _CHANGES or node_name == "copy_stmt":
         found.add(node.relation.location)
@@ -242,7 +244,9 @@ def _analyzes(node: Any) -> bool:
 
 
 def _created(node_name: str, node: Any) -> Iterator[str]:
-    if node_name == "view_stmt":
+    if node_name in _CARRIERS and node.HasField("query"):
+        yield from _created(*_carried(node))
+    elif node_name == "view_stmt":
         yield node.view.relname
     elif node_name == "rename_stmt":
         yield node.newname
@@ -271,25 +275,6 @@ def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
     while tokens[index][0] in (b"analyze", b"analyse", b"verbose"):
         index += 1
     return body[tokens[index][1] :].decode(), tokens[index][1]
-
-
-def tokens_of(body: bytes) -> list[tuple[bytes, int, int]]:
-    """List the tokens of a text, without its comments: their bytes in lower case, where they start and end."""
-    found = [(body[token.start : token.end].lower(), token.start, token.end) for token in _scan(body)]
-    return [token for token in found if not token[0].startswith((b"--", b"/*"))]
-
-
-def _scan(body: bytes) -> Any:
-    return postgast.scan(body.decode()).tokens
-
-
-def closing_of(tokens: list[tuple[bytes, int, int]], opening: int) -> int:
-    depth = 0
-    for index in range(opening, len(tokens)):
-        depth += {b"(": 1, b")": -1}.get(tokens[index][0], 0)
-        if depth == 0:
-            return index
-    return len(tokens) - 1
 
 
 @dataclass(slots=True)

@@ -16,9 +16,10 @@ from sqlglot.errors import ErrorLevel, SqlglotError, TokenError
 from omnisql_server.model.query import ParsedQuery
 from omnisql_server.model.statement import RelationReference, Statement, StatementKind
 from omnisql_server.parse.canonical import canonical
-from omnisql_server.parse.grammar import NotParsed, parse_statements, tokens_of
+from omnisql_server.parse.grammar import NotParsed, parse_statements
 from omnisql_server.parse.reading import reading_query
 from omnisql_server.parse.scopes import read_scopes
+from omnisql_server.parse.tokens import tokens_of
 from omnisql_server.parse.within import query_within
 
 _INSEPARABLE = "its query cannot be told apart from what it writes"

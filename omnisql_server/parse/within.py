@@ -10,7 +10,8 @@ import postgast
 
 from omnisql_server.model.statement import Load, Statement, StatementKind
 from omnisql_server.parse.canonical import canonical, canonical_node
-from omnisql_server.parse.grammar import NotParsed, tokens_of
+from omnisql_server.parse.grammar import NotParsed
+from omnisql_server.parse.tokens import tokens_of
 
 Token = tuple[bytes, int, int]
 _QUERY_STARTS = (b"select", b"with", b"values", b"table")
