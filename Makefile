@@ -17,6 +17,8 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 PORT ?= 5433
 DATA ?= data/demo
 ISSUES ?= 5000
+# Of fuzz: what each random test tries; a message stream has 30 messages.
+EXAMPLES ?= 12500
 # Of test; each has servers of its own.
 PROCESSES ?= 2
 # What fuzz runs: all that tries random things and tries more of them there, and the proofs of docs/security.
@@ -54,9 +56,9 @@ bench: setup-dev ## run the benchmarks, beside their peers (ARGS=--quick for a s
 	$(UV) sync --frozen --inexact --group bench </dev/null
 	for subject in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$subject $(ARGS) </dev/null; done
 
-fuzz: setup-dev ## run the random tests with many more examples than make test, in two processes with servers of their own
+fuzz: setup-dev ## run the random tests with many more examples than make test (EXAMPLES=12500), in two processes
 	started=; failed=0; for process in 1 2; do \
-	  $(BIN)/pytest $(FUZZED) --hypothesis-profile=fuzz --timeout=0 $(ARGS) </dev/null & \
+	  $(BIN)/pytest $(FUZZED) --hypothesis-profile=fuzz --fuzz-examples=$(EXAMPLES) --timeout=0 $(ARGS) </dev/null & \
 	  started="$$started $$!"; done; for each in $$started; do wait $$each || failed=1; done; exit $$failed
 
 fences: setup-dev ## take every fence out in a copy and want its tests to fail (ARGS="--jobs 2 network/" for some)

@@ -31,13 +31,14 @@ _ROWS_WRITTEN = """
 (pg_catalog.pg_stat_get_xact_tuples_inserted({0}) OPERATOR(pg_catalog.+)
  pg_catalog.pg_stat_get_xact_tuples_updated({0}))
 """
-# A table that the transaction may have written to: DELETE takes the same lock.
+# What the transaction may have written to: DELETE takes the same lock. What EXPLAIN ANALYZE makes is no command to
+# event triggers, and holds the lock of what is new.
 _TARGETS = f"""
     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation
     WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
-        AND l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock'::pg_catalog.text
+        AND l.mode OPERATOR(pg_catalog.=) ANY ('{{RowExclusiveLock,AccessExclusiveLock}}'::pg_catalog.text[])
         AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
-        AND c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog."char"
+        AND c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,m}}'::pg_catalog."char"[])
         AND c.relnamespace OPERATOR(pg_catalog.<>) '{CATALOG_SCHEMA}'::pg_catalog.regnamespace::pg_catalog.oid
 """
 

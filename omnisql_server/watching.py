@@ -154,7 +154,8 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             await note_relayed(statement, [each.oid for each in reads.derived], view)
         if reads.commits:
             await view.backend.leave()
-        elif reads.derived and reads.called:
+        elif reads.derived and (reads.called or (statement.within is not None and statement.creates)):
+            # No event trigger learns of what EXPLAIN ANALYZE makes.
             await follow(view)
 
     async def _reads(self, statement: Statement, view: SessionView) -> _Reads:

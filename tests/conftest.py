@@ -7,6 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 from demo_server import DemoServer, demo_directory, start_demo
+from hypothesis import settings
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make fuzz` say how many examples each random test tries."""
+    parser.addoption("--fuzz-examples", type=int, default=12_500, help="examples of each random test under fuzz")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the profile before hypothesis loads it."""
+    settings.register_profile("fuzz", max_examples=config.getoption("--fuzz-examples"), print_blob=True)
 
 
 @pytest.fixture(scope="session")

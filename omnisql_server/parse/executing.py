@@ -70,8 +70,6 @@ def _after_as(prepare: bytes) -> str:
 
 def _count(text: str) -> int:
     node = postgast.parse(text).stmts[0].stmt
-    kind = node.WhichOneof("node")
-    execute = getattr(node, kind)
-    if kind != "execute_stmt":
-        execute = execute.query.execute_stmt
-    return len(execute.params)
+    while (kind := node.WhichOneof("node")) != "execute_stmt":
+        node = getattr(node, kind).query
+    return len(node.execute_stmt.params)

@@ -234,8 +234,8 @@ def _made(node_name: str, node: Any) -> NewRelation | None:
 
 def _executed(node_name: str, node: Any) -> str | None:
     """Return the name of the prepared statement that EXECUTE, also in EXPLAIN and CREATE TABLE AS, is about."""
-    if node_name in ("explain_stmt", "create_table_as_stmt") and node.query.HasField("execute_stmt"):
-        node_name, node = "execute_stmt", node.query.execute_stmt
+    if node_name in ("explain_stmt", "create_table_as_stmt"):
+        return _executed(*_carried(node))
     return str(node.name) if node_name == "execute_stmt" else None
 
 

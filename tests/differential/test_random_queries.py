@@ -11,7 +11,7 @@ from random_queries import Query, queries
 
 FUZZING = settings.get_current_profile_name() == "fuzz"
 BOUNDS = settings(
-    max_examples=12_500 if FUZZING else 150,
+    max_examples=settings().max_examples if FUZZING else 150,
     derandomize=not FUZZING,
     deadline=None,
     database=None,

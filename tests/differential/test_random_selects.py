@@ -30,7 +30,7 @@ from omnisql_server.policy.rules import Rules
 SEED = random.SystemRandom().randrange(1 << 32)
 FUZZING = settings.get_current_profile_name() == "fuzz"
 BOUNDS = settings(
-    max_examples=2_500 if FUZZING else 100,
+    max_examples=settings().max_examples // 5 if FUZZING else 100,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -23,7 +23,7 @@ from omnisql_server.parse.tree import parse_query
 
 FUZZING = settings.get_current_profile_name() == "fuzz"
 BOUNDS = settings(
-    max_examples=25_000 if FUZZING else 100,
+    max_examples=settings().max_examples * 2 if FUZZING else 100,
     derandomize=not FUZZING,
     deadline=None,
     database=None,

@@ -8,14 +8,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from demo_server import DATABASE, DemoServer
-from hypothesis import settings
 from streams import API_TABLE, COPY
 from target import USER, Target
 
 MIB = 1024 * 1024
 MEMORY_GROWTH_MAX_BYTES = 64 * MIB
-
-settings.register_profile("fuzz", max_examples=12_500, print_blob=True)
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,7 @@ def differ(target: Target, steps: Sequence[Step]) -> None:
         assert compared(ours.until_ready(ready(step))) == compared(theirs.until_ready(ready(step)))
 
 
-@settings(as_profiled, max_examples=12_500 if FUZZING else 25)
+@settings(as_profiled, max_examples=as_profiled.max_examples if FUZZING else 25)
 @given(steps=st.lists(st.one_of(_unnamed, _unnamed, _named, _named, _prepare, _other), min_size=3, max_size=16))
 def test_what_is_repeated_is_what_postgresql_answers(kept: Target, steps: list[Step]) -> None:
     # Twice each: what has been run once outside a transaction may be repeated.

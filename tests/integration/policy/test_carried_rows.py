@@ -94,6 +94,24 @@ def test_what_code_only_locks_or_deletes_stays_what_it_is(carry: psycopg.Connect
         assert not origins(carry, "kept")
 
 
+@pytest.mark.parametrize(
+    "making",
+    [
+        "EXPLAIN ANALYZE CREATE TABLE copied AS SELECT key FROM made",
+        "EXPLAIN ANALYZE SELECT key INTO copied FROM made",
+        "EXPLAIN (ANALYZE) CREATE MATERIALIZED VIEW copied AS SELECT key FROM made",
+        "EXPLAIN (ANALYZE) CREATE TABLE copied AS EXECUTE reading_keys",
+        "DO $$ BEGIN EXECUTE 'EXPLAIN ANALYZE CREATE TABLE carry.copied AS SELECT key FROM carry.ma' || 'de'; END $$",
+    ],
+)
+def test_what_explain_makes_is_derived_when_its_transaction_commits(carry: psycopg.Connection, making: str) -> None:
+    with undone(carry):
+        carry.execute("DEALLOCATE ALL; PREPARE reading_keys AS SELECT key FROM made")
+        carry.execute(making.encode())
+        carry.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        assert origins(carry, "copied") == {("projects", "key")}
+
+
 def test_a_function_of_the_same_transaction_is_followed(carry: psycopg.Connection) -> None:
     with undone(carry):
         carry.execute(

@@ -23,12 +23,22 @@ WRITES = {
     f"UPDATE kept SET b = p.name FROM {PROJECTS} p WHERE p.key = a": set(),
     f"MERGE INTO kept USING {PROJECTS} p ON a = p.key WHEN NOT MATCHED THEN INSERT VALUES (p.key, p.name)": set(),
     f"WITH w AS (INSERT INTO kept SELECT key, name FROM {PROJECTS} RETURNING a) SELECT count(*) FROM w": set(),
+    f"EXPLAIN ANALYZE INSERT INTO kept SELECT key, name FROM {PROJECTS}": {
+        ("a", "projects.key"),
+        ("b", "projects.name"),
+    },
+    f"COPY (INSERT INTO kept SELECT key, name FROM {PROJECTS} RETURNING a) TO STDOUT": {
+        ("a", "projects.key"),
+        ("b", "projects.name"),
+    },
 }
 """Statements that write key and name, and what is known of single columns then."""
 
 COPIES = (
     "CREATE TABLE copy AS SELECT t FROM made",
     "SELECT t INTO copy FROM made",
+    "CREATE TABLE copy (t text); EXPLAIN ANALYZE INSERT INTO copy SELECT t FROM made",
+    "CREATE TABLE copy (t text); COPY (INSERT INTO copy SELECT t FROM made RETURNING t) TO STDOUT",
     "CREATE TABLE copy AS SELECT t FROM over",
     "CREATE MATERIALIZED VIEW copy AS SELECT t FROM over",
     "CREATE VIEW copy AS SELECT t FROM over",
@@ -137,10 +147,19 @@ def test_masks_stay_on_record(eve: psycopg.Connection) -> None:
     assert (None, "issues.user_login", "hash") in found
 
 
+def done(connection: psycopg.Connection, statement: str) -> None:
+    """Carry out a statement; what COPY sends is read to its end."""
+    if not statement.startswith("COPY"):
+        connection.execute(statement.encode())
+        return
+    with connection.cursor().copy(statement.encode()) as sent:
+        assert list(sent)
+
+
 @pytest.mark.parametrize(("write", "expected"), WRITES.items())
 def test_every_way_to_write_is_noted(own: psycopg.Connection, write: str, expected: set[tuple[str, str]]) -> None:
     with undone(own):
-        own.execute(write.encode())
+        done(own, write)
         found = lineage(own, "kept")
     assert {(column, origin) for column, origin, _ in found if column is not None} == expected
     assert {origin for _, origin, _ in found} == {"projects.key", "projects.name"}
@@ -154,10 +173,18 @@ def test_a_temporary_table_passes_its_lineage_on(own: psycopg.Connection) -> Non
         assert origins(own, "last") == {"projects.key"}
 
 
+def test_what_explain_makes_is_noted(own: psycopg.Connection) -> None:
+    with undone(own):
+        own.execute(f"EXPLAIN ANALYZE CREATE TABLE last AS SELECT key AS k FROM {PROJECTS}".encode())
+        found = lineage(own, "last")
+    assert ("k", "projects.key", None) in found
+
+
 @pytest.mark.parametrize("copy", COPIES)
 def test_copies_inherit(own: psycopg.Connection, eve: psycopg.Connection, copy: str) -> None:
     with undone(own):
-        own.execute(copy.encode())
+        for statement in copy.split("; ") if "COPY" in copy else [copy]:
+            done(own, statement)
         assert origins(own, "copy") == {"issues.title", "issues.owner", "issues.repo"}
         assert refused(own, "GRANT SELECT ON copy TO eve") == "own.copy is granted to eve"
     assert not lineage(eve, "made")

@@ -103,6 +103,8 @@ def test_explain_and_create_table_take_an_execute(demo: DemoServer, ana: psycopg
     assert "github.issues" in "\n".join(lines)
     assert paths(demo.github) == []
     assert rows(ana, "EXPLAIN ANALYZE EXECUTE p(2)")
+    assert rows(ana, "EXPLAIN CREATE TABLE never_made AS EXECUTE p(2)")
+    assert rows(ana, "SELECT to_regclass('never_made') IS NULL") == [(True,)]
     assert tag(ana, "CREATE TEMP TABLE made (n) ON COMMIT PRESERVE ROWS AS EXECUTE p(2) WITH DATA") == "SELECT 2"
     assert rows(ana, "SELECT n FROM made") == [(1,), (2,)]
     demo.reset()

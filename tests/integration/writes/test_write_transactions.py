@@ -99,3 +99,13 @@ def test_a_write_that_takes_too_long_leaves_nothing(ana: psycopg.Connection) -> 
     ana.execute("RESET statement_timeout")
     assert rows(ana, NUMBERS) == []
     assert tag(ana, INSERT) == "INSERT 0 5"
+
+
+def test_a_prepared_transaction_is_postgresqls_to_allow(ana: psycopg.Connection) -> None:
+    ana.execute("BEGIN")
+    ana.execute("CREATE TABLE half AS SELECT id FROM jira.boards")
+    said = refused(ana, "PREPARE TRANSACTION 'half'")
+    assert (said.sqlstate, said.message_primary) == ("55000", "prepared transactions are disabled")
+    assert ana.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+    assert rows(ana, "SELECT to_regclass('half') IS NULL") == [(True,)]
+    assert refused(ana, "COMMIT PREPARED 'half'").sqlstate == "42704"

@@ -31,10 +31,17 @@ def only(text: str) -> Statement:
         ("CREATE MATERIALIZED VIEW x AS SELECT * FROM t", StatementKind.MATERIALIZED_VIEW),
         ("MERGE INTO l USING t ON true WHEN MATCHED THEN DELETE", StatementKind.WRITE),
         ("EXPLAIN SELECT * FROM t", StatementKind.EXPLAIN),
-        ("EXPLAIN INSERT INTO l SELECT * FROM t", StatementKind.NESTED_WRITE),
-        ("EXPLAIN ANALYZE WITH w AS (DELETE FROM l RETURNING *) SELECT * FROM w", StatementKind.NESTED_WRITE),
+        ("EXPLAIN INSERT INTO l SELECT * FROM t", StatementKind.EXPLAIN),
+        ("EXPLAIN ANALYZE WITH w AS (DELETE FROM l RETURNING *) SELECT * FROM w", StatementKind.EXPLAIN),
+        ("EXPLAIN DECLARE c CURSOR FOR TABLE t", StatementKind.EXPLAIN),
+        ("EXPLAIN ANALYZE DECLARE c CURSOR FOR TABLE t", StatementKind.MAKING_EXPLAINED),
+        ("EXPLAIN (ANALYZE) CREATE MATERIALIZED VIEW m AS TABLE t", StatementKind.MAKING_EXPLAINED),
+        ("EXPLAIN REFRESH MATERIALIZED VIEW m", StatementKind.OTHER),
+        ("EXPLAIN CREATE TABLE a AS EXECUTE p", StatementKind.EXECUTE),
         ("COPY (SELECT * FROM t) TO STDOUT", StatementKind.COPY_TO),
-        ("COPY (INSERT INTO l TABLE t RETURNING *) TO STDOUT", StatementKind.NESTED_WRITE),
+        ("COPY (INSERT INTO l TABLE t RETURNING *) TO STDOUT", StatementKind.COPY_TO),
+        ("COPY (INSERT INTO l TABLE t) TO STDOUT", StatementKind.OTHER),
+        ("COPY (SELECT a INTO b FROM t) TO STDOUT", StatementKind.OTHER),
         ("COPY t TO STDOUT", StatementKind.COPY_TABLE),
         ("DO 'BEGIN END'", StatementKind.BLOCK),
         ("GRANT SELECT ON t TO ana", StatementKind.RIGHTS),
@@ -57,6 +64,20 @@ def only(text: str) -> Statement:
 )
 def test_the_kind_is_what_the_statement_does(text: str, kind: StatementKind) -> None:
     assert only(text).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "writes"),
+    [
+        ("EXPLAIN INSERT INTO l SELECT * FROM t", True),
+        ("COPY (DELETE FROM l USING t RETURNING *) TO STDOUT", True),
+        ("EXPLAIN CREATE MATERIALIZED VIEW m AS TABLE t", True),
+        ("EXPLAIN SELECT * FROM t", False),
+        ("COPY (SELECT * FROM t) TO STDOUT", False),
+    ],
+)
+def test_what_is_carried_writes_or_does_not(text: str, writes: bool) -> None:
+    assert only(text).writes is writes
 
 
 def test_positions_are_bytes_of_the_statements_own_text() -> None:
