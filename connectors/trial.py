@@ -5,10 +5,10 @@ What a simulator proves is that manifest and documentation agree; a live account
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.settings import Outbound, Surroundings, TransportSettings
 from connectors.sdk.testing import FaultProof, Faults, prove_faults
-from connectors.simulators.catalogue import NAMES, simulator_of
+from connectors.simulators.catalogue import NAMES, simulator_in, simulator_of
 from connectors.simulators.company import Company, build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
 from connectors.simulators.running import Application, refusals_of, start_simulator
@@ -63,14 +63,9 @@ def simulator_for(name: str, folder: Path | None) -> Make:
     Raises:
         OptionInvalid: SQLSTATE HV00D, there is none.
     """
-    file = folder / f"simulated_{name}.py" if folder is not None else None
-    if file is not None and file.is_file():
-        specification = importlib.util.spec_from_file_location(file.stem, file)
-        if specification is None or specification.loader is None:
-            raise OptionInvalid(message=f"simulator {file.name} cannot be loaded")
-        module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
-        return lambda company: module.create_app(company, token=TOKEN)
+    make = simulator_in(folder, name) if folder is not None else None
+    if make is not None:
+        return partial(make, token=TOKEN)
     if name in NAMES:
         return lambda company: simulator_of(name, company, token=TOKEN)
     raise OptionInvalid(
@@ -79,23 +74,29 @@ def simulator_for(name: str, folder: Path | None) -> Make:
     )
 
 
-async def try_on_simulator(loaded: Loaded, make: Make, tables: tuple[str, ...] = ()) -> Trial:
-    """Prove tables of a manifest, all of them without names, against a simulator, and how faults are taken."""
+async def try_on_simulator(
+    loaded: Loaded, make: Make, tables: tuple[str, ...] = (), options: Mapping[str, str] | None = None
+) -> Trial:
+    """Prove tables of a manifest, all of them without names, against a simulator, and how faults are taken.
+
+    Options that are required and not given are `acme` there.
+    """
     application = make(build_company(issues=ISSUES))
     application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
     at_epoch = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
     refusals = refusals_of(application)
+    source = partial(trial_source, loaded, token=TOKEN, options=options)
     async with _served(application) as base_url:
         connector = DeclarativeConnector(loaded, LOOPBACK, at_epoch)
         try:
-            proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+            proofs = await _proofs(loaded, connector, source(base_url), tables)
         except ConnectorError as error:
             # What an account answers is nobody else's to see; a simulator's answer is its author's own.
             error.detail = " ".join(
-                filter(None, (error.detail, *(f"The simulator said: {said}" for said in refusals[-1:])))
+                filter(None, (error.detail, *(f"The simulator said to {said}" for said in refusals[-1:])))
             )
             raise
-    return Trial(tables=proofs, faults=await _faults(loaded, make, proofs))
+    return Trial(tables=proofs, faults=await _faults(loaded, make, proofs, source))
 
 
 async def proofs_of(
@@ -120,7 +121,9 @@ async def _proofs(
         await connection.disconnect()
 
 
-async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> FaultProof | None:
+async def _faults(
+    loaded: Loaded, make: Make, proofs: list[TableProof], source: Callable[[str], Source]
+) -> FaultProof | None:
     """Read the longest listing that needs no key, in small pages, under every fault."""
     listed = [
         (each.row_count, each.table, path)
@@ -138,14 +141,14 @@ async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> Fault
     table = loaded.tables[name]
     async with _served(application) as base_url:
         return await prove_faults(
-            lambda: kinds[0].connect(trial_source(loaded, base_url, TOKEN)),
+            lambda: kinds[0].connect(source(base_url)),
             table.table,
             whole(table, path),
             faults,
             QUIET_CONTEXT,
             server="trial",
             secret=TOKEN,
-            hasty=lambda: kinds[1].connect(trial_source(loaded, base_url, TOKEN)),
+            hasty=lambda: kinds[1].connect(source(base_url)),
             answers=declared_answers(loaded.manifest, table.paths[path.name]),
         )
 

@@ -145,17 +145,25 @@ async def _hydrated(
     return found
 
 
-def trial_source(loaded: Loaded, base_url: str, token: str, *, server: str = "trial") -> Source:
-    """Return a source whose every secret of the first way to prove oneself is `token`; options get a made-up user."""
+def trial_source(
+    loaded: Loaded, base_url: str, token: str, *, server: str = "trial", options: Mapping[str, str] | None = None
+) -> Source:
+    """Return a source whose every secret of the first way to prove oneself is `token`.
+
+    Options that are not given are made up where they are needed: a user to prove oneself, else a name.
+    """
     manifest = loaded.manifest
     used = {name for auth in manifest.auth[:1] for text in auth_texts(auth) for name in placeholders(text)}
+    needed = [name for name, option in manifest.options.items() if option.required and option.default is None]
     return Source(
         tenant="trial",
         server=server,
         connector=manifest.name,
         options={
             "base_url": base_url,
+            **dict.fromkeys(needed, "acme"),
             **{name: "demo@acme.example" for name in sorted(used) if name in manifest.options},
+            **(options or {}),
         },
         secrets={name: token for name in sorted(used) if name in manifest.secrets},
     )

@@ -25,7 +25,7 @@ async def test_a_trial_tells_what_its_simulator_said(tmp_path: Path) -> None:
     file = changed(tmp_path, "size: limit", "size: rows")
     with pytest.raises(Fatal) as refused:
         await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
-    assert "GET /projects was answered 400. The simulator said: " in str(refused.value.detail)
+    assert "GET /projects was answered 400. The simulator said to GET /projects?rows=100: " in str(refused.value.detail)
     assert "parameter rows is not known here" in str(refused.value.detail)
 
 
@@ -41,3 +41,19 @@ def test_a_rate_limit_need_not_tell_when_it_ends(tmp_path: Path) -> None:
     declared = load_file(file).manifest.rate_limit
     assert declared is not None
     assert declared.reset == ""
+
+
+async def test_an_option_of_the_server_is_made_up_or_given_and_checked_with(tmp_path: Path) -> None:
+    declared = 'options:\n  team: {description: "The team.", required: true}\nsecrets:'
+    file = changed(tmp_path, "secrets:", declared)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("check: {request: GET /me", 'check: {request: "GET /{team}/me"'), encoding="utf-8")
+    simulator = tmp_path / "simulated_acme.py"
+    routes = simulator.read_text(encoding="utf-8")
+    simulator.write_text(routes.replace('"/me"', '"/{team:acme|green}/me"'), encoding="utf-8")
+    make, loaded = simulator_for("acme", tmp_path), load_file(file)
+    for options in (None, {"team": "green"}):
+        assert (await try_on_simulator(loaded, make, ("projects",), options)).failures == []
+    with pytest.raises(Fatal) as refused:
+        await try_on_simulator(loaded, make, ("projects",), {"team": "red/1"})
+    assert "The simulator said to GET /red%2F1/me: " in str(refused.value.detail)
