@@ -15,7 +15,7 @@ from pathlib import Path
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.expecting import declared_answers
 from connectors.declarative.load import SUFFIX, Loaded
-from connectors.declarative.proving import TableProof, prove_one, trial_source, whole
+from connectors.declarative.proving import SMALL_PAGE_ROWS, TableProof, prove_one, prove_pages, trial_source, whole
 from connectors.sdk.addresses import Fence
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import ConnectorError, OptionInvalid
@@ -34,8 +34,12 @@ ISSUES = 60
 """Size of the company behind a simulator: enough for several pages, few enough for a proof in seconds."""
 
 PAGE_ROWS = 5
+PAGES_MAX = 1000
+"""More than any listing of so small a company has: one that does not end is told in seconds."""
+
 LOOPBACK = TransportSettings(
-    outbound=Outbound(fence=Fence(allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128"))))
+    pages_max=PAGES_MAX,
+    outbound=Outbound(fence=Fence(allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")))),
 )
 _PATIENT = replace(LOOPBACK, retry=RetryPolicy(attempts_max=2))
 _HASTY = replace(_PATIENT, read_timeout_s=0.1, total_timeout_s=0.2)
@@ -81,8 +85,7 @@ async def try_on_simulator(
 
     Options that are required and not given are `acme` there.
     """
-    application = make(build_company(issues=ISSUES))
-    application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
+    application = _application(make)
     at_epoch = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
     refusals = refusals_of(application)
     source = partial(trial_source, loaded, token=TOKEN, options=options)
@@ -90,6 +93,13 @@ async def try_on_simulator(
         connector = DeclarativeConnector(loaded, LOOPBACK, at_epoch)
         try:
             proofs = await _proofs(loaded, connector, source(base_url), tables)
+            async with _served(_application(make, page_rows_max=SMALL_PAGE_ROWS)) as in_pages:
+                pair = [await connector.connect(source(each)) for each in (base_url, in_pages)]
+                try:
+                    proofs = [await prove_pages(loaded, pair[0], pair[1], each, QUIET_CONTEXT) for each in proofs]
+                finally:
+                    for connection in pair:
+                        await connection.disconnect()
         except ConnectorError as error:
             # What an account answers is nobody else's to see; a simulator's answer is its author's own.
             error.detail = " ".join(
@@ -134,8 +144,7 @@ async def _faults(
     if not listed:
         return None
     _, name, path = max(listed, key=lambda found: found[0])
-    application = make(build_company(issues=ISSUES))
-    application[SIMULATION].configure({"page_rows_max": PAGE_ROWS, "rate_limit": {"limit": 1_000_000, "window_s": 60}})
+    application = _application(make, page_rows_max=PAGE_ROWS)
     faults = Faults(application)
     kinds = [DeclarativeConnector(loaded, each, Surroundings(sleep=_no_wait)) for each in (_PATIENT, _HASTY)]
     table = loaded.tables[name]
@@ -151,6 +160,13 @@ async def _faults(
             hasty=lambda: kinds[1].connect(source(base_url)),
             answers=declared_answers(loaded.manifest, table.paths[path.name]),
         )
+
+
+def _application(make: Make, page_rows_max: int | None = None) -> Application:
+    application = make(build_company(issues=ISSUES))
+    limit = {"limit": 1_000_000, "window_s": 60}
+    application[SIMULATION].configure({"page_rows_max": page_rows_max, "rate_limit": limit})
+    return application
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from connectors.sdk.errors import Fatal
 from connectors.starter import start
 from connectors.trial import simulator_for, try_on_simulator
 
+WRONG = "{kind: cursor, send: cursor, next: after}"
+
 
 def changed(folder: Path, before: str, after: str) -> Path:
     start("acme", folder, ())
@@ -57,3 +59,16 @@ async def test_an_option_of_the_server_is_made_up_or_given_and_checked_with(tmp_
     with pytest.raises(Fatal) as refused:
         await try_on_simulator(loaded, make, ("projects",), {"team": "red/1"})
     assert "The simulator said to GET /red%2F1/me: " in str(refused.value.detail)
+
+
+async def test_a_listing_that_would_end_after_its_first_page_is_found_where_all_rows_fit_one(tmp_path: Path) -> None:
+    file = changed(tmp_path, "    description: Projects.\n", f"    description: Projects.\n    pagination: {WRONG}\n")
+    trial = await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert trial.failures == ["projects.all {} goes on after a page: 2 of 4 rows come"]
+
+
+async def test_a_value_that_does_not_fit_is_told_by_its_kind_and_place(tmp_path: Path) -> None:
+    file = changed(tmp_path, "      name: text!", "      name: int8!")
+    with pytest.raises(Fatal, match="does not fit type int8") as refused:
+        await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert refused.value.detail == "The source sent a text at name, not what its documentation says."
