@@ -136,7 +136,7 @@ class Filter(Declared, frozen=True, kw_only=True):
     dialect: Annotated[
         Literal["hubspot", "notion", "zendesk"] | None,
         Meta(
-            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search. "
+            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search, like is:open. "
             "The comparator is what is sent."
         ),
     ] = None
