@@ -229,6 +229,7 @@ class _Compiler:
             raise self._at((*at, "spelled"), f"{unknown[0]} is no key here", f"Allowed: {listed(declared.keys)}.")
         for name, spelling in declared.spelled.items():
             self._told((*at, "spelled", name), path, spelling.at)
+            self._filled((*at, "spelled", name), spelling.request, {}, declared)
         if declared.counts is not None:
             self._known((*at, "counts"), declared.counts.columns)
         if unknown := [name for name in declared.holds if name not in self._declared.hydrate]:
@@ -357,8 +358,7 @@ class _Compiler:
 
     def _filled(self, at: Path, template: str, inputs: Mapping[str, Any], declared: PathDeclared) -> set[str]:
         """Return the keys that are put into the request or the inputs, or that a hook makes what is put there of."""
-        texts = (template, *(value for value in inputs.values() if isinstance(value, str)))
-        used = {name for text in texts for name in placeholders(text)}
+        used = placeholders(" ".join([template, *(each for each in inputs.values() if isinstance(each, str))]))
         if declared.keys_from is not None or declared.counts is not None:
             return set(declared.keys)
         known = {*declared.keys, *declared.fills, *always_given(self._manifest.options)}

@@ -13,7 +13,7 @@ from connectors.declarative.dialects import can_say, filter_input
 from connectors.declarative.hooks import Condition
 from connectors.declarative.load import load_text
 from connectors.declarative.manifest import Window
-from connectors.declarative.requests import first_request, hydrate_request, with_cursor
+from connectors.declarative.requests import first_request, hydrate_request, spelling_request, with_cursor
 from connectors.declarative.windows import windowed
 from connectors.registry import manifest_named
 from connectors.sdk.errors import EmptyResult, ManifestInvalid
@@ -223,6 +223,12 @@ tables:
     order: {seen: {desc: {sort: date}}}
     hydrate: {whole: {request: "GET /{team}/errors/{id}"}}
     access_paths:
+      by_state:
+        request: "GET /{team}/states/{state}"
+        keys: [state]
+        echo: [state]
+        spelled: {state: {request: "GET /{team}/spelled/{state}", at: name}}
+        order: []
       all: {request: "GET /{team}/errors", inputs: {query: ""}, filter: {send: query, dialect: zendesk}}
 """
 
@@ -245,3 +251,13 @@ def test_the_call_of_a_row_may_name_an_option_of_the_server() -> None:
     assert request.path == "/a%20b/errors/7"
     with pytest.raises(ManifestInvalid, match="there is no column time"):
         load_text(SEARCHED.replace("errors/{id}", "{time}/{id}"), "tiny.yaml")
+
+
+def test_how_a_key_is_spelled_may_be_asked_below_an_option_of_the_server() -> None:
+    loaded = load_text(SEARCHED, "tiny.yaml")
+    scan = Scan(table="errors", access_path="by_state", columns=("state",), keys={"state": "Open"})
+    access = loaded.tables["errors"].paths["by_state"]
+    request = spelling_request(loaded.manifest, access, "state", scan, {"team": "a b"})
+    assert request.path == "/a%20b/spelled/Open"
+    with pytest.raises(ManifestInvalid, match="placeholder stat is neither a key nor an option"):
+        load_text(SEARCHED.replace("spelled/{state}", "spelled/{stat}"), "tiny.yaml")
