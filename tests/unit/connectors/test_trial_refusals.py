@@ -72,3 +72,14 @@ async def test_a_value_that_does_not_fit_is_told_by_its_kind_and_place(tmp_path:
     with pytest.raises(Fatal, match="does not fit type int8") as refused:
         await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
     assert refused.value.detail == "The source sent a text at name, not what its documentation says."
+
+
+async def test_a_listing_without_an_end_is_given_up_in_seconds(tmp_path: Path) -> None:
+    file = changed(tmp_path, "rows_expected: 50", "rows_expected: 40")
+    simulator = tmp_path / "simulated_acme.py"
+    text = simulator.read_text(encoding="utf-8")
+    assert " if end < len(rows) else None" in text
+    simulator.write_text(text.replace(" if end < len(rows) else None", ""), encoding="utf-8")
+    with pytest.raises(Fatal, match="too many pages") as refused:
+        await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert "after 1000 pages" in str(refused.value.detail)
