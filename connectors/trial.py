@@ -5,17 +5,17 @@ What a simulator proves is that manifest and documentation agree; a live account
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.expecting import declared_answers
 from connectors.declarative.load import SUFFIX, Loaded
-from connectors.declarative.proving import TableProof, prove_one, trial_source, whole
+from connectors.declarative.proving import SMALL_PAGE_ROWS, TableProof, prove_one, prove_pages, trial_source, whole
 from connectors.sdk.addresses import Fence
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import ConnectorError, OptionInvalid
@@ -23,7 +23,7 @@ from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.settings import Outbound, Surroundings, TransportSettings
 from connectors.sdk.testing import FaultProof, Faults, prove_faults
-from connectors.simulators.catalogue import NAMES, simulator_of
+from connectors.simulators.catalogue import NAMES, simulator_in, simulator_of
 from connectors.simulators.company import Company, build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
 from connectors.simulators.running import Application, refusals_of, start_simulator
@@ -34,8 +34,12 @@ ISSUES = 60
 """Size of the company behind a simulator: enough for several pages, few enough for a proof in seconds."""
 
 PAGE_ROWS = 5
+PAGES_MAX = 1000
+"""More than any listing of so small a company has: one that does not end is told in seconds."""
+
 LOOPBACK = TransportSettings(
-    outbound=Outbound(fence=Fence(allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128"))))
+    pages_max=PAGES_MAX,
+    outbound=Outbound(fence=Fence(allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")))),
 )
 _PATIENT = replace(LOOPBACK, retry=RetryPolicy(attempts_max=2))
 _HASTY = replace(_PATIENT, read_timeout_s=0.1, total_timeout_s=0.2)
@@ -63,14 +67,9 @@ def simulator_for(name: str, folder: Path | None) -> Make:
     Raises:
         OptionInvalid: SQLSTATE HV00D, there is none.
     """
-    file = folder / f"simulated_{name}.py" if folder is not None else None
-    if file is not None and file.is_file():
-        specification = importlib.util.spec_from_file_location(file.stem, file)
-        if specification is None or specification.loader is None:
-            raise OptionInvalid(message=f"simulator {file.name} cannot be loaded")
-        module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
-        return lambda company: module.create_app(company, token=TOKEN)
+    make = simulator_in(folder, name) if folder is not None else None
+    if make is not None:
+        return partial(make, token=TOKEN)
     if name in NAMES:
         return lambda company: simulator_of(name, company, token=TOKEN)
     raise OptionInvalid(
@@ -79,23 +78,35 @@ def simulator_for(name: str, folder: Path | None) -> Make:
     )
 
 
-async def try_on_simulator(loaded: Loaded, make: Make, tables: tuple[str, ...] = ()) -> Trial:
-    """Prove tables of a manifest, all of them without names, against a simulator, and how faults are taken."""
-    application = make(build_company(issues=ISSUES))
-    application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
+async def try_on_simulator(
+    loaded: Loaded, make: Make, tables: tuple[str, ...] = (), options: Mapping[str, str] | None = None
+) -> Trial:
+    """Prove tables of a manifest, all of them without names, against a simulator, and how faults are taken.
+
+    Options that are required and not given are `acme` there.
+    """
+    application = _application(make)
     at_epoch = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
     refusals = refusals_of(application)
+    source = partial(trial_source, loaded, token=TOKEN, options=options)
     async with _served(application) as base_url:
         connector = DeclarativeConnector(loaded, LOOPBACK, at_epoch)
         try:
-            proofs = await _proofs(loaded, connector, trial_source(loaded, base_url, TOKEN), tables)
+            proofs = await _proofs(loaded, connector, source(base_url), tables)
+            async with _served(_application(make, page_rows_max=SMALL_PAGE_ROWS)) as in_pages:
+                pair = [await connector.connect(source(each)) for each in (base_url, in_pages)]
+                try:
+                    proofs = [await prove_pages(loaded, pair[0], pair[1], each, QUIET_CONTEXT) for each in proofs]
+                finally:
+                    for connection in pair:
+                        await connection.disconnect()
         except ConnectorError as error:
             # What an account answers is nobody else's to see; a simulator's answer is its author's own.
             error.detail = " ".join(
-                filter(None, (error.detail, *(f"The simulator said: {said}" for said in refusals[-1:])))
+                filter(None, (error.detail, *(f"The simulator said to {said}" for said in refusals[-1:])))
             )
             raise
-    return Trial(tables=proofs, faults=await _faults(loaded, make, proofs))
+    return Trial(tables=proofs, faults=await _faults(loaded, make, proofs, source))
 
 
 async def proofs_of(
@@ -120,7 +131,9 @@ async def _proofs(
         await connection.disconnect()
 
 
-async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> FaultProof | None:
+async def _faults(
+    loaded: Loaded, make: Make, proofs: list[TableProof], source: Callable[[str], Source]
+) -> FaultProof | None:
     """Read the longest listing that needs no key, in small pages, under every fault."""
     listed = [
         (each.row_count, each.table, path)
@@ -131,23 +144,29 @@ async def _faults(loaded: Loaded, make: Make, proofs: list[TableProof]) -> Fault
     if not listed:
         return None
     _, name, path = max(listed, key=lambda found: found[0])
-    application = make(build_company(issues=ISSUES))
-    application[SIMULATION].configure({"page_rows_max": PAGE_ROWS, "rate_limit": {"limit": 1_000_000, "window_s": 60}})
+    application = _application(make, page_rows_max=PAGE_ROWS)
     faults = Faults(application)
     kinds = [DeclarativeConnector(loaded, each, Surroundings(sleep=_no_wait)) for each in (_PATIENT, _HASTY)]
     table = loaded.tables[name]
     async with _served(application) as base_url:
         return await prove_faults(
-            lambda: kinds[0].connect(trial_source(loaded, base_url, TOKEN)),
+            lambda: kinds[0].connect(source(base_url)),
             table.table,
             whole(table, path),
             faults,
             QUIET_CONTEXT,
             server="trial",
             secret=TOKEN,
-            hasty=lambda: kinds[1].connect(trial_source(loaded, base_url, TOKEN)),
+            hasty=lambda: kinds[1].connect(source(base_url)),
             answers=declared_answers(loaded.manifest, table.paths[path.name]),
         )
+
+
+def _application(make: Make, page_rows_max: int | None = None) -> Application:
+    application = make(build_company(issues=ISSUES))
+    limit = {"limit": 1_000_000, "window_s": 60}
+    application[SIMULATION].configure({"page_rows_max": page_rows_max, "rate_limit": limit})
+    return application
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -17,6 +18,11 @@ class OptionDeclared(Declared, frozen=True, kw_only=True):
     description: Annotated[str, Meta(description="One sentence for people.")]
     required: Annotated[bool, Meta(description="Without it a source is refused.")] = False
     default: Annotated[str | None, Meta(description="Value when none is given; not for secrets.")] = None
+
+
+def always_given(options: Mapping[str, OptionDeclared]) -> set[str]:
+    """Return the options that every source has a value of: what a request is made of must be one of them."""
+    return {name for name, option in options.items() if option.required or option.default}
 
 
 class QuotaDeclared(Declared, frozen=True, kw_only=True):
@@ -59,14 +65,14 @@ class ApiVersion(Declared, frozen=True, kw_only=True):
 class CheckOtherwise(Declared, frozen=True, kw_only=True):
     """What proves a credential that belongs to nobody."""
 
-    request: Annotated[Requested, Meta(description="Like GET /rate_limit.")]
+    request: Annotated[Requested, Meta(description="Like GET /rate_limit, options in braces.")]
     says: Annotated[str, Meta(description="What it is, for people.")]
 
 
 class Check(Declared, frozen=True, kw_only=True):
     """The request that proves a credential."""
 
-    request: Annotated[Requested | None, Meta(description="Like GET /me.")] = None
+    request: Annotated[Requested | None, Meta(description="Like GET /me, options in braces.")] = None
     graphql: Annotated[str | None, Meta(description="A whole document, instead of a request.")] = None
     shows: Annotated[str | None, Meta(description="Path of the name of whose credential it is, if it is told.")] = None
     denied: Annotated[CheckOtherwise | None, Meta(description="Where the credential may not ask that.")] = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from connectors.declarative.checks import PLACEHOLDER
 from connectors.declarative.manifest import Manifest
 from connectors.declarative.requests import bucket_of
 from connectors.sdk.connector import Option
-from connectors.sdk.request import Request
+from connectors.sdk.request import Request, filled
 
 
 def options_of(manifest: Manifest) -> tuple[Option, ...]:
@@ -37,16 +40,18 @@ def options_of(manifest: Manifest) -> tuple[Option, ...]:
     return (address, *versions, *declared)
 
 
-def check_request(manifest: Manifest, text: str) -> Request:
-    """Return a request written like `GET /me?limit=1`, whose answer is not kept."""
+def check_request(manifest: Manifest, text: str, options: Mapping[str, str]) -> Request:
+    """Return a request written like `GET /me?limit=1`, options in braces, whose answer is not kept."""
     method, _, place = text.partition(" ")
     where, _, query = place.partition("?")
     pairs = (part.partition("=") for part in query.split("&"))
     return Request(
         template=where,
-        path=where,
+        path=filled(where, **options),
         method=method,
-        parameters=tuple((name, value) for name, _, value in pairs if name),
+        parameters=tuple(
+            (name, PLACEHOLDER.sub(lambda found: options[found.group(1)], value)) for name, _, value in pairs if name
+        ),
         accept=manifest.accept,
         bucket=bucket_of(manifest),
         conditional=False,

@@ -43,7 +43,10 @@ def checked_operator(name: str, push: Push, column_type: str) -> None:
     """
     is_bound = push.value is None
     if name in {"like", "ilike"} and (push.takes is None or push.grade == "exact"):
-        raise ManifestInvalid(message="patterns of any form are pushed as a hook takes them, and as a superset")
+        raise ManifestInvalid(
+            message="patterns of any form are pushed as a hook takes them, and as a superset",
+            hint=f"Without hooks: {name}_prefix, {name}_suffix, {name}_contains.",
+        )
     if name in SHAPED and (push.grade == "exact" or column_type != "text"):
         raise ManifestInvalid(message="patterns are pushed on text and as a superset only")
     if column_type == "timestamptz" and is_bound and name not in {"<", "<=", ">", ">="}:

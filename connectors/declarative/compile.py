@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from connectors.declarative.account import always_given
 from connectors.declarative.checks import (
     check_filter,
     checked_operator,
@@ -22,7 +23,7 @@ from connectors.declarative.counting import check_count
 from connectors.declarative.dialects import DIALECTS
 from connectors.declarative.document import Path
 from connectors.declarative.hooks import Dialect, Hooks
-from connectors.declarative.hydrations import hydrate_inputs, hydrations_of
+from connectors.declarative.hydrations import hydrate_inputs, hydrations_of, places_of_call
 from connectors.declarative.manifest import (
     CountDeclared,
     DeltaDeclared,
@@ -117,11 +118,11 @@ class _Compiler:
             if called is not None and called not in found:
                 raise self._at(("columns", name), f"there is no hydrate {called}", f"Allowed: {listed(found)}.")
         for name, each in found.items():
-            names = hydrate_inputs(each)
-            self._known(("hydrate", name), names)
+            known = always_given(self._manifest.options)
+            self._known(("hydrate", name), tuple(sorted({*places_of_call(each).values()} - known)))
             together = each.together
             self._hook(("hydrate", name, "together", "hook"), self._hooks.together, together.hook if together else None)
-            for used in names:
+            for used in hydrate_inputs(each, self._columns):
                 if self._columns[used].column.hydrate is not None:
                     raise self._at(("hydrate", name), f"column {used} needs a call itself")
         return found
@@ -228,6 +229,7 @@ class _Compiler:
             raise self._at((*at, "spelled"), f"{unknown[0]} is no key here", f"Allowed: {listed(declared.keys)}.")
         for name, spelling in declared.spelled.items():
             self._told((*at, "spelled", name), path, spelling.at)
+            self._filled((*at, "spelled", name), spelling.request, {}, declared)
         if declared.counts is not None:
             self._known((*at, "counts"), declared.counts.columns)
         if unknown := [name for name in declared.holds if name not in self._declared.hydrate]:
@@ -356,14 +358,13 @@ class _Compiler:
 
     def _filled(self, at: Path, template: str, inputs: Mapping[str, Any], declared: PathDeclared) -> set[str]:
         """Return the keys that are put into the request or the inputs, or that a hook makes what is put there of."""
-        used = placeholders(template)
-        for value in inputs.values():
-            used |= placeholders(value) if isinstance(value, str) else set()
+        used = placeholders(" ".join([template, *(each for each in inputs.values() if isinstance(each, str))]))
         if declared.keys_from is not None or declared.counts is not None:
             return set(declared.keys)
-        known = {*declared.keys, *declared.fills, *self._manifest.options}
+        known = {*declared.keys, *declared.fills, *always_given(self._manifest.options)}
         if unknown := sorted(used - known):
-            raise self._at(at, f"placeholder {unknown[0]} is neither a key nor an option", f"Allowed: {listed(known)}.")
+            plain = f"placeholder {unknown[0]} is neither a key nor an option that is required or has a default"
+            raise self._at(at, plain, f"Allowed: {listed(known)}.")
         return {declared.fills.get(name, name) for name in used} & set(declared.keys)
 
     def _chosen(self, at: Path, found: Mapping[str, Result], names: tuple[str, ...] | None) -> dict[str, Result]:

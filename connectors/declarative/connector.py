@@ -18,7 +18,6 @@ from connectors.declarative.hooks import Site
 from connectors.declarative.judge import judge_of, quota_of
 from connectors.declarative.listing import listed
 from connectors.declarative.load import Loaded
-from connectors.declarative.manifest import Manifest
 from connectors.declarative.readable import ReadableTable
 from connectors.declarative.readings import Reading, readings
 from connectors.declarative.requests import (
@@ -271,12 +270,16 @@ class DeclarativeConnection:
                     reader,
                     rows,
                     name=name,
-                    request_of=partial(_hydrate_of, self._loaded.manifest, table, name, is_decoded),
+                    request_of=partial(self._call_of, table, name, is_decoded),
                     concurrency=reader.concurrency,
                     has_gaps=bool(table.hydrate[name].empty),
                 )
 
         return hydrate
+
+    def _call_of(self, table: ReadableTable, name: str, is_decoded: bool, row: Row) -> Request:
+        manifest, options = self._loaded.manifest, self._options
+        return hydrate_request(manifest, table, name, row, options=options, is_decoded=is_decoded)
 
     async def check(self) -> str:
         """Prove that the credentials work and return whose they are.
@@ -288,13 +291,14 @@ class DeclarativeConnection:
         if manifest.check.graphql is not None:
             request = graphql_request(manifest, manifest.check.graphql, {})
         else:
-            request = check_request(manifest, manifest.check.request or "")
+            request = check_request(manifest, manifest.check.request or "", self._options)
         try:
             response = await self.transport.send(request, QUIET_CONTEXT)
         except Fatal as denied:
             if denied.sqlstate != "42501" or manifest.check.denied is None:
                 raise
-            await self.transport.send(check_request(manifest, manifest.check.denied.request), QUIET_CONTEXT)
+            otherwise = check_request(manifest, manifest.check.denied.request, self._options)
+            await self.transport.send(otherwise, QUIET_CONTEXT)
             return manifest.check.denied.says
         if manifest.check.shows is None:
             return f"an account of {manifest.title}"
@@ -387,13 +391,10 @@ class DeclarativeConnection:
         for key, spelling in access.spelled.items():
             if key in scan.columns:
                 try:
-                    response = await reader.send(spelling_request(self._loaded.manifest, access, key, scan))
+                    asked = spelling_request(self._loaded.manifest, access, key, scan, self._options)
+                    response = await reader.send(asked)
                     found[key] = str(path(spelling.at)(response.body))
                 except EmptyResult:
                     # There is no such thing, or it is hidden while its rows are not.
                     found[key] = scan.keys[key]
         return found
-
-
-def _hydrate_of(manifest: Manifest, table: ReadableTable, name: str, is_decoded: bool, row: Row) -> Request:
-    return hydrate_request(manifest, table, name, row, is_decoded=is_decoded)

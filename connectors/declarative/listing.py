@@ -120,7 +120,7 @@ def _responses(access: ReadablePath, reader: Reader, request: Request) -> AsyncG
             reader, request, parameter=pages.send, rows=lambda body: _objects(access, body), first=pages.first
         )
     if isinstance(pages, LinkPages):
-        return link_pages(reader, request)
+        return link_pages(reader, request, more=pages.more)
     if isinstance(pages, NextUrlPages):
         following = CursorPages(send="", next=pages.next, more=pages.more)
         return token_pages(reader, request, advance=_at_url, token=_cursor_of(access, following))

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from connectors.declarative.account import always_given
 from connectors.declarative.asking import read_query
 from connectors.declarative.auths import OAuthGrant, auth_texts
 from connectors.declarative.checks import placeholders
@@ -134,6 +135,9 @@ def _check_names(document: Document, manifest: Manifest) -> None:
             raise document.refusal(("auth", at), "refresh_token is for the grant of that name, which needs it")
     if (manifest.check.request is None) is (manifest.check.graphql is None):
         raise document.refusal(("check",), "one of request and graphql is wanted here")
+    checks = (manifest.check.request or "", manifest.check.denied.request if manifest.check.denied else "")
+    if unknown := sorted(_names(checks) - always_given(manifest.options)):
+        raise document.refusal(("check",), f"{unknown[0]} is no option that is required or has a default")
     for at, rule in enumerate(manifest.errors):
         if rule.at is None and not rule.status:
             raise document.refusal(("errors", at), "a rule is for a status, or for what stands at a path")

@@ -136,8 +136,8 @@ class Filter(Declared, frozen=True, kw_only=True):
     dialect: Annotated[
         Literal["hubspot", "notion", "zendesk"] | None,
         Meta(
-            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search. "
-            "The comparator is what is sent."
+            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search, "
+            "like is:open. The comparator is what is sent."
         ),
     ] = None
     hook: Annotated[str | None, Meta(description="Instead: a hook that writes a language, order included.")] = None

@@ -67,6 +67,9 @@ class LinkPages(Declared, frozen=True, kw_only=True, tag_field="kind", tag="link
 
     size: PageSize = None
     rows_max: PageRows = 100
+    more: Annotated[
+        str | None, Meta(description='Parameter of the next link that is "false" on the last page, which has one too.')
+    ] = None
     total: Annotated[str | None, Meta(description="Path of the number of all rows, where the API caps them.")] = None
 
 

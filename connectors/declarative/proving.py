@@ -17,19 +17,24 @@ from connectors.declarative.checks import placeholders
 from connectors.declarative.connector import DeclarativeConnection
 from connectors.declarative.load import Loaded
 from connectors.declarative.manifest import ColumnDeclared
+from connectors.declarative.pages import NoPages
 from connectors.declarative.readable import ReadableTable
 from connectors.sdk.connector import FetchContext, Source
 from connectors.sdk.decode import Row
 from connectors.sdk.pagination import Reader
 from connectors.sdk.scan import Scan, Value
 from connectors.sdk.table import AccessPath, Table
-from connectors.sdk.testing import Proof, ValueProof, prove_table, prove_values
+from connectors.sdk.testing import Proof, ValueProof, prove_table, prove_values, scans_of
 
 PARENTS_MAX = 12
 """How many rows of a parent are tried for the one with the most children."""
 
 HYDRATED_MAX = 25
 """How many rows are read with a call for each."""
+
+
+SMALL_PAGE_ROWS = 2
+"""How many rows a simulator gives at a time, to see whether listings go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +57,7 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
     table = loaded.tables[name]
     baseline = await _baseline(loaded, connection, table, context)
     if baseline is None:
-        proof = Proof(failures=[f"{name}: no access path is without keys or has references for all of them"])
+        proof = Proof(failures=[f"{name}: every access path has keys, and references does not say where to find them"])
         return TableProof(table=name, row_count=0, proof=proof)
     rows = await rows_of(connection, baseline, context)
     proof = await prove_table(connection, table.table, baseline, context)
@@ -78,6 +83,38 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
             same = later == [{column: row[column] for column in called} for row in found]
             proof.expect(same, f"{name}: calls for rows that were read before fill the same")
     return TableProof(table=name, row_count=len(rows), proof=proof, gaps=_gaps(table, baseline, rows, proof))
+
+
+async def prove_pages(
+    loaded: Loaded,
+    connection: DeclarativeConnection,
+    in_pages: DeclarativeConnection,
+    found: TableProof,
+    context: FetchContext,
+) -> TableProof:
+    """Prove that listings go on from page to page: `in_pages` reads a source of the same rows in pages of a few.
+
+    Otherwise what fits one page passes with any pagination.
+    """
+    table = loaded.tables[found.table]
+    baseline = await _baseline(loaded, connection, table, context)
+    gaps = list(found.gaps)
+    if baseline is None:
+        return found
+    rows = await rows_of(connection, baseline, context)
+    for path in table.table.access_paths:
+        pages = table.paths[path.name].pagination
+        if path.counts or path.single or path.rows_max is not None or isinstance(pages, NoPages):
+            continue
+        most = 0
+        for scan in scans_of(path, baseline, rows):
+            wanted, got = [len(await rows_of(each, scan, context)) for each in (connection, in_pages)]
+            most = max(most, wanted)
+            claim = f"{found.table}.{path.name} {dict(scan.keys)} goes on after a page: {got} of {wanted} rows come"
+            found.proof.expect(got == wanted, claim)
+        if most <= SMALL_PAGE_ROWS:
+            gaps.append(f"{found.table}.{path.name}: no listing is longer than {SMALL_PAGE_ROWS} rows, to go on after")
+    return replace(found, gaps=tuple(gaps))
 
 
 async def values_of(loaded: Loaded, connection: DeclarativeConnection, scan: Scan, context: FetchContext) -> ValueProof:
@@ -145,17 +182,25 @@ async def _hydrated(
     return found
 
 
-def trial_source(loaded: Loaded, base_url: str, token: str, *, server: str = "trial") -> Source:
-    """Return a source whose every secret of the first way to prove oneself is `token`; options get a made-up user."""
+def trial_source(
+    loaded: Loaded, base_url: str, token: str, *, server: str = "trial", options: Mapping[str, str] | None = None
+) -> Source:
+    """Return a source whose every secret of the first way to prove oneself is `token`.
+
+    Options that are not given are made up where they are needed: a user to prove oneself, else a name.
+    """
     manifest = loaded.manifest
     used = {name for auth in manifest.auth[:1] for text in auth_texts(auth) for name in placeholders(text)}
+    needed = [name for name, option in manifest.options.items() if option.required and option.default is None]
     return Source(
         tenant="trial",
         server=server,
         connector=manifest.name,
         options={
             "base_url": base_url,
+            **dict.fromkeys(needed, "acme"),
             **{name: "demo@acme.example" for name in sorted(used) if name in manifest.options},
+            **(options or {}),
         },
         secrets={name: token for name in sorted(used) if name in manifest.secrets},
     )

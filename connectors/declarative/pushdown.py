@@ -79,20 +79,34 @@ def sents_of(
     return found
 
 
-def pushdowns_of(sents: Mapping[Operator, tuple[Sent, ...]]) -> dict[Operator, Pushdown]:
-    """Return the SDK's pushdowns of one column."""
-    return {operator: _pushdown(each) for operator, each in sents.items()}
+def shared_inputs(sents: Sents) -> frozenset[str]:
+    """Return the inputs that conditions on several columns are sent as, of which each takes those on one."""
+    users = [{sent.push.send for each in operators.values() for sent in each} for operators in sents.values()]
+    every = [name for names in users for name in names]
+    return frozenset(name for name in every if every.count(name) > 1)
 
 
-def _pushdown(sents: tuple[Sent, ...]) -> Pushdown:
+def pushdowns_of(
+    sents: Mapping[Operator, tuple[Sent, ...]], shared: frozenset[str] = frozenset()
+) -> dict[Operator, Pushdown]:
+    """Return the SDK's pushdowns of one column, given the inputs that it has to share with others."""
+    return {operator: _pushdown(each, shared) for operator, each in sents.items()}
+
+
+def _pushdown(sents: tuple[Sent, ...], shared: frozenset[str]) -> Pushdown:
     push = sents[0].push
     grade = Grade.EXACT if all(sent.push.grade == "exact" for sent in sents) else Grade.SUPERSET
 
     def accepts(value: Value) -> Grade:
         return grade if any(sent.takes(value) for sent in sents) else Grade.NONE
 
+    names = {sent.push.send for sent in sents}
     return Pushdown(
-        grade=grade, values=frozenset(push.values) if push.values else None, accepts=accepts, needs=push.needs
+        grade=grade,
+        values=frozenset(push.values) if push.values else None,
+        accepts=accepts,
+        needs=push.needs,
+        shares=push.send if len(names) == 1 and push.send in shared else None,
     )
 
 
@@ -117,8 +131,10 @@ def check_exactness(sents: Sents) -> None:
         is_mixed = family != _EQUAL and len(operators_used) > 1
         alone = len(users) == 1 and users[0][1].push.value is not None
         if any(sent.push.grade == "exact" for _, sent in users) and not alone and (not is_clear or is_mixed):
+            exact = dict.fromkeys(column for column, sent in users if sent.push.grade == "exact")
             raise ManifestInvalid(
-                message=f"input {name} takes one predicate only, so that none of those that use it can be exact"
+                message=f"input {name} takes one predicate only, so that none of those that use it can be exact",
+                hint=f"Leave out grade: exact in the pushdown of {', '.join(exact)}.",
             )
 
 

@@ -24,7 +24,7 @@ from connectors.declarative.manifest import (
     Window,
 )
 from connectors.declarative.pages import CursorPages, LinkPages, OffsetPages, Pagination
-from connectors.declarative.pushdown import Sents, pushdowns_of
+from connectors.declarative.pushdown import Sents, pushdowns_of, shared_inputs
 from connectors.sdk import scan as sdk
 from connectors.sdk.decode import RowDecoder
 from connectors.sdk.extract import Extract
@@ -147,11 +147,14 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
     page = found.pagination
     is_found_by_key = set(table.primary_key) <= set(found.keys) and keys_max <= page.rows_max
     bounded = {found.boundary: at_least()} if found.boundary else {}
+    has_inputs = found.filter is None and found.graphql is None
+    shared = shared_inputs(found.sents) if has_inputs else frozenset()
+    sents = {name: each for name, each in found.sents.items() if name not in found.keys}
     return AccessPath(
         name=found.name,
         request=request,
         keys=found.keys,
-        operators={name: pushdowns_of(each) for name, each in found.sents.items() if name not in found.keys} | bounded,
+        operators={name: pushdowns_of(each, shared) for name, each in sents.items()} | bounded,
         order={name: _directions(each) for name, each in found.order.items()},
         order_keys_max=found.order_keys_max,
         page_rows_max=page.rows_max,

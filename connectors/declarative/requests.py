@@ -82,12 +82,14 @@ def boundary_of(path: ReadablePath, scan: Scan) -> datetime | None:
     return max(moments) if moments and is_newest_first else None
 
 
-def spelling_request(manifest: Manifest, path: ReadablePath, key: str, scan: Scan) -> Request:
+def spelling_request(
+    manifest: Manifest, path: ReadablePath, key: str, scan: Scan, options: Mapping[str, str] | None = None
+) -> Request:
     """Return the request that tells how the API spells a key."""
     template = path.spelled[key].request.partition(" ")[2]
     return Request(
         template=template,
-        path=filled(template, **_keys(path, scan, {})),
+        path=filled(template, **_keys(path, scan, options or {})),
         accept=manifest.accept,
         bucket=bucket_of(manifest),
         empty_statuses=frozenset(manifest.empty),
@@ -95,7 +97,13 @@ def spelling_request(manifest: Manifest, path: ReadablePath, key: str, scan: Sca
 
 
 def hydrate_request(
-    manifest: Manifest, table: ReadableTable, name: str, row: Row, *, is_decoded: bool = False
+    manifest: Manifest,
+    table: ReadableTable,
+    name: str,
+    row: Row,
+    *,
+    options: Mapping[str, str] | None = None,
+    is_decoded: bool = False,
 ) -> Request:
     """Return the call that a row needs for the columns of one hydrate; a decoded row has columns, not the API's fields.
 
@@ -104,8 +112,9 @@ def hydrate_request(
     """
     declared: HydrateDeclared = table.hydrate[name]
     template = declared.request.partition(" ")[2]
-    filling = places_filled(declared).items()
+    filling = places_filled(declared, table.columns).items()
     values = {place: row[used] if is_decoded else table.columns[used].extract(row) for place, used in filling}
+    values = {**(options or {}), **values}
     if any(value is None for value in values.values()):
         raise EmptyResult(message="the row has nothing to ask for")
     return Request(
@@ -196,13 +205,17 @@ def _characters(request: Request) -> int:
 def _filter(path: ReadablePath, scan: Scan, predicates: Sequence[Predicate]) -> dict[str, object]:
     if path.filter is None or path.dialect is None:
         return {}
+    # A language without orders leaves them to the inputs.
+    order = _written_order(path, scan) if path.dialect.orders else ()
+    sent = path.dialect.written(path.filter.always, conditions_for(path.sents, predicates), order)
+    return {} if sent is None else {path.filter.send: sent}
+
+
+def _written_order(path: ReadablePath, scan: Scan) -> Sequence[tuple[str, Direction]]:
     places = places_of(path)
     if unknown := [key.column for key in scan.order if key.column not in path.order or key.column not in places]:
         raise Fatal(message=f"{scan.table}.{path.name} cannot be read in the order of {unknown[0]}")
-    order = [(places[key.column], key.direction) for key in scan.order]
-    conditions = conditions_for(path.sents, predicates)
-    sent = path.dialect.written(path.filter.always, conditions, order if path.dialect.orders else ())
-    return {} if sent is None else {path.filter.send: sent}
+    return [(places[key.column], key.direction) for key in scan.order]
 
 
 def places_of(path: ReadablePath) -> dict[str, str]:

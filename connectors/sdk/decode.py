@@ -106,7 +106,7 @@ class RowDecoder:
                 return convert(fitting, column.type)
             raise Fatal(
                 message=f"a value of {self._table.name}.{column.name} does not fit type {column.type_name}",
-                detail="The source sent something else than its documentation says.",
+                detail=f"The source sent {_kind_of(values, column)} at {column.path}, not what its documentation says.",
                 hint="Leave the column out of the query, and report it to the author of the connector.",
             ) from None
 
@@ -116,6 +116,20 @@ def _without_misfits(column: Column, values: list[object]) -> tuple[list[object]
     place = f"{column.path}, row {fits.index(False) + 1} of its page"
     misfit = Misfit(column=column.name, count=fits.count(False), example=place)
     return [value if fit else None for value, fit in zip(values, fits, strict=True)], misfit
+
+
+def _kind_of(values: list[object], column: Column) -> str:
+    """Say what kind of value the first one is that does not fit, never the value."""
+    wrong = next((value for value in values if not _fits(value, column)), None)
+    kinds = {
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        dict: "an object",
+        list: "a list",
+    }
+    return kinds.get(type(wrong), "something else")
 
 
 def _fits(value: object, column: Column) -> bool:

@@ -26,7 +26,7 @@ def checked_options(declared: tuple[Option, ...], source: Source) -> dict[str, s
                 )
     values: dict[str, str] = {}
     for option in declared:
-        value = (source.secrets if option.secret else source.options).get(option.name, option.default)
+        value = (source.secrets if option.secret else source.options).get(option.name) or option.default
         if value:
             values[option.name] = value
         elif option.required:

@@ -22,7 +22,7 @@ from connectors.sdk.transport import Transport
 from connectors.sdk.verdicts import repeats_a_page
 
 _LINK = re.compile(r'<([^>]*)>\s*((?:;\s*[\w-]+\s*=\s*(?:"[^"]*"|[^\s;,"]+)\s*)*)')
-_REL = re.compile(r'rel\s*=\s*"?([^";]+)"?', re.IGNORECASE)
+_PARAMETER = re.compile(r';\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]+))')
 
 _OVERLAPS_MAX = 3
 """Pages that overlap may show the same rows a few times without going in a circle."""
@@ -78,7 +78,7 @@ class _Guard:
             raise Fatal(
                 message=f"the listing of {self._table} has too many pages",
                 detail=f"Reading stopped after {self._pages_max} pages.",
-                hint="Restrict the query so that it reads less.",
+                hint="Restrict the query so that it reads less. If the connector is yours: does its pagination end?",
             )
         # An empty page has nothing to tell it from another one.
         if rows == [] or len(response.content) <= 2:
@@ -96,14 +96,16 @@ class _Guard:
         self._seen.add(mark)
 
 
-def links(header: str) -> dict[str, str]:
-    """Read a Link header into targets by relation."""
+def links(header: str, more: str | None = None) -> dict[str, str]:
+    """Read a Link header into targets by relation, without those whose parameter `more` is "false"."""
     found: dict[str, str] = {}
     for match in _LINK.finditer(header):
-        relation = _REL.search(match.group(2))
-        if relation is not None:
-            for name in relation.group(1).lower().split():
-                found.setdefault(name, match.group(1))
+        parameters: dict[str, str] = {}
+        for name, quoted, plain in _PARAMETER.findall(match.group(2)):
+            parameters.setdefault(name.lower(), (quoted or plain).lower())
+        if more is None or parameters.get(more.lower()) != "false":
+            for relation in parameters.get("rel", "").split():
+                found.setdefault(relation, match.group(1))
     return found
 
 
@@ -114,16 +116,19 @@ async def single_page(
     yield first or await reader.send(request)
 
 
-async def link_pages(reader: Reader, request: Request, first: Response | None = None) -> AsyncGenerator[Response, None]:
+async def link_pages(
+    reader: Reader, request: Request, first: Response | None = None, *, more: str | None = None
+) -> AsyncGenerator[Response, None]:
     """Follow `rel=next`; when the first answer tells the last page number, read several pages at a time.
 
-    `first` is the first answer, if the caller has it already.
+    `first` is the first answer, if the caller has it already; `more` a parameter of the next link that is "false" where
+    nothing follows.
     """
     guard = _Guard(reader)
     response = first or await reader.send(request)
     guard.page(response)
     yield response
-    known = links(response.headers.get("link", ""))
+    known = _links(response, more)
     last = _page_number(known.get("last"))
     if reader.pages_at_once > 1 and _page_number(known.get("next")) == 2 and last is not None:
         if reader.pages_wanted_max is not None:
@@ -135,27 +140,31 @@ async def link_pages(reader: Reader, request: Request, first: Response | None = 
                 guard.page(response)
                 yield response
     # Rows that appeared meanwhile are on pages that the first answer did not know of.
-    while (beyond := await _next_link(reader, request, response)) is not None:
+    while (beyond := await _next_link(reader, request, response, more)) is not None:
         guard.step(beyond)
         response = await reader.send(replace(request, url=beyond))
         guard.page(response)
         yield response
 
 
-async def _next_link(reader: Reader, request: Request, response: Response) -> str | None:
+def _links(response: Response, more: str | None = None) -> dict[str, str]:
+    return links(response.headers.get("link", ""), more)
+
+
+async def _next_link(reader: Reader, request: Request, response: Response, more: str | None) -> str | None:
     """Return where the next page is; a last page that is full and was only confirmed is asked for in full.
 
     An entity tag may stand for the body alone: it does not change when a page after it begins, and the header kept with
     the body would hide that page.
     """
-    following = links(response.headers.get("link", "")).get("next")
+    following = _links(response, more).get("next")
     if following is not None or not _is_full(response):
         return following
     if not response.revalidated:
         _leave_open(reader, response)
         return None
     again = await reader.send(replace(request, url=response.url, conditional=False))
-    following = links(again.headers.get("link", "")).get("next")
+    following = _links(again, more).get("next")
     if following is None:
         _leave_open(reader, again)
     return following
@@ -264,7 +273,7 @@ def with_parameter(request: Request, name: str, value: str) -> Request:
 
 def last_page(response: Response) -> int | None:
     """Return the number of a listing's last page by its Link header, None when that does not tell."""
-    return _page_number(links(response.headers.get("link", "")).get("last"))
+    return _page_number(_links(response).get("last"))
 
 
 def _page_number(url: str | None) -> int | None:

@@ -32,13 +32,15 @@ class Pushdown:
 
     `values` closes the set of literals that the API knows: any other literal makes an equality match no row, without a
     call. `accepts` may lower the grade for one literal (a LIKE pattern, say); it must be pure. `needs` names columns
-    whose equality must be pushed with it for the API to accept it.
+    whose equality must be pushed with it for the API to accept it. `shares` names the parameter that it shares with
+    other columns: conditions on one of them are sent, the first in the order of the path's `operators`.
     """
 
     grade: Grade
     values: frozenset[str] | None = None
     accepts: Callable[[Value], Grade] | None = None
     needs: tuple[str, ...] = ()
+    shares: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connectors.simulators.catalogue import EMAIL, NAMES, simulator_of
-from connectors.simulators.company import build_company
+from aiohttp import web
+
+from connectors.simulators.catalogue import EMAIL, NAMES, simulator_in, simulator_of
+from connectors.simulators.company import Company, build_company
 from connectors.simulators.company.build import DEFAULT_EPOCH
 from connectors.simulators.running import RunningSimulator, start_simulator
 
@@ -21,7 +23,8 @@ from connectors.simulators.running import RunningSimulator, start_simulator
 def parser() -> argparse.ArgumentParser:
     """Return the command line; its default credentials open nothing but the simulator."""
     line = argparse.ArgumentParser(prog="python -m connectors.simulators", description=__doc__)
-    line.add_argument("--connector", choices=NAMES, required=True)
+    line.add_argument("--connector", required=True, help=f"{', '.join(NAMES)}, or with --folder one of your own")
+    line.add_argument("--folder", type=Path, help="where simulated_NAME.py of a connector of your own is")
     line.add_argument("--host", default="127.0.0.1")
     line.add_argument("--port", type=int, default=0, help="0 takes a free port")
     line.add_argument("--issues", type=int, default=5000, help="size of the company, 50 to 200000")
@@ -39,7 +42,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     company = build_company(
         issues=arguments.issues, seed=arguments.seed, epoch=epoch if epoch.tzinfo else epoch.replace(tzinfo=UTC)
     )
-    application = simulator_of(arguments.connector, company, token=arguments.token, email=arguments.email)
+    application = _application(arguments, company)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -50,6 +53,18 @@ async def serve(arguments: argparse.Namespace) -> None:
         await stopped.wait()
     finally:
         await running.stop()
+
+
+def _application(arguments: argparse.Namespace, company: Company) -> web.Application:
+    name, folder = arguments.connector, arguments.folder
+    if folder is None:
+        if name not in NAMES:
+            parser().error(f"there is no simulator {name}; there are {', '.join(NAMES)}, or give --folder")
+        return simulator_of(name, company, token=arguments.token, email=arguments.email)
+    make = simulator_in(folder, name)
+    if make is None:
+        parser().error(f"there is no file {folder / f'simulated_{name}.py'}")
+    return make(company, token=arguments.token)
 
 
 def _tell(running: RunningSimulator, ready_file: Path | None) -> None:

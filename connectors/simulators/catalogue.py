@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
@@ -14,6 +17,30 @@ PLAIN = ("gitlab", "hubspot", "notion", "pagerduty", "slack", "stripe", "zendesk
 
 NAMES = tuple(sorted(("github", "jira", "linear", "salesforce", *PLAIN)))
 EMAIL = "demo@acme.example"
+
+
+class Make(Protocol):
+    """Makes a simulator over a company, open to one token."""
+
+    def __call__(self, company: Company, *, token: str) -> web.Application: ...
+
+
+def simulator_in(folder: Path, name: str) -> Make | None:
+    """Return what `simulated_NAME.py` of a folder makes, None where there is no such file.
+
+    Raises:
+        Exception: whatever the file raises.
+    """
+    file = folder / f"simulated_{name}.py"
+    if not file.is_file():
+        return None
+    specification = spec_from_file_location(file.stem, file)
+    if specification is None or specification.loader is None:
+        return None
+    module = module_from_spec(specification)
+    specification.loader.exec_module(module)
+    made: Make = module.create_app
+    return made
 
 
 def simulator_of(name: str, company: Company, *, token: str, email: str = EMAIL) -> web.Application:

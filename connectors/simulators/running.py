@@ -46,12 +46,13 @@ async def start_simulator(app: web.Application, host: str = "127.0.0.1", port: i
 
 
 def refusals_of(app: web.Application) -> list[str]:
-    """Return a list that the beginnings of a simulator's refusals are added to as it makes them."""
+    """Return a list that a simulator's refusals are added to as it makes them: what was asked, and what it said."""
     refusals: list[str] = []
 
-    async def note(_request: web.Request, response: web.StreamResponse) -> None:
+    async def note(request: web.Request, response: web.StreamResponse) -> None:
         if response.status >= 400 and isinstance(response, web.Response) and response.text:
-            refusals.append(response.text[:SAID_CHARACTERS_MAX])
+            asked = f"{request.method} {request.path_qs}"[:SAID_CHARACTERS_MAX]
+            refusals.append(f"{asked}: {response.text[:SAID_CHARACTERS_MAX]}")
 
     app.on_response_prepare.append(note)
     return refusals

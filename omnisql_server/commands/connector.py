@@ -90,7 +90,8 @@ def prove(
     cassette
         Prove against what omnisql connector record wrote into this file.
     option
-        With --live: an option of the server, such as base_url=https://acme.example. May be given several times.
+        An option of the server, such as base_url=https://acme.example. May be given several times. Without --live
+        those that are required have made-up values; a simulator's address is its own.
     secret_file
         With --live: a secret in a file, such as token=/run/secrets/token. Other secrets are asked for.
     """
@@ -100,6 +101,10 @@ def prove(
 
     if live and cassette is not None:
         raise ConfigurationInvalid(message="--live and --cassette exclude each other")
+    if secret_file and not live:
+        raise ConfigurationInvalid(message="--secret-file is for --live")
+    if option and cassette is not None:
+        raise ConfigurationInvalid(message="--option is not for --cassette", hint="The cassette has its options.")
     loaded = _loaded(name, folder)
     if live:
         kind = DeclarativeConnector(loaded, transport_settings(load_settings(None)))
@@ -107,7 +112,10 @@ def prove(
     elif cassette is not None:
         trial = run(try_on_cassette(loaded, read_cassette(cassette), table))
     else:
-        trial = run(try_on_simulator(loaded, simulator_for(name, folder), table))
+        options = given_options(option, tuple(loaded.manifest.secrets))
+        if "base_url" in options:
+            raise ConfigurationInvalid(message="a simulator's address is its own", hint="Leave out base_url.")
+        trial = run(try_on_simulator(loaded, simulator_for(name, folder), table, options))
     _show_capabilities(loaded, tuple(each.table for each in trial.tables))
     if not live and cassette is None:
         _say_faults(trial)

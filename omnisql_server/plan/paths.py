@@ -204,17 +204,41 @@ def _push_all(
     not_pushed: list[NotPushed] = []
     empty: str | None = None
     pushable = {w.predicate.column for w in wanted if _is_sent(path, w.predicate)}
-    for item in wanted:
-        if item.predicate.column in path.keys and item.predicate.operator in (Operator.EQ, Operator.IN):
-            continue
-        outcome = _push(path, item, pushable)
+    outcomes = [(item, _push(path, item, pushable)) for item in wanted if not _is_key(path, item.predicate)]
+    takers = _takers(path, [outcome.predicate for _, outcome in outcomes if isinstance(outcome, Pushed)])
+    for item, outcome in outcomes:
         if isinstance(outcome, Pushed):
-            pushed.append(outcome)
+            name = _shared(path, outcome.predicate)
+            if name is None or takers[name] == outcome.predicate.column:
+                pushed.append(outcome)
+                continue
+            reason = f"{path.request} takes {name} once, for the condition on {takers[name]}"
+            not_pushed.append(NotPushed(condition=item.sql, reason=reason))
         elif outcome is None:
             empty = f"no {item.predicate.column} has that value"
         else:
             not_pushed.append(outcome)
     return tuple(pushed), tuple(not_pushed), empty
+
+
+def _is_key(path: AccessPath, predicate: Predicate) -> bool:
+    return predicate.column in path.keys and predicate.operator in (Operator.EQ, Operator.IN)
+
+
+def _shared(path: AccessPath, predicate: Predicate) -> str | None:
+    """Return the parameter that a predicate shares with those on other columns, if it does."""
+    return path.operators[predicate.column][predicate.operator].shares
+
+
+def _takers(path: AccessPath, predicates: Sequence[Predicate]) -> dict[str, str]:
+    """Return by shared parameter the column that it is sent for: the first of those that have a predicate."""
+    order = list(path.operators)
+    found: dict[str, str] = {}
+    for predicate in sorted(predicates, key=lambda each: order.index(each.column)):
+        name = _shared(path, predicate)
+        if name is not None:
+            found.setdefault(name, predicate.column)
+    return found
 
 
 def _is_sent(path: AccessPath, predicate: Predicate) -> bool:

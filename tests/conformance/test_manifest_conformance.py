@@ -12,13 +12,13 @@ from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.expecting import declared_answers
-from connectors.declarative.proving import prove_one, trial_source, whole
+from connectors.declarative.proving import SMALL_PAGE_ROWS, TableProof, prove_one, prove_pages, trial_source, whole
 from connectors.registry import manifest_named
 from connectors.sdk.errors import CredentialsRejected
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.settings import Surroundings
-from connectors.sdk.testing import Faults, prove_faults
+from connectors.sdk.testing import Faults, Proof, prove_faults
 from connectors.simulators import start_simulator
 from connectors.simulators.catalogue import PLAIN, simulator_of
 from connectors.simulators.company import build_company
@@ -50,12 +50,13 @@ AT_EPOCH = Surroundings(now_s=DEFAULT_EPOCH.timestamp)
 
 @asynccontextmanager
 async def opened(
-    name: str, secret: str = TOKEN, answers: Answers | None = None
+    name: str, secret: str = TOKEN, answers: Answers | None = None, page_rows_max: int | None = None
 ) -> AsyncIterator[DeclarativeConnection]:
     application = simulator_of(name, build_company(issues=60), token=TOKEN)
     if answers is not None:
         answers.keep_from(application)
-    application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
+    limit = {"limit": 1_000_000, "window_s": 60}
+    application[SIMULATION].configure({"page_rows_max": page_rows_max, "rate_limit": limit})
     simulator = await start_simulator(application)
     loaded = manifest_named(name)
     connector = DeclarativeConnector(loaded, LOCAL_SETTINGS, AT_EPOCH)
@@ -77,6 +78,16 @@ async def test_every_declaration_of_a_rest_table_holds(name: str, table: str) ->
     assert found.gaps == ()
     assert found.row_count > 0
     assert found.proof.check_count > 5
+
+
+@pytest.mark.parametrize("name", PLAIN)
+async def test_every_listing_of_a_vendor_goes_on_after_a_page(name: str) -> None:
+    loaded = manifest_named(name)
+    async with opened(name) as connection, opened(name, page_rows_max=SMALL_PAGE_ROWS) as in_pages:
+        for table in loaded.tables:
+            found = TableProof(table=table, row_count=0, proof=Proof())
+            proof = await prove_pages(loaded, connection, in_pages, found, QUIET_CONTEXT)
+            assert (proof.proof.failures, proof.gaps) == ([], ())
 
 
 @pytest.mark.parametrize("name", PLAIN)

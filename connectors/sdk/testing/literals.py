@@ -78,4 +78,6 @@ def _element_sets(values: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
 def _patterns(text: str) -> list[str]:
     words = text.split(" ")
     middle = words[len(words) // 2]
-    return [f"% {middle} %", f"%{middle}%", f"{words[0]} %", f"% {words[-1]}", f"%{middle[1:]}%", text]
+    half = len(text) // 2
+    whole = [f"{text[: half + 1]}%", f"%{text[half:]}"]
+    return [f"% {middle} %", f"%{middle}%", f"{words[0]} %", f"% {words[-1]}", f"%{middle[1:]}%", *whole, text]

@@ -49,7 +49,7 @@ async def prove_table(connection: Connection, table: Table, baseline: Scan, cont
     proof.expect(bool(every), "the baseline has rows")
     proof.expect(len(set(keys)) == len(keys), "rows are unique by primary key")
     for path in table.access_paths:
-        for scan in _scans(path, baseline, every):
+        for scan in scans_of(path, baseline, every):
             prover = _Prover(connection, table, path, scan, context, proof)
             await prover.prove([row for row in every if _has_keys(row, scan.keys)])
     return proof
@@ -159,7 +159,8 @@ class _Prover:
         return all(known.get(_identity(self._table, row)) == row for row in wanted)
 
 
-def _scans(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
+def scans_of(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
+    """Return the scans of a path that are tried: one without keys, else some with values of the baseline."""
     columns = tuple(name for name in baseline.columns if path.columns is None or name in path.columns)
     bare = Scan(table=baseline.table, access_path=path.name, columns=columns)
     if not path.keys:

@@ -45,7 +45,7 @@ class Workspace:
                  "parent": {"type": "page_id", "page_id": page["id"]}, "created_by": self._who(step),
                  "rich_text": _texts(f"Comment {step}", " in two pieces"),
                  "created_time": _minute(start_ms + step * 1e6), "last_edited_time": _minute(start_ms + step * 1e6)}
-                for step in range(at % 3)
+                for step in range(at % 4)
             ]
             for at, page in enumerate(self.pages)
         }  # fmt: skip

@@ -77,6 +77,10 @@ def test_every_manifest_passes_lint(capsys: Captured) -> None:
         (["test", "nothing"], "there is no connector nothing"),
         (["test", "slack", "--table", "nothing"], "there is no table nothing"),
         (["test", "slack", "--live", "--option", "token=xoxb-1"], "is a secret"),
+        (["test", "slack", "--secret-file", "token=x"], "--secret-file is for --live"),
+        (["test", "slack", "--cassette", "x", "--option", "a=b"], "--option is not for --cassette"),
+        (["test", "slack", "--option", "base_url=http://a"], "a simulator's address is its own"),
+        (["test", "slack", "--option", "colour=red"], "has no option colour"),
         (["lint"], "no manifest is named"),
     ],
 )

@@ -11,6 +11,8 @@ from connectors.sdk.errors import Fatal
 from connectors.starter import start
 from connectors.trial import simulator_for, try_on_simulator
 
+WRONG = "{kind: cursor, send: cursor, next: after}"
+
 
 def changed(folder: Path, before: str, after: str) -> Path:
     start("acme", folder, ())
@@ -25,7 +27,7 @@ async def test_a_trial_tells_what_its_simulator_said(tmp_path: Path) -> None:
     file = changed(tmp_path, "size: limit", "size: rows")
     with pytest.raises(Fatal) as refused:
         await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
-    assert "GET /projects was answered 400. The simulator said: " in str(refused.value.detail)
+    assert "GET /projects was answered 400. The simulator said to GET /projects?rows=100: " in str(refused.value.detail)
     assert "parameter rows is not known here" in str(refused.value.detail)
 
 
@@ -41,3 +43,43 @@ def test_a_rate_limit_need_not_tell_when_it_ends(tmp_path: Path) -> None:
     declared = load_file(file).manifest.rate_limit
     assert declared is not None
     assert declared.reset == ""
+
+
+async def test_an_option_of_the_server_is_made_up_or_given_and_checked_with(tmp_path: Path) -> None:
+    declared = 'options:\n  team: {description: "The team.", required: true}\nsecrets:'
+    file = changed(tmp_path, "secrets:", declared)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("check: {request: GET /me", 'check: {request: "GET /{team}/me"'), encoding="utf-8")
+    simulator = tmp_path / "simulated_acme.py"
+    routes = simulator.read_text(encoding="utf-8")
+    simulator.write_text(routes.replace('"/me"', '"/{team:acme|green}/me"'), encoding="utf-8")
+    make, loaded = simulator_for("acme", tmp_path), load_file(file)
+    for options in (None, {"team": "green"}):
+        assert (await try_on_simulator(loaded, make, ("projects",), options)).failures == []
+    with pytest.raises(Fatal) as refused:
+        await try_on_simulator(loaded, make, ("projects",), {"team": "red/1"})
+    assert "The simulator said to GET /red%2F1/me: " in str(refused.value.detail)
+
+
+async def test_a_listing_that_would_end_after_its_first_page_is_found_where_all_rows_fit_one(tmp_path: Path) -> None:
+    file = changed(tmp_path, "    description: Projects.\n", f"    description: Projects.\n    pagination: {WRONG}\n")
+    trial = await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert trial.failures == ["projects.all {} goes on after a page: 2 of 4 rows come"]
+
+
+async def test_a_value_that_does_not_fit_is_told_by_its_kind_and_place(tmp_path: Path) -> None:
+    file = changed(tmp_path, "      name: text!", "      name: int8!")
+    with pytest.raises(Fatal, match="does not fit type int8") as refused:
+        await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert refused.value.detail == "The source sent a text at name, not what its documentation says."
+
+
+async def test_a_listing_without_an_end_is_given_up_in_seconds(tmp_path: Path) -> None:
+    file = changed(tmp_path, "rows_expected: 50", "rows_expected: 40")
+    simulator = tmp_path / "simulated_acme.py"
+    text = simulator.read_text(encoding="utf-8")
+    assert " if end < len(rows) else None" in text
+    simulator.write_text(text.replace(" if end < len(rows) else None", ""), encoding="utf-8")
+    with pytest.raises(Fatal, match="too many pages") as refused:
+        await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert "after 1000 pages" in str(refused.value.detail)

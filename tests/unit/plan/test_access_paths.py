@@ -162,3 +162,14 @@ def test_a_path_with_requests_of_its_own_is_for_long_readings() -> None:
     for rows, name, calls in ((100, "by_page", 1), (1200, "by_page", 12), (2000, "by_job", 13), (50_000, "by_job", 17)):
         chosen = choose_path(api_table(by_page, by_job, rows_expected=rows), "app.t", (), frozenset({"id"}), 10)
         assert (chosen.path.name, chosen.calls_expected) == (name, calls)
+
+
+def test_a_parameter_that_columns_share_is_sent_for_the_first_of_them_alone() -> None:
+    both = Pushdown(grade=Grade.SUPERSET, shares="q")
+    operators = {"name": {Operator.EQ: both}, "big": {Operator.GT: both}, "id": {Operator.EQ: EXACT}}
+    path = AccessPath(name="all", request="GET /", operators=operators)
+    asked = (("big", Operator.GT, 5), ("id", Operator.EQ, 1), ("name", Operator.EQ, "a"))
+    chosen = choose(api_table(path), *asked)
+    assert [each.predicate.column for each in chosen.pushed] == ["id", "name"]
+    assert [each.reason for each in chosen.not_pushed] == ["GET / takes q once, for the condition on name"]
+    assert [each.predicate.column for each in choose(api_table(path), *asked[:2]).pushed] == ["big", "id"]

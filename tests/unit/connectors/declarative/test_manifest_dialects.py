@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,17 +13,19 @@ from connectors.declarative.dialects import can_say, filter_input
 from connectors.declarative.hooks import Condition
 from connectors.declarative.load import load_text
 from connectors.declarative.manifest import Window
-from connectors.declarative.requests import first_request, hydrate_request, with_cursor
+from connectors.declarative.requests import first_request, hydrate_request, spelling_request, with_cursor
 from connectors.declarative.windows import windowed
 from connectors.registry import manifest_named
-from connectors.sdk.errors import EmptyResult
+from connectors.sdk.errors import EmptyResult, ManifestInvalid
 from connectors.sdk.grades import grade_of
 from connectors.sdk.request import Request
-from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import Grade
 
 NOW_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 WINDOW = Window(start="since", end="until", days_max=100, replaces=("date_range",))
+DESC = Direction.DESC
+FOUND = "is:open firstSeen:>=2026-01-02T00:00:00Z"
 
 
 def condition(place: str, comparator: str, value: object) -> Condition:
@@ -196,3 +199,65 @@ def test_a_hubspot_search_has_no_more_filters_than_it_takes_and_none_is_relied_o
     assert searched
     sents = [each for path in searched for found in path.sents.values() for many in found.values() for each in many]
     assert {str(each.push.grade) for each in sents} == {"superset"}
+
+
+SEARCHED = """\
+omnisql: 1
+name: tiny
+title: Tiny
+documentation: https://tiny.example/docs
+base_url: https://tiny.example
+options: {team: {description: The team., required: true}}
+secrets: {token: {description: A token.}}
+auth: [{kind: header, value: "{token}"}]
+check: {request: "GET /{team}"}
+pagination: {kind: link, more: results}
+tables:
+  errors:
+    description: Errors.
+    primary_key: [id]
+    columns: {id: text!, state: text!, seen: timestamptz!, made: timestamptz!, note: {type: text, hydrate: whole}}
+    pushdown:
+      state: {"=": {send: ":", at: is, grade: exact}}
+      made: {">=": {send: ":>=", at: firstSeen}}
+    order: {seen: {desc: {sort: date}}}
+    hydrate: {whole: {request: "GET /{team}/errors/{id}"}}
+    access_paths:
+      by_state:
+        request: "GET /{team}/states/{state}"
+        keys: [state]
+        echo: [state]
+        spelled: {state: {request: "GET /{team}/spelled/{state}", at: name}}
+        order: []
+      all: {request: "GET /{team}/errors", inputs: {query: ""}, filter: {send: query, dialect: zendesk}}
+"""
+
+
+def test_words_of_a_search_go_with_an_order_that_inputs_send_and_an_empty_default() -> None:
+    loaded = load_text(SEARCHED, "tiny.yaml")
+    scan = Scan(table="errors", access_path="all", columns=("id",), order=(SortKey(column="seen", direction=DESC),))
+    made = where("made", Operator.GE, datetime(2026, 1, 2, tzinfo=UTC))
+    for predicates, query in (((), ""), ((where("state", Operator.EQ, "open"), made), FOUND)):
+        asked = replace(scan, predicates=predicates)
+        request = first_request(loaded.manifest, loaded.tables["errors"], asked, {"team": "a b"})
+        assert (request.path, dict(request.parameters)) == ("/a%20b/errors", {"query": query, "sort": "date"})
+
+
+def test_the_call_of_a_row_may_name_an_option_of_the_server() -> None:
+    loaded = load_text(SEARCHED, "tiny.yaml")
+    table = loaded.tables["errors"]
+    assert table.table.hydrations["whole"].inputs == ("id",)
+    request = hydrate_request(loaded.manifest, table, "whole", {"id": "7"}, options={"team": "a b"})
+    assert request.path == "/a%20b/errors/7"
+    with pytest.raises(ManifestInvalid, match="there is no column time"):
+        load_text(SEARCHED.replace("errors/{id}", "{time}/{id}"), "tiny.yaml")
+
+
+def test_how_a_key_is_spelled_may_be_asked_below_an_option_of_the_server() -> None:
+    loaded = load_text(SEARCHED, "tiny.yaml")
+    scan = Scan(table="errors", access_path="by_state", columns=("state",), keys={"state": "Open"})
+    access = loaded.tables["errors"].paths["by_state"]
+    request = spelling_request(loaded.manifest, access, "state", scan, {"team": "a b"})
+    assert request.path == "/a%20b/spelled/Open"
+    with pytest.raises(ManifestInvalid, match="placeholder stat is neither a key nor an option"):
+        load_text(SEARCHED.replace("spelled/{state}", "spelled/{stat}"), "tiny.yaml")

@@ -57,6 +57,8 @@ REFUSED = [
     ("grade: exact", "grade: exactly", 21, 34, "exactly is not allowed here", "exact, superset"),
     ("{kind: link", "{kind: links", 11, 14, "its kind is not known", "cursor, offset, page, link"),
     ("GET /things", "GET /things/{thing}", 24, 7, "placeholder thing is neither a key nor an option", ""),
+    ("GET /me,", "'GET /{team}/me',", 10, 1, "team is no option that is required or has a default", ""),
+    ('"=": {send', 'like: {send', 21, 15, "patterns of any form", "like_prefix, like_suffix, like_contains"),
     ("GET /things", "PUT /things", 24, 13, "this text is not allowed here", "(GET|POST)"),
     ('auth:\n  - {kind: header, value: "Bearer {token}"}', "auth: []", 8, 1, "no way to prove oneself", "Leave out"),
     ("Bearer {token}", "Bearer {tokn}", 9, 5, "tokn is no option and no secret", "token"),
@@ -95,6 +97,17 @@ def test_a_mistake_is_told_with_its_place_and_what_is_allowed(
         assert f"column {column}:" in refused.value.message
 
 
+def test_what_a_request_is_made_of_is_always_given() -> None:
+    text = GOOD.replace("GET /things", "GET /{team}/things").replace("GET /me", "'GET /{team}/me'")
+    for sure in ("required: true", "default: acme"):
+        declared = f"options:\n  team: {{description: The team., {sure}}}\nsecrets:"
+        load_text(text.replace("secrets:", declared), "tiny.yaml")
+    with pytest.raises(ManifestInvalid, match="no option that is required or has a default"):
+        load_text(text.replace("secrets:", "options:\n  team: {description: The team.}\nsecrets:"), "tiny.yaml")
+    with pytest.raises(ManifestInvalid, match="neither a key nor an option that is required or has a default"):
+        load_text(GOOD.replace("GET /things", "GET /{team}/things"), "tiny.yaml")
+
+
 EXACT_TOGETHER = [
     'state: {"=": {send: q, grade: exact}}\n      id: {"=": {send: q, grade: exact}}',
     'id: {">=": {send: min, grade: exact}, ">": {send: min, grade: exact}}',
@@ -108,8 +121,9 @@ EXACT_TOGETHER = [
 def test_what_one_input_cannot_hold_together_is_not_exact(pushdown: str) -> None:
     text = GOOD.replace('state: {"=": {send: state, grade: exact, values: [open, shut]}}', pushdown)
     text = text.replace('      made: {">=": {send: since}}\n', "")
-    with pytest.raises(ManifestInvalid, match="exact"):
+    with pytest.raises(ManifestInvalid, match="exact") as refused:
         load_text(text, "tiny.yaml")
+    assert pushdown != EXACT_TOGETHER[0] or refused.value.hint == "Leave out grade: exact in the pushdown of state, id."
 
 
 @pytest.mark.parametrize(("written", "value"), [("yes", "yes"), ("on", "on"), ("2026-01-02", "2026-01-02")])

@@ -26,6 +26,7 @@ title: Tiny
 documentation: https://tiny.example/docs
 base_url: https://tiny.example
 api_version: {header: X-Version, default: "7"}
+options: {kind_of: {description: What is called for each row., default: things}}
 secrets:
   token: {description: A token.}
   user: {description: A user.}
@@ -45,11 +46,18 @@ tables:
   things:
     description: Things.
     primary_key: [id]
-    columns: {id: int8!, made: {type: timestamptz, epoch_s: made}, note: {type: text, empty_is_null: true}, kind: text}
+    columns:
+      id: int8!
+      made: {type: timestamptz, epoch_s: made}
+      note: {type: text, empty_is_null: true}
+      kind: text
+      called: {type: int8, path: thing.id, hydrate: one}
+    hydrate: {one: {request: "GET /{kind_of}/{id}"}}
     access_paths:
 """
 PATHS = {
     "link": '{request: "GET /link", rows: "", pagination: {kind: link, size: n, rows_max: 3}}',
+    "told": '{request: "GET /told", rows: "", pagination: {kind: link, more: results, size: n, rows_max: 3}}',
     "offset": '{request: "GET /offset", pagination: {kind: offset, send: from, size: n, rows_max: 3, more: more}}',
     "total": '{request: "GET /offset", pagination: {kind: offset, send: from, size: n, rows_max: 3, total: total}}',
     "page": '{request: "GET /page", pagination: {kind: page, send: page, size: n, rows_max: 3}}',
@@ -74,6 +82,7 @@ async def listing(request: web.Request) -> web.Response:
     size = int(query.get("n", "3"))
     start = {
         "link": lambda: int(query.get("page", "1")) * size - size,
+        "told": lambda: int(query.get("page", "1")) * size - size,
         "page": lambda: int(query.get("page", "1")) * size - size,
         "offset": lambda: int(query.get("from", "0")),
         "next": lambda: int(query.get("from", "0")),
@@ -84,6 +93,9 @@ async def listing(request: web.Request) -> web.Response:
     if style == "link":
         links = [f'<{request.url.with_query(n=size, page=end // size + 1)}>; rel="next"'] if more else []
         return web.json_response(found, headers={"Link": ", ".join(links)})
+    if style == "told":
+        following = request.url.with_query(n=size, page=end // size + 1)
+        return web.json_response(found, headers={"Link": f'<{following}>; rel="next"; results="{str(more).lower()}"'})
     body = {"things": found, "more": more, "total": COUNT}
     if style == "next":
         body["next"] = str(request.url.with_query({"from": end, "n": size})) if more else None
@@ -112,7 +124,7 @@ async def me(request: web.Request) -> web.Response:
 async def base_url() -> AsyncIterator[str]:
     SEEN.clear()
     app = web.Application()
-    for style in ("link", "offset", "page", "next", "cursor"):
+    for style in ("link", "told", "offset", "page", "next", "cursor"):
         app.router.add_get(f"/{style}", listing)
     app.router.add_get("/things/{id}", one)
     app.router.add_get("/broken/{kind}", broken)
@@ -155,7 +167,7 @@ async def read(
     return rows, [page.truncated for page in pages if page.truncated]
 
 
-@pytest.mark.parametrize("path", ["link", "offset", "total", "page", "next_url", "cursor", "last", "none"])
+@pytest.mark.parametrize("path", ["link", "told", "offset", "total", "page", "next_url", "cursor", "last", "none"])
 async def test_every_kind_of_paging_gives_every_row_once(connection: DeclarativeConnection, path: str) -> None:
     rows, truncated = await read(connection, path)
     assert sorted(str(row["id"]) for row in rows) == [str(thing["id"]) for thing in THINGS]
@@ -163,6 +175,11 @@ async def test_every_kind_of_paging_gives_every_row_once(connection: Declarative
     assert {(seen["X-Key"], seen["X-Version"]) for seen in SEEN} == {("secret", "7")}
     few, _ = await read(connection, path, limit=2)
     assert [row["id"] for row in few] == [1, 2]
+
+
+async def test_the_call_of_a_row_goes_where_an_option_of_the_server_says(connection: DeclarativeConnection) -> None:
+    rows, _ = await read(connection, "none", columns=("id", "called"))
+    assert [row["called"] for row in rows] == [thing["id"] for thing in THINGS]
 
 
 async def test_a_cap_is_told_and_the_whole_listing_is_not(connection: DeclarativeConnection) -> None:

@@ -140,3 +140,15 @@ def test_an_order_that_is_not_declared_is_refused(loaded: Loaded) -> None:
         else:
             found = first_request(loaded.manifest, loaded.tables["things"], ordered, {}).parameters
             assert set(inputs) <= set(found)
+
+
+def test_an_input_that_columns_share_is_told_to_the_planner(loaded: Loaded) -> None:
+    def shares(loaded: Loaded, column: str) -> set[str | None]:
+        path = next(each for each in loaded.tables["things"].table.access_paths if each.name == "by_place")
+        return {each.shares for each in path.operators[column].values()}
+
+    assert {name for column in ("state", "rank", "made") for name in shares(loaded, column)} == {None}
+    text = MANIFEST.replace("send: state, grade: exact", "send: q").replace('send: labels, join: ","', "send: q")
+    both = load_text(text, "tiny.yaml")
+    assert shares(both, "state") == shares(both, "tags") == {"q"}
+    assert sent(both, ("tags", Operator.CONTAINS, ("a",)), ("state", Operator.EQ, "open"))[2] == ("q", "open")

@@ -64,6 +64,7 @@ def test_what_does_not_fit_is_refused_without_showing_it(type_name: str, value: 
     with pytest.raises(Fatal) as raised:
         decoder.batch([{"thing": value, "id": 1}])
     assert raised.value.message == f"a value of things.thing does not fit type {type_name}"
+    assert str(raised.value.detail).startswith("The source sent ")
     assert raised.value.sqlstate == "HV000"
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__ is True

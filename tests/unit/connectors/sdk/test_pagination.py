@@ -284,3 +284,22 @@ def test_link_headers_are_read_by_relation() -> None:
         "prev": "http://a/",
     }
     assert links("nonsense") == {}
+    told = '<http://a/?c=2>; Rel="next"; results="false"; cursor="0:2:0", <http://a/?c=0>; results=TRUE; rel=previous'
+    assert links(told) == {"next": "http://a/?c=2", "previous": "http://a/?c=0"}
+    assert links(told, "results") == {"previous": "http://a/?c=0"}
+    assert links(header, "results") == links(header)
+    assert links('<http://a/>; title="a; results=false"; rel="next"', "results") == {"next": "http://a/"}
+
+
+async def test_a_next_link_may_tell_that_nothing_follows(api: Any, reader: Reader) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        at = int(request.query.get("cursor", "0"))
+        more = str(at < 2).lower()
+        link = f'<{api.base_url}/things?cursor={at + 1}>; rel="next"; results="{more}"'
+        return web.json_response([{"id": at}] if at < 3 else [], headers={"Link": link})
+
+    api.answer(handler)
+    assert await bodies(link_pages(reader, THINGS, more="results")) == [[{"id": 0}], [{"id": 1}], [{"id": 2}]]
+    with pytest.raises(Fatal, match="too many pages") as endless:
+        await bodies(link_pages(reader, THINGS))
+    assert "does its pagination end" in str(endless.value.hint)

@@ -119,6 +119,8 @@ def test_options_are_checked_and_defaulted() -> None:
     given_source = source({"base_url": "https://x"}, {"token": "s3cret"})
     assert checked_options(OPTIONS, given_source) == {"base_url": "https://x", "version": "1", "token": "s3cret"}
     assert "s3cret" not in repr(given_source)
+    # An empty one is one that is not given.
+    assert checked_options(OPTIONS, source({"base_url": "x", "version": ""}, {"token": "s"}))["version"] == "1"
     for options, secrets, words in (
         ({}, {"token": "s"}, "lacks option base_url"),
         ({"base_url": "x"}, {}, "lacks option token"),

@@ -19,6 +19,7 @@ from connectors.sdk.grades import EXACT, SUPERSET
 from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan, SortKey
 from connectors.sdk.table import AccessPath, Column, Pushdown, Table
 from connectors.sdk.testing import Faults, prove_faults, prove_table
+from connectors.sdk.testing.literals import literals
 from connectors.sdk.testing.overhearing import spellings
 from connectors.sdk.testing.reference import holds, is_ordered
 from connectors.simulators import start_simulator
@@ -174,3 +175,8 @@ def test_a_secret_is_found_however_it_is_spelled() -> None:
     ):
         assert any(spelled in text for spelled in spellings(SECRET))
     assert not any(spelled in "nothing of the kind" for spelled in spellings(SECRET))
+
+
+def test_a_pattern_is_tried_on_both_ends_of_a_text_without_blanks() -> None:
+    found = [each.value for each in literals("version", Operator.LIKE, ["web@1.0"])]
+    assert {"web@%", "%@1.0"} <= set(found)

@@ -16,9 +16,11 @@ from simulated_api import Api, next_link
 
 from connectors.simulators import github as github_simulator
 from connectors.simulators import start_simulator
+from connectors.simulators.__main__ import main
 from connectors.simulators.company import Company
 from connectors.simulators.company.vocabulary import seeded
 from connectors.simulators.faults import draw_fault
+from connectors.starter import start
 
 ISSUES = "/repos/acme/web/issues"
 
@@ -220,3 +222,29 @@ async def test_a_simulator_runs_as_a_process_until_it_is_told_to_stop(tmp_path: 
     finally:
         process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
+
+
+async def test_a_simulator_of_ones_own_runs_from_its_folder(tmp_path: Path) -> None:
+    start("acme", tmp_path, ())
+    arguments = ("--connector", "acme", "--folder", str(tmp_path), "--issues", "50", "--token", "t")
+    command = (sys.executable, "-m", "connectors.simulators", *arguments)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout
+    try:
+        async with asyncio.timeout(15):
+            told = json.loads(await process.stdout.readline())
+        headers = {"Authorization": "Bearer t"}
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(f"{told['base_url']}/me") as response:
+            assert await response.json() == {"name": "Demo"}
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+
+@pytest.mark.parametrize(("arguments", "said"), [([], "or give --folder"), (["--folder", "."], "simulated_acme.py")])
+def test_a_simulator_that_is_not_there_is_named(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--connector", "acme", *arguments])
+    assert said in capsys.readouterr().err
