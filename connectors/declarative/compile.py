@@ -14,12 +14,14 @@ from connectors.declarative.checks import (
     checked_pages,
     checked_pattern,
     checked_window,
+    hook_named,
     listed,
     placeholders,
 )
 from connectors.declarative.columns import ColumnFound, column_found
 from connectors.declarative.counting import check_count
 from connectors.declarative.dialects import DIALECTS
+from connectors.declarative.disjunctions import disjunctions_of
 from connectors.declarative.document import Path
 from connectors.declarative.hooks import Dialect, Hooks
 from connectors.declarative.hydrations import hydrate_inputs, hydrations_of
@@ -40,7 +42,7 @@ from connectors.declarative.requests import bucket_of
 from connectors.sdk import scan as sdk
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
-from connectors.sdk.table import Delta, Table
+from connectors.sdk.table import Delta, Disjunctions, Table
 
 Refuse = Callable[[Path, str, str | None], ManifestInvalid]
 Result = TypeVar("Result")
@@ -183,6 +185,7 @@ class _Compiler:
             rows_max=declared.rows_max or getattr(pagination, "cap", None),
             window=self._told((*at, "window"), partial(checked_window, posted=as_json), declared.window, sents),
             filter=declared.filter,
+            disjunctions=self._disjunctions(at, declared, graphql, sents),
             projection=declared.projection,
             dialect=self._dialect(at, declared),
             expands=declared.expands,
@@ -320,6 +323,15 @@ class _Compiler:
         known = self._hooks.dialects if declared.filter.hook is not None else DIALECTS
         return self._hook((*at, "filter"), known, declared.filter.hook or declared.filter.dialect)
 
+    def _disjunctions(
+        self, at: Path, declared: PathDeclared, graphql: Query | None, sents: Sents
+    ) -> Disjunctions | None:
+        by_graphql = graphql is not None and graphql.filter is not None
+        # A boundary ends a listing; what is asked is asked one value after the other.
+        unsent = frozenset(name for name in (*declared.keys, declared.boundary, declared.asked) if name is not None)
+        found = partial(disjunctions_of, by_graphql=by_graphql, unsent=unsent)
+        return self._told((*at, "disjunctions"), found, declared.disjunctions, sents, self._dialect(at, declared))
+
     def _operators(self, at: Path, used: str | Operators) -> tuple[Operators, str]:
         if not isinstance(used, str):
             return used, ""
@@ -385,15 +397,3 @@ class _Compiler:
 
     def _at(self, at: Path, message: str, hint: str | None = None) -> ManifestInvalid:
         return self._refuse(("tables", self._name, *at), message, hint)
-
-
-def hook_named(known: Mapping[str, Result], name: str, refuse: Callable[[str, str], ManifestInvalid]) -> Result:
-    """Return the hook that a manifest names.
-
-    Raises:
-        ManifestInvalid: the connector's package has none of that name at that place, or it is no package.
-    """
-    if name not in known:
-        allowed = f"Allowed: {listed(known)}." if known else "Only a connector that is a Python package has hooks."
-        raise refuse(f"there is no hook {name}", allowed)
-    return known[name]
