@@ -185,7 +185,6 @@ class _Compiler:
             rows_max=declared.rows_max or getattr(pagination, "cap", None),
             window=self._told((*at, "window"), partial(checked_window, posted=as_json), declared.window, sents),
             filter=declared.filter,
-            disjunctions=self._disjunctions(at, declared, graphql, sents),
             projection=declared.projection,
             dialect=self._dialect(at, declared),
             expands=declared.expands,
@@ -208,6 +207,7 @@ class _Compiler:
             pays=declared.pays,
             cost=declared.cost,
             needs=declared.needs,
+            disjunctions=self._disjunctions(at, declared, found),
             counting=self._hook((*at, "counts", "hook"), self._hooks.counts, counts.hook if counts else None),
             kinds=counts.columns if counts else (),
             keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),
@@ -323,14 +323,12 @@ class _Compiler:
         known = self._hooks.dialects if declared.filter.hook is not None else DIALECTS
         return self._hook((*at, "filter"), known, declared.filter.hook or declared.filter.dialect)
 
-    def _disjunctions(
-        self, at: Path, declared: PathDeclared, graphql: Query | None, sents: Sents
-    ) -> Disjunctions | None:
-        by_graphql = graphql is not None and graphql.filter is not None
+    def _disjunctions(self, at: Path, declared: PathDeclared, found: ReadablePath) -> Disjunctions | None:
+        by_graphql = found.graphql is not None and found.graphql.filter is not None
         # A boundary ends a listing; what is asked is asked one value after the other.
         unsent = frozenset(name for name in (*declared.keys, declared.boundary, declared.asked) if name is not None)
-        found = partial(disjunctions_of, by_graphql=by_graphql, unsent=unsent)
-        return self._told((*at, "disjunctions"), found, declared.disjunctions, sents, self._dialect(at, declared))
+        below_or = partial(disjunctions_of, by_graphql=by_graphql, unsent=unsent)
+        return self._told((*at, "disjunctions"), below_or, declared.disjunctions, found.sents, found.dialect)
 
     def _operators(self, at: Path, used: str | Operators) -> tuple[Operators, str]:
         if not isinstance(used, str):

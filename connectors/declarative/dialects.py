@@ -40,13 +40,14 @@ def filter_input(dialect: str, always: str, conditions: Sequence[Condition | Eit
         return words or None
     if not conditions:
         return None
-    (branches,) = [each.branches for each in conditions if isinstance(each, Either)] or [((),)]
-    groups = [[*plain, *branch] for branch in branches]
+    (branches,) = [each.branches for each in conditions if isinstance(each, Either)] or [()]
     if dialect == "notion":
         # Filters nest two levels deep, so that OR is the outer one.
-        joined: list[dict[str, object]] = [{"and": [_timed(each) for each in group]} for group in groups]
-        return joined[0] if len(joined) == 1 else {"or": joined}
-    return [{"filters": [_grouped(each) for each in group[:HUBSPOT_FILTERS_MAX]]} for group in groups]
+        joined: list[dict[str, object]] = [{"and": list(map(_timed, [*plain, *branch]))} for branch in branches]
+        return {"or": joined} if joined else {"and": list(map(_timed, plain))}
+    # A manifest says how large OR may be with what stands beside it; without OR, what is too much is left out.
+    groups = [[*plain, *branch] for branch in branches] or [plain[:HUBSPOT_FILTERS_MAX]]
+    return [{"filters": list(map(_grouped, group))} for group in groups]
 
 
 def _timed(condition: Condition) -> dict[str, object]:

@@ -212,13 +212,12 @@ def filters_for(sents: Sents, predicates: Iterable[Predicate]) -> list[dict[str,
 
 
 def any_filters_for(sents: Sents, disjunctions: Iterable[Disjunction]) -> list[dict[str, object]]:
-    """Return disjunctions as GraphQL filter objects, all of which must hold; what holds anyway is left out."""
-    found: list[dict[str, object]] = []
-    for disjunction in disjunctions:
-        branches = [filters_for(sents, branch) for branch in disjunction.branches]
-        if all(branches):
-            found.append({"or": [each[0] if len(each) == 1 else {"and": each} for each in branches]})
-    return found
+    """Return disjunctions as GraphQL filter objects, all of which must hold."""
+    return [{"or": [_together(filters_for(sents, branch)) for branch in each.branches]} for each in disjunctions]
+
+
+def _together(filters: list[dict[str, object]]) -> dict[str, object]:
+    return filters[0] if len(filters) == 1 else {"and": filters}
 
 
 def eithers_for(sents: Sents, disjunctions: Iterable[Disjunction]) -> list[Either]:

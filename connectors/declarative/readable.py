@@ -69,8 +69,8 @@ class ReadablePath:
     rows_max: int | None
     window: Window | None
     filter: Filter | None
-    disjunctions: Disjunctions | None
     projection: Projection | None
+    disjunctions: Disjunctions | None = None
     dialect: Dialect | None = None
     narrow: Narrow | None = None
     expands: Expansion | None = None

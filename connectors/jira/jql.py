@@ -48,9 +48,6 @@ def _clauses(condition: Condition | Either) -> list[str]:
     if isinstance(condition, Condition):
         return clause(condition)
     branches = [[text for each in branch for text in clause(each)] for branch in condition.branches]
-    if not all(branches):
-        # A side that says nothing always holds.
-        return []
     joined = [texts[0] if len(texts) == 1 else f"({' AND '.join(texts)})" for texts in branches]
     return [f"({' OR '.join(joined)})"]
 

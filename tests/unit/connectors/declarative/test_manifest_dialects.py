@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,16 +10,16 @@ import msgspec
 import pytest
 
 from connectors.declarative.dialects import can_say, filter_input
-from connectors.declarative.hooks import Condition
+from connectors.declarative.hooks import Condition, Either
 from connectors.declarative.load import load_text
 from connectors.declarative.manifest import Window
 from connectors.declarative.requests import first_request, hydrate_request, with_cursor
 from connectors.declarative.windows import windowed
 from connectors.registry import manifest_named
-from connectors.sdk.errors import EmptyResult
+from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.grades import grade_of
 from connectors.sdk.request import Request
-from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.scan import Disjunction, Operator, Predicate, Scan, Value
 from connectors.sdk.table import Grade
 
 NOW_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -196,3 +197,62 @@ def test_a_hubspot_search_has_no_more_filters_than_it_takes_and_none_is_relied_o
     assert searched
     sents = [each for path in searched for found in path.sents.values() for many in found.values() for each in many]
     assert {str(each.push.grade) for each in sents} == {"superset"}
+
+
+def either(*branches: tuple[Condition, ...]) -> Either:
+    return Either(branches=branches)
+
+
+A, B, C = condition("a", "EQ", "1"), condition("b", "GT", "2"), condition("c", "HAS_PROPERTY", True)
+
+
+def test_groups_of_filters_repeat_what_stands_beside_an_or() -> None:
+    found: Any = filter_input("hubspot", "", [C, either((A,), (A, B))])
+    assert [[each["propertyName"] for each in group["filters"]] for group in found] == [["c", "a"], ["c", "a", "b"]]
+
+
+def test_filters_of_notion_nest_two_levels() -> None:
+    early, late = condition("created_time", "before", "x"), condition("last_edited_time", "after", "y")
+    timed = [
+        {"timestamp": "created_time", "created_time": {"before": "x"}},
+        {"timestamp": "last_edited_time", "last_edited_time": {"after": "y"}},
+    ]
+    assert filter_input("notion", "", [early, either((late,), (early, late))]) == {
+        "or": [{"and": timed}, {"and": [timed[0], *timed]}]
+    }
+    assert filter_input("notion", "", [early]) == {"and": timed[:1]}
+
+
+def of_linear(*predicates: Predicate, branches: tuple[tuple[Predicate, ...], ...]) -> Any:
+    loaded = manifest_named("linear")
+    scan = Scan(table="issues", access_path="all", columns=("id",), predicates=predicates)
+    scan = replace(scan, disjunctions=(Disjunction(branches=branches),))
+    request = first_request(loaded.manifest, loaded.tables["issues"], scan, {})
+    return msgspec.json.decode(request.body or b"")["variables"]["filter"]
+
+
+def test_or_of_a_graphql_filter_stands_beside_other_conditions() -> None:
+    urgent, open_ = where("priority", Operator.EQ, 1), where("state_type", Operator.EQ, "started")
+    nobody = where("assignee_id", Operator.IS_NULL, None)
+    found = of_linear(branches=((urgent,), (open_, nobody)))
+    sides = [
+        {"priority": {"eq": 1}},
+        {"and": [{"state": {"type": {"eq": "started"}}}, {"assignee": {"null": True}}]},
+    ]
+    assert found == {"or": sides}
+    found = of_linear(nobody, branches=((urgent,), (open_, nobody)))
+    assert found == {"and": [{"assignee": {"null": True}}, {"or": sides}]}
+
+
+def test_parameters_have_no_or_between_them() -> None:
+    branches = ((where("state", Operator.EQ, "opened"),), (where("author_id", Operator.EQ, 1),))
+    scan = Scan(
+        table="issues",
+        access_path="by_project",
+        columns=("id",),
+        keys={"project_id": 1},
+        disjunctions=(Disjunction(branches=branches),),
+    )
+    loaded = manifest_named("gitlab")
+    with pytest.raises(Fatal, match="takes parameters, which have no OR"):
+        first_request(loaded.manifest, loaded.tables["issues"], scan, {})
