@@ -165,7 +165,7 @@ class StatisticsKeeper:
         """Take in what a scan's own literals gave, which may be unlike the mean."""
         scan = plan.scans[0]
         given = scan.keys if len(plan.scans) == 1 and _combinations(scan.keys.get(plan.path.batch or "")) == 1 else None
-        found = literal_shapes(self._salt, plan.path.keys, given, scan.predicates)
+        found = literal_shapes(self._salt, plan.path.keys, given, (*scan.predicates, *scan.disjunctions))
         if plan.path.single:
             return
         table = (server_oid, plan.relation.api_table)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from msgspec import structs
 
-from connectors.declarative.manifest import Filter, Push, Window
+from connectors.declarative.filters import Filter
+from connectors.declarative.manifest import Push, Window
 from connectors.declarative.pages import (
     CursorPages,
     LinkPages,
@@ -23,6 +25,7 @@ from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+Result = TypeVar("Result")
 
 
 def placeholders(text: str) -> set[str]:
@@ -138,3 +141,15 @@ def checked_window(window: Window | None, sents: Sents, *, posted: bool) -> Wind
 
 def _for_field(text: str | None, field: str) -> str | None:
     return None if text is None else text.replace("{field}", field)
+
+
+def hook_named(known: Mapping[str, Result], name: str, refuse: Callable[[str, str], ManifestInvalid]) -> Result:
+    """Return the hook that a manifest names.
+
+    Raises:
+        ManifestInvalid: the connector's package has none of that name at that place, or it is no package.
+    """
+    if name not in known:
+        allowed = f"Allowed: {listed(known)}." if known else "Only a connector that is a Python package has hooks."
+        raise refuse(f"there is no hook {name}", allowed)
+    return known[name]

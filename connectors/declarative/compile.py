@@ -15,12 +15,14 @@ from connectors.declarative.checks import (
     checked_pages,
     checked_pattern,
     checked_window,
+    hook_named,
     listed,
     placeholders,
 )
 from connectors.declarative.columns import ColumnFound, column_found
 from connectors.declarative.counting import check_count
 from connectors.declarative.dialects import DIALECTS
+from connectors.declarative.disjunctions import disjunctions_of
 from connectors.declarative.document import Path
 from connectors.declarative.hooks import Dialect, Hooks
 from connectors.declarative.hydrations import hydrate_inputs, hydrations_of, places_of_call
@@ -41,7 +43,7 @@ from connectors.declarative.requests import bucket_of
 from connectors.sdk import scan as sdk
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
-from connectors.sdk.table import Delta, Table
+from connectors.sdk.table import Delta, Disjunctions, Table
 
 Refuse = Callable[[Path, str, str | None], ManifestInvalid]
 Result = TypeVar("Result")
@@ -206,6 +208,7 @@ class _Compiler:
             pays=declared.pays,
             cost=declared.cost,
             needs=declared.needs,
+            disjunctions=self._disjunctions(at, declared, found),
             counting=self._hook((*at, "counts", "hook"), self._hooks.counts, counts.hook if counts else None),
             kinds=counts.columns if counts else (),
             keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),
@@ -322,6 +325,13 @@ class _Compiler:
         known = self._hooks.dialects if declared.filter.hook is not None else DIALECTS
         return self._hook((*at, "filter"), known, declared.filter.hook or declared.filter.dialect)
 
+    def _disjunctions(self, at: Path, declared: PathDeclared, found: ReadablePath) -> Disjunctions | None:
+        by_graphql = found.graphql is not None and found.graphql.filter is not None
+        # A boundary ends a listing; what is asked is asked one value after the other.
+        unsent = frozenset(name for name in (*declared.keys, declared.boundary, declared.asked) if name is not None)
+        below_or = partial(disjunctions_of, by_graphql=by_graphql, unsent=unsent)
+        return self._told((*at, "disjunctions"), below_or, declared.disjunctions, found.sents, found.dialect)
+
     def _operators(self, at: Path, used: str | Operators) -> tuple[Operators, str]:
         if not isinstance(used, str):
             return used, ""
@@ -386,15 +396,3 @@ class _Compiler:
 
     def _at(self, at: Path, message: str, hint: str | None = None) -> ManifestInvalid:
         return self._refuse(("tables", self._name, *at), message, hint)
-
-
-def hook_named(known: Mapping[str, Result], name: str, refuse: Callable[[str, str], ManifestInvalid]) -> Result:
-    """Return the hook that a manifest names.
-
-    Raises:
-        ManifestInvalid: the connector's package has none of that name at that place, or it is no package.
-    """
-    if name not in known:
-        allowed = f"Allowed: {listed(known)}." if known else "Only a connector that is a Python package has hooks."
-        raise refuse(f"there is no hook {name}", allowed)
-    return known[name]

@@ -197,7 +197,7 @@ class DeclarativeConnection:
 
     def _lacking(self, scan: Scan) -> set[str]:
         """Return the columns of a scan that are not known yet."""
-        wanted = {*scan.columns, *(predicate.column for predicate in scan.predicates)}
+        wanted = {*scan.columns, *(predicate.column for predicate in scan.every_predicate())}
         return wanted - self._loaded.tables[scan.table].columns.keys()
 
     async def _learned(self, scan: Scan, context: FetchContext) -> AsyncGenerator[Page, None]:

@@ -1,5 +1,7 @@
 """Query languages of APIs that filter by one text or one object: conditions in, what is sent out. Pure.
 
+HubSpot's groups and Notion's filters are one OR of conjunctions; a search of Zendesk has none between its words.
+
 `hubspot`: filter groups of the CRM search (https://developers.hubspot.com/docs/api/crm/search). `notion`: conditions on
 timestamps (https://developers.notion.com/reference/post-database-query-filter). `zendesk`: words of the search
 (https://developer.zendesk.com/documentation/api-basics, "understanding search query syntax").
@@ -11,7 +13,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from connectors.declarative.hooks import Condition, Dialect
+from connectors.declarative.hooks import Condition, Dialect, Either
 from connectors.sdk.scan import Value
 
 HUBSPOT_FILTERS_MAX = 6
@@ -30,16 +32,26 @@ def can_say(dialect: str, value: Value) -> bool:
     return True
 
 
-def filter_input(dialect: str, always: str, conditions: Sequence[Condition]) -> object:
+def filter_input(dialect: str, always: str, conditions: Sequence[Condition | Either]) -> object:
     """Return what is sent for conditions that must all hold; None when nothing need be sent."""
+    plain = [each for each in conditions if isinstance(each, Condition)]
     if dialect == "zendesk":
-        words = " ".join(filter(None, [always, *(_searched(each) for each in conditions)]))
+        words = " ".join(filter(None, [always, *map(_searched, plain)]))
         return words or None
     if not conditions:
         return None
+    (branches,) = [each.branches for each in conditions if isinstance(each, Either)] or [()]
     if dialect == "notion":
-        return {"and": [{"timestamp": each.place, each.place: {each.comparator: each.value}} for each in conditions]}
-    return [{"filters": [_grouped(each) for each in conditions[:HUBSPOT_FILTERS_MAX]]}]
+        # Filters nest two levels deep, so that OR is the outer one.
+        joined: list[dict[str, object]] = [{"and": list(map(_timed, [*plain, *branch]))} for branch in branches]
+        return {"or": joined} if joined else {"and": list(map(_timed, plain))}
+    # A manifest says how large OR may be with what stands beside it; without OR, what is too much is left out.
+    groups = [[*plain, *branch] for branch in branches] or [plain[:HUBSPOT_FILTERS_MAX]]
+    return [{"filters": list(map(_grouped, group))} for group in groups]
+
+
+def _timed(condition: Condition) -> dict[str, object]:
+    return {"timestamp": condition.place, condition.place: {condition.comparator: condition.value}}
 
 
 def _searched(condition: Condition) -> str:
@@ -70,6 +82,8 @@ def _dialect(name: str) -> Dialect:
     return Dialect(
         can_say=partial(can_say, name),
         written=lambda always, conditions, _order: filter_input(name, always, conditions),
+        disjoins=name != "zendesk",
+        disjoins_alone=name != "zendesk",
     )
 
 

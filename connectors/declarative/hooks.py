@@ -87,15 +87,26 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Either:
+    """Conditions joined by OR: of one branch, none of which is empty, all have to hold."""
+
+    branches: tuple[tuple[Condition, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """A language that filters are written in: the values it can hold, and what is sent for conditions and an order.
 
-    `written` takes what a text begins with, the conditions, and places with directions; None is sent as nothing.
+    `written` takes what a text begins with, what has to hold, and places with directions; None is sent as nothing. Only
+    a language that `disjoins` is given OR; with `disjoins_alone` that is one for a request, which is all there is to
+    it: what stands beside it is repeated in every branch.
     """
 
     can_say: Callable[[Value], bool]
-    written: Callable[[str, Sequence[Condition], Sequence[tuple[str, Direction]]], object]
+    written: Callable[[str, Sequence[Condition | Either], Sequence[tuple[str, Direction]]], object]
     orders: bool = False
+    disjoins: bool = False
+    disjoins_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

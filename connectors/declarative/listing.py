@@ -92,7 +92,8 @@ def _total(access: ReadablePath, body: object) -> int | None:
 def _cap(reading: Reading, scan: Scan, title: str, total: int | None) -> str:
     if total is None:
         return f"the API gives {reading.rows_max} rows of this listing at most"
-    return f"{title} gives {reading.rows_max} of {total} {'filtered ' if scan.predicates else ''}rows at most"
+    filtered = "filtered " if scan.predicates or scan.disjunctions else ""
+    return f"{title} gives {reading.rows_max} of {total} {filtered}rows at most"
 
 
 def _is_older(text: object, boundary: datetime | None) -> bool:

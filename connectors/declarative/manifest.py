@@ -12,6 +12,7 @@ from msgspec import field as defaulting
 
 from connectors.declarative.account import ApiVersion, Check, ErrorRule, OptionDeclared, QuotaDeclared, Requested
 from connectors.declarative.auths import Auth
+from connectors.declarative.filters import DisjunctionsDeclared, Filter
 from connectors.declarative.pages import Declared, Pagination
 from connectors.declarative.questions import Question
 
@@ -127,21 +128,6 @@ class Window(Declared, frozen=True, kw_only=True):
     end: Annotated[str, Meta(description="The input that takes the end.")]
     days_max: Annotated[Positive, Meta(description="The longest range of one request.")]
     replaces: Annotated[tuple[str, ...], Meta(description="Inputs that are not sent with a range.")] = ()
-
-
-class Filter(Declared, frozen=True, kw_only=True):
-    """One input that takes all predicates, in a query language; `at` of a pushdown is its place in there."""
-
-    send: Annotated[str, Meta(description="The input that takes the filter.")]
-    dialect: Annotated[
-        Literal["hubspot", "notion", "zendesk"] | None,
-        Meta(
-            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search, "
-            "like is:open. The comparator is what is sent."
-        ),
-    ] = None
-    hook: Annotated[str | None, Meta(description="Instead: a hook that writes a language, order included.")] = None
-    always: Annotated[str, Meta(description="What a text of that language begins with.")] = ""
 
 
 class Projection(Declared, frozen=True, kw_only=True):
@@ -291,6 +277,7 @@ class PathDeclared(Declared, frozen=True, kw_only=True):
     )
     window: Window | None = None
     filter: Filter | None = None
+    disjunctions: DisjunctionsDeclared | None = None
     narrow: Annotated[str | None, Meta(description="A hook that leaves out what the source would refuse.")] = None
     projection: Projection | None = None
     expands: Expansion | None = None

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from connectors.declarative.hooks import Condition, Dialect
+from connectors.declarative.hooks import Condition, Dialect, Either
 from connectors.declarative.manifest import Push
 from connectors.declarative.values import LOWER, UPPER, is_sendable, operator_named, text_within, written
 from connectors.sdk.errors import EmptyResult, Fatal, ManifestInvalid
-from connectors.sdk.scan import Operator, Predicate, Value
+from connectors.sdk.scan import Disjunction, Operator, Predicate, Value
 from connectors.sdk.table import Grade, Pushdown
 
 _EQUAL = frozenset({Operator.EQ, Operator.IN})
@@ -225,6 +225,23 @@ def filters_for(sents: Sents, predicates: Iterable[Predicate]) -> list[dict[str,
         each = value if predicate.operator is Operator.CONTAINS and isinstance(value, list) else [value]
         found += [_nested((*sent.at, sent.push.send), one) for one in each]
     return found
+
+
+def any_filters_for(sents: Sents, disjunctions: Iterable[Disjunction]) -> list[dict[str, object]]:
+    """Return disjunctions as GraphQL filter objects, all of which must hold."""
+    return [{"or": [_together(filters_for(sents, branch)) for branch in each.branches]} for each in disjunctions]
+
+
+def _together(filters: list[dict[str, object]]) -> dict[str, object]:
+    return filters[0] if len(filters) == 1 else {"and": filters}
+
+
+def eithers_for(sents: Sents, disjunctions: Iterable[Disjunction]) -> list[Either]:
+    """Return disjunctions as those of a query language, all of which must hold."""
+    return [
+        Either(branches=tuple(tuple(conditions_for(sents, branch)) for branch in disjunction.branches))
+        for disjunction in disjunctions
+    ]
 
 
 def conditions_for(sents: Sents, predicates: Iterable[Predicate]) -> list[Condition]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from connectors.declarative.columns import ColumnFound, echoed
 from connectors.declarative.counting import Counted, counted_of
+from connectors.declarative.filters import Filter
 from connectors.declarative.hooks import Counting, Dialect, Instead, KeysFrom, Narrow
 from connectors.declarative.manifest import (
     Bare,
@@ -16,7 +17,6 @@ from connectors.declarative.manifest import (
     Direction,
     Elements,
     Expansion,
-    Filter,
     HydrateDeclared,
     Projection,
     Spelling,
@@ -29,7 +29,7 @@ from connectors.sdk import scan as sdk
 from connectors.sdk.decode import RowDecoder
 from connectors.sdk.extract import Extract
 from connectors.sdk.grades import at_least
-from connectors.sdk.table import AccessPath, Delta, Table
+from connectors.sdk.table import AccessPath, Delta, Disjunctions, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,7 @@ class ReadablePath:
     window: Window | None
     filter: Filter | None
     projection: Projection | None
+    disjunctions: Disjunctions | None = None
     dialect: Dialect | None = None
     narrow: Narrow | None = None
     expands: Expansion | None = None
@@ -155,6 +156,7 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
         request=request,
         keys=found.keys,
         operators={name: pushdowns_of(each, shared) for name, each in sents.items()} | bounded,
+        disjunctions=found.disjunctions,
         order={name: _directions(each) for name, each in found.order.items()},
         order_keys_max=found.order_keys_max,
         page_rows_max=page.rows_max,

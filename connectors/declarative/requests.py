@@ -12,10 +12,19 @@ import msgspec
 
 from connectors.declarative.checks import PLACEHOLDER
 from connectors.declarative.columns import ColumnFound
+from connectors.declarative.hooks import Condition, Either
 from connectors.declarative.hydrations import places_filled
 from connectors.declarative.manifest import Expansion, HydrateDeclared, Manifest, Projection
 from connectors.declarative.pages import CursorPages, OffsetPages
-from connectors.declarative.pushdown import Sent, conditions_for, filters_for, inputs_for, place_of
+from connectors.declarative.pushdown import (
+    Sent,
+    any_filters_for,
+    conditions_for,
+    eithers_for,
+    filters_for,
+    inputs_for,
+    place_of,
+)
 from connectors.declarative.readable import ReadablePath, ReadableTable
 from connectors.declarative.values import as_texts
 from connectors.sdk.decode import Row
@@ -45,9 +54,11 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     predicates = (*_key_predicates(path, scan), *bounded)
     filters: list[dict[str, object]] = []
     if path.graphql is not None:
-        filters = filters_for(path.sents, predicates)
+        filters = [*filters_for(path.sents, predicates), *any_filters_for(path.sents, scan.disjunctions)]
     elif path.filter is not None:
         inputs |= _filter(path, scan, predicates)
+    elif scan.disjunctions:
+        raise Fatal(message=f"{scan.table}.{path.name} takes parameters, which have no OR between them")
     else:
         inputs |= inputs_for(path.sents, predicates)
     if path.dialect is None or not path.dialect.orders:
@@ -207,7 +218,11 @@ def _filter(path: ReadablePath, scan: Scan, predicates: Sequence[Predicate]) -> 
         return {}
     # A language without orders leaves them to the inputs.
     order = _written_order(path, scan) if path.dialect.orders else ()
-    sent = path.dialect.written(path.filter.always, conditions_for(path.sents, predicates), order)
+    conditions: list[Condition | Either] = [
+        *conditions_for(path.sents, predicates),
+        *eithers_for(path.sents, scan.disjunctions),
+    ]
+    sent = path.dialect.written(path.filter.always, conditions, order)
     return {} if sent is None else {path.filter.send: sent}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from connectors.declarative.hooks import Condition, Dialect
+from connectors.declarative.hooks import Condition, Dialect, Either
 from connectors.sdk.scan import Direction, Operator, Value
 
 UNRESTRICTED = "created >= 0"
@@ -33,14 +33,23 @@ _UNSEARCHABLE = frozenset(
 _WORD = re.compile(r"[A-Za-z0-9]{2,40}")
 
 
-def written(always: str, conditions: Sequence[Condition], order: Sequence[tuple[str, Direction]]) -> str:
+def written(always: str, conditions: Sequence[Condition | Either], order: Sequence[tuple[str, Direction]]) -> str:
     """Write the query for conditions, in an order that ends with the key."""
-    clauses = [text for condition in conditions for text in clause(condition)]
+    clauses = [text for condition in conditions for text in _clauses(condition)]
     where = " AND ".join(clauses) or always or UNRESTRICTED
     if not order:
         return where
     keys = [f"{place} {'ASC' if direction is Direction.ASC else 'DESC'}" for place, direction in order]
     return f"{where} ORDER BY {', '.join(keys)}, key ASC"
+
+
+def _clauses(condition: Condition | Either) -> list[str]:
+    """Write what has to hold as clauses; OR is in parentheses, and so is AND within it."""
+    if isinstance(condition, Condition):
+        return clause(condition)
+    branches = [[text for each in branch for text in clause(each)] for branch in condition.branches]
+    joined = [texts[0] if len(texts) == 1 else f"({' AND '.join(texts)})" for texts in branches]
+    return [f"({' OR '.join(joined)})"]
 
 
 def clause(condition: Condition) -> list[str]:
@@ -117,4 +126,4 @@ def _literal(value: object) -> str:
     return number if number.isdecimal() else quoted(number)
 
 
-JQL = Dialect(can_say=can_say, written=written, orders=True)
+JQL = Dialect(can_say=can_say, written=written, orders=True, disjoins=True)

@@ -204,7 +204,7 @@ class SalesforceConnection:
         return model
 
     async def _listed(self, scan: Scan, reader: Reader) -> AsyncGenerator[Page, None]:
-        used = {*scan.columns, *scan.keys, *(each.column for each in scan.predicates)}
+        used = {*scan.columns, *scan.keys, *(each.column for each in scan.every_predicate())}
         model = await self._model(scan.table, frozenset(used | {key.column for key in scan.order}))
         decoder = RowDecoder(model.table, scan.columns, model.extractors)
         found = pages_of(self._rows(model, scan, reader), scan=scan, decoder=decoder, context=reader.context)

@@ -15,7 +15,7 @@ from connectors.salesforce.soql import Kind, SoqlField
 from connectors.sdk.extract import Extract, path
 from connectors.sdk.grades import EXACT, SUPERSET, ranges, when
 from connectors.sdk.scan import Direction, Operator, Value
-from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
+from connectors.sdk.table import AccessPath, Column, Disjunctions, Grade, Pushdown, Table
 
 PAGE_ROWS_MAX = 2000
 KEYS_MAX = 500
@@ -170,6 +170,7 @@ def _table(
                 request=f"{asked}, {name} WHERE Id IN (..)",
                 keys=("id",),
                 operators=operators,
+                disjunctions=_below_or(operators),
                 batch="id",
                 batch_keys_max=KEYS_MAX,
                 page_rows_max=PAGE_ROWS_MAX,
@@ -179,6 +180,7 @@ def _table(
                 name=QUERY,
                 request=f"{asked}, {name}",
                 operators=operators,
+                disjunctions=_below_or(operators),
                 order={
                     column: _BOTH
                     for column, each in columns.items()
@@ -193,6 +195,11 @@ def _table(
             *(_by_key(asked, name, column, sent[column], operators) for column in keys),
         ),
     )
+
+
+def _below_or(operators: Mapping[str, Mapping[Operator, Pushdown]]) -> Disjunctions:
+    """Return what may stand below OR: whatever SOQL evaluates, it evaluates there too."""
+    return Disjunctions(columns=frozenset(operators))
 
 
 def _counted(asked: str, name: str) -> AccessPath:
@@ -218,6 +225,7 @@ def _in_bulk(
         name=BULK,
         request=f"POST /services/data/{{version}}/jobs/query, {name}",
         operators=operators,
+        disjunctions=_below_or(operators),
         page_rows_max=BULK_ROWS_MAX,
         requests_fixed=BULK_REQUESTS,
         columns=frozenset(column for column, each in columns.items() if _TYPES[str(each["type"])][0] != "jsonb"),
@@ -232,11 +240,13 @@ def _by_key(
     operators: Mapping[str, Mapping[Operator, Pushdown]],
 ) -> AccessPath:
     """Return the path by the values of a field, many at a time: what joins use."""
+    others = {other: taken for other, taken in operators.items() if other != column}
     return AccessPath(
         name=f"by_{column}",
         request=f"{asked}, {name} WHERE {field.name} IN (..)",
         keys=(column,),
-        operators={other: taken for other, taken in operators.items() if other != column},
+        operators=others,
+        disjunctions=_below_or(others),
         batch=column,
         batch_keys_max=KEYS_MAX if field.kind is Kind.ID else NAMES_MAX,
         page_rows_max=PAGE_ROWS_MAX,

@@ -18,7 +18,7 @@ from connectors.salesforce.objects import ObjectModel
 from connectors.salesforce.soql import Kind, SoqlField
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.request import Request
-from connectors.sdk.scan import Operator, Predicate, Scan
+from connectors.sdk.scan import Disjunction, Operator, Predicate, Scan
 
 COMPOSITE = "/composite"
 PARTS_MAX = 25
@@ -52,9 +52,9 @@ def text_of(model: ObjectModel, scan: Scan) -> str:
     """
     names = dict.fromkeys(("Id", *(model.requested[column] for column in scan.columns)))
     fields = {**model.fields, "id": _ID}
-    predicates = (*_keys(scan, fields), *scan.predicates)
+    asked: list[Predicate | Disjunction] = [*_keys(scan, fields), *scan.predicates, *scan.disjunctions]
     order = [(model.requested[key.column], key.direction) for key in scan.order]
-    return soql.query(model.name, tuple(names), fields, predicates, order, scan.limit)
+    return soql.query(model.name, tuple(names), fields, asked, order, scan.limit)
 
 
 def count(model: ObjectModel, version: str) -> Request:

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from connectors.sdk.errors import Fatal
 from connectors.sdk.instants import ceil_s, floor_s, iso_utc
-from connectors.sdk.scan import Direction, Operator, Predicate, Value
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, Value
 
 QUERY_CHARACTERS_MAX = 100_000
 """The longest query that Salesforce takes by default."""
@@ -70,18 +70,18 @@ def query(
     source: str,
     names: Sequence[str],
     fields: Mapping[str, SoqlField],
-    predicates: Sequence[Predicate] = (),
+    asked: Sequence[Predicate | Disjunction] = (),
     order: Sequence[tuple[str, Direction]] = (),
     limit: int | None = None,
 ) -> str:
-    """Write the query for some fields of an object; `fields` are those that predicates are on, by column.
+    """Write the query for some fields of an object; `fields` are those that what is asked for is on, by column.
 
     Raises:
         Fatal: SQLSTATE HV000, a predicate cannot be written; 54001, the query is longer than Salesforce takes.
     """
     text = f"SELECT {', '.join(names)} FROM {source}"
-    if predicates:
-        text += " WHERE " + " AND ".join(clause(fields[each.column], each) for each in predicates)
+    if asked:
+        text += " WHERE " + " AND ".join(_condition(fields, each) for each in asked)
     if order:
         text += " ORDER BY " + ", ".join(_sorted(name, direction) for name, direction in order)
     if limit is not None:
@@ -94,6 +94,14 @@ def query(
             sqlstate="54001",
         )
     return text
+
+
+def _condition(fields: Mapping[str, SoqlField], asked: Predicate | Disjunction) -> str:
+    """Write a predicate, or OR in parentheses: SOQL reads AND and OR beside each other only with them."""
+    if isinstance(asked, Predicate):
+        return clause(fields[asked.column], asked)
+    branches = (" AND ".join(clause(fields[each.column], each) for each in branch) for branch in asked.branches)
+    return f"({' OR '.join(f'({branch})' if ' AND ' in branch else branch for branch in branches)})"
 
 
 def clause(field: SoqlField, predicate: Predicate) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from connectors.sdk.scan import Operator, Predicate, Value
+from connectors.sdk.scan import Disjunction, Operator, Predicate, Value
 from connectors.sdk.table import AccessPath, Grade, Pushdown
 
 EXACT = Pushdown(grade=Grade.EXACT)
@@ -44,3 +44,19 @@ def grade_of(path: AccessPath, predicate: Predicate) -> Grade:
     if pushdown is None:
         return Grade.NONE
     return pushdown.grade if pushdown.accepts is None else pushdown.accepts(predicate.value)
+
+
+def grade_of_any(path: AccessPath, disjunction: Disjunction) -> Grade:
+    """Return the grade at which a path takes a disjunction: the lowest of its parts, `NONE` if one cannot be sent."""
+    taken = path.disjunctions
+    if taken is None or not taken.columns.issuperset(predicate.column for predicate in disjunction.predicates):
+        return Grade.NONE
+    return lowest(grade_of(path, predicate) for predicate in disjunction.predicates)
+
+
+def lowest(grades: Iterable[Grade]) -> Grade:
+    """Return the grade of predicates together, joined by AND or by OR."""
+    return min(grades, key=_LOWEST_FIRST.index, default=Grade.EXACT)
+
+
+_LOWEST_FIRST = (Grade.NONE, Grade.SUPERSET, Grade.EXACT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -56,6 +56,18 @@ class Predicate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disjunction:
+    """Predicates between columns joined by OR: of one branch at least, all predicates are true."""
+
+    branches: tuple[tuple[Predicate, ...], ...]
+
+    @property
+    def predicates(self) -> tuple[Predicate, ...]:
+        """Return the predicates of all branches."""
+        return tuple(predicate for branch in self.branches for predicate in branch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SortKey:
     """One key of an order."""
 
@@ -68,9 +80,10 @@ class Scan:
     """One reading of an API table by one access path.
 
     `columns` are the API columns wanted, in the order the pages must have. `keys` holds one value per key column of
-    the path (a tuple of values for the batched one). `predicates` are all to be sent; their grade was settled by the
-    planner. `limit` counts rows and is present only when stopping there cannot change the answer. With `whole` the rows
-    are those of that statement, and `columns` its outputs.
+    the path (a tuple of values for the batched one). `predicates` are all to be sent, and so is each of the
+    `disjunctions`, which only a path that takes them is given; their grade was settled by the planner. `limit` counts
+    rows and is present only when stopping there cannot change the answer. With `whole` the rows are those of that
+    statement, and `columns` its outputs.
     """
 
     table: str
@@ -78,6 +91,7 @@ class Scan:
     columns: tuple[str, ...]
     keys: Mapping[str, Value] = field(default_factory=dict)
     predicates: tuple[Predicate, ...] = ()
+    disjunctions: tuple[Disjunction, ...] = ()
     order: tuple[SortKey, ...] = ()
     limit: int | None = None
     whole: WholeStatement | None = None
@@ -85,8 +99,14 @@ class Scan:
     @property
     def compared(self) -> frozenset[str]:
         """Return the columns by whose values the source chooses or orders rows."""
-        asked = (*(each.column for each in self.predicates), *(each.column for each in self.order))
+        asked = (*(each.column for each in self.every_predicate()), *(each.column for each in self.order))
         return frozenset({*self.keys, *asked})
+
+    def every_predicate(self) -> Iterator[Predicate]:
+        """Yield the predicates, those below OR among them."""
+        yield from self.predicates
+        for disjunction in self.disjunctions:
+            yield from disjunction.predicates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

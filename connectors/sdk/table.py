@@ -82,13 +82,31 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disjunctions:
+    """What an access path takes of OR between columns: branches joined by OR, each of predicates joined by AND.
+
+    `columns` are those that may be compared below OR, by what their `operators` say. With `alone` a request is a single
+    disjunction, whose every branch repeats what is asked for beside it: predicates and keys count in each branch then.
+    `branches_max`, `branch_predicates_max` and `predicates_max`, of all branches together, are the source's own
+    bounds, None where it has none.
+    """
+
+    columns: frozenset[str]
+    alone: bool = False
+    branches_max: int | None = None
+    branch_predicates_max: int | None = None
+    predicates_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPath:
     """One way to read a table.
 
     `keys` are columns that each need one equality value (`owner`, `repo`); a list of values is read by one scan per
-    combination. `operators` maps a column to what can be pushed on it. `order` maps a column to the directions in
-    which the API sorts exactly as PostgreSQL does, null placement included, up to `order_keys_max` keys at once.
-    `page_rows_max` is the largest page; where nothing but `bare_columns` is wanted it is `bare_page_rows_max`.
+    combination. `operators` maps a column to what can be pushed on it, `disjunctions` says what of that below OR, None
+    for nothing. `order` maps a column to the directions in which the API sorts exactly as PostgreSQL does, null
+    placement included, up to `order_keys_max` keys at once. `page_rows_max` is the largest page; where nothing but
+    `bare_columns` is wanted it is `bare_page_rows_max`.
     `batch` names the one key column whose values may be sent many at a time, `batch_keys_max` how many. `single` says
     that a combination of keys, each value of a batched one, matches one row at most. `parallel` says that pages after
     the first can be read at once. `rows_max` is the API's own cap on a result, None when it has none: a path with one
@@ -108,6 +126,7 @@ class AccessPath:
     request: str
     keys: tuple[str, ...] = ()
     operators: Mapping[str, Mapping[Operator, Pushdown]] = field(default_factory=dict)
+    disjunctions: Disjunctions | None = None
     order: Mapping[str, frozenset[Direction]] = field(default_factory=dict)
     order_keys_max: int = 1
     page_rows_max: int = 100
@@ -193,6 +212,11 @@ class Table:
             if unknown := used - known:
                 raise ManifestInvalid(
                     message=f"access path {self.name}.{path.name} names unknown columns {sorted(unknown)}"
+                )
+            below_or = path.disjunctions.columns if path.disjunctions is not None else frozenset()
+            if untaken := below_or - path.operators.keys():
+                raise ManifestInvalid(
+                    message=f"access path {self.name}.{path.name} takes nothing on {sorted(untaken)}, nor below OR"
                 )
 
     def column(self, name: str) -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+from connectors.sdk.scan import Disjunction, Predicate
 from omnisql_server.fetch.tally import Tally
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.report import SourceReport
@@ -27,10 +28,7 @@ def report_of(plan: ScanPlan, tally: Tally) -> SourceReport:
         rows_fetched=tally.rows + tally.passed_over,
         rows_returned=tally.rows,
         bytes_received=tally.bytes_received,
-        pushed=tuple(
-            f"{pushed.predicate.column} {pushed.predicate.operator.value} ({pushed.grade.value})"
-            for pushed in plan.pushed
-        ),
+        pushed=tuple(f"{_named(pushed.predicate)} ({pushed.grade.value})" for pushed in plan.pushed),
         not_pushed=tuple((entry.condition, entry.reason) for entry in plan.not_pushed),
         complete=tally.truncated is None,
         incomplete_reason=tally.truncated,
@@ -45,3 +43,10 @@ def report_of(plan: ScanPlan, tally: Tally) -> SourceReport:
         refreshing=tally.refreshing,
         resets_at=None if tally.resets_after_s is None else datetime.now(UTC) + timedelta(seconds=tally.resets_after_s),
     )
+
+
+def _named(asked: Predicate | Disjunction) -> str:
+    """Name what was pushed by its columns and operators."""
+    if isinstance(asked, Predicate):
+        return f"{asked.column} {asked.operator.value}"
+    return " or ".join(" and ".join(map(_named, branch)) for branch in asked.branches)

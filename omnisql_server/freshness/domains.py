@@ -7,18 +7,21 @@ Values are compared together with their type, and ordered only where Python orde
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.scan import Disjunction, Operator, Predicate, Scan, Value
 
 Typed: TypeAlias = tuple[str, Any]
 """A value with the name of its type: 1, 1.0 and true are three different ones."""
 Bound: TypeAlias = tuple[Typed, bool]
 """An end of a range, and whether it belongs to it."""
+
+Identity: TypeAlias = tuple[Any, ...]
+"""A condition by column, operator and value; a disjunction by those of its branches, in an order of their own."""
 
 _LOWER, _UPPER = (Operator.GT, Operator.GE), (Operator.LT, Operator.LE)
 _MEMBERSHIPS = (Operator.EQ, Operator.IN)
@@ -43,26 +46,24 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A scan with the conditions it sends: keys are equalities among them."""
+    """A scan with the conditions it sends: keys are equalities among them. `identity` has its disjunctions, too."""
 
     scan: Scan
     conditions: tuple[Predicate, ...]
     domains: dict[str, Domain]
-    identity: frozenset[tuple[str, Operator, Typed]]
+    identity: frozenset[Identity]
     columns: frozenset[str] = field(default_factory=frozenset)
 
 
 def request_of(scan: Scan) -> Request:
     """Describe a scan."""
     conditions = (*_key_conditions(scan), *scan.predicates)
-    domains: dict[str, Domain] = {}
-    for condition in conditions:
-        domains[condition.column] = _narrowed(domains.get(condition.column, Domain()), condition)
+    plain, either = map(_identity, conditions), map(_identity_of_any, scan.disjunctions)
     return Request(
         scan=scan,
         conditions=conditions,
-        domains=domains,
-        identity=frozenset((c.column, c.operator, typed(c.value)) for c in conditions),
+        domains=_domains({}, conditions),
+        identity=frozenset((*plain, *either)),
         columns=frozenset(scan.columns),
     )
 
@@ -83,8 +84,28 @@ def covers(entry: Request, request: Request) -> bool:
             and entry.identity == request.identity
         )
     return all(
-        (c.column, c.operator, typed(c.value)) in request.identity or _implies(request.domains.get(c.column), c)
-        for c in entry.conditions
+        _identity(c) in request.identity or _implies(request.domains.get(c.column), c) for c in entry.conditions
+    ) and all(_is_any_implied(request, each) for each in known.disjunctions)
+
+
+def _is_any_implied(request: Request, wanted: Disjunction) -> bool:
+    """Say whether of every row that a request asks for, one branch of a disjunction is true."""
+    if _identity_of_any(wanted) in request.identity or _has_implied_branch(request, (), wanted):
+        return True
+    return any(
+        all(_has_implied_branch(request, branch, wanted) for branch in own.branches)
+        for own in request.scan.disjunctions
+    )
+
+
+def _has_implied_branch(request: Request, given: Iterable[Predicate], wanted: Disjunction) -> bool:
+    """Say whether what a request asks for, together with what is `given`, leaves one branch true."""
+    known = tuple(given)
+    domains = _domains(request.domains, known)
+    identity = request.identity | set(map(_identity, known))
+    return any(
+        all(_identity(c) in identity or _implies(domains.get(c.column), c) for c in branch)
+        for branch in wanted.branches
     )
 
 
@@ -119,6 +140,23 @@ def with_list(scan: Scan, column: str, values: tuple[Value, ...], *, is_key: boo
         replace(p, value=values) if p.column == column and p.operator is Operator.IN else p for p in scan.predicates
     )
     return replace(scan, predicates=predicates)
+
+
+def _domains(known: Mapping[str, Domain], conditions: Iterable[Predicate]) -> dict[str, Domain]:
+    """Return domains with what more conditions leave of them."""
+    domains = dict(known)
+    for condition in conditions:
+        domains[condition.column] = _narrowed(domains.get(condition.column, Domain()), condition)
+    return domains
+
+
+def _identity(condition: Predicate) -> Identity:
+    return condition.column, condition.operator, typed(condition.value)
+
+
+def _identity_of_any(disjunction: Disjunction) -> Identity:
+    branches = {tuple(sorted(set(map(_identity, branch)), key=repr)) for branch in disjunction.branches}
+    return "or", *sorted(branches, key=repr)
 
 
 def _key_conditions(scan: Scan) -> Iterator[Predicate]:

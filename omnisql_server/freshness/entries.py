@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidTag
 
 from catalog.key_ring import SEAL_BYTES, seal, seal_into, unseal, unseal_into
 from connectors.sdk.misfits import Misfit, Misfits
-from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.trail import Step
 from omnisql_server.freshness.domains import Request, covers, request_of
 
@@ -240,7 +240,8 @@ def _facts(scan: Scan) -> dict[str, object]:
         "access_path": scan.access_path,
         "columns": scan.columns,
         "keys": [[name, _written(value)] for name, value in scan.keys.items()],
-        "predicates": [[p.column, p.operator.value, _written(p.value)] for p in scan.predicates],
+        "predicates": _written_all(scan.predicates),
+        "disjunctions": [[_written_all(branch) for branch in each.branches] for each in scan.disjunctions],
         "order": [[key.column, key.direction.value] for key in scan.order],
         "limit": scan.limit,
     }
@@ -252,10 +253,21 @@ def _scan_of(facts: Mapping[str, Any]) -> Scan:
         access_path=facts["access_path"],
         columns=tuple(facts["columns"]),
         keys={name: _read(value) for name, value in facts["keys"]},
-        predicates=tuple(Predicate(column=c, operator=Operator(o), value=_read(v)) for c, o, v in facts["predicates"]),
+        predicates=_read_all(facts["predicates"]),
+        disjunctions=tuple(
+            Disjunction(branches=tuple(_read_all(branch) for branch in branches)) for branches in facts["disjunctions"]
+        ),
         order=tuple(SortKey(column=c, direction=Direction(d)) for c, d in facts["order"]),
         limit=facts["limit"],
     )
+
+
+def _written_all(predicates: Sequence[Predicate]) -> list[list[object]]:
+    return [[each.column, each.operator.value, _written(each.value)] for each in predicates]
+
+
+def _read_all(written: Sequence[Any]) -> tuple[Predicate, ...]:
+    return tuple(Predicate(column=c, operator=Operator(o), value=_read(v)) for c, o, v in written)
 
 
 def _json(value: object) -> bytes:

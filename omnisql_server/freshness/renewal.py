@@ -89,7 +89,8 @@ class Renewal:
         since = datetime.fromisoformat(entry.changes_since) - timedelta(seconds=delta.overlap_s)
         changes = Predicate(column=delta.column, operator=Operator.GE, value=since)
         kept = tuple(predicate for predicate in scan.predicates if predicate.column in delta.keeps)
-        fetched = await upstream.fetch(replace(scan, predicates=(*kept, changes), order=()))
+        either = tuple(each for each in scan.disjunctions if {p.column for p in each.predicates} <= set(delta.keeps))
+        fetched = await upstream.fetch(replace(scan, predicates=(*kept, changes), disjunctions=either, order=()))
         if fetched.error is not None:
             raise fetched.error
         known = None if rows is None else conformed(rows, scan, self.table)

@@ -81,6 +81,7 @@ def _column_facts(column: ApiColumn, table: Table) -> Row:
         "type": declared.type_name if declared is not None else _type_name(column.type_oid),
         "description": (declared.description or None) if declared is not None else None,
         "operators": _best_grades(table, api_name),
+        "below_or": any(path.disjunctions and api_name in path.disjunctions.columns for path in table.access_paths),
         "sortable": _directions(sortable),
         "key": any(api_name in path.keys for path in table.access_paths),
         "hydrated": declared is not None and declared.hydrate is not None,
@@ -134,6 +135,7 @@ def _access_path_rows(state: IntrospectionState) -> list[Row]:
                 "revalidates": table.revalidates,
                 "resumes": path.resumes,
                 "pushdown": _pushdown(path, names),
+                **_disjunctions(path, names),
             }
             for path in table.access_paths
         ]
@@ -299,6 +301,20 @@ def _best_grades(table: Table, api_name: str) -> dict[str, str]:
 
 def _pushdown(path: AccessPath, names: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {names.get(column, column): _grades(operators) for column, operators in path.operators.items()}
+
+
+def _disjunctions(path: AccessPath, names: Mapping[str, str]) -> Row:
+    taken = path.disjunctions
+    if taken is None:
+        return {"below_or": None, "or_bounds": {}}
+    bounds = {
+        "alternatives": taken.branches_max,
+        "conditions_of_one": taken.branch_predicates_max,
+        "conditions": taken.predicates_max,
+        "in_a_request": 1 if taken.alone else None,
+    }
+    known = {name: bound for name, bound in bounds.items() if bound is not None}
+    return {"below_or": sorted(names.get(name, name) for name in taken.columns), "or_bounds": known}
 
 
 def _grades(operators: Mapping[Operator, Pushdown]) -> dict[str, str]:

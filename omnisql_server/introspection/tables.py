@@ -67,6 +67,7 @@ COLUMNS = _table(
     _column("type text", "Type of the column."),
     _column("description text", "What it holds."),
     _column("operators jsonb!", "Operators that can be pushed, each with its best grade."),
+    _column("below_or bool!", "Whether some access path takes them below OR between columns."),
     _column("sortable text[]!", "Directions in which the API can sort by it."),
     _column("key bool!", "Whether some access path needs a value for it."),
     _column("hydrated bool!", "Whether it costs more requests than the listing."),
@@ -96,6 +97,8 @@ ACCESS_PATHS = _table(
     _column("revalidates bool!", "Whether the source confirms an earlier answer for less than a new one."),
     _column("resumes bool!", "Whether a listing that failed goes on where it was."),
     _column("pushdown jsonb!", "Operators that can be pushed, each with its grade, by column."),
+    _column("below_or text[]", "Columns whose conditions can be pushed below OR between columns; null for none."),
+    _column("or_bounds jsonb!", "How many alternatives and conditions such an OR may have, where the source says it."),
 )
 
 LAST_QUERY_SOURCES = _table(

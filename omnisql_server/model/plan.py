@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from connectors.sdk.scan import Predicate, Scan
+from connectors.sdk.scan import Disjunction, Predicate, Scan
 from connectors.sdk.table import AccessPath, Grade, Table
 from omnisql_server.model.mask import Mask
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, OwnerRead
@@ -18,9 +18,12 @@ from omnisql_server.model.statistics import Statistic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
-    """A predicate that goes to the API, and how faithfully the API evaluates it. `policy` names who asked for it."""
+    """What goes to the API, and how faithfully the API evaluates it. `policy` names who asked for it.
 
-    predicate: Predicate
+    The grade of a disjunction is the lowest of its parts'.
+    """
+
+    predicate: Predicate | Disjunction
     grade: Grade
     policy: str | None = None
 

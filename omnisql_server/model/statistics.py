@@ -11,10 +11,13 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
 
-from connectors.sdk.scan import Operator, Predicate, Value
+from connectors.sdk.scan import Disjunction, Operator, Predicate, Value
 
 PARTS_MAX = 16
 """A shape with more parts is not kept: its name in the control database has a bounded length."""
+
+OR = "or"
+"""The operator of a part that stands for several joined by OR."""
 
 SMOOTHING_SIGHTINGS = 5
 """How many sightings a mean is made of: the first few count alike, later ones a fifth each.
@@ -36,7 +39,10 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ShapePart:
-    """One thing that was asked for: a column, an operator and how many values, in classes; never the values."""
+    """One thing that was asked for: a column, an operator and how many values, in classes; never the values.
+
+    Of a disjunction, `values` are its parts so written, and `column` names all columns.
+    """
 
     column: str
     operator: str
@@ -45,6 +51,8 @@ class ShapePart:
     @property
     def text(self) -> str:
         """Write the part for people."""
+        if self.operator == OR:
+            return f"({self.values})"
         return f"{self.column} {self.operator} {self.values}".rstrip()
 
 
@@ -112,15 +120,17 @@ class StatisticRow:
     statistic: Statistic
 
 
-def shape_of(keys: Iterable[str], predicates: Iterable[Predicate]) -> Shape | None:
+def shape_of(keys: Iterable[str], asked: Iterable[Predicate | Disjunction]) -> Shape | None:
     """Return the shape of a request, None when it has too many parts to be kept."""
+    known = tuple(asked)
     parts = {ShapePart(column=key, operator=Operator.EQ.value, values="1") for key in keys}
-    parts |= {part_of(predicate) for predicate in predicates}
-    return tuple(sorted(parts)) if len(parts) <= PARTS_MAX else None
+    parts |= {part_of(each) for each in known}
+    below = sum(len(each.predicates) - 1 for each in known if isinstance(each, Disjunction))
+    return tuple(sorted(parts)) if len(parts) + below <= PARTS_MAX else None
 
 
 def literal_shapes(
-    salt: bytes, keys: Iterable[str], given: Mapping[str, Value] | None, predicates: Iterable[Predicate]
+    salt: bytes, keys: Iterable[str], given: Mapping[str, Value] | None, asked: Iterable[Predicate | Disjunction]
 ) -> tuple[Shape, ...]:
     """Return the shapes of a request that tell its literals apart, the most particular one first.
 
@@ -128,9 +138,7 @@ def literal_shapes(
     what one of them has is told apart from what others have with the same predicates.
     """
     sent = [
-        replace(part_of(predicate), values=_digest(salt, predicate.value))
-        for predicate in predicates
-        if predicate.value is not None
+        replace(part_of(each), values=_digest(salt, told)) for each in asked if (told := _literals(each)) is not None
     ]
     found: list[Shape] = []
     if given:
@@ -153,8 +161,23 @@ def _digest(salt: bytes, value: Value) -> str:
     return blake2b(repr(_one(value)).encode(), key=salt, digest_size=12).hexdigest()
 
 
-def part_of(predicate: Predicate) -> ShapePart:
-    """Return a predicate without its literals; a list of one value is an equality."""
+def _literals(asked: Predicate | Disjunction) -> Value:
+    """Return all literals of what is asked for, None where there are none."""
+    if isinstance(asked, Predicate):
+        return asked.value
+    return tuple((_branch_shape(branch), *(each.value for each in branch)) for branch in asked.branches)
+
+
+def _branch_shape(branch: Iterable[Predicate]) -> str:
+    return " and ".join(sorted(part_of(each).text for each in branch))
+
+
+def part_of(predicate: Predicate | Disjunction) -> ShapePart:
+    """Return what is asked for without its literals; a list of one value is an equality."""
+    if isinstance(predicate, Disjunction):
+        columns = ", ".join(sorted({each.column for each in predicate.predicates}))
+        branches = " or ".join(sorted(map(_branch_shape, predicate.branches)))
+        return ShapePart(column=columns, operator=OR, values=branches)
     values = _values_class(predicate.value)
     operator = predicate.operator
     if operator is Operator.IN and values == "1":

@@ -54,6 +54,7 @@ def _calls(advice: Advice, draft: Draft, known: TableStatistics, combinations_ma
                 frozenset(draft.columns),
                 combinations_max,
                 known=known,
+                alternatives=draft.alternatives,
             )
         except (NoRowCanMatch, KeyColumnRequired, LimitExceeded):
             return None
@@ -76,7 +77,8 @@ def _takes(chosen: ChosenPath, added: Iterable[Wanted]) -> bool:
     """Say whether a path sends some of the conditions, as a key or as a parameter."""
     columns = {item.predicate.column for item in added}
     keys = {column for column in columns & set(chosen.path.keys) if any(_gives(item, column) for item in added)}
-    return bool(keys or columns & {pushed.predicate.column for pushed in chosen.pushed})
+    sent = (pushed.predicate for pushed in chosen.pushed)
+    return bool(keys or columns & {each.column for each in sent if isinstance(each, Predicate)})
 
 
 def _gives(item: Wanted, column: str) -> bool:

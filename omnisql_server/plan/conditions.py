@@ -15,6 +15,7 @@ from sqlglot.optimizer.scope import Scope, ScopeType
 from connectors.sdk.scan import Operator
 from omnisql_server.model.meaning import Meaning
 from omnisql_server.model.query import Occurrence
+from omnisql_server.plan.alternatives import Alternatives, Obstacle, carried, recognize_alternatives
 from omnisql_server.plan.branches import TEXT_OID, constant_text, verdict_on_constant
 from omnisql_server.plan.conjuncts import Equality, may_be_null_supplied
 from omnisql_server.plan.limit import is_cut
@@ -29,12 +30,14 @@ from omnisql_server.plan.texts import text_of
 class ScanConditions:
     """What was found for one scan: conditions, and conjuncts that mention it and were not recognized.
 
-    `advice` is by the SQL of what might be written in another way, `ruled_out` the one that none of the rows can meet.
+    `alternatives` are those of an OR between columns. `advice` is by the SQL of what might be written in another way,
+    `ruled_out` the one that none of the rows can meet.
     `local` are conjuncts over columns of the scan alone, each true for every row that can change the answer.
     Those `beyond` hold for what a LIMIT of the scan's own query has left: they do not stand in its way.
     """
 
     conditions: list[Condition] = field(default_factory=list)
+    alternatives: list[Alternatives] = field(default_factory=list)
     residuals: list[tuple[str, str]] = field(default_factory=list)
     advice: dict[str, Advice] = field(default_factory=dict)
     beyond: list[tuple[str, str]] = field(default_factory=list)
@@ -63,47 +66,80 @@ class ConditionCollector:
             self._visit(self._readings.root, [])
         return self.found
 
-    def _visit(self, scope: Scope, inherited: list[Condition]) -> None:
+    def _visit(self, scope: Scope, inherited: list[Restriction]) -> None:
         if scope.set_operation_scopes:
             self._visit_set_operation(scope, inherited)
             for child in (*scope.cte_scopes, *scope.subquery_scopes):
                 self._visit(child, [])
             return
-        conditions = self._own_conditions(scope)
-        for condition in inherited:
-            verdict = verdict_on_constant(projection(scope, condition.column), condition)
-            if verdict is not None:
-                if not verdict:
-                    self._rule_out(scope, condition.sql)
-                continue
-            mapped = _through_projection(scope, condition)
-            if mapped is not None and self._comparable(scope, mapped):
-                conditions.append(mapped)
+        conditions, alternatives = self._own_conditions(scope)
+        for restriction in inherited:
+            if isinstance(restriction, Alternatives):
+                self._inherit_alternatives(scope, restriction, conditions, alternatives)
             else:
-                self._note(scope, condition.sql, _FORM)
+                self._inherit(scope, restriction, conditions)
         self._propagate(scope, conditions)
-        passed: dict[int, list[Condition]] = {}
-        for condition in conditions:
-            source = scope.sources.get(condition.source)
+        passed: dict[int, list[Restriction]] = {}
+        restrictions: list[Restriction] = [*conditions, *alternatives]
+        for each in restrictions:
+            source = scope.sources.get(each.source)
             if isinstance(source, exp.Table):
-                self._scan(source).conditions.append(condition)
+                self._keep(source, each)
             elif isinstance(source, Scope) and _read_once(scope, source):
-                passed.setdefault(id(source), []).append(condition)
+                passed.setdefault(id(source), []).append(each)
             elif isinstance(source, Scope):
-                self._note(source, condition.sql, "its relation is read more than once")
+                self._note(source, each.sql, "its relation is read more than once")
         for child in _children(scope):
             self._visit(child, passed.get(id(child), []))
 
-    def _visit_set_operation(self, scope: Scope, inherited: list[Condition]) -> None:
+    def _visit_set_operation(self, scope: Scope, inherited: list[Restriction]) -> None:
         names = [projection.alias_or_name for projection in _outputs(scope.expression)]
         for branch in scope.set_operation_scopes:
             outputs = [projection.alias_or_name for projection in _outputs(branch.expression)]
             renames = dict(zip(names, outputs, strict=False))
-            mine = [c.renamed(c.source, renames[c.column]) for c in inherited if c.column in renames]
+            mine = [found for each in inherited if (found := _renamed(each, renames)) is not None]
             self._visit(branch, mine if not is_cut(scope.expression) else [])
 
-    def _own_conditions(self, scope: Scope) -> list[Condition]:
+    def _inherit(self, scope: Scope, condition: Condition, conditions: list[Condition]) -> None:
+        """Bring a condition on a scope's output down to what the scope reads."""
+        found = self._through(scope, condition)
+        if found is False:
+            self._rule_out(scope, condition.sql)
+        elif found is None:
+            self._note(scope, condition.sql, _FORM)
+        elif isinstance(found, Condition):
+            conditions.append(found)
+
+    def _inherit_alternatives(
+        self, scope: Scope, given: Alternatives, conditions: list[Condition], alternatives: list[Alternatives]
+    ) -> None:
+        found = carried(given, lambda condition: self._through(scope, condition))
+        if found.never:
+            self._rule_out(scope, given.sql)
+        elif found.lost:
+            self._note(scope, given.sql, _FORM)
+        conditions += found.conditions
+        if found.alternatives is not None:
+            alternatives.append(found.alternatives)
+
+    def _through(self, scope: Scope, condition: Condition) -> Condition | bool | None:
+        """Say a condition on a scope's output by what it reads, or that it always or never holds; None: neither."""
+        verdict = verdict_on_constant(projection(scope, condition.column), condition)
+        if verdict is not None:
+            return verdict
+        mapped = _through_projection(scope, condition)
+        return mapped if mapped is not None and self._comparable(scope, mapped) else None
+
+    def _keep(self, table: exp.Table, found: Restriction) -> None:
+        scan = self._scan(table)
+        if isinstance(found, Alternatives):
+            scan.alternatives.append(found)
+        else:
+            scan.conditions.append(found)
+
+    def _own_conditions(self, scope: Scope) -> tuple[list[Condition], list[Alternatives]]:
         conditions: list[Condition] = []
+        alternatives: list[Alternatives] = []
         for written, allowed in self._readings.conjuncts(scope):
             conjunct = self._readings.read(written, self._meaning)
             self._local(scope, conjunct, allowed)
@@ -119,12 +155,30 @@ class ConditionCollector:
             conditions += kept
             if isinstance(written, exp.Like | exp.ILike):
                 self._advise(scope, conjunct)
-            if not kept:
-                ranges = self._ranges(scope, conjunct, allowed)
-                conditions += ranges
-                self._advise(scope, conjunct)
-                self._residual(scope, conjunct, NARROWED if ranges else _FORM)
-        return conditions
+            if kept:
+                continue
+            self._advise(scope, conjunct)
+            either = self._alternatives(scope, conjunct, allowed)
+            if isinstance(either, Alternatives):
+                alternatives.append(either)
+                continue
+            ranges = self._ranges(scope, conjunct, allowed)
+            conditions += ranges
+            form = _FORM if either is None else either.reason
+            self._residual(scope, conjunct, NARROWED if ranges else form)
+        return conditions, alternatives
+
+    def _alternatives(
+        self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None
+    ) -> Alternatives | Obstacle | None:
+        """Return the alternatives of an OR that restrict what they are on, or why they are none."""
+        found = conjunct.get(
+            "alternatives", lambda node: recognize_alternatives(node, lambda column: self._type_oid(scope, column))
+        )
+        if not isinstance(found, Alternatives):
+            return found
+        supplied = found.may_hold_for_null() and may_be_null_supplied(scope.expression, found.source)
+        return None if supplied or (allowed is not None and found.source not in allowed) else found
 
     def _local(self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None) -> None:
         named = conjunct.get("named", _named)
@@ -229,11 +283,20 @@ class ConditionCollector:
         return None
 
 
+Restriction = Condition | Alternatives
 _FORM = "its form is not one an API can evaluate"
 NARROWED = "what is sent is the range that follows from it"
 JOINING = "it compares more than one relation"
 _FAMILIES = (frozenset({20, 21, 23}), frozenset({25, 1043}))
 """The integers, and the texts: a constant of one is a value of the others."""
+
+
+def _renamed(restriction: Restriction, columns: dict[str, str]) -> Restriction | None:
+    """Return a condition or alternatives on columns of other names, None where one has none."""
+    if isinstance(restriction, Alternatives):
+        return restriction.renamed(columns)
+    name = columns.get(restriction.column)
+    return None if name is None else restriction.renamed(restriction.source, name)
 
 
 def _named(conjunct: exp.Expr) -> set[str]:

@@ -21,7 +21,9 @@ from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence
 from omnisql_server.model.relation import Relation
 from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statistics import TableStatistics
+from omnisql_server.plan.alternatives import Alternatives
 from omnisql_server.plan.conditions import JOINING, NARROWED, ConditionCollector, ScanConditions
+from omnisql_server.plan.disjunctions import WantedAny, reduced_any
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
 from omnisql_server.plan.hydration import survival
 from omnisql_server.plan.joins import JoinScan
@@ -30,6 +32,7 @@ from omnisql_server.plan.links import Link, find_links
 from omnisql_server.plan.paths import ChosenPath, usable_paths
 from omnisql_server.plan.policy_filters import typed_filters, typed_masks, wanted_of
 from omnisql_server.plan.readings import readings_of
+from omnisql_server.plan.recognize import Condition
 from omnisql_server.plan.rewrites import Advice
 
 
@@ -69,14 +72,15 @@ def read_tree(query: BoundQuery) -> ReadTree:
 class Draft:
     """A scan before it is decided how it is read; `empty` says why it need not be.
 
-    Conditions `beyond` apply to what a LIMIT has left, those `kept` before that. `filtered` says that the conditions
-    wanted are all that policy's filters say.
+    Of `alternatives` one side each is wanted beside what is `wanted`. Conditions `beyond` apply to what a LIMIT has
+    left, those `kept` before that. `filtered` says that the conditions wanted are all that policy's filters say.
     """
 
     relation: Relation
     table: Table
     columns: tuple[str, ...]
     wanted: tuple[Wanted, ...]
+    alternatives: tuple[WantedAny, ...]
     kept: tuple[NotPushed, ...]
     beyond: tuple[NotPushed, ...]
     filters: tuple[RowFilter, ...]
@@ -111,14 +115,13 @@ def draft_scan(
     found = read.found[name]
     columns = _columns(occurrence, filters, frozenset(c for c, m in masks.items() if not m.needs_value))
     wanted, kept_back, filtered = _wanted(relation, table, found, filters, frozenset(masks))
-    reduced, empty = _reduced(wanted, found, filters)
+    reduced, alternatives, empty = _reduced(wanted, found, filters)
     candidates: tuple[ChosenPath, ...] = ()
     if empty is None:
         known, linked = known_to(source, filters), frozenset(links)
         try:
-            candidates = usable_paths(
-                table, relation.qualified_name, reduced, frozenset(columns), combinations_max, linked, known
-            )
+            asked = (reduced, frozenset(columns), combinations_max, linked, known, alternatives)
+            candidates = usable_paths(table, relation.qualified_name, *asked)
         except KeyColumnRequired as error:
             raise _with_advice(error, table, found.advice.values()) from None
     join = JoinScan(
@@ -133,6 +136,7 @@ def draft_scan(
         table=table,
         columns=columns,
         wanted=reduced,
+        alternatives=alternatives,
         kept=(*kept_back, *_residuals(found)),
         beyond=tuple(NotPushed(condition=sql, reason=reason) for sql, reason in found.beyond),
         filters=filters,
@@ -146,17 +150,26 @@ def draft_scan(
 
 
 def _reduced(
-    wanted: list[Wanted], found: ScanConditions, filters: Iterable[RowFilter]
-) -> tuple[tuple[Wanted, ...], str | None]:
+    wanted: list[Wanted | WantedAny], found: ScanConditions, filters: Iterable[RowFilter]
+) -> tuple[tuple[Wanted, ...], tuple[WantedAny, ...], str | None]:
     """Bring conditions together; return also why no row can meet them, if none can."""
+    plain = [item for item in wanted if isinstance(item, Wanted)]
+    alternatives: list[WantedAny] = []
     try:
-        reduced = reduce_conditions(wanted)
+        for item in wanted:
+            if isinstance(item, WantedAny):
+                left = reduced_any(item)
+                if isinstance(left, WantedAny):
+                    alternatives.append(left)
+                else:
+                    plain += left
+        reduced = reduce_conditions(plain)
     except NoRowCanMatch as proof:
-        return (), str(proof)
+        return (), (), str(proof)
     empty = next((f"policy {rule.policy} shows no row" for rule in filters if rule.shows_nothing), None)
     if empty is None and found.ruled_out is not None:
-        return (), f"none of its rows meets {found.ruled_out}"
-    return reduced, empty
+        return (), (), f"none of its rows meets {found.ruled_out}"
+    return reduced, tuple(alternatives), empty
 
 
 def _without_capped_targets(candidates: tuple[ChosenPath, ...]) -> tuple[ChosenPath, ...]:
@@ -240,19 +253,24 @@ def _columns(occurrence: Occurrence, filters: Iterable[RowFilter], hidden: froze
 
 def _wanted(
     relation: Relation, table: Table, found: ScanConditions, filters: Iterable[RowFilter], masked: frozenset[str]
-) -> tuple[list[Wanted], list[NotPushed], bool]:
+) -> tuple[list[Wanted | WantedAny], list[NotPushed], bool]:
     """Return what the API is asked, what is kept back, and whether nothing of policy's filters is left to do after."""
-    wanted: list[Wanted] = []
+    wanted: list[Wanted | WantedAny] = []
     kept_back: list[NotPushed] = []
     for condition in found.conditions:
-        attribute = relation.attribute(condition.column)
-        if attribute is None or attribute.api_column is None:
+        item = _asked(relation, condition)
+        if item is None:
             continue
-        if attribute.api_column in masked:
+        if item.predicate.column in masked:
             kept_back.append(NotPushed(condition=condition.sql, reason="the column is masked by policy"))
             continue
-        predicate = Predicate(column=attribute.api_column, operator=condition.operator, value=condition.value)
-        wanted.append(Wanted(predicate=predicate, sql=condition.sql))
+        wanted.append(item)
+    for each in found.alternatives:
+        either = _asked_any(relation, each, masked)
+        if isinstance(either, NotPushed):
+            kept_back.append(either)
+        else:
+            wanted.append(either)
     complete = True
     for rule in filters:
         if not rule.shows_nothing:
@@ -260,3 +278,26 @@ def _wanted(
             wanted += asked
             complete = complete and whole
     return wanted, kept_back, complete
+
+
+def _asked(relation: Relation, condition: Condition) -> Wanted | None:
+    """Say a condition by the API's column, None where it has none."""
+    attribute = relation.attribute(condition.column)
+    if attribute is None or attribute.api_column is None:
+        return None
+    predicate = Predicate(column=attribute.api_column, operator=condition.operator, value=condition.value)
+    return Wanted(predicate=predicate, sql=condition.sql)
+
+
+def _asked_any(relation: Relation, given: Alternatives, masked: frozenset[str]) -> WantedAny | NotPushed:
+    branches: list[tuple[Wanted, ...]] = []
+    for branch in given.branches:
+        items = [_asked(relation, condition) for condition in branch]
+        known = tuple(item for item in items if item is not None)
+        hidden = [item.sql for item in known if item.predicate.column in masked]
+        if hidden:
+            return NotPushed(condition=given.sql, reason=f"its part {hidden[0]} is on a column masked by policy")
+        if len(known) < len(items):
+            return NotPushed(condition=given.sql, reason="a part of it is on a column that the API has not")
+        branches.append(known)
+    return WantedAny(branches=tuple(branches), sql=given.sql)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from connectors.sdk.scan import Operator
 from connectors.sdk.table import Table
-from omnisql_server.model.statistics import Shape, ShapePart, Statistic, TableStatistics
+from omnisql_server.model.statistics import OR, Shape, ShapePart, Statistic, TableStatistics
 
 SELECTIVITY = {
     Operator.EQ.value: 0.1,
@@ -23,6 +23,7 @@ SELECTIVITY = {
     Operator.ILIKE.value: 0.1,
     Operator.CONTAINS.value: 0.1,
     Operator.IS_NULL.value: 0.2,
+    OR: 0.2,
 }
 """Share of rows a predicate keeps when nothing is known; order of magnitude only, used to compare paths."""
 

@@ -7,28 +7,23 @@ the policy's name: neither where its filter is pushed nor where it chose the key
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from decimal import Decimal
 from types import MappingProxyType
 
 from sqlglot import exp
 
-from catalog.quoting import literal
-from connectors.sdk.scan import Operator, Predicate, Scan, Value
+from connectors.sdk.scan import Scan, Value
 from connectors.sdk.whole import WHOLE
 from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
-from omnisql_server.plan.constants import Unknown
 from omnisql_server.plan.explain_owners import owner_facts, owner_lines
 from omnisql_server.plan.points import point_facts, point_lines
+from omnisql_server.plan.predicate_texts import literal_text, name_text, predicate_text
 
 KEYS_SHOWN_MAX = 5
 """How many key combinations, and how many values of a batched key, are written out."""
 
-_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 _INDENT = " " * 8
 _STREAMING_ENGINE = "duckdb"
 _Facts = dict[str, object]
@@ -59,7 +54,7 @@ def explain_text(
         lines += [_INDENT + line for line in _note_lines(notes.get(scan.scan_name, NO_NOTES))]
         lines += [_INDENT + line for line in (_report_lines(report, scan) if report is not None else ())]
     for owned in plan.owner_scans:
-        lines += owner_lines(owned, _name, predicate_text)
+        lines += owner_lines(owned, name_text, predicate_text)
     return tuple(lines)
 
 
@@ -94,42 +89,9 @@ def explain_json(
     return json.dumps([{"Plan": root}], indent=2, ensure_ascii=False)
 
 
-def predicate_text(predicate: Predicate) -> str:
-    """Write a predicate as SQL with quoted literals."""
-    column, operator, value = _name(predicate.column), predicate.operator, predicate.value
-    if operator in (Operator.IS_NULL, Operator.IS_NOT_NULL):
-        return f"{column} {operator.value.upper()}"
-    if operator in (Operator.IN, Operator.NOT_IN) and isinstance(value, tuple):
-        return f"{column} {operator.value.upper()} ({', '.join(map(_literal, value))})"
-    return f"{column} {operator.value.upper()} {_literal(value)}"
-
-
-def _name(column: str) -> str:
-    return column if _PLAIN_NAME.fullmatch(column) else '"' + column.replace('"', '""') + '"'
-
-
-def _literal(value: Value) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Unknown):
-        return value
-    if isinstance(value, int | float | Decimal):
-        text = str(value)
-        return text if text.lstrip("-")[:1].isdigit() else f"'{text}'"
-    if isinstance(value, tuple):
-        return f"ARRAY[{', '.join(map(_literal, value))}]"
-    if isinstance(value, datetime):
-        text = value.isoformat(sep=" ")
-        # PostgreSQL writes a zone of whole hours without minutes.
-        return f"'{text.removesuffix(':00') if value.tzinfo is not None else text}'"
-    return literal(str(value))
-
-
 def _streamed_text(streaming: Streaming, plan: QueryPlan) -> str:
     streamed = [_alias(scan, plan) for scan in plan.scans if scan.scan_name in streaming.scans]
-    whose = f" of {' and '.join(map(_name, streamed))}" if len(plan.scans) > 1 else ""
+    whose = f" of {' and '.join(map(name_text, streamed))}" if len(plan.scans) > 1 else ""
     if streaming.in_turn:
         return f"page by page{whose}, until there are {(streaming.rows_max or 0) + streaming.skipped} rows"
     return f"rows are sent as pages{whose} come" if whose else "rows are sent as their pages come"
@@ -139,8 +101,8 @@ def _title(scan: ScanPlan, plan: QueryPlan) -> str:
     if scan.path.name == WHOLE:
         return f"Whole Statement on {scan.relation.qualified_name}"
     alias = _alias(scan, plan)
-    name = f"{_name(scan.relation.schema)}.{_name(scan.relation.name)}"
-    return f"API Scan on {name}" + (f" {_name(alias)}" if alias != scan.relation.name else "")
+    name = f"{name_text(scan.relation.schema)}.{name_text(scan.relation.name)}"
+    return f"API Scan on {name}" + (f" {name_text(alias)}" if alias != scan.relation.name else "")
 
 
 def _alias(scan: ScanPlan, plan: QueryPlan) -> str:
@@ -156,7 +118,7 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
         yield f"No Request: {scan.empty}"
     else:
         yield f"Access Path: {scan.path.name}, {scan.path.request}"
-        yield f"Columns: {', '.join(map(_name, scan.columns)) or 'none, rows are counted'}"
+        yield f"Columns: {', '.join(map(name_text, scan.columns)) or 'none, rows are counted'}"
         yield from _key_lines(scan)
         if scan.calls_per_row:
             yield f"Hydrated: {_hydrated_text(scan)}"
@@ -167,7 +129,7 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
     for rule in scan.filters:
         yield f"Row Filter: policy {rule.policy}"
     for column, mask in scan.masks.items():
-        yield f"Masked: {_name(column)} by policy {mask.policy}"
+        yield f"Masked: {name_text(column)} by policy {mask.policy}"
     if order := _order(scan):
         yield f"Order: {', '.join(order)} (pushed)"
     if scan.limit is not None:
@@ -182,7 +144,7 @@ def _scan_lines(scan: ScanPlan, *, costs_shown: bool) -> Iterator[str]:
 
 
 def _hydrated_text(scan: ScanPlan) -> str:
-    names = ", ".join(_name(name) for name in scan.columns if scan.table.column(name).hydrate is not None)
+    names = ", ".join(name_text(name) for name in scan.columns if scan.table.column(name).hydrate is not None)
     left = _rows_left(scan)
     if scan.calls_per_row < 1:
         return f"{names}, one more request for every {1 / scan.calls_per_row:.0f} rows{left}"
@@ -225,8 +187,8 @@ def _key_lines(scan: ScanPlan) -> Iterator[str]:
 
 def _key_source(key: DeferredKey) -> str:
     if key.expression is None:
-        return f"{_name(key.column)} from {key.relation_name}.{_name(key.attribute)}"
-    return f"{_name(key.column)} from {key.attribute} of {key.relation_name}"
+        return f"{name_text(key.column)} from {key.relation_name}.{name_text(key.attribute)}"
+    return f"{name_text(key.column)} from {key.attribute} of {key.relation_name}"
 
 
 def _combinations(scan: ScanPlan) -> list[str]:
@@ -237,15 +199,17 @@ def _combinations(scan: ScanPlan) -> list[str]:
 
 def _keys_text(scan: Scan, given: Mapping[str, str]) -> str:
     return ", ".join(
-        f"{_name(column)} by policy {given[column]}" if column in given else f"{_name(column)} {_key_value(value)}"
+        f"{name_text(column)} by policy {given[column]}"
+        if column in given
+        else f"{name_text(column)} {_key_value(value)}"
         for column, value in scan.keys.items()
     )
 
 
 def _key_value(value: Value) -> str:
     if not isinstance(value, tuple):
-        return f"= {_literal(value)}"
-    shown = ", ".join(map(_literal, value[:KEYS_SHOWN_MAX]))
+        return f"= {literal_text(value)}"
+    shown = ", ".join(map(literal_text, value[:KEYS_SHOWN_MAX]))
     more = len(value) - KEYS_SHOWN_MAX
     return f"IN ({shown}{f' and {more} more' if more > 0 else ''})"
 
@@ -256,7 +220,7 @@ def _pushed_text(pushed: Pushed) -> str:
 
 def _order(scan: ScanPlan) -> list[str]:
     keys = scan.scans[0].order if scan.scans else ()
-    return [f"{_name(key.column)} {key.direction.value.upper()}" for key in keys]
+    return [f"{name_text(key.column)} {key.direction.value.upper()}" for key in keys]
 
 
 def _total_calls(plan: QueryPlan) -> tuple[int, int, int | None]:

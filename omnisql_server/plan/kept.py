@@ -57,8 +57,9 @@ def kept_with(meaning: Meaning | None) -> Kept:
 
 def key_of(found: ScanConditions) -> Hashable:
     """Return what stands for the conditions of a scan, as long as they live."""
-    conditions = (tuple(found.conditions), tuple(found.residuals), tuple(found.beyond), found.ruled_out)
-    return (*conditions, tuple(found.advice), tuple(map(id, found.local)))
+    conditions = (tuple(found.conditions), tuple(found.alternatives))
+    others = (tuple(found.residuals), tuple(found.beyond), found.ruled_out)
+    return (*conditions, *others, tuple(found.advice), tuple(map(id, found.local)))
 
 
 def ordered(scans: Sequence[JoinScan], kept: Kept, under: Hashable, alive: object) -> dict[str, Choice]:

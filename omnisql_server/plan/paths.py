@@ -13,10 +13,9 @@ from omnisql_server.errors import KeyColumnRequired, LimitExceeded
 from omnisql_server.model.plan import NotPushed, Pushed
 from omnisql_server.model.statistics import NO_STATISTICS, Shape, Statistic, TableStatistics, literal_shapes, shape_of
 from omnisql_server.plan.cost import RequestCost
+from omnisql_server.plan.disjunctions import COUNTED, WantedAny, push_any
 from omnisql_server.plan.domains import Wanted, is_unknown
 from omnisql_server.plan.estimate import estimate_rows
-
-COUNTED = "it is evaluated over what was counted, which costs no request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +49,7 @@ def choose_path(
     combinations_max: int,
     linked: frozenset[str] = frozenset(),
     known: TableStatistics = NO_STATISTICS,
+    alternatives: tuple[WantedAny, ...] = (),
 ) -> ChosenPath:
     """Return the cheapest usable path; keys among `linked` columns may come from another scan later.
 
@@ -57,7 +57,8 @@ def choose_path(
         KeyColumnRequired: no path can be used without a value for more columns.
         LimitExceeded: the listed key values make too many combinations (54000).
     """
-    return cheapest(usable_paths(table, relation_name, wanted, columns, combinations_max, linked, known))
+    asked = (wanted, columns, combinations_max, linked, known, alternatives)
+    return cheapest(usable_paths(table, relation_name, *asked))
 
 
 def cheapest(candidates: Sequence[ChosenPath]) -> ChosenPath:
@@ -73,6 +74,7 @@ def usable_paths(
     combinations_max: int,
     linked: frozenset[str] = frozenset(),
     known: TableStatistics = NO_STATISTICS,
+    alternatives: tuple[WantedAny, ...] = (),
 ) -> tuple[ChosenPath, ...]:
     """Return every way to read the table, one at least, in the table's order.
 
@@ -86,7 +88,8 @@ def usable_paths(
     candidates, too_many = [], None
     for path in usable:
         try:
-            candidates.append(_evaluate(table, relation_name, path, wanted, columns, combinations_max, known))
+            keys = _combinations(path, relation_name, wanted, combinations_max)
+            candidates.append(_evaluate(table, path, keys, wanted, alternatives, columns, known))
         except LimitExceeded as error:
             too_many = error
     if not candidates and too_many is not None:
@@ -95,7 +98,8 @@ def usable_paths(
 
 
 def _has_what_it_needs(candidate: ChosenPath) -> bool:
-    return {entry.predicate.column for entry in candidate.pushed}.issuperset(candidate.path.needs)
+    plain = (entry.predicate for entry in candidate.pushed)
+    return {each.column for each in plain if isinstance(each, Predicate)}.issuperset(candidate.path.needs)
 
 
 def _has_keys(path: AccessPath, wanted: tuple[Wanted, ...], linked: frozenset[str]) -> bool:
@@ -131,19 +135,18 @@ def _key_error(table: Table, relation_name: str, wanted: tuple[Wanted, ...]) -> 
 
 def _evaluate(
     table: Table,
-    relation_name: str,
     path: AccessPath,
+    keys: tuple[dict[str, Value], ...],
     wanted: tuple[Wanted, ...],
+    alternatives: tuple[WantedAny, ...],
     columns: frozenset[str],
-    combinations_max: int,
     known: TableStatistics,
 ) -> ChosenPath:
-    keys = _combinations(path, relation_name, wanted, combinations_max)
-    pushed, not_pushed, empty = _push_all(path, wanted)
+    pushed, not_pushed, empty = _push_all(path, wanted, alternatives)
     predicates = [entry.predicate for entry in pushed]
     deferred = tuple(key for key in path.keys if key not in _given(wanted))
     literals: tuple[Shape, ...] = ()
-    if known.literals and not any(is_unknown(item.predicate.value) for item in wanted):
+    if known.literals and not _is_any_unknown(wanted, alternatives):
         literals = literal_shapes(known.salt, path.keys, only_combination(path, keys, deferred), predicates)
     estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, predicates), literals)
     bound = 1 if path.single else None
@@ -167,6 +170,11 @@ def _evaluate(
         empty=empty,
     )
     return replace(chosen, calls_expected=calls_expected(chosen))
+
+
+def _is_any_unknown(wanted: Iterable[Wanted], alternatives: Iterable[WantedAny]) -> bool:
+    below = (item for one in alternatives for branch in one.branches for item in branch)
+    return any(is_unknown(item.predicate.value) for item in (*wanted, *below))
 
 
 def only_combination(
@@ -197,19 +205,19 @@ def _calls_per_row(table: Table, path: AccessPath, columns: frozenset[str]) -> f
 
 
 def _push_all(
-    path: AccessPath, wanted: tuple[Wanted, ...]
+    path: AccessPath, wanted: tuple[Wanted, ...], alternatives: tuple[WantedAny, ...]
 ) -> tuple[tuple[Pushed, ...], tuple[NotPushed, ...], str | None]:
-    """Decide every predicate that gives no key; the last value says why no row can match."""
+    """Decide every predicate that gives no key, then every disjunction; the last value says why no row can match."""
     pushed: list[Pushed] = []
     not_pushed: list[NotPushed] = []
     empty: str | None = None
     pushable = {w.predicate.column for w in wanted if _is_sent(path, w.predicate)}
     outcomes = [(item, _push(path, item, pushable)) for item in wanted if not _is_key(path, item.predicate)]
-    takers = _takers(path, [outcome.predicate for _, outcome in outcomes if isinstance(outcome, Pushed)])
+    takers = _takers(path, [item.predicate for item, outcome in outcomes if isinstance(outcome, Pushed)])
     for item, outcome in outcomes:
         if isinstance(outcome, Pushed):
-            name = _shared(path, outcome.predicate)
-            if name is None or takers[name] == outcome.predicate.column:
+            name = _shared(path, item.predicate)
+            if name is None or takers[name] == item.predicate.column:
                 pushed.append(outcome)
                 continue
             reason = f"{path.request} takes {name} once, for the condition on {takers[name]}"
@@ -218,6 +226,15 @@ def _push_all(
             empty = f"no {item.predicate.column} has that value"
         else:
             not_pushed.append(outcome)
+    for each in alternatives:
+        beside: list[str | Pushed] = [*path.keys, *pushed]
+        found = push_any(path, each, beside, lambda item: _push(path, item, pushable))
+        if isinstance(found, NotPushed):
+            not_pushed.append(found)
+        elif found is None:
+            empty = f"no row has a value of any side of {each.sql}"
+        else:
+            pushed += found
     return tuple(pushed), tuple(not_pushed), empty
 
 
@@ -227,7 +244,10 @@ def _is_key(path: AccessPath, predicate: Predicate) -> bool:
 
 def _shared(path: AccessPath, predicate: Predicate) -> str | None:
     """Return the parameter that a predicate shares with those on other columns, if it does."""
-    return path.operators[predicate.column][predicate.operator].shares
+    operators = path.operators[predicate.column]
+    # An equality may be sent as a list of one.
+    sent = operators.get(predicate.operator) or operators[Operator.IN]
+    return sent.shares
 
 
 def _takers(path: AccessPath, predicates: Sequence[Predicate]) -> dict[str, str]:

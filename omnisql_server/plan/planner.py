@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from connectors.sdk.scan import Scan, SortKey
+from connectors.sdk.scan import Disjunction, Predicate, Scan, SortKey
 from connectors.sdk.table import Grade, Table
 from omnisql_server.errors import (
     InternalError,
@@ -263,6 +263,7 @@ def _plan_chosen(draft: Draft, chosen: ChosenPath, keys: Mapping[str, DeferredKe
     order, limit, limit_reason = _limit(chosen, draft.relation, top, local, draft.filtered, frozenset(draft.masks))
     expected = _limited_calls(chosen, limit)
     hydrated = expected - _limited_calls(replace(chosen, calls_per_row=0), limit)
+    sent = [pushed.predicate for pushed in chosen.pushed]
     return ScanPlan(
         scan_name=draft.join.scan_name,
         relation=draft.relation,
@@ -275,7 +276,8 @@ def _plan_chosen(draft: Draft, chosen: ChosenPath, keys: Mapping[str, DeferredKe
                 access_path=chosen.path.name,
                 columns=draft.columns,
                 keys=given,
-                predicates=tuple(pushed.predicate for pushed in chosen.pushed),
+                predicates=tuple(each for each in sent if isinstance(each, Predicate)),
+                disjunctions=tuple(each for each in sent if isinstance(each, Disjunction)),
                 order=order,
                 limit=limit,
             )

@@ -27,6 +27,8 @@ from omnisql_server.model.row_filter import (
     FilterOperator,
     RowFilter,
 )
+from omnisql_server.plan.alternatives import BRANCHES_MAX
+from omnisql_server.plan.disjunctions import WantedAny
 from omnisql_server.plan.domains import Wanted
 
 TEXTS = frozenset({"text", "varchar", "bpchar", "char", "name"})
@@ -69,23 +71,55 @@ def typed_masks(table: Table, masks: Mapping[str, Mask]) -> dict[str, Mask]:
     return typed
 
 
-def wanted_of(rule: RowFilter, table: Table) -> tuple[list[Wanted], bool]:
-    """Return the predicates that follow from a typed filter, and whether they are all that it says."""
-    wanted: list[Wanted] = []
+def wanted_of(rule: RowFilter, table: Table) -> tuple[list[Wanted | WantedAny], bool]:
+    """Return what follows from a typed filter and can be asked for, and whether that is all that it says."""
+    wanted: list[Wanted | WantedAny] = []
     complete = True
     for conjunct in rule.conjuncts:
-        predicate = _predicate(conjunct, table)
-        if predicate is None:
+        branches = _branches(conjunct, table)
+        if branches is None or not branches:
             complete = False
+            continue
+        asked = [
+            tuple(Wanted(predicate=each, sql=f"policy {rule.policy}", policy=rule.policy) for each in branch)
+            for branch in branches
+        ]
+        if len(asked) == 1:
+            wanted += asked[0]
         else:
-            wanted.append(Wanted(predicate=predicate, sql=f"policy {rule.policy}", policy=rule.policy))
+            wanted.append(WantedAny(branches=tuple(asked), sql=f"policy {rule.policy}", policy=rule.policy))
     return wanted, complete
 
 
-def _predicate(condition: Condition, table: Table) -> Predicate | None:
-    """Say a condition as the SDK does, None where it has no words for it."""
-    if not isinstance(condition, Comparison):
-        return _membership(condition)
+def _branches(condition: Condition, table: Table) -> list[tuple[Predicate, ...]] | None:
+    """Say a condition as conjunctions of which one has to be true, None where the SDK has no words for it.
+
+    What is never true is no branch. Nothing is said of what stands below NOT.
+    """
+    if isinstance(condition, Comparison):
+        if condition.value is None:
+            return []
+        predicate = _predicate(condition, table)
+        return None if predicate is None else [(predicate,)]
+    listed = _membership(condition)
+    if listed is not None:
+        return [(listed,)]
+    if condition.connective is Connective.NOT:
+        return None
+    parts = [_branches(part, table) for part in condition.parts]
+    if any(part is None for part in parts):
+        return None
+    known = [part for part in parts if part is not None]
+    found: list[tuple[Predicate, ...]] = [()]
+    if condition.connective is Connective.ANY:
+        found = [branch for part in known for branch in part]
+    for part in known if condition.connective is Connective.ALL else ():
+        found = [(*before, *branch) for before in found for branch in part][: BRANCHES_MAX + 1]
+    return found if len(found) <= BRANCHES_MAX and all(found) else None
+
+
+def _predicate(condition: Comparison, table: Table) -> Predicate | None:
+    """Say a comparison as the SDK does, None where it has no words for it."""
     column, operator, value = condition.column, condition.operator, condition.value
     if value is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
@@ -158,8 +158,13 @@ def _alternatives(node: exp.Or, type_of: TypeOf) -> list[Condition]:
     first, second = sides[0][0], sides[1][0]
     if (first.source, first.column) != (second.source, second.column):
         raise NotConstant
-    values = dict.fromkeys((*_as_set(first), *_as_set(second)))
-    return [replace(first, operator=Operator.IN, value=tuple(values), sql=text_of(node))]
+    return [in_one_list([first, second], text_of(node))]
+
+
+def in_one_list(conditions: Sequence[Condition], sql: str) -> Condition:
+    """Return equalities and memberships of one column as one membership, for a row that meets some of them."""
+    values = dict.fromkeys(value for condition in conditions for value in _as_set(condition))
+    return replace(conditions[0], operator=Operator.IN, value=tuple(values), sql=sql)
 
 
 def _as_set(condition: Condition) -> tuple[Value, ...]:

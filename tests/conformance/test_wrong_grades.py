@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -11,13 +11,16 @@ from aiohttp import web
 from local_network import LOCAL_SETTINGS
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
+from connectors.declarative.hooks import Condition, Either
 from connectors.declarative.load import Loaded
 from connectors.declarative.proving import trial_source
+from connectors.jira import jql
 from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
+from connectors.sdk.errors import Fatal
 from connectors.sdk.quiet import QUIET_CONTEXT
-from connectors.sdk.scan import Scan, Value
-from connectors.sdk.table import Grade, Pushdown, Table
+from connectors.sdk.scan import Direction, Scan, Value
+from connectors.sdk.table import AccessPath, Grade, Pushdown, Table
 from connectors.sdk.testing import prove_table
 from connectors.simulators import github, jira, start_simulator
 from connectors.simulators.catalogue import simulator_of
@@ -128,3 +131,77 @@ async def test_a_listing_that_shows_what_is_open_unless_asked_for_all_is_found()
     async with opened("github", loaded) as connection:
         proof = await prove_table(connection, _alone(issues.table, "by_repository"), ISSUES, QUIET_CONTEXT)
     assert any(" state = 'closed'" in failure for failure in proof.failures)
+
+
+FEW = replace(TICKETS, columns=("id", "key", "status", "priority", "project_key", "assignee_account_id"))
+
+
+async def proven_below_or(vendor: str, loaded: Loaded, scan: Scan, found: AccessPath) -> list[str]:
+    """Prove what a path says of OR, and nothing else of it."""
+    table = loaded.tables[scan.table].table
+    alone = replace(table, access_paths=(replace(found, order={}),))
+    async with opened(vendor, loaded) as connection:
+        proof = await prove_table(connection, alone, scan, QUIET_CONTEXT)
+    return [failure for failure in proof.failures if " OR " in failure]
+
+
+def search_of(loaded: Loaded, scan: Scan) -> AccessPath:
+    return next(path for path in loaded.tables[scan.table].table.access_paths if path.name == scan.access_path)
+
+
+async def test_a_superset_below_or_that_is_claimed_exact_is_found() -> None:
+    loaded = manifest_named("jira")
+    claimed = claimed_exact(loaded.tables["issues"].table, "search").access_paths[0]
+    wrong = await proven_below_or("jira", loaded, FEW, claimed)
+    assert any(" evaluates (" in failure and "status =" in failure for failure in wrong)
+
+
+async def test_an_or_that_is_written_as_and_is_found() -> None:
+    jira = manifest_named("jira")
+    issues = jira.tables["issues"]
+    search = issues.paths["search"]
+
+    def written(always: str, asked: Sequence[Condition | Either], order: Sequence[tuple[str, Direction]]) -> str:
+        flat = [one for each in asked for one in ([each] if isinstance(each, Condition) else sum(each.branches, ()))]
+        return jql.written(always, flat, order)
+
+    lying = replace(search, dialect=replace(jql.JQL, written=written))
+    loaded = replace(jira, tables={**jira.tables, "issues": replace(issues, paths={**issues.paths, "search": lying})})
+    wrong = await proven_below_or("jira", loaded, FEW, search_of(loaded, FEW))
+    assert any(" returns a superset for (" in failure for failure in wrong)
+
+
+async def test_what_stands_beside_an_or_and_is_lost_is_found() -> None:
+    hubspot = manifest_named("hubspot")
+    contacts = hubspot.tables["contacts"]
+    search = contacts.paths["search"]
+    assert search.dialect is not None
+    plain = search.dialect.written
+
+    def written(always: str, asked: Sequence[Condition | Either], order: Sequence[tuple[str, Direction]]) -> object:
+        either = [each for each in asked if isinstance(each, Either)]
+        return plain(always, either or asked, order)
+
+    lying = replace(search, dialect=replace(search.dialect, written=written))
+    loaded = replace(
+        hubspot, tables={**hubspot.tables, "contacts": replace(contacts, paths={**contacts.paths, "search": lying})}
+    )
+    scan = Scan(table="contacts", access_path="search", columns=("id", "email", "lifecycle_stage"))
+    claimed = claimed_exact(loaded.tables["contacts"].table, "search").access_paths[0]
+    wrong = await proven_below_or("hubspot", loaded, scan, claimed)
+    assert any(" beside (" in failure for failure in wrong)
+
+
+async def test_more_alternatives_than_the_source_takes_are_refused() -> None:
+    hubspot = manifest_named("hubspot")
+    scan = Scan(table="contacts", access_path="search", columns=("id", "email", "lifecycle_stage"))
+    found = search_of(hubspot, scan)
+    assert found.disjunctions is not None
+    assert await proven_below_or("hubspot", hubspot, scan, found) == []
+    for wrong in (
+        replace(found.disjunctions, branches_max=6),
+        replace(found.disjunctions, branches_max=2, branch_predicates_max=7),
+        replace(found.disjunctions, predicates_max=20),
+    ):
+        with pytest.raises(Fatal):
+            await proven_below_or("hubspot", hubspot, scan, replace(found, disjunctions=wrong))

@@ -14,11 +14,12 @@ from decimal import Decimal
 from typing import Any, cast
 
 from connectors.sdk.connector import Connection, FetchContext
-from connectors.sdk.grades import grade_of
-from connectors.sdk.scan import Operator, Page, Predicate, Scan, SortKey, Value
+from connectors.sdk.grades import grade_of, grade_of_any, lowest
+from connectors.sdk.scan import Disjunction, Operator, Page, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import AccessPath, Grade, Table
+from connectors.sdk.testing.disjunctions import tried
 from connectors.sdk.testing.literals import literals, spread, unknown
-from connectors.sdk.testing.reference import holds, is_ordered
+from connectors.sdk.testing.reference import holds, holds_any, is_ordered
 
 Rows = list[dict[str, Any]]
 
@@ -92,6 +93,8 @@ class _Prover:
         for column in self._path.operators:
             if column in self._scan.columns:
                 await self._prove_column(column, expected)
+        for disjunctions in tried(self._path, self._scan.columns, expected):
+            await self._prove_disjunctions(disjunctions, expected)
         for column, directions in self._path.order.items():
             for direction in sorted(directions):
                 await self._prove_order(SortKey(column=column, direction=direction), expected)
@@ -121,10 +124,28 @@ class _Prover:
                 await self._prove_predicate(predicate, grade, expected)
 
     async def _prove_predicate(self, predicate: Predicate, grade: Grade, expected: Rows) -> None:
-        rows, truncated = await self._rows(replace(self._scan, predicates=(predicate,)))
-        wanted = [row for row in expected if holds(row, predicate)]
-        claim = f"{predicate.column} {predicate.operator} {_shown(predicate.value)}"
+        claim = _shown_one(predicate)
         self._proof.proven.add((self._path.name, predicate.column, predicate.operator))
+        wanted = [row for row in expected if holds(row, predicate)]
+        await self._prove_graded(replace(self._scan, predicates=(predicate,)), claim, grade, wanted, expected)
+
+    async def _prove_disjunctions(self, disjunctions: tuple[Disjunction, ...], expected: Rows) -> None:
+        """Prove what a request has of OR, alone and beside the first of its predicates."""
+        claim = " AND ".join(map(_shown_any, disjunctions))
+        wanted = [row for row in expected if all(holds_any(row, each) for each in disjunctions)]
+        grade = lowest(grade_of_any(self._path, each) for each in disjunctions)
+        scan = replace(self._scan, disjunctions=disjunctions)
+        await self._prove_graded(scan, claim, grade, wanted, expected)
+        beside = disjunctions[-1].branches[-1][0]
+        if len(disjunctions[0].branches) > 2:
+            return
+        both = [row for row in wanted if holds(row, beside)]
+        claim = f"{_shown_one(beside)} beside {claim}"
+        lower = lowest((grade, grade_of(self._path, beside)))
+        await self._prove_graded(replace(scan, predicates=(beside,)), claim, lower, both, expected)
+
+    async def _prove_graded(self, scan: Scan, claim: str, grade: Grade, wanted: Rows, expected: Rows) -> None:
+        rows, truncated = await self._rows(scan)
         if truncated is not None:
             return
         if grade is Grade.EXACT:
@@ -206,6 +227,14 @@ async def _read(connection: Connection, table: Table, scan: Scan, context: Fetch
     for row in rows if numerics else ():
         row |= {name: Decimal(row[name]) for name in numerics if row[name] is not None}
     return rows, truncated
+
+
+def _shown_any(disjunction: Disjunction) -> str:
+    return f"({' OR '.join(' AND '.join(map(_shown_one, branch)) for branch in disjunction.branches)})"
+
+
+def _shown_one(predicate: Predicate) -> str:
+    return f"{predicate.column} {predicate.operator} {_shown(predicate.value)}"
 
 
 def _shown(value: Value) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from connectors.sdk.scan import Direction, Operator, Predicate, SortKey
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, SortKey
 
 RowValues = Mapping[str, Any]
 _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
@@ -37,6 +37,11 @@ def holds(row: RowValues, predicate: Predicate) -> bool:
     if value is None or predicate.operator is Operator.IS_NOT_NULL:
         return value is not None
     return _COMPARE[predicate.operator](value, predicate.value)
+
+
+def holds_any(row: RowValues, disjunction: Disjunction) -> bool:
+    """Tell whether a row satisfies all predicates of some branch."""
+    return any(all(holds(row, predicate) for predicate in branch) for branch in disjunction.branches)
 
 
 def is_ordered(rows: Sequence[RowValues], key: SortKey) -> bool:

@@ -3,8 +3,8 @@
 After https://developers.notion.com/reference, version 2022-06-28:
 - At most 100 a page, `has_more`, `next_cursor` null at the end: intro#pagination.
 - About three calls a second, 429 `rate_limited` with Retry-After, no headers before: request-limits.
-- Conditions on `created_time` and `last_edited_time`, by the millisecond, joined by and: post-database-query-filter. It
-  is superseded by data sources in 2025-09-03, which is why the version is pinned.
+- Conditions on `created_time` and `last_edited_time`, by the millisecond, joined by and and or, two levels deep:
+  post-database-query-filter. It is superseded by data sources in 2025-09-03, which is why the version is pinned.
 - A search sorts by the last edit alone and filters by the kind of object alone: post-search.
 """
 
@@ -27,6 +27,7 @@ from connectors.simulators.toolkit import SIMULATION, Simulation, create_simulat
 from connectors.simulators.vendor import json_response
 
 ROWS_MAX = 100
+NESTING_MAX = 2
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAGES = ("start_cursor", "page_size")
 _TIMESTAMPS = ("created_time", "last_edited_time")
@@ -115,11 +116,24 @@ class _Server:
         if all(row["id"] != wanted for row in self._workspace.databases):
             raise self._rules.refusal(404, "Could not find database")
         rows = [row for row in self._workspace.pages if row["parent"].get("database_id") == wanted]
-        for each in asked.get("filter", {"and": []}).get("and", [{}]):
-            rows = [row for row in rows if self._holds(row, each)]
+        condition = asked.get("filter", {"and": []})
+        rows = [row for row in rows if self._fits(row, condition)]
         for sort in asked.get("sorts", [])[:1]:
             rows = self._sorted(rows, sort)
         return self._page(request, asked, rows, "page_or_database")
+
+    def _fits(self, row: Node, condition: Any, depth: int = 0) -> bool:
+        """Tell whether a row meets a filter: `and` and `or` have others in them, two levels deep."""
+        if not isinstance(condition, dict):
+            raise self._rules.refusal(400, "body failed validation: filter")
+        connective = next(iter(condition), None)
+        if connective not in {"and", "or"}:
+            return self._holds(row, condition)
+        parts = condition[connective]
+        if len(condition) > 1 or not isinstance(parts, list) or depth >= NESTING_MAX or (depth > 0 and not parts):
+            raise self._rules.refusal(400, f"body failed validation: filter.{connective}")
+        found = [self._fits(row, part, depth + 1) for part in parts]
+        return any(found) if connective == "or" else all(found)
 
     def _holds(self, row: Node, each: Mapping[str, Any]) -> bool:
         name = each.get("timestamp")

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey
-from connectors.sdk.testing.reference import holds
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, Scan, SortKey
+from connectors.sdk.testing.reference import holds, holds_any
 from omnisql_server.freshness.domains import covers, request_of
 from omnisql_server.freshness.entries import Entry, describe, described
 from omnisql_server.freshness.index import Age, Index
@@ -47,7 +47,13 @@ PREDICATES = st.one_of(
     st.builds(on, st.just("w"), st.just(Operator.LIKE), st.sampled_from(["a%", "%"])),
     st.builds(on, st.just("l"), st.just(Operator.CONTAINS), st.lists(WORDS, max_size=2).map(tuple)),
 )
-SCANS = st.lists(PREDICATES, max_size=4).map(lambda predicates: scan(*predicates))
+BRANCHES = st.lists(st.lists(PREDICATES, min_size=1, max_size=2).map(tuple), min_size=2, max_size=3).map(tuple)
+EITHER = st.builds(lambda branches: Disjunction(branches=branches), BRANCHES)
+SCANS = st.builds(
+    lambda predicates, either: scan(*predicates, disjunctions=tuple(either)),
+    st.lists(PREDICATES, max_size=4),
+    st.lists(EITHER, max_size=2),
+)
 ROWS = st.fixed_dictionaries(
     {
         "n": st.none() | NUMBERS,
@@ -58,16 +64,31 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
-@given(known=SCANS, more=st.lists(PREDICATES, max_size=3), rows=st.lists(ROWS, min_size=1, max_size=8))
+@settings(max_examples=600, deadline=None)
+@given(
+    known=SCANS,
+    more=st.lists(PREDICATES, max_size=3),
+    either=st.lists(EITHER, max_size=1),
+    kept=st.booleans(),
+    rows=st.lists(ROWS, min_size=1, max_size=8),
+)
 def test_a_covered_request_asks_for_no_row_that_is_missing(
-    known: Scan, more: list[Predicate], rows: list[dict[str, Any]]
+    known: Scan, more: list[Predicate], either: list[Disjunction], kept: bool, rows: list[dict[str, Any]]
 ) -> None:
-    asked = scan(*more, *known.predicates[:2])
+    narrower = [_narrowed(each, more) for each in known.disjunctions] if kept else []
+    asked = scan(*more, *known.predicates[:2], disjunctions=(*either, *narrower))
     if covers(request_of(known), request_of(asked)):
         for row in rows:
-            if all(holds(row, predicate) for predicate in asked.predicates):
-                assert all(holds(row, predicate) for predicate in known.predicates)
+            assert _meets(row, known) or not _meets(row, asked)
+
+
+def _narrowed(either: Disjunction, more: list[Predicate]) -> Disjunction:
+    """Leave out the first branch, and narrow the others."""
+    return Disjunction(branches=tuple((*branch, *more[:1]) for branch in either.branches[1:]))
+
+
+def _meets(row: dict[str, Any], one: Scan) -> bool:
+    return all(holds(row, each) for each in one.predicates) and all(holds_any(row, each) for each in one.disjunctions)
 
 
 @given(known=SCANS, more=st.lists(PREDICATES, max_size=3))
@@ -104,6 +125,41 @@ def _entry(name: str, one: Scan, fetched_us: int) -> Entry:
     return Entry(
         id=name, request=request_of(one), fetched_us=fetched_us, full_us=fetched_us, cost=1, row_count=0, size_bytes=0
     )
+
+
+FOUR, OPEN = on("n", Operator.EQ, 4), on("w", Operator.EQ, "open")
+EITHER_OF = Disjunction(branches=((FOUR,), (OPEN, on("m", Operator.GE, NOW))))
+
+
+def test_an_or_is_part_of_what_was_asked_for() -> None:
+    known = request_of(scan(disjunctions=(EITHER_OF,)))
+    assert known.identity != request_of(scan()).identity
+    assert not covers(known, request_of(scan()))
+    assert covers(request_of(scan()), known)
+    swapped = Disjunction(branches=tuple(tuple(reversed(branch)) for branch in reversed(EITHER_OF.branches)))
+    assert request_of(scan(disjunctions=(swapped,))).identity == known.identity
+    assert {"n", "w", "m"} <= scan(disjunctions=(EITHER_OF,)).compared
+
+
+def test_what_implies_a_side_of_an_or_is_covered_by_it() -> None:
+    known = request_of(scan(disjunctions=(EITHER_OF,)))
+    later = on("m", Operator.GT, NOW + timedelta(days=1))
+    one = Disjunction(branches=((FOUR, OPEN), (OPEN, later)))
+    other = Disjunction(branches=((FOUR,), (OPEN,)))
+    assert covers(known, request_of(scan(FOUR)))
+    assert covers(known, request_of(scan(OPEN, later)))
+    assert covers(known, request_of(scan(disjunctions=(one,))))
+    assert covers(known, request_of(scan(later, disjunctions=(other,))))
+    assert not covers(known, request_of(scan(OPEN)))
+    assert not covers(known, request_of(scan(disjunctions=(other,))))
+    assert not covers(known, request_of(scan(disjunctions=(Disjunction(branches=((FOUR,), (later,))),))))
+
+
+def test_first_rows_are_those_of_the_very_same_or() -> None:
+    known = request_of(scan(disjunctions=(EITHER_OF,), limit=9))
+    assert covers(known, request_of(scan(disjunctions=(EITHER_OF,), limit=3)))
+    assert not covers(known, request_of(scan(limit=3)))
+    assert not covers(known, request_of(scan(FOUR, limit=3)))
 
 
 def test_values_of_different_types_are_different() -> None:

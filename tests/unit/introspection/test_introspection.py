@@ -15,7 +15,7 @@ from connectors.sdk.grades import SUPERSET, equals, exact_among, ranges
 from connectors.sdk.misfits import Misfit
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.scan import Direction, Operator, Scan
-from connectors.sdk.table import AccessPath, Column, Delta, Hydration, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Disjunctions, Hydration, Table
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
 from omnisql_server.introspection.connector import INTROSPECTION
 from omnisql_server.introspection.tables import INTROSPECTION_TABLES
@@ -50,6 +50,7 @@ ISSUES = Table(
             request="GET /search",
             keys=("owner",),
             operators={"state": {Operator.EQ: exact_among("open"), Operator.IN: SUPERSET}},
+            disjunctions=Disjunctions(columns=frozenset({"state"}), alone=True, branches_max=5),
             batch="number",
             batch_keys_max=40,
             single=True,
@@ -179,6 +180,7 @@ async def test_columns_merge_access_paths_by_best_grade() -> None:
         "type": "text",
         "description": None,
         "operators": {},
+        "below_or": False,
         "sortable": [],
         "key": False,
         "hydrated": False,
@@ -187,7 +189,8 @@ async def test_columns_merge_access_paths_by_best_grade() -> None:
     assert rows == {
         "owner": plain | {"key": True},
         "ticket": plain | {"type": "int4", "key": True},
-        "state": plain | {"description": "open or closed", "operators": {"=": "exact", "in": "superset"}},
+        "state": plain
+        | {"description": "open or closed", "operators": {"=": "exact", "in": "superset"}, "below_or": True},
         "updated_at": plain
         | {
             "type": "timestamptz",
@@ -226,6 +229,8 @@ async def test_access_paths_show_limits_and_pushdown() -> None:
             "state": {"=": "superset"},
             "updated_at": {"<": "superset", "<=": "superset", ">": "superset", ">=": "superset"},
         },
+        "below_or": None,
+        "or_bounds": {},
     }
     assert rows[0]["calls"] == "1"
     names = ("batch", "batch_keys_max", "calls", "pays", "points_per_call", "changed_by", "resumes")
@@ -240,6 +245,8 @@ async def test_access_paths_show_limits_and_pushdown() -> None:
         "resumes": True,
     }
     assert rows[2]["pushdown"] == {"state": {"=": "exact", "in": "superset"}}
+    assert rows[2]["below_or"] == ["state"]
+    assert rows[2]["or_bounds"] == {"alternatives": 5, "in_a_request": 1}
 
 
 async def test_last_query_sources_tell_the_truth() -> None:

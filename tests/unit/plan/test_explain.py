@@ -19,7 +19,8 @@ from connectors.sdk.table import Grade
 from omnisql_server.model.mask import Mask, MaskKind
 from omnisql_server.model.plan import Pushed, ScanNotes, ScanPlan
 from omnisql_server.model.statistics import Origin, Statistic
-from omnisql_server.plan.explain import explain_json, explain_text, predicate_text
+from omnisql_server.plan.explain import explain_json, explain_text
+from omnisql_server.plan.predicate_texts import predicate_text
 
 ROOT = Path(__file__).parents[3]
 

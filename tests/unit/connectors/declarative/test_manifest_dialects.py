@@ -10,16 +10,16 @@ import msgspec
 import pytest
 
 from connectors.declarative.dialects import can_say, filter_input
-from connectors.declarative.hooks import Condition
+from connectors.declarative.hooks import Condition, Either
 from connectors.declarative.load import load_text
 from connectors.declarative.manifest import Window
 from connectors.declarative.requests import first_request, hydrate_request, spelling_request, with_cursor
 from connectors.declarative.windows import windowed
 from connectors.registry import manifest_named
-from connectors.sdk.errors import EmptyResult, ManifestInvalid
+from connectors.sdk.errors import EmptyResult, Fatal, ManifestInvalid
 from connectors.sdk.grades import grade_of
 from connectors.sdk.request import Request
-from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import Grade
 
 NOW_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -261,3 +261,62 @@ def test_how_a_key_is_spelled_may_be_asked_below_an_option_of_the_server() -> No
     assert request.path == "/a%20b/spelled/Open"
     with pytest.raises(ManifestInvalid, match="placeholder stat is neither a key nor an option"):
         load_text(SEARCHED.replace("spelled/{state}", "spelled/{stat}"), "tiny.yaml")
+
+
+def either(*branches: tuple[Condition, ...]) -> Either:
+    return Either(branches=branches)
+
+
+A, B, C = condition("a", "EQ", "1"), condition("b", "GT", "2"), condition("c", "HAS_PROPERTY", True)
+
+
+def test_groups_of_filters_repeat_what_stands_beside_an_or() -> None:
+    found: Any = filter_input("hubspot", "", [C, either((A,), (A, B))])
+    assert [[each["propertyName"] for each in group["filters"]] for group in found] == [["c", "a"], ["c", "a", "b"]]
+
+
+def test_filters_of_notion_nest_two_levels() -> None:
+    early, late = condition("created_time", "before", "x"), condition("last_edited_time", "after", "y")
+    timed = [
+        {"timestamp": "created_time", "created_time": {"before": "x"}},
+        {"timestamp": "last_edited_time", "last_edited_time": {"after": "y"}},
+    ]
+    assert filter_input("notion", "", [early, either((late,), (early, late))]) == {
+        "or": [{"and": timed}, {"and": [timed[0], *timed]}]
+    }
+    assert filter_input("notion", "", [early]) == {"and": timed[:1]}
+
+
+def of_linear(*predicates: Predicate, branches: tuple[tuple[Predicate, ...], ...]) -> Any:
+    loaded = manifest_named("linear")
+    scan = Scan(table="issues", access_path="all", columns=("id",), predicates=predicates)
+    scan = replace(scan, disjunctions=(Disjunction(branches=branches),))
+    request = first_request(loaded.manifest, loaded.tables["issues"], scan, {})
+    return msgspec.json.decode(request.body or b"")["variables"]["filter"]
+
+
+def test_or_of_a_graphql_filter_stands_beside_other_conditions() -> None:
+    urgent, open_ = where("priority", Operator.EQ, 1), where("state_type", Operator.EQ, "started")
+    nobody = where("assignee_id", Operator.IS_NULL, None)
+    found = of_linear(branches=((urgent,), (open_, nobody)))
+    sides = [
+        {"priority": {"eq": 1}},
+        {"and": [{"state": {"type": {"eq": "started"}}}, {"assignee": {"null": True}}]},
+    ]
+    assert found == {"or": sides}
+    found = of_linear(nobody, branches=((urgent,), (open_, nobody)))
+    assert found == {"and": [{"assignee": {"null": True}}, {"or": sides}]}
+
+
+def test_parameters_have_no_or_between_them() -> None:
+    branches = ((where("state", Operator.EQ, "opened"),), (where("author_id", Operator.EQ, 1),))
+    scan = Scan(
+        table="issues",
+        access_path="by_project",
+        columns=("id",),
+        keys={"project_id": 1},
+        disjunctions=(Disjunction(branches=branches),),
+    )
+    loaded = manifest_named("gitlab")
+    with pytest.raises(Fatal, match="takes parameters, which have no OR"):
+        first_request(loaded.manifest, loaded.tables["issues"], scan, {})

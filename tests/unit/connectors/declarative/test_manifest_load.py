@@ -71,6 +71,11 @@ REFUSED = [
     ("    push", "    hydrate: {more: {request: 'GET /x/{key}'}}\n    push", 20, 15, "there is no column key", "id"),
     ("GET /things", "POST /things", 24, 7, "what is posted is read with a cursor", ""),
     ('"GET /things"', '"GET /things", filter: {send: q, dialect: notion}', 24, 37, "which only a POST can send", ""),
+    ('"GET /things"', '"GET /things", disjunctions: {}', 24, 37, "only a filter has OR", ""),
+    ('"GET /things"', '"GET /things", filter: {send: q, dialect: zendesk}, disjunctions: {}', 24, 74,
+     "the language of the filter has no OR", ""),
+    ('"GET /things"', '"GET /things", disjunctions: {branches: 3}', 24, 52, "key branches is not known", "branch"),
+    ('"GET /things"', '"GET /things", disjunctions: {branch_max: 1}', 24, 52, "the least value allowed here is 2", ""),
     ('"GET /things"', '"GET /things", needs: [id]', 24, 37, "id has no pushdown here", ""),
     ('"GET /things"', '"GET /x", window: {start: since, end: u, days_max: 9}', 24, 32, "no pushdown sends u as", ""),
     ("{kind: header, value", "{kind: oauth2, grant: refresh_token, token_path: /t, client_id: c, client_secret", 9, 5,
@@ -106,6 +111,35 @@ def test_what_a_request_is_made_of_is_always_given() -> None:
         load_text(text.replace("secrets:", "options:\n  team: {description: The team.}\nsecrets:"), "tiny.yaml")
     with pytest.raises(ManifestInvalid, match="neither a key nor an option that is required or has a default"):
         load_text(GOOD.replace("GET /things", "GET /{team}/things"), "tiny.yaml")
+
+
+POSTED = GOOD.replace("{kind: link, size: per_page}", "{kind: none}").replace(
+    '{request: "GET /things"}',
+    "{request: POST /things, filter: {send: f, dialect: notion}, pushdown: PUSHDOWN, disjunctions: DISJUNCTIONS}",
+)
+
+
+@pytest.mark.parametrize(
+    ("pushdown", "disjunctions", "message", "hint"),
+    [
+        ("[made]", "{columns: [made, id]}", "the filter takes nothing on id", "Allowed: made."),
+        ("[]", "{}", "the filter takes no condition here", ""),
+    ],
+)
+def test_or_is_for_what_the_filter_takes(pushdown: str, disjunctions: str, message: str, hint: str) -> None:
+    text = POSTED.replace("DISJUNCTIONS", disjunctions).replace("PUSHDOWN", pushdown)
+    with pytest.raises(ManifestInvalid, match=message) as refused:
+        load_text(text, "tiny.yaml")
+    assert hint in (refused.value.hint or "")
+
+
+def test_or_takes_all_that_the_filter_takes_unless_it_is_told() -> None:
+    text = POSTED.replace("PUSHDOWN", "[state, made]")
+    for told, columns in (("{}", {"state", "made"}), ("{columns: [made], branches_max: 9}", {"made"})):
+        (path,) = load_text(text.replace("DISJUNCTIONS", told), "tiny.yaml").tables["things"].table.access_paths
+        assert path.disjunctions is not None
+        assert path.disjunctions.columns == columns
+        assert path.disjunctions.alone
 
 
 EXACT_TOGETHER = [

@@ -15,7 +15,7 @@ from connectors.declarative.readings import readings
 from connectors.declarative.requests import places_of, with_cursor
 from connectors.jira.fields import custom_fields
 from connectors.jira.judge import QueryRefused, unknown_values
-from connectors.jira.searching import without_literals
+from connectors.jira.searching import by_column, without_literals
 from connectors.registry import manifest_named
 from connectors.sdk.errors import ConnectorError, CredentialsRejected, EmptyResult, Fatal, RateLimited, Retryable
 from connectors.sdk.request import Request, Response
@@ -110,7 +110,7 @@ def test_values_that_do_not_exist_match_nothing_and_exclude_nothing() -> None:
     gone = {"status": frozenset({"nope"})}
 
     def left(*predicates: Predicate) -> tuple[Predicate, ...]:
-        return without_literals(predicates, PLACES, gone)
+        return without_literals(predicates, by_column({each.column for each in predicates}, PLACES, gone))
 
     kept = where("priority", Operator.EQ, "Nope")
     assert left(where("status", Operator.IN, ("Nope", "Done")), kept) == (
@@ -122,8 +122,8 @@ def test_values_that_do_not_exist_match_nothing_and_exclude_nothing() -> None:
     for empty in (where("status", Operator.EQ, "Nope"), where("status", Operator.IN, ("Nope",))):
         with pytest.raises(EmptyResult):
             left(empty)
-    stray = without_literals((where("status", Operator.NE, "x"),), PLACES, {"qa": frozenset({"x"})})
-    assert stray == ()
+    stray = by_column({"status"}, PLACES, {"qa": frozenset({"x"})})
+    assert without_literals((where("status", Operator.NE, "x"),), stray) == ()
 
 
 def test_only_refusals_over_unknown_values_are_understood() -> None:

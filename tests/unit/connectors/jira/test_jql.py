@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -14,7 +15,7 @@ from connectors.jira import jql
 from connectors.jira.fields import custom_fields
 from connectors.registry import manifest_named
 from connectors.sdk.grades import grade_of
-from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import Grade
 from connectors.simulators.jira.jql import parse
 
@@ -28,9 +29,18 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FLOOR_MS, CEIL_MS = 1_767_323_040_000, 1_767_323_100_000
 
 
-def written(*where: tuple[str, Operator, Value], order: tuple[SortKey, ...] = ()) -> str:
-    predicates = tuple(Predicate(column=column, operator=operator, value=value) for column, operator, value in where)
-    scan = Scan(table="issues", access_path="search", columns=("id",), predicates=predicates, order=order)
+Where = tuple[str, Operator, Value]
+
+
+def predicates_of(*where: Where) -> tuple[Predicate, ...]:
+    return tuple(Predicate(column=column, operator=operator, value=value) for column, operator, value in where)
+
+
+def written(*where: Where, order: tuple[SortKey, ...] = (), either: tuple[tuple[Where, ...], ...] = ()) -> str:
+    disjunctions = (Disjunction(branches=tuple(predicates_of(*branch) for branch in either)),) if either else ()
+    asked = predicates_of(*where)
+    scan = Scan(table="issues", access_path="search", columns=("id",), predicates=asked, order=order)
+    scan = replace(scan, disjunctions=disjunctions)
     (reading,) = readings(JIRA, scan, {})
     return dict(reading.request.parameters)["jql"]
 
@@ -74,6 +84,22 @@ def test_clauses_are_joined_bounded_and_ordered() -> None:
     assert written(order=newest) == "created >= 0 ORDER BY updated DESC, key ASC"
     both = written(("status", Operator.EQ, "A"), ("project_key", Operator.EQ, "B"), order=newest)
     assert both == 'status = "A" AND project = "B" ORDER BY updated DESC, key ASC'
+
+
+def test_or_is_in_parentheses_and_so_is_and_within_it() -> None:
+    one, other = ("status", Operator.EQ, "A"), ("assignee_account_id", Operator.IS_NULL, None)
+    newest = (SortKey(column="updated", direction=Direction.DESC),)
+    assert written(either=((one,), (other,))) == '(status = "A" OR assignee is EMPTY)'
+    both = written(
+        ("project_key", Operator.EQ, "B"),
+        order=newest,
+        either=((one, other), (("labels", Operator.CONTAINS, ("a", "b")),), (("points", Operator.NE, 3),)),
+    )
+    assert both == (
+        'project = "B" AND ((status = "A" AND assignee is EMPTY) OR (labels = "a" AND labels = "b") OR cf[10016] != 3)'
+        " ORDER BY updated DESC, key ASC"
+    )
+    assert parse(both).where is not None
 
 
 @given(st.text(min_size=1))

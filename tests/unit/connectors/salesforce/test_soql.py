@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from connectors.salesforce import soql
 from connectors.salesforce.soql import Kind, SoqlField
 from connectors.sdk.errors import Fatal
-from connectors.sdk.scan import Direction, Operator, Predicate, Value
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, Value
 from connectors.simulators.salesforce.soql import parse
 from connectors.simulators.salesforce.soql.syntax import Comparison
 from connectors.simulators.salesforce.soql.tokens import unescaped
@@ -54,6 +54,19 @@ def test_a_query_says_where_nulls_go() -> None:
         "SELECT Id, Amount FROM Opportunity WHERE Amount > 5"
         " ORDER BY Amount DESC NULLS FIRST, CloseDate ASC NULLS LAST LIMIT 3"
     )
+
+
+def test_or_is_in_parentheses_and_so_is_and_within_it() -> None:
+    fields = {"a": SoqlField(name="A", kind=Kind.NUMBER), "at": SoqlField(name="At", kind=Kind.INSTANT)}
+    one = Predicate(column="a", operator=Operator.NE, value=1)
+    none = Predicate(column="a", operator=Operator.IS_NULL, value=None)
+    at = Predicate(column="at", operator=Operator.EQ, value=MOMENT)
+    text = soql.query("Thing", ("Id",), fields, (one, Disjunction(branches=((none,), (at,), (one, none)))))
+    assert text == (
+        "SELECT Id FROM Thing WHERE A != 1 AND (A = null"
+        " OR (At >= 2026-01-02T03:04:05Z AND At <= 2026-01-02T03:04:06Z) OR (A != 1 AND A = null))"
+    )
+    assert parse(text).where is not None
 
 
 @pytest.mark.parametrize(
