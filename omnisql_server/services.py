@@ -31,7 +31,7 @@ from connectors.registry import add_folder
 from connectors.sdk.connector import Source
 from omnisql_server.audit.signing import SigningKey, load_signing_key
 from omnisql_server.audit.start import Audit, start_audit
-from omnisql_server.key_holders import key_holders, key_server, referenced_secrets
+from omnisql_server.key_holders import key_holders, key_server, leases, referenced_secrets
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
@@ -157,7 +157,11 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(clusters.aclose)
         server = key_server(settings.keys)
         keys = KeyRing(key_holders(settings.keys, directory, server), held_s=settings.keys.held_s)
-        referenced = referenced_secrets(settings.keys, server)
+        held = leases(settings.keys, server)
+        if held is not None:
+            keeping = asyncio.create_task(held.keep())
+            stack.push_async_callback(end_task, keeping)
+        referenced = referenced_secrets(settings.keys, server, held)
         yield Services(
             live=live,
             control=control,
@@ -181,6 +185,12 @@ async def _bounds_of(control: ControlDatabase, live: LiveSettings, cluster: str)
         backend_memory_mb=given.backend_memory_mb,
         memory_mb=given.memory_mb,
     )
+
+
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Cancel a task of ours and wait for its end."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _valkey(settings: Settings, directory: Path) -> ValkeyServer:

@@ -34,7 +34,7 @@ from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.kept_rows import TenantKept
 from omnisql_server.manage.managers import SourceManagement, manage_sources
 from omnisql_server.misses import PushdownMisses
-from omnisql_server.open_tenant import OpenTenant, end, load_through, managers_of, measured, permit_through
+from omnisql_server.open_tenant import OpenTenant, load_through, managers_of, measured, permit_through
 from omnisql_server.outbound import transport_settings
 from omnisql_server.owner_backends import OwnerBackends
 from omnisql_server.pipeline import Pipeline
@@ -43,7 +43,7 @@ from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
 from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.repeats.store import AnswerStore
-from omnisql_server.services import Services
+from omnisql_server.services import Services, end_task
 from omnisql_server.sharing import Sharing
 from omnisql_server.statistics import StatisticsKeeper
 from omnisql_server.tenant import Tenant
@@ -314,7 +314,7 @@ class Tenancy:
             stack.push_async_callback(statistics.flush)
             stack.push_async_callback(misses.flush)
             for serving in (statistics.serve(), misses.serve(), management.sweeper.serve()):
-                stack.push_async_callback(end, asyncio.create_task(serving))
+                stack.push_async_callback(end_task, asyncio.create_task(serving))
             quota = await measured(cluster, limits)
             return OpenTenant(record, cluster, tenant, pipeline, pool, repeats, quota, limits, stack.pop_all())
 
