@@ -186,7 +186,7 @@ async def test_another_size_is_for_new_statements_and_the_former_instances_go(po
     (after,) = await rows_of(pool, sql)
     assert (before["memory"], after["memory"]) == ("976.5 MiB", "61.0 MiB")
     assert len(pool._instances) == 2
-    await running.aclose()
+    assert [batch async for batch in running] == []
     pool.resize(128)
     await rows_of(pool, sql)
     assert [kind[2] for kind in pool._instances] == [128]
