@@ -34,7 +34,7 @@ CLUSTER_NAME_READABLE_MAX = 32
 
 DATABASE_EXISTS_SQL = "SELECT 1 FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1"
 CREATE_DATABASE_SQL = f"CREATE DATABASE {CONTROL_DATABASE} TEMPLATE template0"
-TENANT_COLUMNS = "id, name, database, dsn, cluster, owner, ready, created_at"
+TENANT_COLUMNS = "id, name, database, dsn, cluster, owner, ready, created_at, limits"
 CREATE_TENANT_SQL = f"""
 INSERT INTO control.tenants (name, database, dsn, cluster, owner) VALUES ($1, $2, $3, $4, $5) RETURNING {TENANT_COLUMNS}
 """
@@ -75,7 +75,8 @@ class Tenant:
     """One tenant; its cluster is embedded when `dsn` is None.
 
     `cluster` names the cluster's data directory and stays when the tenant is renamed. A tenant that is not `ready` was
-    not made to its end: nobody logs in to it, and making it again completes it.
+    not made to its end: nobody logs in to it, and making it again completes it. `limits` are numbers by the names of
+    settings.
     """
 
     id: UUID
@@ -86,6 +87,7 @@ class Tenant:
     owner: str | None
     ready: bool
     created_at: datetime
+    limits: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,4 +286,4 @@ def _principal(tenant: UUID, name: str, row: asyncpg.Record) -> Principal:
 def _tenant(row: asyncpg.Record | None, name: str) -> Tenant:
     if row is None:
         raise TenantUnknown("the tenant does not exist", detail=name[:80])
-    return Tenant(**dict(row))
+    return Tenant(**{**dict(row), "limits": json.loads(row["limits"])})

@@ -18,7 +18,7 @@ from catalog.connection import Connection
 from catalog.control import SealedSecret, get_secret, put_secret
 from catalog.errors import InvalidName, NoKeyServer, SecretRefused, SecretUnknown
 from catalog.key_ring import KeyRing, seal, unseal
-from catalog.kv_secrets import Followed, KvSecrets, read_reference
+from catalog.kv_secrets import Followed, KvSecrets, Seen, read_reference
 
 HANDLE_PREFIX = "secret:"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -97,8 +97,8 @@ class CredentialStore:
                 hint="Give the credential again with ALTER USER MAPPING.",
             ) from error
 
-    async def follow(self, secret: str, tenant: str, audience: str) -> Followed | None:
-        """Read what a reference names; None when the secret is no reference.
+    async def follow(self, secret: str, tenant: str, audience: str, seen: Seen | None = None) -> Followed | None:
+        """Read what a reference names; None when the secret is no reference. `seen` is as for `KvSecrets.read`.
 
         Raises:
             SecretReferenceInvalid: 22023. NoKeyServer: 55000. KeysUnavailable: 57P03.
@@ -111,7 +111,7 @@ class CredentialStore:
             raise NoKeyServer(
                 "there is no key server to read the secret from", hint="Set keys.address in the server's configuration."
             )
-        return await self._referenced.read(tenant, reference, audience)
+        return await self._referenced.read(tenant, reference, audience, seen)
 
     async def verify(self, connection: Connection, handle: str, use: Use) -> None:
         """Check that a handle is one of this tenant, server and role; the audience is for `get` to judge.

@@ -146,6 +146,7 @@ async def _access(
             runner=ReadOnlyRunner(runner=runner) if principal.read_only else runner,
             pool=pool,
             room=opened.quota,
+            live=opened.settings,
         )
 
 

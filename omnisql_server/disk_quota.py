@@ -8,6 +8,7 @@ functions and prepared statements, too; sessions may not leave that mode (`rooml
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -73,18 +74,22 @@ class DiskQuota:
         self._measured_s: float | None = None
         self._closed_s: float | None = None
         self._used_bytes = 0
-        # One that was closed when its server ended is closed still.
+        # One that was closed when its server ended is closed still, and its backends have heard of it, whether or not
+        # we get to measure it.
         self._is_closed = _is_closed(directory)
+        if self._is_closed:
+            self._closed_s = -math.inf
         self._stopped: set[int] = set()
 
     @property
     def refusal(self) -> DiskQuotaExceeded | None:
         """Give the error of what would need room; None while there is some."""
-        if self._closed_s is None:
+        if not self._is_closed:
             return None
+        used = f"Used {self._used_bytes // MB} MB of {self._allowed_mb()} MB, temporary files included."
         return DiskQuotaExceeded(
             message="the tenant's disk quota is exceeded",
-            detail=f"Used {self._used_bytes // MB} MB of {self._allowed_mb()} MB, temporary files included.",
+            detail=used if self._used_bytes else "It was when it was last measured.",
             hint="DROP or TRUNCATE what is not needed, or DELETE rows and VACUUM FULL their table: each as a statement"
             " of its own, outside of a transaction block.",
         )
@@ -122,7 +127,7 @@ class DiskQuota:
     async def _close(self, allowed: int) -> None:
         connection = await self._connect()
         try:
-            if self._closed_s is None:
+            if not self._is_closed:
                 await connection.execute(CLOSE)
                 await connection.execute(RELOAD)
                 self._is_closed, self._closed_s = True, self._now_s()

@@ -5,7 +5,7 @@ Implements `manage.kept.KeptRows`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from catalog.errors import CatalogError
@@ -32,7 +32,7 @@ RENEWED_MAX = 100
 class TenantKept:
     """What is kept for one tenant."""
 
-    def __init__(self, cache: TenantCache, sources: Sources, bounds: FetchBounds) -> None:
+    def __init__(self, cache: TenantCache, sources: Sources, bounds: Callable[[], FetchBounds]) -> None:
         self._cache = cache
         self._sources = sources
         self._bounds = bounds
@@ -68,7 +68,7 @@ class TenantKept:
             return opened
 
         plans = [_plan(table, declared, one) for one in kept]
-        fetched = await fetch(plans, open_source, self._bounds, partial_allowed=False)
+        fetched = await fetch(plans, open_source, self._bounds(), partial_allowed=False)
         return len(fetched), sum(scan.report.requests for scan in fetched)
 
     async def list(

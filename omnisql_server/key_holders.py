@@ -8,6 +8,7 @@ from catalog.key_files import FOLDER, KeyFiles
 from catalog.key_ring import KeyHolder, load_key
 from catalog.key_server import AppRole, KeyServer, KeyServerSettings, ServiceAccount
 from catalog.kv_secrets import KvSecrets
+from catalog.leases import Leases
 from catalog.transit import TransitKeys
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.settings_keys import KeySettings
@@ -19,9 +20,16 @@ def key_holders(settings: KeySettings, directory: Path, server: KeyServer | None
     return [files] if server is None else [TransitKeys(server, mount=settings.mount), files]
 
 
-def referenced_secrets(settings: KeySettings, server: KeyServer | None) -> KvSecrets | None:
+def leases(settings: KeySettings, server: KeyServer | None) -> Leases | None:
+    """Return who holds the credentials that the key server makes for a time."""
+    return None if server is None else Leases(server, held_s=settings.held_s)
+
+
+def referenced_secrets(settings: KeySettings, server: KeyServer | None, held: Leases | None) -> KvSecrets | None:
     """Return who reads the secrets of sources that stay in the key server."""
-    return None if server is None else KvSecrets(server, mount=settings.kv_mount, prefix=settings.kv_prefix)
+    if server is None:
+        return None
+    return KvSecrets(server, mount=settings.kv_mount, prefix=settings.kv_prefix, leases=held)
 
 
 def key_server(settings: KeySettings) -> KeyServer | None:

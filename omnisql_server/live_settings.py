@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from omnisql_server.settings import Settings
+
+
+class PresentSettings(Protocol):
+    """Whom to ask for the settings that hold now, for the whole server or for a tenant."""
+
+    @property
+    def current(self) -> Settings:
+        """Return the present tree."""
 
 
 class LiveSettings:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +17,7 @@ import structlog
 
 from catalog.audit import StoredRecord, recent_records
 from catalog.clusters import Cluster, ClusterPool, EmbeddedCluster, EmbeddedSettings, ExternalCluster
+from catalog.clusters.embedded import ClusterBounds
 from catalog.clusters.template import remove_data_directory
 from catalog.connection import Connection
 from catalog.control import Tenant, prepare_control_database
@@ -24,11 +26,12 @@ from catalog.credentials import CredentialStore
 from catalog.destruction import LEDGER_FILE, Ledger
 from catalog.errors import ClusterDestroyed
 from catalog.key_ring import KeyRing
+from catalog.tenant_limits import limits_of_cluster
 from connectors.registry import add_folder
 from connectors.sdk.connector import Source
 from omnisql_server.audit.signing import SigningKey, load_signing_key
 from omnisql_server.audit.start import Audit, start_audit
-from omnisql_server.key_holders import key_holders, key_server, referenced_secrets
+from omnisql_server.key_holders import key_holders, key_server, leases, referenced_secrets
 from omnisql_server.limits.bucket import BucketStore
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
@@ -38,6 +41,7 @@ from omnisql_server.observability.logs import configure_logs
 from omnisql_server.observability.metrics import configure_metrics
 from omnisql_server.observability.traces import configure_traces
 from omnisql_server.settings import Settings
+from omnisql_server.tenant_limits import TenantSettings
 
 RECORDS_SHOWN_MAX = 10_000
 """Records of the audit that `omnisql.audit` shows."""
@@ -137,12 +141,14 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(control.aclose)
         signing = SigningKey(load_signing_key(directory))
         ledger = Ledger(directory / LEDGER_FILE, signing.sign_text)
-        embedded = _embedded(settings, directory)
+        embedded, live = _embedded(settings, directory), LiveSettings(settings)
 
         def make(name: str, dsn: str | None) -> Cluster:
             if ledger.holds(name):
                 raise ClusterDestroyed("the tenant was destroyed", detail=name)
-            return EmbeddedCluster(name, embedded) if dsn is None else ExternalCluster(dsn)
+            if dsn is not None:
+                return ExternalCluster(dsn)
+            return EmbeddedCluster(name, embedded, partial(_bounds_of, control, live, name))
 
         clusters = ClusterPool(
             make,
@@ -151,9 +157,13 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(clusters.aclose)
         server = key_server(settings.keys)
         keys = KeyRing(key_holders(settings.keys, directory, server), held_s=settings.keys.held_s)
-        referenced = referenced_secrets(settings.keys, server)
+        held = leases(settings.keys, server)
+        if held is not None:
+            keeping = asyncio.create_task(held.keep())
+            stack.push_async_callback(end_task, keeping)
+        referenced = referenced_secrets(settings.keys, server, held)
         yield Services(
-            live=LiveSettings(settings),
+            live=live,
             control=control,
             clusters=clusters,
             buckets=BucketStore(valkey.client),
@@ -163,6 +173,24 @@ async def start_services(settings: Settings) -> AsyncIterator[Services]:
             audit=await stack.enter_async_context(start_audit(control, signing)),
             ledger=ledger,
         )
+
+
+async def _bounds_of(control: ControlDatabase, live: LiveSettings, cluster: str) -> ClusterBounds:
+    """Read what the processes of a tenant's cluster may use."""
+    async with control.connection() as connection:
+        limits = await limits_of_cluster(connection, cluster)
+    given = TenantSettings(live, limits).current.clusters
+    return ClusterBounds(
+        temp_file_limit_mb=given.temp_file_limit_mb,
+        backend_memory_mb=given.backend_memory_mb,
+        memory_mb=given.memory_mb,
+    )
+
+
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Cancel a task of ours and wait for its end."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _valkey(settings: Settings, directory: Path) -> ValkeyServer:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
@@ -19,64 +19,44 @@ import asyncpg
 import structlog
 
 from catalog import control
-from catalog.clusters import Cluster, EmbeddedCluster
+from catalog.clusters import Cluster
 from catalog.connection import Connection
 from catalog.errors import CatalogError, ClusterUnavailable
-from catalog.sharing import permit_sharing
-from catalog.snapshot import Snapshot, load_snapshot
+from catalog.tenant_limits import limits_of_tenants
 from connectors.registry import connector_named
 from connectors.sdk.connector import Connector
 from omnisql_server.audit.refreshing import refresh_on_record
-from omnisql_server.bounds import instance_settings, source_bounds
-from omnisql_server.disk_quota import DiskQuota
-from omnisql_server.errors import OmniSQLError, TooManyConnections
+from omnisql_server.bounds import instance_settings, pipeline_bounds, source_bounds
+from omnisql_server.errors import ConfigurationInvalid, OmniSQLError, TooManyConnections
 from omnisql_server.execute.instances import InstancePool
-from omnisql_server.execute.splice_tables import SpliceLimits
-from omnisql_server.fetch.scheduler import FetchBounds
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.freshness.cache import TenantCache, shared_cache
 from omnisql_server.kept_rows import TenantKept
-from omnisql_server.manage.analyze import AnalyzeManager
-from omnisql_server.manage.kept import ManageCalls
-from omnisql_server.manage.managed import Manage
 from omnisql_server.manage.managers import SourceManagement, manage_sources
 from omnisql_server.misses import PushdownMisses
-from omnisql_server.model.statement import StatementKind
+from omnisql_server.open_tenant import OpenTenant, load_through, managers_of, measured, permit_through
 from omnisql_server.outbound import transport_settings
 from omnisql_server.owner_backends import OwnerBackends
 from omnisql_server.pipeline import Pipeline
-from omnisql_server.pipeline_bounds import PipelineBounds
 from omnisql_server.policy.engines import policy_of
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
 from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.repeats.store import AnswerStore
-from omnisql_server.services import Services
-from omnisql_server.settings import Settings
+from omnisql_server.services import Services, end_task
 from omnisql_server.sharing import Sharing
 from omnisql_server.statistics import StatisticsKeeper
 from omnisql_server.tenant import Tenant
+from omnisql_server.tenant_limits import TenantSettings
 
 HOUSEKEEPING_INTERVAL_S = 1.0
 ROLES_INTERVAL_S = 10.0
+LIMITS_INTERVAL_S = 5.0
 SESSIONS_POLL_S = 0.02
 ROLES_TOUCHED_FOR_S = 60.0
 """How long after a statement that may have changed roles every log-in looks at them first."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class OpenTenant:
-    """A tenant that is being served."""
-
-    record: control.Tenant
-    cluster: Cluster
-    tenant: Tenant
-    pipeline: Pipeline
-    repeats: Repeats
-    quota: DiskQuota | None
-    stack: AsyncExitStack = field(repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,6 +66,7 @@ class _Held:
     `closed` says that it takes no sessions until further notice. Times are of the monotonic clock.
     """
 
+    settings: TenantSettings
     opened: OpenTenant | None = None
     sessions: int = 0
     idle_since_s: float = field(default_factory=time.monotonic)
@@ -110,6 +91,7 @@ class Tenancy:
         self._shared = shared_cache(services.valkey.client, services.settings.freshness)
         self._answers = AnswerStore(services.settings.freshness.answers_bytes_max)
         self._held: dict[str, _Held] = {}
+        self._limits_followed_s = time.monotonic()
 
     async def catch_up_roles(self, name: str) -> None:
         """Mirror the roles of a tenant that is open, if a statement may have changed them a short while ago."""
@@ -125,19 +107,19 @@ class Tenancy:
             TooManyConnections: 53300, it has as many sessions as a tenant may have.
             CatalogError: there is no such tenant, or its cluster cannot be started or read.
         """
-        held = self._held.setdefault(name, _Held())
+        held = self._hold(name)
         if held.closed:
             raise ClusterUnavailable("the tenant is being stopped", hint="Try again later.")
-        sessions_max = self._services.settings.clusters.sessions_max
-        if held.sessions >= sessions_max:
-            raise TooManyConnections(message="the tenant has too many sessions", detail=f"limit {sessions_max}")
         held.sessions += 1
         try:
-            record = held.opened.record if held.opened is not None else await self._record(name)
+            record = held.opened.record if held.opened is not None else await self._record(name, held)
+            _check_sessions(held)
             async with self._services.clusters.lease(record.cluster, record.dsn) as cluster:
                 async with held.changing:
                     if held.opened is None:
-                        held.opened = await self._open(record, cluster)
+                        held.opened = await self._open(record, cluster, held.settings)
+                        # Its limits may have changed while it was being opened.
+                        held.opened.reconfigure()
                     opened = held.opened
                 yield opened
         finally:
@@ -157,7 +139,7 @@ class Tenancy:
     @asynccontextmanager
     async def closed(self, name: str, end_sessions: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
         """End a tenant's sessions, close its parts, and let no session of it begin for the time of the block."""
-        held = self._held.setdefault(name, _Held())
+        held = self._hold(name)
         held.closed = True
         try:
             while held.sessions:
@@ -184,7 +166,29 @@ class Tenancy:
         """Have new statements of all tenants obey the present settings."""
         for held in self._held.values():
             if held.opened is not None:
-                held.opened.pipeline.reconfigure(_bounds(self._services.settings))
+                held.opened.reconfigure()
+
+    async def follow_limits(self) -> None:
+        """Have the limits of open tenants hold that are on record now, whoever put them there.
+
+        Raises:
+            CatalogError: 57P03, they cannot be read; the former ones stay.
+        """
+        if not (open_tenants := self.open_tenants()):
+            return
+        async with self._services.control_connection() as connection:
+            limits = await limits_of_tenants(connection, (tenant for _, tenant in open_tenants))
+        for name, tenant in open_tenants:
+            held = self._held[name]
+            try:
+                changed = tenant in limits and held.settings.limit(limits[tenant])
+            except ConfigurationInvalid as error:
+                # Of a later version, say: what held before goes on.
+                _log.error("tenant_limits_refused", tenant=name, reason=error.message, detail=error.detail)
+                continue
+            if changed and held.opened is not None:
+                held.opened.reconfigure()
+                _log.info("tenant_limits_changed", tenant=name, limits=limits[tenant])
 
     async def close(self) -> None:
         """Close every tenant's sources and engines; clusters are stopped by the services."""
@@ -205,6 +209,9 @@ class Tenancy:
             elif now_s - held.idle_since_s >= idle_s:
                 await self._close(held)
         await self._services.clusters.stop_idle(idle_s)
+        if now_s - self._limits_followed_s >= LIMITS_INTERVAL_S:
+            self._limits_followed_s = now_s
+            await self.follow_limits()
 
     async def _keep_quota(self, held: _Held) -> None:
         if held.opened is not None and held.opened.quota is not None:
@@ -241,17 +248,26 @@ class Tenancy:
             except (OmniSQLError, CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 _log.warning("roles_not_mirrored", tenant=name, reason=str(error))
 
-    async def _record(self, name: str) -> control.Tenant:
-        async with self._services.control_connection() as connection:
-            return await control.tenant_named(connection, name)
+    def _hold(self, name: str) -> _Held:
+        held = self._held.get(name)
+        if held is None:
+            held = self._held[name] = _Held(settings=TenantSettings(self._services.live))
+        return held
 
-    async def _open(self, record: control.Tenant, cluster: Cluster) -> OpenTenant:
-        settings = self._services.settings
+    async def _record(self, name: str, held: _Held) -> control.Tenant:
+        """Read the record of a tenant that is not open, with the limits that hold from now on."""
+        async with self._services.control_connection() as connection:
+            record = await control.tenant_named(connection, name)
+        held.settings.limit(record.limits)
+        return record
+
+    async def _open(self, record: control.Tenant, cluster: Cluster, limits: TenantSettings) -> OpenTenant:
+        settings = limits.current
         if record.owner is not None:
             await update_database(cluster, record.database, record.owner)
         async with AsyncExitStack() as stack:
-            load = partial(_load, partial(self._tenant_connection, record))
-            permit = partial(_permit, partial(self._tenant_connection, record))
+            load = partial(load_through, partial(self._tenant_connection, record))
+            permit = partial(permit_through, partial(self._tenant_connection, record))
             data_key = partial(self._services.data_key, record.id)
             misses = PushdownMisses(record.id, self._services.control_connection)
             statistics = StatisticsKeeper(record.id, self._services.control_connection, data_key=data_key)
@@ -277,7 +293,7 @@ class Tenancy:
                 snapshot=await load(),
                 load=load,
                 sources=sources,
-                kept=TenantKept(cache, sources, _bounds(settings).fetch),
+                kept=TenantKept(cache, sources, lambda: pipeline_bounds(limits.current).fetch),
                 statistics=statistics,
                 misses=misses,
                 data_key=data_key,
@@ -289,8 +305,8 @@ class Tenancy:
                 tenant=tenant,
                 policy=self.policy,
                 pool=pool,
-                bounds=_bounds(settings),
-                managers=_managers(management.managers, tenant, settings),
+                bounds=pipeline_bounds(settings),
+                managers=managers_of(management.managers, tenant, settings),
                 repeats=repeats,
                 sharing=Sharing(self.policy, permit),
                 owners=owners,
@@ -298,17 +314,9 @@ class Tenancy:
             stack.push_async_callback(statistics.flush)
             stack.push_async_callback(misses.flush)
             for serving in (statistics.serve(), misses.serve(), management.sweeper.serve()):
-                stack.push_async_callback(_end, asyncio.create_task(serving))
-            return OpenTenant(record, cluster, tenant, pipeline, repeats, await self._quota(cluster), stack.pop_all())
-
-    async def _quota(self, cluster: Cluster) -> DiskQuota | None:
-        """Measure a cluster of ours for the first time, before anybody writes to it."""
-        if not isinstance(cluster, EmbeddedCluster):
-            return None
-        connect = partial(cluster.connect, cluster.superuser, "postgres")
-        quota = DiskQuota(cluster.data_directory, connect, lambda: self._services.settings.clusters.disk_mb_max)
-        await quota.watch()
-        return quota
+                stack.push_async_callback(end_task, asyncio.create_task(serving))
+            quota = await measured(cluster, limits)
+            return OpenTenant(record, cluster, tenant, pipeline, pool, repeats, quota, limits, stack.pop_all())
 
     def _managed(self, record: control.Tenant, statistics: StatisticsKeeper) -> SourceManagement:
         return manage_sources(
@@ -340,50 +348,18 @@ class Tenancy:
         return known
 
 
-async def _load(tenant_connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> Snapshot:
-    async with tenant_connection() as connection:
-        return await load_snapshot(connection)
+def _check_sessions(held: _Held) -> None:
+    """Refuse the session that was counted last, if it is one too many.
 
-
-async def _permit(
-    tenant_connection: Callable[[], AbstractAsyncContextManager[Connection]], role: str, relations: Sequence[int]
-) -> None:
-    async with tenant_connection() as connection:
-        await permit_sharing(connection, role, relations)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-
-
-def _managers(
-    of_sources: Mapping[StatementKind, Manage], tenant: Tenant, settings: Settings
-) -> dict[StatementKind, Manage]:
-    return {
-        **of_sources,
-        StatementKind.ANALYZE: AnalyzeManager(tenant, timeout_s=settings.fetch.scan_timeout_s),
-        StatementKind.CALL: ManageCalls(of_sources[StatementKind.CALL], tenant.kept),
-    }
+    Raises:
+        TooManyConnections: 53300.
+    """
+    sessions_max = held.settings.current.clusters.sessions_max
+    if held.sessions > sessions_max:
+        raise TooManyConnections(message="the tenant has too many sessions", detail=f"limit {sessions_max}")
 
 
 def _touched(held: _Held) -> bool:
     """Say whether a statement that may have changed roles came a short while ago: its transaction may last."""
     opened = held.opened
     return opened is not None and time.monotonic() - opened.tenant.roles_touched_s < ROLES_TOUCHED_FOR_S
-
-
-def _bounds(settings: Settings) -> PipelineBounds:
-    return PipelineBounds(
-        fetch=FetchBounds(
-            concurrency_max=settings.fetch.concurrency_max,
-            scan_rows_max=settings.fetch.scan_rows_max,
-            timeout_s=settings.fetch.scan_timeout_s,
-        ),
-        key_combinations_max=settings.fetch.key_combinations_max,
-        api_calls_max=settings.fetch.api_calls_max,
-        splice=SpliceLimits(
-            inline_bytes_max=settings.engine.splice_inline_bytes_max,
-            table_bytes_max=settings.engine.splice_table_bytes_max,
-        ),
-    )

@@ -51,9 +51,9 @@ class Served:
         assert answered is not None
         return answered
 
-    def create_tenant(self, name: str, *users: str) -> None:
+    def create_tenant(self, name: str, *users: str, limits: Mapping[str, float] | None = None) -> None:
         """Make a tenant with the owner `admin` and some users, all with the same password."""
-        self.administer("create", name=name, owner="admin", verifier=make_verifier(PASSWORD))
+        self.administer("create", name=name, owner="admin", verifier=make_verifier(PASSWORD), limits=dict(limits or {}))
         for user in users:
             self.administer("add_user", name=name, user=user, verifier=make_verifier(PASSWORD))
 

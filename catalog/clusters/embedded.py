@@ -15,8 +15,8 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -77,10 +77,25 @@ class EmbeddedSettings:
     run_as: int | None = None
 
 
-class EmbeddedCluster:
-    """One PostgreSQL child with its data directory `<data_root>/clusters/<name>`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterBounds:
+    """What the processes of one cluster may use, as in `EmbeddedSettings`."""
 
-    def __init__(self, name: str, settings: EmbeddedSettings) -> None:
+    temp_file_limit_mb: int
+    backend_memory_mb: int
+    memory_mb: int
+
+
+Bounds = Callable[[], Awaitable[ClusterBounds]]
+
+
+class EmbeddedCluster:
+    """One PostgreSQL child with its data directory `<data_root>/clusters/<name>`.
+
+    `bounds` gives, before each start, those settings that are this cluster's own.
+    """
+
+    def __init__(self, name: str, settings: EmbeddedSettings, bounds: Bounds | None = None) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,47}", name):
             raise InvalidName("a cluster's name has lower-case letters, digits, _ and - only", detail=name[:80])
         self.name = name
@@ -89,6 +104,7 @@ class EmbeddedCluster:
         digest = hashlib.sha256(os.fsencode(self.data_directory)).hexdigest()[:12]
         self.cluster_name = f"{name[:48]}-{digest}"
         self._settings = settings
+        self._bounds = bounds
         self._superuser: str | None = None
         self._socket_directory: Path | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -177,6 +193,8 @@ class EmbeddedCluster:
         return ClusterAddress(socket_path=self._socket_directory / f".s.PGSQL.{PORT}", host=None, port=PORT)
 
     async def _start(self) -> None:
+        if self._bounds is not None:
+            self._settings = _bounded(self._settings, await self._bounds())
         account = account_for(self._settings.run_as)
         self.data_directory.parent.mkdir(parents=True, exist_ok=True)
         self._lock_descriptor = take_lock(self.data_directory.parent / f"{self.name}.lock")
@@ -298,6 +316,15 @@ class EmbeddedCluster:
         if self._lock_descriptor is not None:
             os.close(self._lock_descriptor)
             self._lock_descriptor = None
+
+
+def _bounded(settings: EmbeddedSettings, bounds: ClusterBounds) -> EmbeddedSettings:
+    return replace(
+        settings,
+        temp_file_limit_mb=bounds.temp_file_limit_mb,
+        backend_memory_mb=bounds.backend_memory_mb,
+        memory_mb=bounds.memory_mb,
+    )
 
 
 def _make_socket_directory(data_directory: Path, account: Account) -> Path:

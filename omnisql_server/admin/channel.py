@@ -28,7 +28,7 @@ OPERATION_TIMEOUT_S = 300.0
 REQUEST_TIMEOUT_S = 10.0
 OPERATIONS = frozenset(
     {
-        *("create", "list", "show", "stop", "rename", "add_user", "set_password", "destroy", "rotate_keys"),
+        *("create", "alter", "list", "show", "stop", "rename", "add_user", "set_password", "destroy", "rotate_keys"),
         *("log_in_rules", "set_log_in_rules", "tokens", "create_token", "revoke_token"),
     }
 )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from catalog import control
 from catalog.clusters import Cluster
 from catalog.errors import TenantExists, TenantUnknown
+from catalog.tenant_limits import change_limits
 from catalog.tenants import create_tenant_database, create_user, make_owner
 from omnisql_server.principals import copy_roles
 from omnisql_server.provision import update_database
@@ -16,7 +17,13 @@ SEARCH_PATH = ("$user", "public")
 
 
 async def make_tenant(
-    services: Services, name: str, *, owner: str, verifier: str | None, dsn: str | None = None
+    services: Services,
+    name: str,
+    *,
+    owner: str,
+    verifier: str | None,
+    dsn: str | None = None,
+    limits: Mapping[str, float] | None = None,
 ) -> control.Tenant:
     """Make a tenant with its cluster, database, owner and wrappers; one that was not made to its end is completed.
 
@@ -35,6 +42,8 @@ async def make_tenant(
             raise TenantExists("the tenant exists already", detail=name)
         if not record.ready:
             record = await control.correct_tenant(connection, record.id, dsn=dsn, owner=owner)
+        # Before its cluster starts for the first time, which some of them are for.
+        await change_limits(connection, record.id, limits or {})
     async with services.clusters.lease(record.cluster, record.dsn) as cluster:
         await create_tenant_database(cluster, record.database)
         await put_user(services, record, cluster, owner, verifier=verifier)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from catalog import api_tokens, control, log_ins
 from catalog.audit import SERVER_CHAIN
 from catalog.errors import TenantExists, TenantUnknown
+from catalog.tenant_limits import change_limits
 from catalog.tenants import rename_database, set_password
 from omnisql_server.admin.destroying import destroy_tenant
 from omnisql_server.admin.making import make_tenant, put_user
@@ -20,6 +21,7 @@ from omnisql_server.identity.rules import parse_rules
 from omnisql_server.principals import copy_roles
 from omnisql_server.services import Services
 from omnisql_server.tenancy import Tenancy
+from omnisql_server.tenant_limits import checked_limits, holding_limits, known_limits
 
 
 class ConfirmationMissing(OmniSQLError):
@@ -28,6 +30,7 @@ class ConfirmationMissing(OmniSQLError):
     sqlstate = "22023"
 
 
+GIVEN = "as a limit"
 READING = frozenset({"list", "show", "log_in_rules", "tokens"})
 ACTOR = "operator"
 """Whoever may open the channel, which is the account that runs the server."""
@@ -53,7 +56,8 @@ class TenantState:
     """A tenant as an operator sees it.
 
     `created_at` is a date (UTC), `sessions` are this server's; `users` is empty in a list of tenants. `log_in` are its
-    rules for log-ins and `tokens` its API tokens, where they were asked for.
+    rules for log-ins and `tokens` its API tokens, where they were asked for. `limits` are the tenant's own, by the
+    names of settings, and `holding` gives the value of each limit, whoever's it is.
     """
 
     name: str
@@ -67,6 +71,8 @@ class TenantState:
     users: tuple[UserState, ...] = ()
     log_in: Mapping[str, object] = field(default_factory=dict)
     tokens: tuple[TokenState, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+    holding: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +94,41 @@ class TenantAdministration:
     end_token_sessions: EndSessions = no_sessions
     tell: Tell = tell_nobody
 
-    async def create(self, *, name: str, owner: str, verifier: str, dsn: str | None = None) -> TenantState:
+    async def create(
+        self,
+        *,
+        name: str,
+        owner: str,
+        verifier: str,
+        dsn: str | None = None,
+        limits: Mapping[str, object] | None = None,
+    ) -> TenantState:
         """Make a tenant with its owner, or complete one that was not made to its end.
 
         Raises:
             CatalogError: it exists, a name is not acceptable, or its cluster cannot be made or reached.
+            ConfigurationInvalid: F0000, a limit is unknown or not allowed.
         """
-        return self._state(await make_tenant(self.services, name, owner=owner, verifier=verifier, dsn=dsn))
+        checked = checked_limits(limits or {}, GIVEN)
+        return self._state(
+            await make_tenant(self.services, name, owner=owner, verifier=verifier, dsn=dsn, limits=checked)
+        )
+
+    async def alter(self, *, name: str, limits: Mapping[str, object]) -> TenantState:
+        """Give a tenant limits of its own, or take some away (None); other servers follow in seconds.
+
+        Raises:
+            TenantUnknown: 3D000.
+            ConfigurationInvalid: F0000, a limit is unknown or not allowed; nothing is changed.
+        """
+        given = {key: value for key, value in limits.items() if value is not None}
+        checked = checked_limits(given, GIVEN)
+        known_limits([*limits], GIVEN)
+        record = await self._record(name)
+        async with self.services.control_connection() as connection:
+            await change_limits(connection, record.id, {**dict.fromkeys(limits), **checked})
+        await self.tenancy.follow_limits()
+        return await self.show(name=name)
 
     async def list(self) -> tuple[TenantState, ...]:
         """List the tenants by name."""
@@ -304,7 +338,7 @@ class TenantAdministration:
         except TenantUnknown:
             chain = SERVER_CHAIN
         shown = {key: str(arguments[key]) for key in ("user", "owner", "new_name", "token", "role") if key in arguments}
-        detail = " ".join(f"{key}={value}" for key, value in shown.items())
+        detail = " ".join(f"{key}={value}" for key, value in (*shown.items(), *_limits_shown(arguments)))
         write, kind = self.services.audit.journal.write, f"tenant {operation}"
         async with act(write, chain, kind=kind, tenant=name, actor=ACTOR, detail=detail):
             yield
@@ -327,4 +361,13 @@ class TenantAdministration:
             sessions=self.tenancy.sessions_of(record.name),
             created_at=record.created_at.date().isoformat(),
             users=users,
+            limits=(limits := checked_limits(record.limits, "in the tenant's record")),
+            holding=holding_limits(self.services.settings, limits),
         )
+
+
+def _limits_shown(arguments: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Give limits as they are put on record."""
+    given = arguments.get("limits")
+    if isinstance(given, Mapping):
+        yield from ((key[:80], "server's" if value is None else value) for key, value in given.items())

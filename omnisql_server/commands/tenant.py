@@ -21,19 +21,30 @@ from catalog.errors import CatalogError, ClusterUnavailable
 from omnisql_server.commands.terminal import output, run
 from omnisql_server.config import load_settings
 from omnisql_server.errors import ConfigurationInvalid, OmniSQLError
+from omnisql_server.tenant_limits import AT_CLUSTER_START, checked_limits, known_limits, number_in
 from wire.auth import make_verifier
 
 if TYPE_CHECKING:
     from omnisql_server.admin.tenants import TenantState
     from omnisql_server.settings import Settings
 
-tenant = App(name="tenant", help="Make, list, show, stop, rename and destroy tenants; add users and set passwords.")
+tenant = App(
+    name="tenant", help="Make, list, show, alter, stop, rename and destroy tenants; their users and passwords."
+)
 user = App(name="user", help="Users of a tenant.")
 tenant.command(user)
 
 
 @tenant.command
-def create(name: str, /, *, owner: str = "admin", dsn: str | None = None, config: Path | None = None) -> int:
+def create(
+    name: str,
+    /,
+    *,
+    owner: str = "admin",
+    dsn: str | None = None,
+    limit: tuple[str, ...] = (),
+    config: Path | None = None,
+) -> int:
     """Make a tenant: a PostgreSQL cluster of its own, a database of the same name, and its owner.
 
     The owner's password is asked for; without a terminal it is read from standard input, one line.
@@ -48,10 +59,13 @@ def create(name: str, /, *, owner: str = "admin", dsn: str | None = None, config
         External cluster, as its superuser: postgresql://omnisql@host/postgres?sslcert=..&sslkey=..&sslrootcert=..
         Where it cannot be used yet, what its administrator has to run once is printed. Without a DSN the cluster is
         embedded.
+    limit
+        What the tenant may use where that is not the server's setting, as setting=value; may be given more than once.
     config
         YAML file of settings, as for `serve`.
     """
-    arguments = {"name": name, "owner": owner, "dsn": dsn, "verifier": _ask_verifier(owner)}
+    limits = {key: value for key, value in _limits(limit).items() if value is not None}
+    arguments = {"name": name, "owner": owner, "dsn": dsn, "limits": limits, "verifier": _ask_verifier(owner)}
     try:
         _show_tenants(perform(config, "create", arguments))
     except (OmniSQLError, CatalogError) as error:
@@ -70,8 +84,34 @@ def list_tenants(*, config: Path | None = None) -> int:
 
 @tenant.command
 def show(name: str, /, *, config: Path | None = None) -> int:
-    """Show a tenant and its users."""
-    _show_with_users(perform(config, "show", {"name": name}))
+    """Show a tenant, its users and its limits."""
+    tenants = perform(config, "show", {"name": name})
+    _show_with_users(tenants)
+    _show_limits(tenants)
+    return 0
+
+
+@tenant.command
+def alter(name: str, /, *, limit: tuple[str, ...], config: Path | None = None) -> int:
+    """Give a tenant limits of its own; they hold at once, on other servers in a few seconds.
+
+    Parameters
+    ----------
+    name
+        The tenant.
+    limit
+        A setting of the server and the tenant's own value, as setting=value; nothing behind the sign has the server's
+        hold again. May be given more than once.
+    config
+        YAML file of settings, as for `serve`.
+    """
+    limits = _limits(limit)
+    tenants = perform(config, "alter", {"name": name, "limits": limits})
+    _show_limits(tenants)
+    later = [key for key in limits if key in AT_CLUSTER_START]
+    if later and any(each.running for each in tenants):
+        words = f"{', '.join(later)}: from the next start of the cluster (omnisql tenant stop {name})"
+        output().print(Text(words), soft_wrap=True)
     return 0
 
 
@@ -178,6 +218,18 @@ async def _performed(settings: Settings, operation: str, arguments: Mapping[str,
         return await carry_out(administration, operation, arguments)
 
 
+def _limits(given: tuple[str, ...]) -> dict[str, float | None]:
+    """Read limits as they are written; None has the server's setting hold."""
+    limits: dict[str, float | None] = {}
+    for each in given:
+        key, separator, text = each.partition("=")
+        if not separator:
+            raise ConfigurationInvalid(message="a limit is written setting=value", detail=each[:80])
+        known_limits((key,), "as a limit")
+        limits[key] = checked_limits({key: number_in(text)}, "as a limit")[key] if text else None
+    return limits
+
+
 def _ask_verifier(user_name: str) -> str:
     """Ask for a password, or make one up where nothing is entered, and return its verifier: only that leaves here."""
     if sys.stdin.isatty():
@@ -194,13 +246,22 @@ def _ask_verifier(user_name: str) -> str:
 
 def _show_tenants(tenants: tuple[TenantState, ...]) -> None:
     table = Table(header_style="bold")
-    for title in ("tenant", "owner", "cluster", "state", "sessions", "created"):
+    for title in ("tenant", "owner", "cluster", "state", "sessions", "created", "limits"):
         table.add_column(title, overflow="fold")
     for each in tenants:
         kind = f"{each.cluster}{' (external)' if each.external else ''}"
         state = "incomplete" if not each.ready else "running" if each.running else "stopped"
-        cells = (each.name, each.owner, kind, state, str(each.sessions), each.created_at)
+        limits = ", ".join(f"{key}={value:.15g}" for key, value in each.limits.items())
+        cells = (each.name, each.owner, kind, state, str(each.sessions), each.created_at, limits)
         table.add_row(*(Text(cell) for cell in cells))
+    output().print(table)
+
+
+def _show_limits(tenants: tuple[TenantState, ...]) -> None:
+    table = Table("limit", "value", "of", header_style="bold")
+    for one in tenants:
+        for key, value in one.holding.items():
+            table.add_row(Text(key), Text(f"{value:.15g}"), Text("the tenant" if key in one.limits else "the server"))
     output().print(table)
 
 

@@ -1,8 +1,8 @@
 """DuckDB instances: configured once, locked, never reconfigured; a statement gets a cursor and cursor-local relations.
 
-Instances are kept by time zone and number of threads, because a locked instance cannot change them. DuckDB works on
-this pool's own bounded threads; the event loop is never blocked. An interrupt reaches DuckDB when the awaiting task is
-cancelled.
+Instances are kept by time zone, number of threads and memory, because a locked instance cannot change them. DuckDB
+works on this pool's own bounded threads; the event loop is never blocked. An interrupt reaches DuckDB when the awaiting
+task is cancelled.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class InstanceSettings:
     temp_directory_size_max_mb: int = 4096
 
 
+_Kind = tuple[str, int, int]
+"""Time zone, number of threads, memory in megabytes."""
+
+
 @dataclass(slots=True)
 class _Instance:
     connection: duckdb.DuckDBPyConnection
@@ -58,7 +62,7 @@ class InstancePool:
 
     def __init__(self, settings: InstanceSettings) -> None:
         self._settings = settings
-        self._instances: OrderedDict[tuple[str, int], _Instance] = OrderedDict()
+        self._instances: OrderedDict[_Kind, _Instance] = OrderedDict()
         self._opening = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_workers=settings.workers, thread_name_prefix="duckdb")
 
@@ -73,7 +77,7 @@ class InstancePool:
             duckdb.Error: DuckDB could not run it.
         """
         threads = 1 if all(map(is_small, relations.values())) else self._settings.threads
-        instance = await self._take((time_zone, threads))
+        instance = await self._take((time_zone, threads, self._settings.memory_limit_mb))
         cursor = instance.connection.cursor()
         try:
             # A small result is there after one turn of a thread; each turn costs as much as DuckDB's own work on it.
@@ -88,6 +92,10 @@ class InstancePool:
         finally:
             instance.cursors -= 1
             cursor.close()
+
+    def resize(self, memory_limit_mb: int) -> None:
+        """Have new statements use instances of another size; those of the former one go when the next is opened."""
+        self._settings = replace(self._settings, memory_limit_mb=memory_limit_mb)
 
     async def close(self) -> None:
         """Close every instance; no statement may be running."""
@@ -111,13 +119,13 @@ class InstancePool:
                 future.exception()
             raise
 
-    async def _take(self, kind: tuple[str, int]) -> _Instance:
-        """Return an instance of a time zone and number of threads, counted as in use before it can be evicted."""
+    async def _take(self, kind: _Kind) -> _Instance:
+        """Return an instance of a kind, counted as in use before it can be evicted."""
         async with self._opening:
             if kind not in self._instances:
                 self._evict()
                 self._instances[kind] = await self._call(
-                    lambda: _open(replace(self._settings, threads=kind[1]), kind[0])
+                    lambda: _open(replace(self._settings, threads=kind[1], memory_limit_mb=kind[2]), kind[0])
                 )
             instance = self._instances[kind]
             self._instances.move_to_end(kind)
@@ -126,7 +134,9 @@ class InstancePool:
 
     def _evict(self) -> None:
         idle = [kind for kind, instance in self._instances.items() if instance.cursors == 0]
-        while len(self._instances) >= self._settings.instances_max and idle:
+        outgrown = [kind for kind in idle if kind[2] != self._settings.memory_limit_mb]
+        idle = [*outgrown, *(kind for kind in idle if kind not in outgrown)]
+        while idle and (len(self._instances) >= self._settings.instances_max or idle[0] in outgrown):
             instance = self._instances.pop(idle.pop(0))
             instance.connection.close()
             instance.directory.cleanup()

@@ -354,7 +354,7 @@ class Listener:
             home=home,
             runner=tenant.runner,
             principal=principal,
-            live=self._live,
+            live=tenant.live or self._live,
             room=tenant.room,
         )
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)

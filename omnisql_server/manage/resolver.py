@@ -7,6 +7,7 @@ transaction with DDL is open somewhere, the session's own backend is asked: it k
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +18,8 @@ import asyncpg
 
 from catalog.connection import Connection
 from catalog.credentials import HANDLE_PREFIX, CredentialStore, Use
+from catalog.errors import SecretRefused
+from catalog.kv_secrets import Seen, read_reference
 from catalog.quoting import options_from_array
 from catalog.snapshot import Snapshot
 from connectors.sdk.connector import Connector, Source, connector_at
@@ -88,8 +91,8 @@ class Resolver:
                 known = self._kept.get(key)
                 if known is None or not known.holds(snapshot.sequence):
                     asked_s = time.monotonic()
-                    source, refers = await self._put_together(await self._read(server, view))
-                    until_s = asked_s + self._credentials.held_s if refers else None
+                    source, lasts_s = await self._put_together(await self._read(server, view))
+                    until_s = None if lasts_s is None else asked_s + min(self._credentials.held_s, lasts_s)
                     known = _Kept(sequence=snapshot.sequence, source=source, until_s=until_s)
                     if len(self._kept) >= KEPT_MAX:
                         self._kept.pop(next(iter(self._kept)))
@@ -114,8 +117,8 @@ class Resolver:
         """
         return (await self._put_together(facts))[0]
 
-    async def _put_together(self, facts: ServerFacts) -> tuple[Source, bool]:
-        """Return a source, and whether some secret of it may change without a statement."""
+    async def _put_together(self, facts: ServerFacts) -> tuple[Source, float | None]:
+        """Return a source, and for how many seconds it holds if a secret of it may change without a statement."""
         refuse_group(facts, "account")
         connector = connector_at(self._connector_of(facts.wrapper), facts.version)
         mapping = facts.mapping
@@ -128,7 +131,11 @@ class Resolver:
         handles = {name: value for name, value in held.items() if name in secrets and value}
         unsealed = await self._unseal(handles, facts, connector, role_oid, options)
         _require_secrets(connector, facts, unsealed)
-        versions = await self._follow(unsealed, audience(connector, facts.name, options) if unsealed else "")
+        seen: Seen = {}
+        leads_to = audience(connector, facts.name, options) if unsealed else ""
+        versions = await self._follow(unsealed, leads_to, seen)
+        for name in held.keys() - secrets:
+            options[name] = await self._beside(name, options[name], leads_to, seen)
         source = Source(
             tenant=self._tenant,
             server=facts.name,
@@ -138,20 +145,38 @@ class Resolver:
             credential_id=f"{facts.oid}:{role_oid}:{','.join(sorted(handles.values()))}{versions}",
             version=facts.version,
         )
-        return source, bool(versions)
+        lasts = [math.inf if secret.lasts_s is None else secret.lasts_s for secret in seen.values()]
+        return source, min(lasts, default=None)
 
-    async def _follow(self, unsealed: dict[str, str], audience: str) -> str:
+    async def _follow(self, unsealed: dict[str, str], audience: str, seen: Seen) -> str:
         """Put what references name in their place; return the versions, which tell credentials apart."""
         versions = ""
         for name, secret in sorted(unsealed.items()):
             if name == WEBHOOK_SECRET:
                 # It is the receiver's, and no request carries it.
                 continue
-            followed = await self._credentials.follow(secret, self._tenant, audience)
+            followed = await self._credentials.follow(secret, self._tenant, audience, seen)
             if followed is not None:
                 unsealed[name] = followed.value
-                versions += f"@{followed.version}"
+                versions += f"@{followed.version}.{followed.lease}" if followed.lease else f"@{followed.version}"
         return versions
+
+    async def _beside(self, name: str, value: str, audience: str, seen: Seen) -> str:
+        """Return what an option of a user mapping holds beside its secrets: it may be a field of one of these.
+
+        Raises:
+            SecretRefused: 28000, it names another secret of the key server.
+        """
+        reference = read_reference(value)
+        if reference is None:
+            return value
+        if reference.path not in seen:
+            raise SecretRefused(
+                f'option "{name}" names another secret than the credential beside it',
+                hint="Name a field of the same secret, or give the value itself.",
+            )
+        followed = await self._credentials.follow(value, self._tenant, audience, seen)
+        return value if followed is None else followed.value
 
     async def _read(self, server: str, view: SessionView) -> ServerFacts:
         async with self._tenant_connection() as connection:

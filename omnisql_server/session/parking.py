@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
-from omnisql_server.live_settings import LiveSettings
+from omnisql_server.live_settings import PresentSettings
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.ending import SessionEnd, lost_session
@@ -66,7 +66,7 @@ class Parking:
     """
 
     def __init__(
-        self, *, link: BackendLink, backend: SessionBackend, footprint: Footprint, home: Home, live: LiveSettings
+        self, *, link: BackendLink, backend: SessionBackend, footprint: Footprint, home: Home, live: PresentSettings
     ) -> None:
         self._link = link
         self._backend = backend

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from omnisql_server.errors import LimitExceeded
-from omnisql_server.live_settings import LiveSettings
+from omnisql_server.live_settings import PresentSettings
 from omnisql_server.model.run import BoundParameters, RunResult
 from omnisql_server.model.statement import Statement
 from omnisql_server.session.link import BackendLink
@@ -138,7 +138,7 @@ class Portals:
     `doubtful` says that something was relayed since PostgreSQL was asked for a portal, which may have closed one.
     """
 
-    def __init__(self, live: LiveSettings) -> None:
+    def __init__(self, live: PresentSettings) -> None:
         self._live = live
         self._portals: dict[bytes, Portal] = {}
         self.doubtful = False

@@ -6,6 +6,7 @@ What PostgreSQL says of them is told as what it means, and read-only mode is not
 from __future__ import annotations
 
 from omnisql_server.errors import error_fields
+from omnisql_server.live_settings import PresentSettings
 from omnisql_server.model.room import Room
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.login import READ_ONLY
@@ -19,20 +20,21 @@ _READ_ONLY_REFUSAL, _CANCELED = b"C25006\0", b"C57014\0"
 
 
 class SessionRoom:
-    """Looks at one session's answers; `room` is None where the disk is not bounded, 0 bytes bound no answer."""
+    """Looks at one session's answers; `room` is None where the disk is not bounded."""
 
-    def __init__(self, room: Room | None, link: BackendLink, answer_bytes_max: int = 0) -> None:
+    def __init__(self, room: Room | None, link: BackendLink, live: PresentSettings) -> None:
         self._room = room
         self._link = link
         self._has_left = self._is_too_long = False
-        self._answer_bytes_max = answer_bytes_max
+        self._live = live
         link.retell = self.retold
         self._answer_bytes = 0
 
     def takes(self, size_bytes: int) -> bool:
         """Count bytes of a relayed answer; say, once, that it is too long. Rows of ours are counted elsewhere."""
         self._answer_bytes += size_bytes
-        if not 0 < self._answer_bytes_max < self._answer_bytes or self._is_too_long or self._link.busy_privately:
+        bytes_max = self._live.current.sessions.answer_bytes_max
+        if not 0 < bytes_max < self._answer_bytes or self._is_too_long or self._link.busy_privately:
             return False
         self._is_too_long = True
         return True
@@ -46,7 +48,8 @@ class SessionRoom:
         if timed_out:
             return as_timeout(frame)
         if self._is_too_long and _CANCELED in frame.data:
-            return Frame(frame.kind, error_response(error_fields(answer_too_large(self._answer_bytes_max))))
+            too_large = answer_too_large(self._live.current.sessions.answer_bytes_max)
+            return Frame(frame.kind, error_response(error_fields(too_large)))
         refusal = self._room.refusal if self._room is not None else None
         if self._room is None or refusal is None:
             return frame

@@ -15,7 +15,7 @@ from itertools import pairwise
 import structlog
 
 from omnisql_server.errors import NotSupported, OmniSQLError, RelayInstead, error_fields
-from omnisql_server.live_settings import LiveSettings
+from omnisql_server.live_settings import PresentSettings
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.run import Repeatable, RunResult, SessionView, StatementRunner, command_result
 from omnisql_server.model.statement import CHANGING_KINDS, Movement, Part
@@ -88,7 +88,7 @@ class Running:
     view: SessionView
     interrupts: Interrupts
     presence: Presence
-    live: LiveSettings
+    live: PresentSettings
     footprint: Footprint = field(default_factory=Footprint)
     own_names: Callable[[bytes], frozenset[str]] = lambda _text: frozenset()
     overlay: frozenset[str] = frozenset()

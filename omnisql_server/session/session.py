@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 
 from omnisql_server.errors import BackendError, NotSupported, error_fields
-from omnisql_server.live_settings import LiveSettings
+from omnisql_server.live_settings import PresentSettings
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.room import Room
 from omnisql_server.model.run import SessionView, StatementRunner
@@ -54,7 +54,7 @@ class Session:
         home: Home,
         runner: StatementRunner,
         principal: Principal,
-        live: LiveSettings,
+        live: PresentSettings,
         room: Room | None = None,
     ) -> None:
         self._client = client
@@ -95,7 +95,7 @@ class Session:
         self._stopping: SessionEnd | None = None
         self._terminated = False
         self._task: asyncio.Task[object] | None = None
-        self._room = SessionRoom(room, link, live.current.sessions.answer_bytes_max)
+        self._room = SessionRoom(room, link, live)
         self._stopping_answer: asyncio.Task[None] | None = None
         link.events = self
         client.on_frames = self._on_frames

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from omnisql_server.errors import LimitExceeded, NotSupported
-from omnisql_server.live_settings import LiveSettings
+from omnisql_server.live_settings import PresentSettings
 from omnisql_server.model.run import BoundParameters, Description
 from omnisql_server.model.statement import SECRET_KINDS, Part, Statement, StatementKind
 from wire.errors import ProtocolViolation
@@ -40,7 +40,7 @@ class RunStatements:
     Of the twins the one used longest ago goes first.
     """
 
-    def __init__(self, live: LiveSettings, close_twin: Callable[[str], None]) -> None:
+    def __init__(self, live: PresentSettings, close_twin: Callable[[str], None]) -> None:
         self._live = live
         self._close_twin = close_twin
         self._statements: dict[bytes, RunStatement] = {}

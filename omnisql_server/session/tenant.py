@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from catalog.clusters import ClusterAddress
+from omnisql_server.live_settings import PresentSettings
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.room import Room
 from omnisql_server.model.run import StatementRunner
@@ -17,7 +18,8 @@ from omnisql_server.session.pool import BackendPool
 class TenantAccess:
     """A running cluster and the way in: the backend logs in as `role` and starts with `settings` as defaults.
 
-    `pool` keeps the tenant's backends that no session uses at the moment, `room` bounds what it may write.
+    `pool` keeps the tenant's backends that no session uses at the moment, `room` bounds what it may write, `live` gives
+    the settings that hold for the tenant, where they are not the server's.
     """
 
     address: ClusterAddress
@@ -27,6 +29,7 @@ class TenantAccess:
     pool: BackendPool
     settings: Mapping[str, str] = field(default_factory=dict)
     room: Room | None = None
+    live: PresentSettings | None = None
 
 
 TenantOpener = Callable[[Principal], AbstractAsyncContextManager[TenantAccess]]

@@ -10,6 +10,7 @@ from raw_client import RawClient, error_of, kinds, rows_of, status_of
 from runner_double import RunnerDouble
 from world import MakeWorld, World
 
+from omnisql_server.session import presence
 from omnisql_server.settings import SessionSettings
 from wire.frontend import Bind, Execute, Parse, Query, Sync
 
@@ -49,10 +50,12 @@ async def test_the_timer_of_idle_transactions_goes_on_afterwards(world: World) -
     assert await fatal(client) == "25P03"
 
 
+@pytest.mark.parametrize("shown_after_s", [presence.SHOWN_AFTER_S, 600.0], ids=["shown", "not shown"])
 @pytest.mark.parametrize("block", [b"", b"BEGIN; "], ids=["alone", "in a block"])
 async def test_the_timer_of_transactions_ends_a_statement_that_is_run(
-    world: World, runner: RunnerDouble, block: bytes
+    world: World, runner: RunnerDouble, monkeypatch: pytest.MonkeyPatch, block: bytes, shown_after_s: float
 ) -> None:
+    monkeypatch.setattr(presence, "SHOWN_AFTER_S", shown_after_s)
     client = await world.raw()
     await run(client, "SET transaction_timeout = '150ms'")
     client.send(Query(text=block + SLOW))

@@ -26,6 +26,8 @@ path "transit/keys/omnisql-*" { capabilities = ["create", "read", "update", "del
 path "transit/encrypt/omnisql-*" { capabilities = ["update"] }
 path "transit/decrypt/omnisql-*" { capabilities = ["update"] }
 path "secret/data/omnisql/*" { capabilities = ["read"] }
+path "database/creds/*" { capabilities = ["read"] }
+path "sys/leases/renew" { capabilities = ["update"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
 """
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import psycopg
 import pytest
-from demo_server import DemoServer
+from demo_server import DATABASE, DemoServer
 from sessions import WEB, asked, refused, rows_of, value_of
+
+from omnisql_server.admin.channel import ask_running_server
 
 # Seven tickets a page, which nobody can know before: 43 pages, where three are expected.
 TICKETS = "SELECT key, summary FROM jira.issues WHERE created >= '2000-01-01 00:00:00+00'"
@@ -62,3 +67,22 @@ def test_what_is_kept_costs_no_calls(demo: DemoServer, ana: psycopg.Connection) 
     assert value_of(ana, sql) == whole
     ana.execute("SET omnisql.max_staleness = 0")
     assert refused(ana, sql).sqlstate == "54000"
+
+
+@pytest.fixture
+def bounded(demo: DemoServer) -> Iterator[int]:
+    """Give the tenant fewer calls for a statement than the server does."""
+
+    def alter(calls: int | None) -> None:
+        given = {"name": DATABASE, "limits": {"fetch.api_calls_max": calls}}
+        asyncio.run(ask_running_server(demo.directory / "data", "alter", given))
+
+    alter(ALLOWED)
+    yield ALLOWED
+    alter(None)
+
+
+def test_no_session_gets_more_calls_than_its_tenant(demo: DemoServer, paged: psycopg.Connection, bounded: int) -> None:
+    paged.execute("SET omnisql.max_api_calls = 1000000")
+    assert refused(paged, TICKETS).sqlstate == "54000"
+    assert len(asked(demo.jira)) == bounded

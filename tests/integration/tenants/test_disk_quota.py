@@ -15,7 +15,9 @@ ROWS = 60
 FILL = f"INSERT INTO filler SELECT repeat('x', 1000000) FROM generate_series(1, {ROWS})"
 # It has written a row when it goes to sleep.
 LASTING = "INSERT INTO kept SELECT g FROM generate_series(100, 101) g, pg_sleep((g - 100) * 600)"
-LASTS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE 'INSERT INTO kept%'"
+_OF_LASTING = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE 'INSERT INTO kept%'"
+LASTS = f"SELECT count(*) {_OF_LASTING}"
+END_LASTING = f"SELECT pg_cancel_backend(pid) {_OF_LASTING}"
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +32,11 @@ def filled(served: Served) -> Iterator[tuple[psycopg.Connection, Future[None]]]:
         session.execute("PREPARE put AS INSERT INTO kept VALUES (4)")
         session.execute("ALTER ROLE ana SET default_transaction_read_only = off")
         lasting = executor.submit(_run, served, LASTING)
-        until(lambda: session.execute(LASTS).fetchone() == (1,), 30.0)
+        until(lambda: session.execute(LASTS.encode()).fetchone() == (1,), 30.0)
         session.execute(FILL)
         yield session, lasting
+        # It is over by now, unless what should have canceled it did not.
+        session.execute(END_LASTING.encode())
         session.execute("DROP TABLE IF EXISTS filler")
         until(lambda: not _is_refused(session, "INSERT INTO kept VALUES (5)"), 30.0)
         session.execute("DROP TABLE kept; DROP FUNCTION writes; ALTER ROLE ana RESET default_transaction_read_only")

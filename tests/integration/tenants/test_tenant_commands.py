@@ -71,6 +71,7 @@ def _try_commands(directory: Path, server: Served) -> None:
     with server.connect("zeta", "ana", "another"):
         code, out, _ = _run(directory, "list")
         assert [word for word in ("zeta", "olga", "running") if word not in out] == []
+        _try_limits(directory)
     code, out, _ = _run(directory, "stop", "zeta")
     assert (code, "stopped" in out) == (0, True)
     code, out, _ = _run(directory, "show", "zeta")
@@ -83,9 +84,38 @@ def _try_commands(directory: Path, server: Served) -> None:
         (("user", "password", "zeta", "nobody"), "42704"),
         (("user", "add", "zeta", "omnisql_x"), "42939"),
         (("create", "9lives"), "42602"),
+        (("alter", "nowhere", "--limit", "clusters.sessions_max=5"), "3D000"),
     ):
         code, _, err = _run(directory, *arguments, typed="x\n")
         assert (code, err.startswith(f"ERROR:  {sqlstate}: ")) == (1, True), (arguments, err, server.events()[-3:])
+
+
+def _try_limits(directory: Path) -> None:
+    code, out, err = _run(
+        directory, "alter", "zeta", "--limit", "clusters.sessions_max=5", "--limit", "clusters.memory_mb=512"
+    )
+    assert (code, err) == (0, "")
+    assert _line(out, "clusters.sessions_max") == ["clusters.sessions_max", "5", "the tenant"]
+    assert "clusters.memory_mb: from the next start of the cluster (omnisql tenant stop zeta)" in out
+    code, out, _ = _run(directory, "list")
+    assert (code, "clusters.sessions_max=5" in out) == (0, True)
+    assert _run(directory, "alter", "zeta", "--limit", "clusters.sessions_max=")[0] == 0
+    code, out, _ = _run(directory, "show", "zeta")
+    assert _line(out, "clusters.sessions_max") == ["clusters.sessions_max", "200", "the server"]
+    assert _line(out, "clusters.memory_mb") == ["clusters.memory_mb", "512", "the tenant"]
+    for words, message in (
+        ("clusters.sessions_max", "a limit is written setting=value"),
+        ("clusters.sessions_max=0", "setting clusters.sessions_max is not valid"),
+        ("clusters.sessions_max=many", "setting clusters.sessions_max is not valid"),
+        ("sessions_max=5", "a tenant has no limit sessions_max"),
+    ):
+        code, _, err = _run(directory, "alter", "zeta", "--limit", words)
+        assert (code, err.splitlines()[0]) == (2, f"ERROR:  F0000: {message}")
+
+
+def _line(out: str, name: str) -> list[str]:
+    (line,) = (each for each in out.splitlines() if name in each and "the " in each)
+    return [cell.strip() for cell in line.strip("│┃| ").replace("┃", "│").split("│")]
 
 
 def _is_over(session: psycopg.Connection) -> bool:

@@ -175,3 +175,18 @@ async def test_an_unknown_time_zone_is_duckdbs_error(pool: InstancePool) -> None
     with pytest.raises(duckdb.Error):
         await rows_of(pool, "SELECT 1", "<-07>+07")
     assert await rows_of(pool, "SELECT 1 AS one") == [{"one": 1}]
+
+
+async def test_another_size_is_for_new_statements_and_the_former_instances_go(pool: InstancePool) -> None:
+    sql = "SELECT current_setting('memory_limit') AS memory"
+    (before,) = await rows_of(pool, sql)
+    running = pool.query("SELECT a FROM scan_0", {"scan_0": ROWS}, "UTC")
+    await anext(running)
+    pool.resize(64)
+    (after,) = await rows_of(pool, sql)
+    assert (before["memory"], after["memory"]) == ("976.5 MiB", "61.0 MiB")
+    assert len(pool._instances) == 2
+    assert [batch async for batch in running] == []
+    pool.resize(128)
+    await rows_of(pool, sql)
+    assert [kind[2] for kind in pool._instances] == [128]
