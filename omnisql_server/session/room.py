@@ -5,7 +5,10 @@ What PostgreSQL says of them is told as what it means, and read-only mode is not
 
 from __future__ import annotations
 
+import sys
+
 from omnisql_server.errors import error_fields
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.room import Room
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.login import READ_ONLY
@@ -19,34 +22,35 @@ _READ_ONLY_REFUSAL, _CANCELED = b"C25006\0", b"C57014\0"
 
 
 class SessionRoom:
-    """Looks at one session's answers; `room` is None where the disk is not bounded, 0 bytes bound no answer."""
+    """Looks at one session's answers; `room` is None where the disk is not bounded."""
 
-    def __init__(self, room: Room | None, link: BackendLink, answer_bytes_max: int = 0) -> None:
+    def __init__(self, room: Room | None, link: BackendLink, live: LiveSettings) -> None:
         self._room = room
         self._link = link
         self._has_left = self._is_too_long = False
-        self._answer_bytes_max = answer_bytes_max
+        self._live = live
         link.retell = self.retold
-        self._answer_bytes = 0
+        self.at_ready()
 
-    def takes(self, size_bytes: int) -> bool:
-        """Count bytes of a relayed answer; say, once, that it is too long. Rows of ours are counted elsewhere."""
-        self._answer_bytes += size_bytes
-        if not 0 < self._answer_bytes_max < self._answer_bytes or self._is_too_long or self._link.busy_privately:
+    def refuses_answer(self) -> bool:
+        """Say, once, that an answer is too long if it is a relayed one. Rows of ours are counted elsewhere."""
+        if self._is_too_long or self._link.pending.is_private:
             return False
         self._is_too_long = True
         return True
 
     def at_ready(self) -> None:
-        """Learn that an answer is over."""
-        self._is_too_long, self._answer_bytes = False, 0
+        """Learn that an answer is over; for the next one the bound is what it is now."""
+        self._is_too_long = False
+        self._link.answer_bytes_max = self._live.current.sessions.answer_bytes_max or sys.maxsize
 
     def retold(self, frame: Frame, timed_out: bool) -> Frame:
         """Return an error of the backend as the client is to be told it."""
         if timed_out:
             return as_timeout(frame)
         if self._is_too_long and _CANCELED in frame.data:
-            return Frame(frame.kind, error_response(error_fields(answer_too_large(self._answer_bytes_max))))
+            too_large = answer_too_large(self._link.answer_bytes_max)
+            return Frame(frame.kind, error_response(error_fields(too_large)))
         refusal = self._room.refusal if self._room is not None else None
         if self._room is None or refusal is None:
             return frame

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from omnisql_server.live_settings import LiveSettings
 from omnisql_server.model.room import DiskQuotaExceeded
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.link import BackendLink
 from omnisql_server.session.login import READ_ONLY
 from omnisql_server.session.room import SessionRoom
+from omnisql_server.settings import Settings
 from wire.backend import error_response, parameter_status
 from wire.backend_decode import decode_report
 from wire.framing import Frame
 
 BACKEND = 42
+LIVE = LiveSettings(Settings())
 
 
 @dataclass
@@ -37,7 +40,7 @@ def _error(sqlstate: str) -> Frame:
 
 
 def _told(room: _Room, sqlstate: str, *, timed_out: bool = False) -> dict[str, str]:
-    return decode_report(SessionRoom(room, _link()).retold(_error(sqlstate), timed_out).payload)
+    return decode_report(SessionRoom(room, _link(), LIVE).retold(_error(sqlstate), timed_out).payload)
 
 
 def test_a_read_only_refusal_is_told_as_a_lack_of_room_while_there_is_none() -> None:
@@ -62,7 +65,7 @@ def test_a_cancel_is_told_as_a_lack_of_room_only_where_it_was_one() -> None:
 
 def test_a_session_has_left_when_it_says_so_twice_after_all_have_heard() -> None:
     room, link = _Room(), _link()
-    session = SessionRoom(room, link)
+    session = SessionRoom(room, link, LIVE)
     link.parameters[READ_ONLY.encode()] = parameter_status(READ_ONLY, "off")
     assert [session.is_left(), session.is_left()] == [False, False]
     room.is_settled = True
