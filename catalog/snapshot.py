@@ -16,10 +16,12 @@ from catalog.carriers import SQL as CARRIERS_SQL
 from catalog.carriers import Carriers, carriers_of
 from catalog.connection import Connection
 from catalog.lineage import ABOVE_WITH
-from catalog.name_pattern import NameTest
+from catalog.name_pattern import NameTest, shape
 from catalog.quoting import options_from_array
 from catalog.tenants import DDL_LOCK_CLASS, DDL_LOCK_OBJECT
 from catalog.validators import CATALOG_SCHEMA
+
+_DIGITS = frozenset("0123456789")
 
 # Also sent on users' own backends: constant and fully qualified.
 SEQUENCE_SQL = f"SELECT last_value FROM {CATALOG_SCHEMA}.ddl_sequence"
@@ -157,6 +159,7 @@ class Snapshot:
     api_names: frozenset[str] = field(init=False)
     derived_names: frozenset[str] = field(init=False)
     _names: NameTest = field(init=False, repr=False, compare=False)
+    _numbered: NameTest = field(init=False, repr=False, compare=False)
     _by_name: Mapping[str, tuple[ReachingRelation, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -166,15 +169,20 @@ class Snapshot:
         object.__setattr__(self, "_by_name", by_name)
         object.__setattr__(self, "api_names", frozenset(by_name))
         object.__setattr__(self, "derived_names", frozenset(relation.name for relation in self.derived.values()))
-        object.__setattr__(
-            self, "_names", NameTest({*self.api_names, *self.derived_names, *(name for name, _ in self.carriers.names)})
-        )
+        names = {*self.api_names, *self.derived_names, *(name for name, _ in self.carriers.names)}
+        numbered = {shape(name.encode()).decode() for name in names if not _DIGITS.isdisjoint(name)}
+        object.__setattr__(self, "_names", NameTest(names))
+        object.__setattr__(self, "_numbered", NameTest(numbered))
 
     def may_reach(self, text: bytes) -> bool:
         """Say whether a statement's text could name a relation that reaches an API table or what was derived from one;
         false is certain, true is not.
         """
         return self._names.hits(text)
+
+    def digits_matter(self, text: bytes) -> bool:
+        """Say whether texts that differ from this one in digits alone could name others of them; false is certain."""
+        return self._numbered.hits(shape(text))
 
     def relations_named(self, name: str) -> tuple[ReachingRelation, ...]:
         """List the reaching relations of this name, spelled as in pg_class, in all schemas."""

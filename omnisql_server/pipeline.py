@@ -39,6 +39,7 @@ from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
 from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
+from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import (
@@ -85,6 +86,7 @@ class Pipeline:
         owners: OwnerBackends,
     ) -> None:
         self._tenant = tenant
+        self._plain_under, self._plain = tenant.snapshot, PlainTexts(tenant.snapshot.digits_matter)
         self.sharing = sharing
         self._policy = policy
         self._pool = pool
@@ -109,6 +111,16 @@ class Pipeline:
             self._tenant.roles_touched_s = time.monotonic()
         snapshot = self._tenant.snapshot
         return route(text, snapshot.may_reach, snapshot.api_names, overlay, snapshot)
+
+    @property
+    def plain(self) -> PlainTexts | None:
+        """Return the texts that are plain under the tenant's snapshot; None while that is outdated."""
+        tenant = self._tenant
+        if tenant.outdated:
+            return None
+        if self._plain_under is not tenant.snapshot:
+            self._plain_under, self._plain = tenant.snapshot, PlainTexts(tenant.snapshot.digits_matter)
+        return self._plain
 
     async def refresh_snapshot(self) -> None:
         """Read the tenant's snapshot again."""

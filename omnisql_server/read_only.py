@@ -37,6 +37,11 @@ class ReadOnlyRunner(ForwardingRunner[StatementRunner]):
             return self.runner.route(text, overlay)
         return to_run_as_one(text)
 
+    @property
+    def plain(self) -> None:
+        """Take no text for plain: each is looked at."""
+        return None
+
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str
     ) -> Description:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from omnisql_server.errors import BackendError, RelayInstead
 from omnisql_server.model.backend import Ask
+from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.model.room import Room
 from omnisql_server.model.run import (
     BoundParameters,
@@ -41,6 +42,11 @@ class RoomlessRunner(ForwardingRunner[StatementRunner]):
             return to_run_as_one(text)
         parts = self.runner.route(text, overlay)
         return to_run_as_one(text) if parts is None and frees_room(text) else parts
+
+    @property
+    def plain(self) -> PlainTexts | None:
+        """Return the texts that are plain as things are: without room, each is looked at."""
+        return self.runner.plain if self.room.refusal is None else None
 
     async def describe(
         self, statement: Statement, type_oids: tuple[int, ...], view: SessionView, *, twin: str

@@ -36,27 +36,23 @@ class FrameBuffer:
     """Collect received bytes and hand out whole messages.
 
     `message_bytes_max` bounds the length word of any message. Unless `from_backend`, kinds a client cannot send are
-    refused and messages that carry only names are bounded as PostgreSQL bounds them.
+    refused and messages that carry only names are bounded as PostgreSQL bounds them. `pending_bytes` are received and
+    not handed out yet.
     """
 
-    __slots__ = ("_chunks", "_limits", "_needed_bytes", "_pending_bytes")
+    __slots__ = ("_chunks", "_limits", "_needed_bytes", "pending_bytes")
 
     def __init__(self, message_bytes_max: int, *, from_backend: bool = False) -> None:
         self._limits = _backend_limits(message_bytes_max) if from_backend else _frontend_limits(message_bytes_max)
         self._chunks: list[bytes] = []
-        self._pending_bytes = 0
+        self.pending_bytes = 0
         self._needed_bytes = HEADER_BYTES
-
-    @property
-    def pending_bytes(self) -> int:
-        """Return how many received bytes are not handed out yet."""
-        return self._pending_bytes
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Append received bytes."""
         if data:
             self._chunks.append(bytes(data))
-            self._pending_bytes += len(data)
+            self.pending_bytes += len(data)
 
     def frames(self) -> list[Frame]:
         """Return all whole messages received, in order.
@@ -68,7 +64,7 @@ class FrameBuffer:
             MessageTooLarge: 08P01, a length beyond the limit of its kind, as soon as the header has arrived.
         """
         frames: list[Frame] = []
-        if self._pending_bytes < self._needed_bytes:
+        if self.pending_bytes < self._needed_bytes:
             return frames
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         size = len(data)
@@ -87,7 +83,7 @@ class FrameBuffer:
             frames.append(Frame(kind, data[start:end]))
             start = end
         self._chunks = [data[start:]] if start < size else []
-        self._pending_bytes = size - start
+        self.pending_bytes = size - start
         self._needed_bytes = needed
         return frames
 
@@ -99,7 +95,7 @@ class FrameBuffer:
         """Return and forget the bytes that make no whole message yet."""
         rest = b"".join(self._chunks)
         self._chunks = []
-        self._pending_bytes = 0
+        self.pending_bytes = 0
         self._needed_bytes = HEADER_BYTES
         return rest
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from omnisql_server.model.backend import Backend
+from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.report import SourceReport
@@ -120,6 +121,10 @@ class TenantRunner(Protocol):
         `overlay` holds names that this session made reach API tables and that the tenant's snapshot cannot know yet.
         """
 
+    @property
+    def plain(self) -> PlainTexts | None:
+        """Return the texts that are plain as things are, for sessions without an overlay; None where none is."""
+
     async def refresh_snapshot(self) -> None:
         """Read the tenant's snapshot again, because PostgreSQL just refused a relayed statement over an API table."""
 
@@ -172,6 +177,11 @@ class ForwardingRunner(Generic[Behind_co]):
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
         """Split a message into parts to relay and to run."""
         return self.runner.route(text, overlay)
+
+    @property
+    def plain(self) -> PlainTexts | None:
+        """Return the texts that are plain as things are."""
+        return self.runner.plain
 
     async def refresh_snapshot(self) -> None:
         """Read the tenant's snapshot again."""

@@ -13,9 +13,10 @@ from functools import lru_cache
 from typing import Protocol
 
 from catalog.carriers import Carriers
+from catalog.name_pattern import shape
 from omnisql_server.model.custom_settings import PREFIX, refusal
 from omnisql_server.model.definition import NotGrammatical
-from omnisql_server.model.remembered import Remembered, shape
+from omnisql_server.model.remembered import Remembered
 from omnisql_server.model.statement import DERIVED_KINDS, MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 from omnisql_server.parse.shaped import statements_of

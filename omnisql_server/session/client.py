@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import cast
 
-from omnisql_server.session.ending import SessionEnd
+from omnisql_server.session.ending import SessionEnd, close_transport
 from wire.errors import WireError
 from wire.framing import Frame, FrameBuffer
 
@@ -23,6 +23,8 @@ HELD_BYTES_MAX = 65_536
 
 class ClientConnection(asyncio.Protocol):
     """Queue of the client's messages, and its writer.
+
+    `on_bytes` is offered what arrives while `next_frame` waits and nothing else does, and says whether it took it all.
 
     At most `buffer_bytes_max` bytes wait in each direction beyond one message or one chunk; reading pauses above it,
     and `drain` waits above it. `on_frames` is called when messages arrive for which `next_frame` waits, and may take
@@ -46,6 +48,7 @@ class ClientConnection(asyncio.Protocol):
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._held, self._held_bytes = list[bytes | memoryview](), 0
+        self.on_bytes: Callable[[bytes], bool] = _refuse
         self.on_frames: Callable[[], None] = _nothing
         self.on_gone: Callable[[], None] = _nothing
         self.on_pressure: Callable[[bool], None] = _ignore
@@ -104,15 +107,6 @@ class ClientConnection(asyncio.Protocol):
             finally:
                 self._waiter = None
         return self.take_frame()
-
-    def take_frames(self, count: int) -> None:
-        """Take the first messages that wait; there are so many."""
-        if count < len(self._inbox) or not self._reading:
-            for _ in range(count):
-                self.take_frame()
-            return
-        self._inbox.clear()
-        self._inbox_bytes = 0
 
     def take_frame(self) -> Frame:
         """Take the first message that waits; there is one."""
@@ -176,12 +170,7 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None:
             return
         self.flush()
-        self._transport.close()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._closed.wait()
-        except TimeoutError:
-            self._transport.abort()
+        await close_transport(self._transport, self._closed, timeout_s)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the transport and bound its buffer."""
@@ -189,7 +178,11 @@ class ClientConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._buffer_bytes_max)
 
     def data_received(self, data: bytes) -> None:
-        """Cut bytes into messages."""
+        """Cut bytes into messages, unless somebody takes them whole."""
+        waits = self._waiter is not None and not self._waiter.done() and self._end is None
+        alone = waits and not (self._inbox or self._frames.pending_bytes) and len(data) <= self._message_bytes_max
+        if alone and self.on_bytes(data):
+            return
         self._receive(data)
         if self._inbox and self._waiter is not None and not self._waiter.done():
             self.on_frames()
@@ -245,6 +238,11 @@ class ClientConnection(asyncio.Protocol):
     def _wake_waiter(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _refuse(_data: bytes) -> bool:
+    """Stand in until a session listens."""
+    return False
 
 
 def _nothing() -> None:

@@ -1,6 +1,8 @@
-"""Why a session ends: the one exception that leaves the session's loop."""
+"""Why a session ends: the one exception that leaves the session's loop; and how its connections do."""
 
 from __future__ import annotations
+
+import asyncio
 
 from omnisql_server.errors import BackendLost, OmniSQLError
 from wire.errors import WireError
@@ -31,3 +33,13 @@ def lost_session(*, told: bool) -> SessionEnd:
     if told:
         return SessionEnd()
     return SessionEnd(BackendLost(message="terminating connection because the tenant's PostgreSQL ended it"))
+
+
+async def close_transport(transport: asyncio.Transport, closed: asyncio.Event, timeout_s: float) -> None:
+    """Close a transport once what was written is sent, which has so much time; `closed` tells that it is."""
+    transport.close()
+    try:
+        async with asyncio.timeout(timeout_s):
+            await closed.wait()
+    except TimeoutError:
+        transport.abort()

@@ -8,7 +8,7 @@ an API table is handled once more if nothing of its implicit transaction was don
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from omnisql_server.errors import OmniSQLError, RelayInstead
@@ -20,7 +20,6 @@ from omnisql_server.session.placeholders import open_placeholder
 from omnisql_server.session.portals import Portal, Portals, bound_portal, sync_says_nothing
 from omnisql_server.session.proven import Proven
 from omnisql_server.session.refused import Refused, RefusedStatements
-from omnisql_server.session.relaying import RelayedUnits
 from omnisql_server.session.replies import (
     CLOSE_ENDS,
     DESCRIBE_ENDS,
@@ -37,6 +36,7 @@ from omnisql_server.session.statements import (
     bound_parameters,
     is_run,
     may_hold_secret,
+    named_text,
 )
 from omnisql_server.session.twins import Twins
 from omnisql_server.session.units import Units
@@ -70,9 +70,9 @@ class ExtendedProtocol:
         self._movements = Movements(self.statements, self.portals)
         self._twins = Twins(running, self.statements, self._strays)
         self.watched = WatchedStatements(running)
+        self._by_name = (self.statements.by_name, self.portals.by_name, self.watched.by_name)
         self._refused = RefusedStatements(running)
-        self._journal, self._replies = self._refused.journal, self._refused.replies
-        self._relayed_units = RelayedUnits(running, self._refused)
+        self.journal, self.replies = self._refused.journal, self._refused.replies
 
     @property
     def holds_open(self) -> bool:
@@ -83,6 +83,12 @@ class ExtendedProtocol:
     def has_refused(self) -> bool:
         """Say whether a relayed statement met an API table and is to be handled once more, before anything else is."""
         return bool(self._refused)
+
+    @property
+    def has_ours(self) -> bool:
+        """Say whether a message might concern anything that is run, or is to be ignored."""
+        statements, portals, watched = self._by_name
+        return bool(statements or portals or watched or self.discarding or self._strays)
 
     async def repeated(self, frame: Frame) -> bool:
         """Answer the unit that begins with a message as it was answered before, and say whether that could be done."""
@@ -104,7 +110,7 @@ class ExtendedProtocol:
 
     async def handle(self, frame: Frame) -> None:
         """Handle one message."""
-        self._journal.note(frame)
+        self.journal.note(frame)
         self.units.inside = frame.kind != b"S"
         if frame.kind == b"S":
             await self._sync()
@@ -118,23 +124,21 @@ class ExtendedProtocol:
 
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that cannot concern anything run, and say whether it was one: the common case, made short."""
-        reply = self._replies.get(frame.kind)
-        if reply is None or self.discarding or self.statements or self.portals or self.watched or self._strays:
+        reply = self.replies.get(frame.kind)
+        if reply is None or self.has_ours:
             return False
         if frame.kind == b"B" and self._running.overlay:
             return False
-        if frame.kind == b"P" and not self._relayed_units.is_relayed(frame.data):
-            return False
-        self._journal.note(frame)
+        if frame.kind == b"P":
+            found = named_text(frame.data)
+            if found is None or not self._running.is_relayed(found[1]):
+                return False
+            self._running.footprint.parse(frame.data, *found)
+        self.journal.note(frame)
         self._link.send(frame.data, reply)
         self._running.relayed = frame.kind != b"S"
         self._running.executed = self._running.relayed and (self._running.executed or frame.kind == b"E")
         return True
-
-    def relay_together(self, unit: Sequence[Frame]) -> bool:
-        """Relay messages up to Sync that cannot concern anything run, and say whether they were; none is on its way."""
-        ours = self.discarding or self.statements or self.portals or self.watched or self._strays
-        return not ours and self._relayed_units.relay(unit)
 
     async def retry(self) -> None:
         """Handle a refused statement once more, as one that is run, and what came after it; else the refusal stands.
@@ -266,14 +270,14 @@ class ExtendedProtocol:
             statement = lent[0] if lent else None
         if statement is None:
             if message.statement in self.watched:
-                self._journal.spoil()
+                self.journal.spoil()
                 if not (await self._ready(frame) and await self._succeeds(self.watched.note(message.statement))):
                     return
             self._relay(frame)
             if message.portal in self.portals and await self._settled():
                 await self._drop_portal(message.portal)
             return
-        self._journal.spoil()
+        self.journal.spoil()
         if any(reply.ends == READY_ENDS for reply in self._link.pending):
             # The ReadyForQuery of an earlier Sync ends earlier portals, not this one.
             await self._link.settle()
@@ -321,7 +325,7 @@ class ExtendedProtocol:
         self.portals.put(name, portal)
 
     async def _execute(self, message: Execute) -> None:
-        self._journal.spoil()
+        self.journal.spoil()
         portal = self.portals.get(message.portal)
         in_open_block = self._link.status == "T" and not self._link.pending
         if portal is None or not (in_open_block and self.portals.have_at_hand(portal, message.rows_max)):
@@ -361,7 +365,7 @@ class ExtendedProtocol:
             self._running.client.write(READY_IN_TRANSACTION)
             await self._running.client.drain()
             return
-        self._link.send(SYNC, self._replies[b"S"])
+        self._link.send(SYNC, self.replies[b"S"])
         self._running.relayed = self._running.executed = False
         self.discarding = False
         for name in self._strays:
@@ -372,7 +376,7 @@ class ExtendedProtocol:
             await self._link.settle()
 
     def _relay(self, frame: Frame) -> None:
-        self._link.send(frame.data, self._replies[frame.kind])
+        self._link.send(frame.data, self.replies[frame.kind])
         self._running.relayed = self.portals.doubtful = True
         self._running.executed = self._running.executed or frame.kind == b"E"
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from omnisql_server.model.remembered import Remembered, shape
+from catalog.name_pattern import shape
+from omnisql_server.model.remembered import Remembered
 from wire.framing import HEADER_BYTES
 from wire.frontend import Close
 
@@ -140,6 +141,21 @@ class Footprint:
             self.unnamed = message if len(message) <= UNNAMED_BYTES_MAX else bytes(UNNAMED_BYTES_MAX + 1)
         if not self.stateful and (name or leaves_state(text)):
             self.stateful = True
+
+    def note_query(self, *, leaves_state: bool) -> None:
+        """Note a simple query of which it is known whether it may leave anything."""
+        self.unnamed = None
+        if leaves_state:
+            self.stateful = True
+
+    def note_parse(self, message: bytes, *, leaves_state: bool) -> bool:
+        """Note a Parse of the unnamed statement in the same way, if it is short, and say whether it is."""
+        if len(message) > UNNAMED_BYTES_MAX:
+            return False
+        self.unnamed = message
+        if leaves_state:
+            self.stateful = True
+        return True
 
     def clear(self) -> None:
         """Learn that DISCARD ALL has removed everything."""

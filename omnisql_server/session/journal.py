@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from omnisql_server.session.refusals import is_final
 from omnisql_server.session.replies import BIND_ENDS, EXECUTE_ENDS, Reply, SyncReply, is_refusal, with_hint
 from wire.backend_decode import decode_report
-from wire.framing import Frame
+from wire.framing import Frame, FrameBuffer
 
 JOURNAL_BYTES_MAX = 65_536
 """Longest implicit transaction that is kept; a longer one is not handled again."""
@@ -21,13 +21,20 @@ Refuse = Callable[[Frame, Reply], bool]
 class Journal:
     """Keeps the messages of the implicit transaction that the client sends now, up to and with its Sync."""
 
-    __slots__ = ("_bytes", "_ended", "_frames", "_whole")
+    __slots__ = ("_bytes", "_ended", "_frames", "_unit", "_whole")
 
     def __init__(self) -> None:
         self._frames: list[Frame] = []
+        # In the place of frames, not taken apart unless somebody asks.
+        self._unit = b""
         self._bytes = 0
         self._ended = False
         self._whole = True
+
+    @property
+    def is_begun(self) -> bool:
+        """Say whether anything came since the last Sync."""
+        return not self._ended and (bool(self._frames) or not self._whole)
 
     def note(self, frame: Frame) -> None:
         """Keep a message; the first one after a Sync begins anew."""
@@ -40,24 +47,21 @@ class Journal:
             self.spoil()
         self._ended = frame.kind == b"S"
 
-    def note_unit(self, frames: Sequence[Frame]) -> bool:
-        """Keep the messages of a whole implicit transaction; say whether they are one: nothing came since a Sync."""
-        if not self._ended and (self._frames or not self._whole):
-            return False
-        self._frames, self._bytes = list(frames), sum([len(frame.data) for frame in frames])
-        self._ended = self._whole = True
-        if self._bytes > JOURNAL_BYTES_MAX:
-            self.spoil()
-        return True
+    def note_unit(self, data: bytes) -> None:
+        """Keep the messages of a whole implicit transaction; none is begun."""
+        self._whole = len(data) <= JOURNAL_BYTES_MAX
+        self._unit = data if self._whole else b""
+        self._frames = []
+        self._ended = True
 
     def spoil(self) -> None:
         """Learn that what was sent since the last Sync cannot be handled again."""
         self._whole = False
-        self._frames = []
+        self._frames, self._unit = [], b""
 
     def clear(self) -> None:
         """Forget everything, because it is over."""
-        self._frames, self._bytes, self._ended, self._whole = [], 0, False, True
+        self._frames, self._unit, self._bytes, self._ended, self._whole = [], b"", 0, False, True
 
     def forget_answered(self) -> None:
         """Forget an implicit transaction whose Sync was answered, with nothing sent since."""
@@ -72,7 +76,8 @@ class Journal:
         """
         ends = [reply for reply in pending if reply.ends == b"Z"]
         alone = not ends or (len(ends) == 1 and ends[0] is pending[-1] and isinstance(ends[0], RefusedSync))
-        kinds = [frame.kind for frame in self._frames]
+        frames = self._frames or list(_frames_of(self._unit))
+        kinds = [frame.kind for frame in frames]
         waiting = [type(reply) for reply in pending]
         bound = kinds.count(b"B") - waiting.count(BindReply)
         executed = kinds.count(b"E") - waiting.count(ExecuteReply)
@@ -80,7 +85,13 @@ class Journal:
         if not (self._whole and alone and first and b"B" in kinds):
             return None
         place = kinds.index(b"B")
-        return self._frames[:place], self._frames[place:]
+        return frames[:place], frames[place:]
+
+
+def _frames_of(unit: bytes) -> FrameBuffer:
+    buffer = FrameBuffer(JOURNAL_BYTES_MAX)
+    buffer.feed(unit)
+    return buffer
 
 
 class BindReply(Reply):
@@ -120,6 +131,12 @@ class RefusedSync(SyncReply):
 
     def take(self, frame: Frame, out: list[bytes]) -> None:
         """Pass ReadyForQuery on unless the statement before it is to be handled again."""
-        if not self._held():
+        if self.passes_ready():
             out.append(frame.data)
-            self._passed()
+
+    def passes_ready(self) -> bool:
+        """Say whether the statement before it is not to be handled again."""
+        if self._held():
+            return False
+        self._passed()
+        return True

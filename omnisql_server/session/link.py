@@ -7,9 +7,9 @@ While the client's writer is full, reading pauses. PostgreSQL 18, chapters 54.2 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from catalog.clusters import ClusterAddress
 from omnisql_server.errors import BackendError, BackendLost, OmniSQLError
@@ -17,18 +17,11 @@ from omnisql_server.session.cancel import CancelsSent
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.connection import TERMINATE, BackendConnection
 from omnisql_server.session.dial import said_before_loss
-from omnisql_server.session.ending import lost_session
-from omnisql_server.session.exchange import PrivateReply
+from omnisql_server.session.ending import close_transport, lost_session
+from omnisql_server.session.expected import Expected
 from omnisql_server.session.link_events import LinkEvents
-from omnisql_server.session.passing import NOTED_TAGS, READY_BYTES, answered
-from omnisql_server.session.replies import (
-    COPY_END,
-    CopyEnd,
-    Reply,
-    SyncReply,
-    is_fatal,
-    is_refusal,
-)
+from omnisql_server.session.passing import NOTED_TAGS, READY_BYTES, Answers
+from omnisql_server.session.replies import COPY_END, Reply, SyncReply, is_fatal, is_refusal
 from wire.backend_decode import decode_report
 from wire.errors import WireError
 from wire.framing import Frame, FrameBuffer
@@ -43,19 +36,22 @@ _OPENING_TAGS, _FORGETTING_TAGS = NOTED_TAGS[:2], NOTED_TAGS[2:]
 
 
 class BackendLink(asyncio.Protocol):
-    """One connection at a time; `status` is the transaction status of the last ReadyForQuery.
+    """One connection at a time; `status` is the last ReadyForQuery's, `pending` are the replies expected, in order.
 
     `parameters` are the ParameterStatus messages that the client has seen, by name. `timed_out`: the next cancellation
     is a timeout's; `retell`: an error as it is told; `skipping`: PostgreSQL ignores all up to the next Sync, after an
     error; `copying_in`: it waits for COPY data; `executed_privately`: the pipeline executed something since the last
     Ready; `resting`: what came last answered a Sync; `pressed`: the writer is full. Same `touches`: same settings.
+    `answer_bytes` came since the last Ready; that they are more than `answer_bytes_max` is told.
     """
 
     def __init__(self, client: ClientConnection) -> None:
         self._client = client
         self._address: ClusterAddress | None = None
         self._frames = FrameBuffer(BACKEND_MESSAGE_BYTES_MAX, from_backend=True)
-        self._replies: deque[Reply] = deque()
+        self.pending, self._answers = Expected(), Answers()
+        # What was sent by `send_alone`, as long as nothing of its answer has come and nothing was sent since.
+        self._alone: Sequence[Reply] | None = None
         self._out, self._out_bytes, self._flush_needed = list[bytes](), 0, False
         self._settled: asyncio.Future[None] | None = None
         self._cancels = CancelsSent()
@@ -72,6 +68,7 @@ class BackendLink(asyncio.Protocol):
         self.skipping = self.copying_in = self.fatal_shown = self.timed_out = self.executed_privately = False
         self.resting, self.head_since_s, self.process_id, self.touches = False, 0.0, 0, 0
         self.parameters: dict[bytes, bytes] = {}
+        self.answer_bytes, self.answer_bytes_max = 0, sys.maxsize
 
     @property
     def lost(self) -> bool:
@@ -87,12 +84,12 @@ class BackendLink(asyncio.Protocol):
     def is_settled(self) -> bool:
         """Say whether the connection can be given away: nothing is on its way in either direction."""
         resting = self._transport is not None and self.status == "I" and not (self.lost or self.is_held)
-        return resting and not (self.pressed or self._replies or self._out or self.skipping or self.copying_in)
+        return resting and not (self.pressed or self.pending or self._out or self.skipping or self.copying_in)
 
     @property
     def busy(self) -> bool:
         """Say whether an answer is outstanding."""
-        return bool(self._replies)
+        return bool(self.pending)
 
     @property
     def is_held(self) -> bool:
@@ -100,14 +97,12 @@ class BackendLink(asyncio.Protocol):
         return self._cancels.under_way or not self._writable.is_set()
 
     @property
-    def busy_privately(self) -> bool:
-        """Say whether an answer is outstanding that the pipeline asked for."""
-        return any(isinstance(reply, PrivateReply) for reply in self._replies)
-
-    @property
-    def pending(self) -> deque[Reply]:
-        """Return the replies expected, first that of the backend's next message; not to be changed."""
-        return self._replies
+    def is_free(self) -> bool:
+        """Say whether a message would be the only one under way, is not held back, and is not ignored."""
+        if self.pending or self._out or self.skipping or self.copying_in or self.executed_privately:
+            return False
+        gone = self._transport is None or self._closed.is_set()
+        return not gone and self._writable.is_set() and not self._cancels.under_way
 
     @property
     def in_block(self) -> bool:
@@ -121,14 +116,25 @@ class BackendLink(asyncio.Protocol):
                 reply.drop(self._skip_error)
                 return
             self.skipping = False
-        if not self._replies:
+        if not self.pending:
             self.head_since_s = time.monotonic()
         self.resting = False
-        self._replies.append(reply)
+        self._alone = None
+        self.pending.append(reply)
         self.touches += reply.touches
         self._flush_needed = reply.ends != b"Z" and not replies
-        self._replies += replies
+        self.pending += replies
         self.send_raw(data)
+
+    def send_alone(self, data: bytes, replies: Sequence[Reply]) -> None:
+        """Hand a message, or several up to Sync, to the socket; the link is free."""
+        self.pending.extend(replies)
+        self._alone = replies
+        self.touches += 1
+        self.resting = self._flush_needed = False
+        self.head_since_s = time.monotonic()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
 
     def send_raw(self, data: bytes) -> None:
         """Queue bytes that have no answer of their own."""
@@ -141,14 +147,15 @@ class BackendLink(asyncio.Protocol):
         """Queue the CopyDone or CopyFail of a COPY from the client."""
         if self.copying_in:
             self.copying_in = False
-        elif self._replies:
-            self._replies.append(COPY_END)
+        elif self.pending:
+            self._alone = None
+            self.pending.append(COPY_END)
         self._flush_needed = True
         self.send_raw(data)
 
     def send_flush(self) -> None:
         """Hand everything queued to the socket, and make PostgreSQL answer all of it now."""
-        if self._flush_needed and self._replies:
+        if self._flush_needed and self.pending:
             self.send_raw(FLUSH)
             self._flush_needed = False
         self.flush()
@@ -173,7 +180,7 @@ class BackendLink(asyncio.Protocol):
             SessionEnd: the connection is gone.
         """
         self.send_flush()
-        while self._replies and not self.copying_in and not self.lost:
+        while self.pending and not self.copying_in and not self.lost:
             if self._settled is None:
                 self._settled = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._settled)
@@ -217,31 +224,28 @@ class BackendLink(asyncio.Protocol):
         self.flush()
         if not self._transport.is_closing():
             self._transport.write(TERMINATE)
-            self._transport.close()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._closed.wait()
-        except TimeoutError:
-            self._transport.abort()
+        await close_transport(self._transport, self._closed, timeout_s)
 
     def set_pressure(self, blocked: bool) -> None:
         """Stop or go on reading, as the client's writer is full or not; an answer of ours is read even then."""
         self.pressed = blocked
         if self._transport is None or self._transport.is_closing():
             return
-        if blocked and not (self._replies and self._replies[0].is_private):
+        if blocked and not (self.pending and self.pending[0].is_private):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Dispatch whole messages; what is for the client leaves in one write."""
-        if self.events is not None:
-            self.events.on_data(len(data))
-        if not self._frames.pending_bytes and (count := answered(data, self._replies)):
+        self.answer_bytes += len(data)
+        if self.answer_bytes > self.answer_bytes_max and self.events is not None:
+            self.events.on_long_answer()
+        if not self._frames.pending_bytes and (count := self._answers.count(data, self.pending, self._alone)):
             self._pass_on(data, count)
             return
         self._frames.feed(data)
+        self._alone = None
         out: list[bytes] = []
         try:
             for frame in self._frames.frames():
@@ -253,14 +257,20 @@ class BackendLink(asyncio.Protocol):
         self._notice_settled()
 
     def _pass_on(self, data: bytes, count: int) -> None:
+        """Hand the client whole answers, the last of which is over with ReadyForQuery."""
+        self._alone = None
         for _ in range(count - 1):
-            self._replies.popleft()
-        ready, out = Frame(b"Z", data[-READY_BYTES:]), list[bytes]()
-        self._replies[0].take(ready, out)
+            self.pending.popleft()
+        head, told = self.pending[0], data
+        if not head.passes_ready():
+            out: list[bytes] = []
+            head.take(Frame(b"Z", data[-READY_BYTES:]), out)
+            told = b"".join((data[:-READY_BYTES], *out))
         self._finish_head()
-        self._note(ready)
-        self._client.write(data if out and out[0] is ready.data else data[:-READY_BYTES] + b"".join(out))
-        self._notice_settled()
+        self._note_ready(data)
+        self._client.write(told)
+        if self._settled is not None:
+            self._notice_settled()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody who waits for an answer that none will come."""
@@ -268,7 +278,7 @@ class BackendLink(asyncio.Protocol):
             self.data_received(said)
         self._closed.set()
         self._writable.set()
-        self._drop_all(BackendLost(message="the connection to the tenant's PostgreSQL was lost"))
+        self.pending.drop(BackendLost(message="the connection to the tenant's PostgreSQL was lost"))
         self._notice_settled()
         if self.events is not None:
             self.events.on_lost()
@@ -283,7 +293,7 @@ class BackendLink(asyncio.Protocol):
 
     def _dispatch(self, frame: Frame, out: list[bytes]) -> None:
         kind = frame.kind
-        head = self._replies[0] if self._replies else None
+        head = self.pending[0] if self.pending else None
         if kind in _ASYNCHRONOUS:
             if kind == b"S":
                 self.parameters[frame.payload.partition(b"\0")[0]] = frame.data
@@ -330,11 +340,9 @@ class BackendLink(asyncio.Protocol):
 
     def _skip(self, error: OmniSQLError) -> None:
         """Forget the answers that PostgreSQL will not give: all up to the next Sync."""
-        self._replies.popleft()
-        while self._replies and not isinstance(self._replies[0], SyncReply):
-            self._replies.popleft().drop(error)
+        self.pending.skip(error)
         self._skip_error = error
-        self.skipping = not self._replies
+        self.skipping = not self.pending
 
     def _dispatch_unasked(self, frame: Frame, out: list[bytes]) -> None:
         if frame.kind != b"Z":
@@ -346,39 +354,30 @@ class BackendLink(asyncio.Protocol):
         self._note(frame)
 
     def _finish_head(self) -> None:
-        self.resting = isinstance(self._replies.popleft(), SyncReply)
-        while self._replies and isinstance(self._replies[0], CopyEnd):
-            self._replies.popleft()
+        self.resting = isinstance(self.pending.finish(), SyncReply)
         self.head_since_s = time.monotonic()
 
     def _note(self, frame: Frame) -> None:
         """Learn what the session must know: transaction status, COPY from the client, statements forgotten."""
         if frame.kind == b"Z":
-            self.status = frame.data[5:6].decode()
-            self._block_opened = False
-            self.timed_out = self.executed_privately = False
-            if self.events is not None:
-                self.events.on_ready(self.status)
-        elif frame.kind == b"G" and not self._replies[0].is_private:
-            self._start_copy_in()
+            self._note_ready(frame.data)
+        elif frame.kind == b"G" and not self.pending[0].is_private:
+            self.copying_in = self.pending.begin_copy_in() or self.copying_in
         elif frame.data.startswith(_OPENING_TAGS, 5):
             self._block_opened = True
         elif frame.data.startswith(_FORGETTING_TAGS, 5) and self.events is not None:
             self.events.on_forgotten(everything=frame.data.startswith(_FORGETTING_TAGS[0], 5))
 
-    def _start_copy_in(self) -> None:
-        """PostgreSQL ignores a Sync that it reads while it waits for COPY data, so no answer is to be expected."""
-        copy = self._replies.popleft()
-        while self._replies and isinstance(self._replies[0], SyncReply):
-            self._replies.popleft()
-        if self._replies and isinstance(self._replies[0], CopyEnd):
-            self._replies.popleft()
-        else:
-            self.copying_in = True
-        self._replies.appendleft(copy)
+    def _note_ready(self, data: bytes) -> None:
+        """Learn the transaction status from bytes that end with ReadyForQuery."""
+        self.status = chr(data[-1])
+        self._block_opened = self.timed_out = self.executed_privately = False
+        self.answer_bytes = 0
+        if self.events is not None:
+            self.events.on_ready(self.status)
 
     def _notice_settled(self) -> None:
-        if self._settled is not None and (not self._replies or self.copying_in or self.lost):
+        if self._settled is not None and (not self.pending or self.copying_in or self.lost):
             self._settled.set_result(None)
             self._settled = None
         elif self._settled is not None and self._flush_needed:
@@ -393,8 +392,4 @@ class BackendLink(asyncio.Protocol):
         """Give up a connection whose answers cannot be told apart any more."""
         if self._transport is not None:
             self._transport.abort()
-        self._drop_all(BackendLost(message=message))
-
-    def _drop_all(self, error: OmniSQLError) -> None:
-        while self._replies:
-            self._replies.popleft().drop(error)
+        self.pending.drop(BackendLost(message=message))

@@ -22,8 +22,8 @@ class LinkEvents(Protocol):
     def on_idle_error(self, error: BackendError) -> bool:
         """An error came that no message asked for; say whether it is dealt with, so that the client need not see it."""
 
-    def on_data(self, size_bytes: int) -> None:
-        """So many bytes came, and are about to be looked at."""
+    def on_long_answer(self) -> None:
+        """More bytes than are allowed came since the last ReadyForQuery, and are about to be looked at."""
 
     def on_lost(self) -> None:
         """The connection is gone."""

@@ -8,7 +8,6 @@ tenant's run statements are seen. A function that hides the words is not noticed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from omnisql_server.session.pool import BackendPool
 from wire.framing import Frame
@@ -18,12 +17,21 @@ _SEEN_WITHIN_S = 0.1
 """How long at most a look waits for statements whose backends are busy: those PostgreSQL shows and stops itself."""
 
 
+def names_others(data: bytes) -> bool:
+    """Say whether bytes name what tells of other sessions, or stops them."""
+    lowered = data.lower()
+    return _ACTIVITY in lowered or _CANCEL in lowered
+
+
 class Onlooker:
-    """One session as one that may look; `pool` knows the others of the tenant."""
+    """One session as one that may look; `pool` knows the others of the tenant.
+
+    `has_prepared` says that it has prepared a text that looks.
+    """
 
     def __init__(self, pool: BackendPool) -> None:
         self._pool = pool
-        self._has_prepared = False
+        self.has_prepared = False
 
     def looks(self, frame: Frame) -> bool:
         """Say whether a message of the client's may look at other sessions.
@@ -32,16 +40,11 @@ class Onlooker:
         """
         kind = frame.kind
         if kind not in b"QP":
-            return self._has_prepared and kind == b"E"
-        lowered = frame.data.lower()
-        found = _ACTIVITY in lowered or _CANCEL in lowered
-        if found and (kind == b"P" or b"prepare" in lowered):
-            self._has_prepared = True
-        return kind == b"Q" and (found or self._has_prepared)
-
-    def looks_in(self, unit: Sequence[Frame]) -> bool:
-        """Say whether messages of the extended protocol, of which only the first may be a Parse, may look."""
-        return self.looks(unit[0]) or self._has_prepared
+            return self.has_prepared and kind == b"E"
+        found = names_others(frame.data)
+        if found and (kind == b"P" or b"prepare" in frame.data.lower()):
+            self.has_prepared = True
+        return kind == b"Q" and (found or self.has_prepared)
 
     async def show_others(self) -> None:
         """Have what runs in the tenant's other sessions seen, before this one looks."""

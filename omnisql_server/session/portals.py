@@ -140,25 +140,25 @@ class Portals:
 
     def __init__(self, live: PresentSettings) -> None:
         self._live = live
-        self._portals: dict[bytes, Portal] = {}
+        self.by_name: dict[bytes, Portal] = {}
         self.doubtful = False
 
     def __contains__(self, name: object) -> bool:
         """Say whether a portal of that name is over a run statement."""
-        return name in self._portals
+        return name in self.by_name
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._portals)
+        return len(self.by_name)
 
     @property
     def names(self) -> frozenset[str]:
         """Return the names of all but the unnamed one."""
-        return frozenset(name.decode(errors="replace") for name in self._portals if name)
+        return frozenset(name.decode(errors="replace") for name in self.by_name if name)
 
     def get(self, name: bytes) -> Portal | None:
         """Return the portal of a name, None if it is relayed or unknown."""
-        return self._portals.get(name)
+        return self.by_name.get(name)
 
     def have_at_hand(self, portal: Portal, rows_max: int) -> bool:
         """Say whether the wanted rows of a portal that PostgreSQL has can be sent without asking it."""
@@ -171,19 +171,19 @@ class Portals:
             LimitExceeded: 54000.
         """
         limit = self._live.current.sessions.portals_max
-        if len(self._portals) >= limit and name not in self._portals:
+        if len(self.by_name) >= limit and name not in self.by_name:
             raise LimitExceeded(message="too many portals over API tables", detail=f"limit {limit}")
 
     def put(self, name: bytes, portal: Portal) -> None:
         """Remember a portal; its name is free."""
-        self._portals[name] = portal
+        self.by_name[name] = portal
 
     def take(self, name: bytes) -> Portal | None:
         """Forget a portal and return it to be closed."""
-        return self._portals.pop(name, None)
+        return self.by_name.pop(name, None)
 
     def take_all(self) -> list[Portal]:
         """Forget all portals and return them to be closed."""
-        portals = list(self._portals.values())
-        self._portals.clear()
+        portals = list(self.by_name.values())
+        self.by_name.clear()
         return portals

@@ -44,6 +44,10 @@ class Reply:
         """Take one message of the answer; what is for the client goes to `out`."""
         out.append(frame.data)
 
+    def passes_ready(self) -> bool:
+        """Take the ReadyForQuery of an answer that came whole if it is for the client as it is, and say whether so."""
+        return True
+
     def fail(self, frame: Frame, out: list[bytes]) -> None:
         """Take the error that ends the answer."""
         out.append(with_hint(frame))
@@ -132,9 +136,14 @@ class QueryReply(Reply):
     def __init__(self, refused: Callable[[Frame], None], *, retryable: bool) -> None:
         self.ends = READY_ENDS
         self._refused = refused
+        self._retryable = retryable
         self._held: Frame | None = None
         self._started = False
-        self._retryable = retryable
+
+    def expect(self) -> None:
+        """Begin anew: the answer before is over, and the same is expected again."""
+        self._held = None
+        self._started = False
 
     def take(self, frame: Frame, out: list[bytes]) -> None:
         """Pass a message on, unless it is the end of an answer that was held back."""
@@ -146,6 +155,10 @@ class QueryReply(Reply):
         else:
             out.append(with_hint(self._held))
             out.append(frame.data)
+
+    def passes_ready(self) -> bool:
+        """Say whether nothing was held back."""
+        return self._held is None
 
     def fail(self, frame: Frame, out: list[bytes]) -> None:
         """Hold back the one error that may be mended."""

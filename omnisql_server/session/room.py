@@ -5,6 +5,8 @@ What PostgreSQL says of them is told as what it means, and read-only mode is not
 
 from __future__ import annotations
 
+import sys
+
 from omnisql_server.errors import error_fields
 from omnisql_server.live_settings import PresentSettings
 from omnisql_server.model.room import Room
@@ -19,6 +21,10 @@ _IS_READ_ONLY = parameter_status(READ_ONLY, "on")
 _READ_ONLY_REFUSAL, _CANCELED = b"C25006\0", b"C57014\0"
 
 
+FIRST_LOOK_BYTES = 16_384
+"""How much of an answer is passed on before its bound is asked for: most answers are shorter, and cost nothing."""
+
+
 class SessionRoom:
     """Looks at one session's answers; `room` is None where the disk is not bounded."""
 
@@ -28,27 +34,33 @@ class SessionRoom:
         self._has_left = self._is_too_long = False
         self._live = live
         link.retell = self.retold
-        self._answer_bytes = 0
+        self.at_ready()
 
-    def takes(self, size_bytes: int) -> bool:
-        """Count bytes of a relayed answer; say, once, that it is too long. Rows of ours are counted elsewhere."""
-        self._answer_bytes += size_bytes
-        bytes_max = self._live.current.sessions.answer_bytes_max
-        if not 0 < bytes_max < self._answer_bytes or self._is_too_long or self._link.busy_privately:
+    def refuses_answer(self) -> bool:
+        """Say, once, that an answer is too long if it is a relayed one. Rows of ours are counted elsewhere."""
+        if self._is_too_long or self._link.pending.is_private:
+            return False
+        if self._link.answer_bytes <= self._bytes_max:
+            self._link.answer_bytes_max = min(self._bytes_max, 2 * self._link.answer_bytes)
             return False
         self._is_too_long = True
         return True
 
+    @property
+    def _bytes_max(self) -> int:
+        return self._live.current.sessions.answer_bytes_max or sys.maxsize
+
     def at_ready(self) -> None:
-        """Learn that an answer is over."""
-        self._is_too_long, self._answer_bytes = False, 0
+        """Learn that an answer is over. The next is looked at as it grows, since its bound may change until then."""
+        self._is_too_long = False
+        self._link.answer_bytes_max = min(self._bytes_max, FIRST_LOOK_BYTES)
 
     def retold(self, frame: Frame, timed_out: bool) -> Frame:
         """Return an error of the backend as the client is to be told it."""
         if timed_out:
             return as_timeout(frame)
         if self._is_too_long and _CANCELED in frame.data:
-            too_large = answer_too_large(self._live.current.sessions.answer_bytes_max)
+            too_large = answer_too_large(self._bytes_max)
             return Frame(frame.kind, error_response(error_fields(too_large)))
         refusal = self._room.refusal if self._room is not None else None
         if self._room is None or refusal is None:

@@ -218,7 +218,7 @@ class Running:
         try:
             async with asyncio.timeout(self.live.current.sessions.backend_timeout_s):
                 await self.presence.end()
-                if self.link.busy_privately:
+                if self.link.pending.is_private:
                     await self.link.cancel()
                 await self.link.settle()
         except TimeoutError:

@@ -8,7 +8,6 @@ interrupt the run statement.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from omnisql_server.errors import BackendError, NotSupported, error_fields
 from omnisql_server.live_settings import PresentSettings
@@ -28,11 +27,11 @@ from omnisql_server.session.parking import Home, Parking
 from omnisql_server.session.portals import Portal
 from omnisql_server.session.presence import Presence
 from omnisql_server.session.proven import Proven
+from omnisql_server.session.relaying import Relaying
 from omnisql_server.session.replies import QUERY_SYNC, RELAYED_FUNCTION_CALL, CopyEnd, QueryReply
 from omnisql_server.session.room import SessionRoom
 from omnisql_server.session.running import Running
 from omnisql_server.session.simple import SimpleProtocol
-from omnisql_server.session.units import UNIT_FRAMES_MAX
 from wire.backend import error_response, notice_response, parameter_status
 from wire.framing import Frame
 
@@ -88,6 +87,7 @@ class Session:
         self._simple = SimpleProtocol(self._running, self._extended, proven)
         self._running.own_names = self._extended.own_names
         self._onlooker = Onlooker(home.pool)
+        self._relaying = Relaying(self._running, self._simple, self._extended, self._parking, self._onlooker)
         self._doomed: list[Portal] = []
         self._discarded = False
         self._handling = False
@@ -98,7 +98,7 @@ class Session:
         self._room = SessionRoom(room, link, live)
         self._stopping_answer: asyncio.Task[None] | None = None
         link.events = self
-        client.on_frames = self._on_frames
+        client.on_bytes, client.on_frames = self._relaying.relay, self._on_frames
         client.on_gone = self._on_client_gone
         client.on_pressure = link.set_pressure
 
@@ -186,7 +186,7 @@ class Session:
             self.stop()
         if status == "I":
             self._running.on_transaction_ended()
-        if status != "T":
+        if status != "T" and self._extended.portals:
             self._doomed.extend(self._extended.portals.take_all())
         if self._doomed or self._draining:
             self._client.wake()
@@ -209,9 +209,9 @@ class Session:
         timed_out = error.sqlstate == "57014"
         return self._interrupts.interrupt(statement_timeout() if timed_out else error)
 
-    def on_data(self, size_bytes: int) -> None:
+    def on_long_answer(self) -> None:
         """Cancel a relayed statement whose answer is too long."""
-        if self._room.takes(size_bytes):
+        if self._room.refuses_answer():
             # What PostgreSQL sends until it is canceled stays where it is.
             self._link.set_pressure(True)
             self._stopping_answer = asyncio.get_running_loop().create_task(self._stop_answer())
@@ -278,24 +278,14 @@ class Session:
         """Relay what has just arrived without a turn of the session's task, as long as nothing else is to be done."""
         if self._parking.lacks_unnamed or self._link.parked or self._link.is_held or self._has_chores():
             return
-        first = self._client.first_frame
-        unit = self._client.frames_to(b"S", UNIT_FRAMES_MAX) if first is not None and first.kind in b"PB" else ()
-        if unit and self._relay_together(unit):
-            self._client.take_frames(len(unit))
         for _ in range(FRAMES_PER_TURN):
             frame = self._client.first_frame
             if frame is None or self._onlooker.looks(frame) or not self._relay_at_once(frame):
                 break
+            if frame.kind in b"QP":
+                self._relaying.learn(frame)
             self._client.take_frame()
         self._link.flush()
-
-    def _relay_together(self, unit: Sequence[Frame]) -> bool:
-        """Relay a unit of the extended protocol that nothing has to be done or waited for before, if it is one."""
-        link = self._link
-        if link.pending or link.copying_in or link.skipping or self._onlooker.looks_in(unit):
-            return False
-        self._simple.drop_failed_portal()
-        return not link.pending and self._extended.relay_together(unit)
 
     def _relay_at_once(self, frame: Frame) -> bool:
         """Relay a message that nothing has to be done or waited for before, and say whether it was one."""

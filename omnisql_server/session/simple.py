@@ -27,6 +27,7 @@ from omnisql_server.session.replies import (
     IgnoredReply,
     PartReply,
     QueryReply,
+    Reply,
     with_hint,
 )
 from omnisql_server.session.running import Running
@@ -40,14 +41,15 @@ _SHOWN_OF_EXECUTE = b"DCIGHdc"
 
 
 class SimpleProtocol:
-    """Handles Query messages."""
+    """Handles Query messages; `may_leave_portal` says that the last one may have left an unnamed portal."""
 
     def __init__(self, running: Running, extended: ExtendedProtocol, proven: Proven) -> None:
         self._running = running
         self._proven = proven
         self._extended = extended
-        self._last: Frame | None = None
-        self._may_leave_portal = False
+        self._last: bytes | None = None
+        self._alone = (QueryReply(self._refuse, retryable=True),)
+        self.may_leave_portal = False
         self._refused: tuple[Frame, Frame] | None = None
 
     @property
@@ -64,10 +66,17 @@ class SimpleProtocol:
 
         PostgreSQL 18 forgets its statement before the portal, so that an Execute of it ends the cluster's backends.
         """
-        if self._may_leave_portal:
-            self._may_leave_portal = False
+        if self.may_leave_portal:
+            self.may_leave_portal = False
             if self._running.link.status == "E":
                 self._running.link.send(Close(kind="P", name=b"").encode(), IgnoredReply(CLOSE_ENDS))
+
+    def replies_alone(self, data: bytes) -> Sequence[Reply]:
+        """Return what is expected of a query that is relayed while nothing else is under way, or was before."""
+        self._last = data
+        self.may_leave_portal = self._extended.portals.doubtful = True
+        self._alone[0].expect()
+        return self._alone
 
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a query that nothing has to be done for before, and say whether it was one: the common case."""
@@ -129,8 +138,8 @@ class SimpleProtocol:
         return not self._is_ours(part) or (part.statement is not None and part.statement.kind is StatementKind.RIGHTS)
 
     def _relay(self, frame: Frame) -> None:
-        self._last = frame
-        self._may_leave_portal = self._extended.portals.doubtful = True
+        self._last = frame.data
+        self.may_leave_portal = self._extended.portals.doubtful = True
         # Trying again would hide that the refusal undid what the client sent before in the same implicit transaction.
         reply = QueryReply(self._refuse, retryable=not self._running.relayed)
         self._running.link.send(frame.data, reply)
@@ -156,7 +165,7 @@ class SimpleProtocol:
 
     def _refuse(self, error: Frame) -> None:
         if self._last is not None:
-            self._refused = (self._last, error)
+            self._refused = (Frame(b"Q", self._last), error)
             self._running.client.wake()
 
     async def _run(self, frame: Frame, parts: Sequence[Part]) -> None:

@@ -43,26 +43,26 @@ class RunStatements:
     def __init__(self, live: PresentSettings, close_twin: Callable[[str], None]) -> None:
         self._live = live
         self._close_twin = close_twin
-        self._statements: dict[bytes, RunStatement] = {}
+        self.by_name: dict[bytes, RunStatement] = {}
         self._twins: OrderedDict[str, None] = OrderedDict()
         self._numbers = itertools.count(1)
 
     def __contains__(self, name: object) -> bool:
         """Say whether a statement of that name is run."""
-        return name in self._statements
+        return name in self.by_name
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._statements)
+        return len(self.by_name)
 
     @property
     def names(self) -> frozenset[str]:
         """Return the names of all but the unnamed one."""
-        return frozenset(name.decode(errors="replace") for name in self._statements if name)
+        return frozenset(name.decode(errors="replace") for name in self.by_name if name)
 
     def get(self, name: bytes) -> RunStatement | None:
         """Return the statement of a name, None if it is relayed or unknown."""
-        return self._statements.get(name)
+        return self.by_name.get(name)
 
     def check_room(self, name: bytes) -> None:
         """Make sure that one more statement may be prepared.
@@ -71,7 +71,7 @@ class RunStatements:
             LimitExceeded: 54000, there are too many statements.
         """
         limit = self._live.current.sessions.statements_max
-        if len(self._statements) >= limit and name not in self._statements:
+        if len(self.by_name) >= limit and name not in self.by_name:
             raise LimitExceeded(message="too many prepared statements over API tables", detail=f"limit {limit}")
 
     def new_twin(self) -> str:
@@ -81,7 +81,7 @@ class RunStatements:
     def put(self, statement: RunStatement) -> None:
         """Remember a statement whose twin is on the backend, if it has one; one of the same name is replaced."""
         self.forget(statement.name)
-        self._statements[statement.name] = statement
+        self.by_name[statement.name] = statement
         if statement.twin:
             self._keep(statement.twin)
 
@@ -91,7 +91,7 @@ class RunStatements:
 
     def revive(self, statement: RunStatement) -> None:
         """Take a statement back that was replaced; its twin may be gone."""
-        self._statements[statement.name] = statement
+        self.by_name[statement.name] = statement
 
     def renew(self, statement: RunStatement, description: Description, twin: str) -> RunStatement:
         """Give a statement a new twin, which must describe the same rows.
@@ -103,8 +103,8 @@ class RunStatements:
             self._close_twin(twin)
             raise NotSupported(message="cached plan must not change result type")
         renewed = replace(statement, twin=twin)
-        if self._statements.get(statement.name) == statement:
-            self._statements[statement.name] = renewed
+        if self.by_name.get(statement.name) == statement:
+            self.by_name[statement.name] = renewed
         self._keep(twin)
         return renewed
 
@@ -117,7 +117,7 @@ class RunStatements:
 
     def forget(self, name: bytes) -> None:
         """Forget a statement that was closed or replaced."""
-        gone = self._statements.pop(name, None)
+        gone = self.by_name.pop(name, None)
         if gone is not None and gone.twin in self._twins:
             del self._twins[gone.twin]
             self._close_twin(gone.twin)
@@ -128,7 +128,7 @@ class RunStatements:
 
     def clear(self) -> None:
         """Forget all, because the backend has."""
-        self._statements.clear()
+        self.by_name.clear()
         self._twins.clear()
 
     def _keep(self, twin: str) -> None:

@@ -14,15 +14,15 @@ class WatchedStatements:
 
     def __init__(self, running: Running) -> None:
         self._running = running
-        self._statements: dict[bytes, Statement] = {}
+        self.by_name: dict[bytes, Statement] = {}
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._statements)
+        return len(self.by_name)
 
     def __contains__(self, name: object) -> bool:
         """Say whether the statement of a name is watched."""
-        return name in self._statements
+        return name in self.by_name
 
     def put(self, name: bytes, statement: Statement) -> None:
         """Watch a statement.
@@ -30,20 +30,20 @@ class WatchedStatements:
         Raises:
             LimitExceeded: 54000, too many are watched already.
         """
-        if name not in self._statements and len(self._statements) >= WATCHED_MAX:
+        if name not in self.by_name and len(self.by_name) >= WATCHED_MAX:
             raise LimitExceeded(
                 message=f"more than {WATCHED_MAX} prepared statements read what was derived from API tables",
                 hint="DEALLOCATE those that are not needed any more",
             )
-        self._statements[name] = statement
+        self.by_name[name] = statement
 
     def forget(self, name: bytes) -> None:
         """Forget a statement that was closed or replaced."""
-        self._statements.pop(name, None)
+        self.by_name.pop(name, None)
 
     def clear(self) -> None:
         """Forget all, because the backend has."""
-        self._statements.clear()
+        self.by_name.clear()
 
     async def note(self, name: bytes) -> None:
         """Put the Bind of a statement on record.
@@ -54,6 +54,6 @@ class WatchedStatements:
         running = self._running
         running.backend.alone = not (running.link.in_block or running.relayed or running.executed)
         try:
-            await running.runner.watch(self._statements[name], running.view)
+            await running.runner.watch(self.by_name[name], running.view)
         finally:
             running.backend.alone = False

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.model.backend import Ask, DescribePrepared, Prepare, Prepared, Rows
+from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import Part, Statement, StatementKind
 from wire.columns import RowFormat
@@ -43,6 +44,7 @@ class RunnerDouble:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     closes: int = 0
     overlays: list[frozenset[str]] = field(default_factory=list)
+    plain: PlainTexts = field(default_factory=lambda: PlainTexts(lambda _text: False))
 
     def route(self, text: bytes, overlay: frozenset[str]) -> tuple[Part, ...] | None:
         """Split at semicolons."""
@@ -80,6 +82,7 @@ class RunnerDouble:
         """Learn about the late table."""
         self.refreshes += 1
         self.late_known = True
+        self.plain = PlainTexts(lambda _text: False)
 
     @property
     def outdated(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from omnisql_server.model.remembered import TEXT_BYTES_MAX, TEXTS_MAX, Remembered, shape
+from catalog.name_pattern import shape
+from omnisql_server.model.remembered import TEXT_BYTES_MAX, TEXTS_MAX, Remembered
 
 
 def test_texts_that_differ_in_numbers_have_one_shape() -> None:

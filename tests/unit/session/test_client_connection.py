@@ -147,18 +147,3 @@ async def test_not_more_than_a_chunk_is_held() -> None:
     assert [len(together) for together in transport.sent] == [2]
     client.flush()
     assert transport.sent[1:] == [[b"c"]]
-
-
-async def test_messages_taken_together_make_room_as_others_do() -> None:
-    transport = RecordingTransport()
-    client = connected(transport)
-    query = Query(text=b"x" * 1000).encode()
-    for _ in range(6):
-        client.data_received(query)
-    client.take_frames(5)
-    assert transport.calls == ["limit 4096", "pause", "resume"]
-    client.take_frames(1)
-    assert not client.has_frames
-    for _ in range(4):
-        client.data_received(query)
-    assert transport.calls[3:] == []
