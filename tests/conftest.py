@@ -7,6 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 from demo_server import DemoServer, demo_directory, start_demo
+from emitted_by_suite import illegal, noted
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_request_is_legal() -> Iterator[None]:
+    """Judge at the end what connectors sent to simulators meanwhile: nothing that no gate knows falls through."""
+    with noted() as made:
+        yield
+    assert illegal(made) == set()
 
 
 @pytest.fixture(scope="session")
