@@ -12,7 +12,7 @@ from connectors.declarative.discovering import extended
 from connectors.declarative.hooks import Site
 from connectors.declarative.readings import readings
 from connectors.declarative.requests import hydrate_request, spelling_request, with_cursor
-from connectors.github.hooks import repositories_of_user
+from connectors.github.hooks import repositories_of_installation, repositories_of_user
 from connectors.jira.fields import FIELDS, custom_fields
 from connectors.jira.searching import VOCABULARIES, asked
 from connectors.registry import manifest_named
@@ -91,13 +91,14 @@ def github_requests() -> list[Request]:
             listings = [reading.request for reading in readings(GITHUB, scan, {})]
             found += listings
             found += [spelling_request(GITHUB.manifest, path, key, scan) for key in path.spelled]
-            if path.instead is not None:
+            if table.table.name == "repositories" and path.instead is not None:
                 found += [asyncio.run(instead_of(scan, listings[0], login)) for login in ("acme", "ada")]
     return found
 
 
 async def instead_of(scan: Scan, listing: Request, login: str) -> Request:
-    return await repositories_of_user(Site(send=unasked, known={"login": login}), scan, listing)
+    other = repositories_of_user if "owner" in scan.keys else repositories_of_installation
+    return (await other(Site(send=unasked, known={"login": login}), scan, listing)).request
 
 
 async def unasked(request: Request) -> Response:
