@@ -2,7 +2,7 @@
 
 The descriptions are third-party files that are not part of the project: they are read from the folder `shared/specs`
 beside the checkout. Where that is missing, the structural checks alone run here, and the report says so; packages that
-say the same judge all the same (`tests/clients/test_vendor_requests.py`).
+say the same judge all the same (`tests/conformance/test_vendor_requests.py`).
 """
 
 from __future__ import annotations
