@@ -169,7 +169,8 @@ def problems(request: Sent) -> set[str]:
 def known_to(request: Sent) -> list[str]:
     """Name the packages, or the page, that know the path of a request."""
     page = DOCUMENTED.get((request.vendor, request.method, request.path))
-    return [*(gate.package for gate, _ in _judged(request)), *([page] if page is not None else [])]
+    packages = [gate.package for gate, _ in _judged(request) if gate in GATES.get(request.vendor, ())]
+    return [*packages, *([page] if page is not None else [])]
 
 
 def _gates(vendor: str) -> Iterator[Gate]:
