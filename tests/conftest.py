@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from demo_server import DemoServer, demo_directory, start_demo
+from emitted_by_suite import illegal, noted
 from hypothesis import settings
 
 
@@ -19,6 +20,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the profile before hypothesis loads it."""
     settings.register_profile("fuzz", max_examples=config.getoption("--fuzz-examples"), print_blob=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_request_is_legal() -> Iterator[None]:
+    """Judge at the end what connectors sent to simulators meanwhile: nothing that no gate knows falls through."""
+    with noted() as made:
+        yield
+    assert illegal(made) == set()
 
 
 @pytest.fixture(scope="session")

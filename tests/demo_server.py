@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import emitted_by_suite
 import psutil  # type: ignore[import-untyped]
 import redis
 from http_caller import HttpCaller
@@ -48,9 +49,10 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulator:
-    """A simulated API, seen from its control requests."""
+    """A simulated API, seen from its control requests; one of a demo has a vendor, and its log is noted."""
 
     base_url: str
+    vendor: str | None = None
 
     @property
     def port(self) -> int:
@@ -76,8 +78,14 @@ class Simulator:
             self.configure(next=faults)
         self._call("/_sim/release", {})
 
+    def note(self) -> None:
+        """Note what it was sent, to be judged when all tests have run."""
+        if self.vendor is not None:
+            emitted_by_suite.note(self.vendor, self.requests())
+
     def reset(self) -> None:
         """Forget requests and faults, and let go of hanging requests."""
+        self.note()
         self._call("/_sim/reset", {})
 
     def _call(self, path: str, body: Mapping[str, object] | None = None) -> Any:
@@ -143,6 +151,8 @@ class DemoServer:
         for client in self._limits:
             client.close()
         if self.process.poll() is None:
+            self.github.note()
+            self.jira.note()
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_TIMEOUT_S)
 
@@ -184,8 +194,8 @@ def start_demo(directory: Path, *, issues: int = ISSUES, settings: Mapping[str, 
         process=process,
         directory=directory,
         port=facts["port"],
-        github=Simulator(base_url=urls["github"]),
-        jira=Simulator(base_url=urls["jira"]),
+        github=Simulator(base_url=urls["github"], vendor="github"),
+        jira=Simulator(base_url=urls["jira"], vendor="jira"),
     )
 
 

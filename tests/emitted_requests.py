@@ -38,7 +38,7 @@ def scans(table: ReadableTable) -> Iterator[Scan]:
     """Every access path alone, with each pushdown, each order and a limit."""
     for path in table.table.access_paths:
         keys: dict[str, Value] = {
-            name: 12 if table.table.column(name).type_name.startswith("int") else sample_of(table, name)
+            name: 12 if table.table.column(name).type_name.startswith("int") else sample_of(table, path, name)
             for name in path.keys
         }
         bare = whole(table, path, keys)
@@ -50,11 +50,16 @@ def scans(table: ReadableTable) -> Iterator[Scan]:
             yield from (replace(bare, order=(SortKey(column=column, direction=each),)) for each in directions)
 
 
-def sample_of(table: ReadableTable, key: str) -> str:
-    """Return a text that the key's format allows."""
+def sample_of(table: ReadableTable, path: AccessPath, key: str) -> str:
+    """Return a text that the key's format and its pushdown allow."""
     pattern = table.formats.get(key)
+    sents = table.paths[path.name].sents.get(key, {}).get(Operator.EQ, ())
     samples = ("PABC123", "12", "0b1f3c5e-8a8d-4d5c-9d0e-5f3a2b1c0d9e")
-    return next(text for text in samples if pattern is None or pattern.fullmatch(text))
+    return next(
+        text
+        for text in samples
+        if (pattern is None or pattern.fullmatch(text)) and (not sents or any(sent.takes(text) for sent in sents))
+    )
 
 
 def predicates(table: ReadableTable, path: AccessPath) -> Iterator[Predicate]:

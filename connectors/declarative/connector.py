@@ -14,6 +14,7 @@ from connectors.declarative.accounts import check_request, options_of
 from connectors.declarative.counting import total_told
 from connectors.declarative.credentials import credential
 from connectors.declarative.discovering import extended
+from connectors.declarative.elsewhere import listed_elsewhere
 from connectors.declarative.hooks import Site
 from connectors.declarative.judge import judge_of, quota_of
 from connectors.declarative.listing import listed
@@ -40,7 +41,6 @@ from connectors.sdk.ordered import in_order
 from connectors.sdk.pagination import Reader
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.reading import Hydrate, RowList, pages_of
-from connectors.sdk.request import Request
 from connectors.sdk.scan import Operator, Page, Predicate, Scan, Value
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.sizes import TableSize
@@ -170,7 +170,7 @@ class DeclarativeConnection:
             scan=scan,
             decoder=table.decoder(scan.columns, scan.access_path),
             context=context,
-            hydrate=self._hydrate(table, scan, reader),
+            hydrate=self.calls_for(table, scan, reader),
         )
 
     def hydrate(self, scan: Scan, rows: pa.RecordBatch, context: FetchContext) -> AsyncGenerator[Page, None]:
@@ -180,7 +180,7 @@ class DeclarativeConnection:
             ConnectorError: by recovery, see `connectors.sdk.errors`.
         """
         table = self._loaded.tables[scan.table]
-        hydrate = self._hydrate(table, scan, self._reader(scan, context), is_decoded=True)
+        hydrate = self.calls_for(table, scan, self._reader(scan, context), is_decoded=True)
         if hydrate is None:
             raise Fatal(message=f"no column of {scan.table} that is wanted needs a call of its own")
         return hydrated_pages(rows, hydrate, table.decoder(scan.columns, scan.access_path))
@@ -254,10 +254,11 @@ class DeclarativeConnection:
             reader.context.meter.page(page.rows.num_rows)
             yield page
 
-    def _hydrate(self, table: ReadableTable, scan: Scan, reader: Reader, *, is_decoded: bool = False) -> Hydrate | None:
+    def calls_for(
+        self, table: ReadableTable, scan: Scan, reader: Reader, *, is_decoded: bool = False
+    ) -> Hydrate | None:
+        """Return what attaches to rows what their calls answer, None where no column of a scan needs one."""
         needed = {called for name in scan.columns if (called := table.columns[name].column.hydrate) is not None}
-        if not needed:
-            return None
 
         async def hydrate(rows: list[Row]) -> None:
             for name in sorted(needed):
@@ -275,7 +276,7 @@ class DeclarativeConnection:
                     has_gaps=bool(table.hydrate[name].empty),
                 )
 
-        return hydrate
+        return hydrate if needed else None
 
     def _call_of(self, table: ReadableTable, name: str, is_decoded: bool, row: Row) -> Request:
         manifest, options = self._loaded.manifest, self._options
@@ -378,9 +379,9 @@ class DeclarativeConnection:
         except EmptyResult:
             if instead is None or started:
                 raise
-        request = await instead(Site(send=reader.send, known=self._known), scan, reading.request)
-        other = replace(reading, request=request)
-        async with aclosing(listed(table, scan, reader, other, echo=echo, title=title)) as lists:
+        other = await instead(Site(send=reader.send, known=self._known), scan, reading.request)
+        elsewhere = listed_elsewhere(table, scan, reader, reading, other, echo=echo, title=title)
+        async with aclosing(elsewhere) as lists:
             async for rows in lists:
                 yield rows
 

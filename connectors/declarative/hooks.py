@@ -14,6 +14,7 @@ from connectors.sdk.connector import FetchContext
 from connectors.sdk.counted import CountedRows
 from connectors.sdk.decode import Row
 from connectors.sdk.errors import ConnectorError, Fatal
+from connectors.sdk.extract import Extract
 from connectors.sdk.pagination import Reader
 from connectors.sdk.quota import QuotaHeaders
 from connectors.sdk.request import Request, Response
@@ -51,11 +52,20 @@ class KeysFrom(Protocol):
         """
 
 
-class Instead(Protocol):
-    """Says what is read in place of a listing that does not exist."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """Another listing than that of a path: its request, where its rows are if elsewhere, whether it keeps the order."""
 
-    def __call__(self, site: Site, scan: Scan, listing: Request) -> Awaitable[Request]:
-        """Return the request of the other listing.
+    request: Request
+    rows: Extract | None = None
+    keeps_order: bool = True
+
+
+class Instead(Protocol):
+    """Says what is read in place of a listing that does not exist, or that a credential does not have."""
+
+    def __call__(self, site: Site, scan: Scan, listing: Request) -> Awaitable[Other]:
+        """Return the other listing.
 
         Raises:
             ConnectorError: by recovery, when the source has to be asked for that.

@@ -128,9 +128,18 @@ async def values_of(loaded: Loaded, connection: DeclarativeConnection, scan: Sca
             if rows:
                 break
     found, declared = loaded.tables[scan.table], loaded.manifest.tables[scan.table].columns
+    called = tuple(column.name for column in found.table.columns if column.hydrate is not None)
+    attach_calls = connection.calls_for(found, replace(scan, columns=called), reader)
+    if attach_calls is not None:
+        rows = rows[:HYDRATED_MAX]
+        await attach_calls(rows)
     derived = frozenset(name for name, each in declared.items() if not isinstance(each, str) and _is_derived(each))
     untold = found.paths[scan.access_path].untold
-    columns = [column for column in found.table.columns if column.name in scan.columns and column.name not in untold]
+    columns = [
+        column
+        for column in found.table.columns
+        if column.name in (*scan.columns, *called) and column.name not in untold
+    ]
     proof = ValueProof()
     for is_lenient in (False, True):
         table = replace(found, table=replace(found.table, misfits_are_null=is_lenient))

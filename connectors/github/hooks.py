@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from connectors.declarative.hooks import Counting, Hooks, Site
+from connectors.declarative.hooks import Counting, Hooks, Other, Site
 from connectors.github.aliases import Place, detailed
 from connectors.github.counts import count_request, counted_rows
 from connectors.github.judge import judge
-from connectors.github.sizes import measure
+from connectors.github.sizes import INSTALLATION, PER_PAGE_MAX, measure
 from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.extract import path
@@ -32,16 +32,28 @@ def owner_and_name(keys: Mapping[str, Value]) -> Mapping[str, object]:
     return {"owner": owner, "repo": repo}
 
 
-async def repositories_of_user(site: Site, scan: Scan, listing: Request) -> Request:
+async def repositories_of_user(site: Site, scan: Scan, listing: Request) -> Other:
     """Return the listing of repositories of an owner that is no organization."""
     owner = scan.keys["owner"]
     kept = tuple((name, text) for name, text in listing.parameters if name != "type")
     if (await _own_login(site, listing)).casefold() == str(owner).casefold():
         # Only the listing of one's own account shows private repositories.
         own = (("affiliation", "owner"), *kept)
-        return replace(listing, template="/user/repos", path="/user/repos", parameters=own)
+        return Other(request=replace(listing, template="/user/repos", path="/user/repos", parameters=own))
     template = "/users/{username}/repos"
-    return replace(listing, template=template, path=filled(template, username=owner), parameters=kept)
+    return Other(request=replace(listing, template=template, path=filled(template, username=owner), parameters=kept))
+
+
+async def repositories_of_installation(site: Site, scan: Scan, listing: Request) -> Other:  # noqa: ARG001 - a hook's
+    """Return the listing of the repositories of an App's installation, which has no parameters but those of pages.
+
+    After `GET /installation/repositories` of https://docs.github.com/en/rest/apps/installations.
+    """
+    # To be sorted, all of them are read.
+    pages = tuple(each for each in listing.parameters if each[0] == "per_page")
+    pages = (("per_page", str(PER_PAGE_MAX)),) if scan.order else pages
+    request = replace(listing, template=INSTALLATION, path=INSTALLATION, parameters=pages)
+    return Other(request=request, rows=path("repositories"), keeps_order=False)
 
 
 async def _own_login(site: Site, listing: Request) -> str:
@@ -71,7 +83,7 @@ async def details_of_pulls(reader: Reader, scan: Scan, rows: Sequence[Row], base
 HOOKS = Hooks(
     judge={"refusals": judge},
     keys_from={"full_name": owner_and_name},
-    instead={"user": repositories_of_user},
+    instead={"user": repositories_of_user, "installation": repositories_of_installation},
     counts={"by_state": Counting(request=count_request, rows=counted_rows)},
     together={"details": details_of_pulls},
     measure={"sizes": measure},

@@ -24,6 +24,7 @@ from connectors.sdk.verdicts import (
 _LOOKED_UP = frozenset({"assignee", "creator", "mentioned", "milestone"})
 _MESSAGE, _ERRORS, _INCOMPLETE = path("message"), path("errors"), path("incomplete_results")
 _SEARCH = "/search/issues"
+_OWN = "/user/repos"
 
 
 def judge(request: Request, response: Response, setting: Setting, quota: QuotaHeaders | None) -> ConnectorError | None:
@@ -47,6 +48,8 @@ def _refusal(request: Request, response: Response, setting: Setting, quota: Quot
         return rate_limited(request, setting, wait_s, "secondary" if "secondary" in message else None)
     if quota is not None and quota.remaining == 0:
         return rate_limited(request, setting, quota.reset_s or THROTTLE_DEFAULT_S)
+    if request.template == _OWN and "not accessible by integration" in message:
+        return EmptyResult(message="an installation has no repositories of its own")
     if response.status == 429 or "rate limit" in message:
         return rate_limited(request, setting, THROTTLE_DEFAULT_S, "secondary")
     hint = None

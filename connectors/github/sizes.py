@@ -26,7 +26,8 @@ OWNERS_MAX = 10
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """What a search takes for one value as it stands; logins are of these characters, `_` those of managed users."""
 
-_TOTAL = path("total_count")
+INSTALLATION = "/installation/repositories"
+_TOTAL, _OF_INSTALLATION = path("total_count"), path("repositories")
 _OWNER, _NAME = path("owner.login"), path("name")
 _SEARCHED = {"issues": ("is:issue", "is:pr"), "pull_requests": ("is:pr",)}
 _LISTED = {
@@ -45,11 +46,11 @@ _GONE = frozenset({404, 409, 410, 451})
 async def measure(transport: Transport, table: str, context: FetchContext) -> TableSize | None:
     """Return the rows of a table: of repositories in all, of everything else for a repository on average."""
     if table == "repositories":
-        rows = rows_by_last_page(await transport.send(_repositories(1), context), lambda body: body)
+        rows = rows_by_last_page(await _visible(transport, 1, context), _listed_in)
         return None if rows is None else TableSize(rows=rows)
     if table not in _LISTED:
         return None
-    first = await transport.send(_repositories(PER_PAGE_MAX), context)
+    first = await _visible(transport, PER_PAGE_MAX, context)
     names = _names(first)
     owners = list(dict.fromkeys(owner for owner, _ in names))
     if not names:
@@ -97,14 +98,25 @@ async def _sampled(
     return TableSize(rows=sum(counts) / len(counts), keys=REPOSITORY, sampled=len(chosen) < len(names))
 
 
-def _repositories(per_page: int) -> Request:
-    return _request("/user/repos", {}, (("sort", "created"), ("direction", "asc"), ("per_page", str(per_page))))
+async def _visible(transport: Transport, per_page: int, context: FetchContext) -> Response:
+    """Ask for a page of the repositories that the credentials can see, an installation's by a listing of their own."""
+    pages = (("per_page", str(per_page)),)
+    try:
+        sorted_pages = (("sort", "created"), ("direction", "asc"), *pages)
+        return await transport.send(_request("/user/repos", {}, sorted_pages), context)
+    except EmptyResult:
+        return await transport.send(_request(INSTALLATION, {}, pages), context)
+
+
+def _listed_in(body: object) -> object:
+    return body if isinstance(body, list) else _OF_INSTALLATION(body)
 
 
 def _names(response: Response) -> list[tuple[str, str]]:
-    if not isinstance(response.body, list):
-        raise Fatal(message="the answer of /user/repos is not a list of objects")
-    return [(str(_OWNER(row)), str(_NAME(row))) for row in response.body]
+    rows = _listed_in(response.body)
+    if not isinstance(rows, list):
+        raise Fatal(message="the answer with repositories has no list of objects")
+    return [(str(_OWNER(row)), str(_NAME(row))) for row in rows]
 
 
 def _request(

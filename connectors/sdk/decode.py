@@ -27,6 +27,11 @@ def attach(row: Row, hydrate: str, body: object) -> None:
     row[_HYDRATED + hydrate] = body
 
 
+def attached_as(hydrate: str) -> str:
+    """Return the field of a row that the body of a hydrate call is attached as."""
+    return _HYDRATED + hydrate
+
+
 def is_attached(row: Row, hydrate: str) -> bool:
     """Tell whether a row has the body of a hydrate call."""
     return _HYDRATED + hydrate in row

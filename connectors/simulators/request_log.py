@@ -15,10 +15,11 @@ RECORDS_MAX = 200_000
 
 @dataclass(slots=True, kw_only=True)
 class RequestRecord:
-    """One request; `status` and `duration_ms` stay None until, and unless, it is answered."""
+    """One request; `raw_path` is as it was sent, encoded; `status` and `duration_ms` stay None until it is answered."""
 
     method: str
     path: str
+    raw_path: str
     query: list[tuple[str, str]]
     body: Any
     time: float
@@ -36,6 +37,7 @@ class RequestRecord:
         return {
             "method": self.method,
             "path": self.path,
+            "raw_path": self.raw_path,
             "query": query,
             "body": self.body,
             "status": self.status,
@@ -59,6 +61,7 @@ class RequestLog:
         record = RequestRecord(
             method=request.method,
             path=request.path,
+            raw_path=request.rel_url.raw_path,
             query=list(request.query.items()),
             body=_parsed((await request.read()).decode(errors="replace"), request.content_type),
             time=time_s,

@@ -6,14 +6,11 @@ import sys
 from pathlib import Path
 
 from installed_programs import digest, installed, require_program
+from vendor_packages import from_npm
 
 PGJDBC_VERSION = "42.7.7"
 NODE_PACKAGES = ("pg@8.23.1", "pg-cursor@2.22.1", "pg-query-stream@4.17.0", "postgres@3.4.9")
 SOQL_PACKAGE = "@jetstreamapp/soql-parser-js@6.3.1"
-NOTION_PACKAGE = "@notionhq/client@2.3.0"
-PYTHON_PACKAGES = (
-    "jira==3.10.5", "pagerduty==7.2.0", "python-gitlab==8.6.0", "slack-sdk==3.48.0", "stripe==16.1.0", "zenpy==2.0.57",
-)  # fmt: skip
 DBT_REQUIREMENTS = Path(__file__).with_name("dbt") / "requirements.txt"
 GO_MODULE = Path(__file__).with_name("go_client")
 
@@ -31,38 +28,12 @@ def pgjdbc_jar() -> Path:
 
 def node_modules() -> Path:
     """Return a folder whose `node_modules` has node-pg and postgres.js."""
-    return _from_npm("node", *NODE_PACKAGES)
+    return from_npm("node", *NODE_PACKAGES)
 
 
 def soql_parser() -> Path:
     """Return a folder whose `node_modules` has a parser of SOQL."""
-    return _from_npm("soql", SOQL_PACKAGE)
-
-
-def notion_client() -> Path:
-    """Return the folder of Notion's client of the API version that its manifest asks for."""
-    return _from_npm("notion", NOTION_PACKAGE) / "node_modules" / "@notionhq" / "client"
-
-
-def python_packages() -> Path:
-    """Return a folder with clients of vendors for Python, to be read, without what they need to run."""
-    uv = Path(sys.executable).with_name("uv")
-
-    def install(folder: Path) -> list[str]:
-        return [str(uv), "pip", "install", "-q", "--no-deps", "--target", str(folder / "site"), *PYTHON_PACKAGES]
-
-    return installed(f"vendors-{digest(' '.join(PYTHON_PACKAGES))}", install) / "site"
-
-
-def _from_npm(name: str, *packages: str) -> Path:
-    for program in ("node", "npm"):
-        require_program(program)
-
-    def install(folder: Path) -> list[str]:
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
-        return ["npm", "install", *options, *packages]
-
-    return installed(f"{name}-{digest(' '.join(packages))}", install)
+    return from_npm("soql", SOQL_PACKAGE)
 
 
 def dbt_python() -> Path:

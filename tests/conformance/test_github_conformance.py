@@ -89,6 +89,7 @@ async def test_every_declaration_of_a_table_holds(
     values = await values_of(GITHUB, connection, baseline(name), QUIET_CONTEXT)
     assert values.wrong == []
     assert len(values.spoiled) > 4
+    assert {*values.spoiled, *values.unfilled} >= {each.name for each in BY_NAME[name].columns if each.hydrate}
     assert answers.misfits_of("github") == set()
     assert proof.check_count > 5
 

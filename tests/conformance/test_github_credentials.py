@@ -18,7 +18,8 @@ from connectors.registry import manifest_named
 from connectors.sdk.connector import Source
 from connectors.sdk.errors import CredentialsRejected, Fatal, RateLimited
 from connectors.sdk.quiet import QUIET_CONTEXT
-from connectors.sdk.scan import Scan
+from connectors.sdk.request import Request
+from connectors.sdk.scan import Direction, Scan, SortKey
 from connectors.sdk.settings import Surroundings
 from connectors.simulators import start_simulator
 from connectors.simulators.company import build_company
@@ -30,6 +31,7 @@ GITHUB = manifest_named("github")
 (LABELS_PATH,) = (path for path in GITHUB.tables["labels"].table.access_paths if path.name == "by_repository")
 LABELS = whole(GITHUB.tables["labels"], LABELS_PATH, {"owner": "acme", "repo": "web"})
 TOKENS = ("ghp_first", "ghp_second")
+LISTING = "/installation/repositories"
 
 
 @dataclass(slots=True)
@@ -106,11 +108,38 @@ async def test_a_token_of_an_installation_is_got_again_before_it_ends_and_when_i
     assert world.installation.granted_count == 3
 
 
-async def test_an_installation_is_no_user(world: World) -> None:
-    app = await world.as_app()
-    mine = next(path for path in GITHUB.tables["repositories"].table.access_paths if path.name == "mine")
+REPOSITORIES = GITHUB.tables["repositories"]
+MINE = whole(REPOSITORIES, next(path for path in REPOSITORIES.table.access_paths if path.name == "mine"))
+
+
+async def test_an_installation_reads_the_repositories_that_it_can_see(world: World) -> None:
+    person, app = await world.connect({"token": TOKENS[0]}), await world.as_app()
+    theirs, found = [await rows_of(each, MINE, QUIET_CONTEXT) for each in (person, app)]
+    assert len(found) > 2
+    assert sorted(row["id"] for row in found) == sorted(row["id"] for row in theirs)
+    assert [record["query"] for record in world.sent(LISTING)] == [{"per_page": ["100"]}]
+
+
+@pytest.mark.parametrize("direction", Direction)
+async def test_what_an_installation_lists_without_an_order_is_sorted(world: World, direction: Direction) -> None:
+    person, app = await world.connect({"token": TOKENS[0]}), await world.as_app()
+    world.application[SIMULATION].configure({"page_rows_max": 2})
+    wanted = replace(MINE, order=(SortKey(column="created_at", direction=direction),), limit=2)
+    theirs, found = [await rows_of(each, wanted, QUIET_CONTEXT) for each in (person, app)]
+    assert [row["created_at"] for row in found] == [row["created_at"] for row in theirs]
+    assert len(world.sent(LISTING)) > 1
+
+
+async def test_an_installation_tells_the_sizes_of_tables(world: World) -> None:
+    person, app = await world.connect({"token": TOKENS[0]}), await world.as_app()
+    for name in ("repositories", "issues"):
+        assert await app.measure(name, QUIET_CONTEXT) == await person.measure(name, QUIET_CONTEXT)
+
+
+async def test_a_personal_token_has_no_installation(world: World) -> None:
+    person = await world.connect({"token": TOKENS[0]})
     with pytest.raises(Fatal) as denied:
-        await rows_of(app, whole(GITHUB.tables["repositories"], mine), QUIET_CONTEXT)
+        await person.transport.send(Request(template=LISTING, path=LISTING), QUIET_CONTEXT)
     assert denied.value.sqlstate == "42501"
 
 

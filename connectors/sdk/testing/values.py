@@ -1,6 +1,7 @@
 """The proof that no column takes a value that does not fit, and that what is missing is null. Pure.
 
-Rows are what a listing gave, before they are decoded; each column of them is spoiled in its turn, in every row at once.
+Rows are what a listing gave and what calls for each of them attached, before they are decoded; each column of them is
+spoiled in its turn, in every row at once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.sdk.decode import Row, RowDecoder
+from connectors.sdk.decode import Row, RowDecoder, attached_as
 from connectors.sdk.errors import Fatal
 from connectors.sdk.table import Column, Table
 
@@ -39,8 +40,11 @@ def prove_values(
     proof = ValueProof()
     for column in columns:
         steps = _steps(column.path)
-        if column.hydrate is not None or not steps:
+        if not steps:
             continue
+        if column.hydrate is not None:
+            # What a call for the row answered is spoiled, as a whole as well.
+            steps = (attached_as(column.hydrate), *steps)
         some = [row for row in rows if _at(row, steps) is not None][:ROWS_MAX]
         if not some:
             proof.unfilled.append(column.name)
@@ -62,7 +66,7 @@ def _ways(column: Column, steps: tuple[str, ...]) -> list[tuple[str, tuple[str, 
     """Return how a column is spoiled: in words, where, and by which value."""
     ways: list[tuple[str, tuple[str, ...], object]] = [("missing", steps, _GONE), ("null", steps, None)]
     for count in range(1, len(steps)):
-        ways += [(f"without {steps[count - 1]}", steps[:count], _GONE), ("below null", steps[:count], None)]
+        ways += [(f"without {_named(steps[count - 1])}", steps[:count], _GONE), ("below null", steps[:count], None)]
         ways.append(("below a number", steps[:count], 7))
     is_within = "[" in column.path
     if column.type_name not in {"json", "jsonb"} or is_within:
@@ -99,6 +103,10 @@ def _steps(path: str) -> tuple[str, ...]:
     """Return the fields on the way to a value, or to the list that it is made of; none where that is not plain."""
     steps = tuple(path.partition("[*]")[0].split("."))
     return steps if all(_STEP.fullmatch(step) for step in steps) else ()
+
+
+def _named(step: str) -> str:
+    return step.rpartition("\0")[2]
 
 
 def _at(row: object, steps: Sequence[str]) -> object:

@@ -5,7 +5,7 @@
 - Entity tags, a 304 that is not counted: using-the-rest-api/best-practices-for-using-the-rest-api.
 - Issues are open ones unless `state` says otherwise, pull requests among them: issues/issues.
 - A filtered list of runs ends at 1,000: actions/workflow-runs. A search too, with 30 calls a minute: search/search.
-- An App's installation: apps/creating-github-apps/authenticating-with-a-github-app, and `apps/apps`.
+- An App's installation: apps/creating-github-apps/authenticating-with-a-github-app, `apps/apps`, `apps/installations`.
 - A star's time needs a media type of its own: activity/starring.
 
 Every answer fits GitHub's own description (`@octokit/openapi`), but that its limits' headers are misspelled there.
@@ -31,6 +31,7 @@ from connectors.simulators.vendor import json_response
 _ROUTES: tuple[tuple[str, Handler], ...] = (
     ("/user", repositories.show_own_user),
     ("/user/repos", repositories.list_own_repositories),
+    ("/installation/repositories", repositories.list_repositories_of_installation),
     ("/users/{username}/repos", repositories.list_user_repositories),
     ("/orgs/{org}/repos", repositories.list_organization_repositories),
     ("/orgs/{org}/members", repositories.list_members),

@@ -1,7 +1,9 @@
 """An App and its one installation: tokens for what the App signs, good for an hour, or until they are revoked.
 
-After "Generating a JSON Web Token (JWT) for a GitHub App" and `POST /app/installations/{installation_id}/access_tokens`
-and `DELETE /installation/token` of https://docs.github.com/en/rest/apps.
+The texts of refusals are those that clients of GitHub report, but that of an App that there is none of, which is from
+memory. After "Generating a JSON Web Token (JWT) for a GitHub App" and
+`POST /app/installations/{installation_id}/access_tokens` and `DELETE /installation/token` of
+https://docs.github.com/en/rest/apps.
 """
 
 from __future__ import annotations

@@ -10,14 +10,17 @@ from aiohttp import web
 from connectors.simulators.company import Person, Repository
 from connectors.simulators.github import render
 from connectors.simulators.github.errors import error_body, not_found
+from connectors.simulators.github.installation import INSTALLATION
 from connectors.simulators.github.listing import (
     api_url,
     choice,
     company_of,
     is_descending,
     listed,
+    page_of,
     repository_of,
 )
+from connectors.simulators.github.rules import token_of
 from connectors.simulators.vendor import ApiError, json_response
 
 STARRED = "application/vnd.github.star+json"
@@ -61,6 +64,23 @@ async def list_own_repositories(request: web.Request) -> web.Response:
     if wanted == "owner":
         repositories = []
     return _listed(request, [r for r in repositories if _is_kind(r, wanted)], default_sort="full_name")
+
+
+async def list_repositories_of_installation(request: web.Request) -> web.Response:
+    """`GET /installation/repositories`: all that an installation can see, in no order that is told, and their total."""
+    company = company_of(request)
+    if not request.app[INSTALLATION].is_open_to(token_of(request)[1]):
+        message = (
+            "You must authenticate with an installation access token in order to list repositories for an installation."
+        )
+        raise ApiError(403, error_body(403, message))
+    found = [each for each in company.forge.repositories if each.owner == company.organization]
+    found.sort(key=lambda each: each.id * 7919 % 101)
+    page = page_of(request, len(found))
+    shown = found[page.start : page.start + page.rows_max]
+    rows = [render.repository(company, api_url(request), each) for each in shown]
+    body = {"total_count": len(found), "repository_selection": "all", "repositories": rows}
+    return json_response(body, headers=page.headers)
 
 
 async def show_repository(request: web.Request) -> web.Response:

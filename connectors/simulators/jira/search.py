@@ -107,7 +107,10 @@ async def fetch_issues(request: web.Request) -> web.Response:
 
 async def removed_search(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's signature
     """`GET` and `POST /rest/api/3/search`, which Jira Cloud has removed."""
-    message = "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API."
+    message = (
+        "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API. A full migration "
+        "guideline is available at https://developer.atlassian.com/changelog/#CHANGE-2046"
+    )
     raise ApiError(410, error_body(message))
 
 

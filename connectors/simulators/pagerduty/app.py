@@ -47,7 +47,9 @@ def create_app(company: Company, *, token: str, clock: Callable[[], float] = tim
     server = _Server(app[SIMULATION], rules, Account(company), company.epoch)
     for name in ("services", "users", "teams", "escalation_policies", "schedules", "priorities"):
         app.router.add_get(f"/{name}", server.listing(name))
-        app.router.add_get(f"/{name}/{{id}}", server.single(name))
+        # A priority cannot be asked for alone.
+        if name != "priorities":
+            app.router.add_get(f"/{name}/{{id}}", server.single(name))
     app.router.add_get("/incidents", server.incidents)
     app.router.add_get("/incidents/{id}", server.single("incidents"))
     app.router.add_get("/incidents/{id}/alerts", server.alerts)
@@ -184,7 +186,7 @@ class _Server:
 
 _SINGULAR = {
     "services": "service", "users": "user", "teams": "team", "escalation_policies": "escalation_policy",
-    "schedules": "schedule", "priorities": "priority", "incidents": "incident",
+    "schedules": "schedule", "incidents": "incident",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.sdk.decode import Row, RowDecoder
+from connectors.sdk.decode import Row, RowDecoder, attach
 from connectors.sdk.extract import Extract, const, path
 from connectors.sdk.table import AccessPath, Column, Table
 from connectors.sdk.testing import ValueProof, prove_values
@@ -56,3 +56,29 @@ def test_a_value_that_is_bent_to_its_type_is_found() -> None:
 
 def test_a_column_that_no_row_fills_is_told() -> None:
     assert proof_of({}, rows=[{"id": 1}]).unfilled == ["owner", "labels", "more"]
+
+
+CALLED = replace(
+    TABLE, columns=(*TABLE.columns, Column(name="size", type_name="int4", path="size.lines", hydrate="detail"))
+)
+
+
+@pytest.mark.parametrize("table", [CALLED, replace(CALLED, misfits_are_null=True)], ids=["strict", "lenient"])
+def test_what_a_call_for_each_row_answers_is_spoiled_too(table: Table) -> None:
+    rows = [dict(ROWS[0])]
+    attach(rows[0], "detail", {"size": {"lines": 3}})
+    proof = proof_of({}, table, rows)
+    assert proof.wrong == []
+    assert proof.spoiled["size"] == 12
+
+
+def test_a_column_of_a_call_that_takes_what_does_not_fit_is_found() -> None:
+    rows = [dict(ROWS[0])]
+    attach(rows[0], "detail", {"size": {"lines": 3}})
+    wrong = proof_of({"size": lambda body: 1 if body else 0}, CALLED, rows).wrong
+    assert "things.size as a text: a value that does not fit is taken" in wrong
+    assert "things.size missing: it has a value" in wrong
+
+
+def test_a_column_of_calls_that_were_not_made_is_told() -> None:
+    assert proof_of({}, CALLED).unfilled == ["size"]
