@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from msgspec import structs
 
@@ -22,6 +23,7 @@ from connectors.declarative.values import SHAPED
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
 
+Result = TypeVar("Result")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -33,6 +35,18 @@ def placeholders(text: str) -> set[str]:
 def listed(names: Iterable[str]) -> str:
     """Return names for people."""
     return ", ".join(sorted(names))
+
+
+def hook_named(known: Mapping[str, Result], name: str, refuse: Callable[[str, str], ManifestInvalid]) -> Result:
+    """Return the hook that a manifest names.
+
+    Raises:
+        ManifestInvalid: the connector's package has none of that name at that place, or it is no package.
+    """
+    if name not in known:
+        allowed = f"Allowed: {listed(known)}." if known else "Only a connector that is a Python package has hooks."
+        raise refuse(f"there is no hook {name}", allowed)
+    return known[name]
 
 
 def checked_operator(name: str, push: Push, column_type: str) -> None:

@@ -14,6 +14,7 @@ from connectors.declarative.checks import (
     checked_pages,
     checked_pattern,
     checked_window,
+    hook_named,
     listed,
     placeholders,
 )
@@ -23,8 +24,8 @@ from connectors.declarative.dialects import DIALECTS
 from connectors.declarative.document import Path
 from connectors.declarative.hooks import Dialect, Hooks
 from connectors.declarative.hydrations import hydrate_inputs, hydrations_of
+from connectors.declarative.limits import complexity_of
 from connectors.declarative.manifest import (
-    CountDeclared,
     DeltaDeclared,
     Direction,
     HydrateDeclared,
@@ -37,7 +38,10 @@ from connectors.declarative.pages import Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, sents_of
 from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths
 from connectors.declarative.requests import bucket_of
+from connectors.declarative.selections import read_selection
+from connectors.declarative.totals import CountDeclared
 from connectors.sdk import scan as sdk
+from connectors.sdk.complexity import Complexity
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
 from connectors.sdk.table import Delta, Table
@@ -209,8 +213,17 @@ class _Compiler:
             kinds=counts.columns if counts else (),
             keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),
             narrow=self._hook((*at, "narrow"), self._hooks.narrow, declared.narrow),
+            complexity=self._complexity(at, found),
             instead=self._hook((*at, "instead"), self._hooks.instead, declared.instead),
         )
+
+    def _complexity(self, at: Path, found: ReadablePath) -> Complexity | None:
+        for name, column in self._columns.items() if found.graphql is not None else ():
+            self._told(("columns", name), read_selection, column.select)
+        always = [name for name in self._declared.primary_key if name not in found.untold]
+        sized = getattr(found.pagination, "size", None) is not None
+        count = partial(complexity_of, self._manifest, found.graphql, self._columns, always, sized=sized)
+        return self._told(at, count)
 
     def _rows_at(self, declared: PathDeclared, graphql: Query | None) -> str:
         given = (declared.rows, self._declared.rows, self._manifest.rows)
@@ -385,15 +398,3 @@ class _Compiler:
 
     def _at(self, at: Path, message: str, hint: str | None = None) -> ManifestInvalid:
         return self._refuse(("tables", self._name, *at), message, hint)
-
-
-def hook_named(known: Mapping[str, Result], name: str, refuse: Callable[[str, str], ManifestInvalid]) -> Result:
-    """Return the hook that a manifest names.
-
-    Raises:
-        ManifestInvalid: the connector's package has none of that name at that place, or it is no package.
-    """
-    if name not in known:
-        allowed = f"Allowed: {listed(known)}." if known else "Only a connector that is a Python package has hooks."
-        raise refuse(f"there is no hook {name}", allowed)
-    return known[name]

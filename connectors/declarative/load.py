@@ -13,8 +13,8 @@ import msgspec
 
 from connectors.declarative.asking import read_query
 from connectors.declarative.auths import OAuthGrant, auth_texts
-from connectors.declarative.checks import placeholders
-from connectors.declarative.compile import compiled, hook_named
+from connectors.declarative.checks import hook_named, placeholders
+from connectors.declarative.compile import compiled
 from connectors.declarative.conform import conform
 from connectors.declarative.document import Document, read_document
 from connectors.declarative.document import Path as Place

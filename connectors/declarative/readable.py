@@ -12,7 +12,6 @@ from connectors.declarative.counting import Counted, counted_of
 from connectors.declarative.hooks import Counting, Dialect, Instead, KeysFrom, Narrow
 from connectors.declarative.manifest import (
     Bare,
-    CountDeclared,
     Direction,
     Elements,
     Expansion,
@@ -25,7 +24,9 @@ from connectors.declarative.manifest import (
 )
 from connectors.declarative.pages import CursorPages, LinkPages, OffsetPages, Pagination
 from connectors.declarative.pushdown import Sents, pushdowns_of
+from connectors.declarative.totals import CountDeclared
 from connectors.sdk import scan as sdk
+from connectors.sdk.complexity import Complexity
 from connectors.sdk.decode import RowDecoder
 from connectors.sdk.extract import Extract
 from connectors.sdk.grades import at_least
@@ -90,6 +91,7 @@ class ReadablePath:
     accept: str | None = None
     pays: str | None = None
     cost: int = 1
+    complexity: Complexity | None = None
 
     @property
     def untold(self) -> frozenset[str]:
@@ -170,6 +172,7 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
         resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
         cost=found.cost,
         pays=found.pays,
+        complexity=found.complexity,
     )
 
 

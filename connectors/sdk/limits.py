@@ -16,13 +16,14 @@ from connectors.sdk.request import Charge, Request, Response
 class RateLimit:
     """One rate limit: so many `points`, whole again after `every_s` seconds, until the source says otherwise.
 
+    `points` are None where that is not documented, or not the same for all accounts.
     `quota` reads what answers tell of it, None where the source tells of its limits by the same headers. `told` gives
     the points that an answer says it took. Each request that pays one of the limits `beside` takes a point of it, too.
     An answer that confirms an earlier one (304) takes none where `free_unchanged`.
     """
 
-    points: int
-    every_s: float
+    points: int | None = None
+    every_s: float = 3600.0
     quota: QuotaReader | None = None
     told: Callable[[Response], int | None] | None = None
     beside: frozenset[str] = frozenset()

@@ -131,7 +131,7 @@ class Transport:
         url = self._url(request)
         for _ in range(self.settings.redirects_max + 1):
             for charge in charges_beside(self._limits, request):
-                await context.limiter.charge(charge.limit, charge.points)
+                await context.limiter.charge(charge.limit, charge.points / self._shares(charge.limit))
             await context.limiter.acquire(request.bucket, request.cost)
             response = await self._exchange(request, url, context, attempt, authorization)
             location = response.headers.get("location")
@@ -141,6 +141,12 @@ class Transport:
         raise Fatal(
             message=f'server "{self.server}" redirects without end', detail=f"{request.method} {request.template}."
         )
+
+    def _shares(self, limit: str) -> int:
+        """Return how many tokens share what is declared of a limit: of one that answers tell of, they tell the sum."""
+        declared, pool = self._limits.get(limit), self._authenticator
+        is_told = declared is not None and declared.quota is not None
+        return pool.size if isinstance(pool, Pooled) and not is_told else 1
 
     async def _judged(
         self, request: Request, response: Response, context: FetchContext, authorization: Mapping[str, str]
