@@ -32,7 +32,7 @@ _ERRORS = path("errors")
 def quota_of(manifest: Manifest) -> QuotaHeaders | None:
     """Return where the source tells its quota."""
     declared = manifest.rate_limit
-    return None if declared is None else quota_headers(declared, declared.bucket)
+    return None if declared is None else quota_headers(declared, declared.bucket, declared.pays)
 
 
 def judge_of(manifest: Manifest, hooks: Hooks = NO_HOOKS) -> Judge:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from connectors.declarative.account import ComplexityDeclared, LimitDeclared, QuotaTold
+from connectors.declarative.checks import listed
 from connectors.declarative.columns import ColumnFound
+from connectors.declarative.document import Path
 from connectors.declarative.manifest import Manifest
 from connectors.declarative.readable import Query
+from connectors.declarative.requests import bucket_of
 from connectors.declarative.selections import Selected, read_selection
 from connectors.sdk.complexity import Complexity
 from connectors.sdk.errors import ManifestInvalid
@@ -22,15 +25,52 @@ _COLUMNS = "omnisql_columns"
 """Stands for the columns of a row while the selection around them is read."""
 
 
-def quota_headers(declared: QuotaTold, bucket: str | None = None) -> QuotaHeaders:
-    """Return where answers tell a quota; `bucket` is the header that names it, if there is one."""
+def quota_headers(declared: QuotaTold, bucket: str | None = None, pays: str = "") -> QuotaHeaders:
+    """Return where answers tell a quota; `bucket` is the header that names it, or it is always `pays`."""
     return QuotaHeaders(
         limit=declared.limit.lower(),
         remaining=declared.remaining.lower(),
         reset=declared.reset.lower(),
         reset_format=ResetFormat(declared.reset_format),
         bucket=bucket.lower() if bucket else None,
+        pays=pays,
     )
+
+
+def check_limits(manifest: Manifest, refuse: Callable[[Path, str, str | None], ManifestInvalid]) -> None:
+    """Refuse limits that contradict each other, and requests that pay what is not among them; `refuse` tells where.
+
+    Raises:
+        ManifestInvalid: SQLSTATE HV00R.
+    """
+    if not manifest.limits:
+        return
+    allowed = f"Allowed: {listed(manifest.limits)}."
+    for at, name in _paid(manifest):
+        if name not in manifest.limits:
+            raise refuse(at, f"there is no limit {name} under limits", allowed)
+    counting = [name for name, each in manifest.limits.items() if each.complexity is not None]
+    if len(counting) > 1:
+        raise refuse(("limits", counting[1]), f"limit {counting[0]} counts the fields of queries already", None)
+    for name, each in manifest.limits.items():
+        try:
+            _limit(each)
+        except ManifestInvalid as error:
+            raise refuse(("limits", name), error.message, error.hint) from None
+
+
+def _paid(manifest: Manifest) -> Iterator[tuple[Path, str]]:
+    """Yield what requests pay, and where that is said."""
+    yield ("rate_limit",), bucket_of(manifest)
+    for name, each in manifest.limits.items():
+        yield from ((("limits", name), other) for other in each.beside)
+    for name, table in manifest.tables.items():
+        for path_name, access in table.access_paths.items():
+            if access.pays is not None:
+                yield ("tables", name, "access_paths", path_name), access.pays
+        for called, hydrate in table.hydrate.items():
+            if hydrate.together is not None and hydrate.together.pays is not None:
+                yield ("tables", name, "hydrate", called), hydrate.together.pays
 
 
 def limits_of(manifest: Manifest) -> dict[str, RateLimit]:
@@ -81,14 +121,12 @@ def complexity_of(
     `sized` says that a variable tells how many rows a page has. None where no limit counts that.
 
     Raises:
-        ManifestInvalid: a selection cannot be read, or two limits count fields.
+        ManifestInvalid: a selection cannot be read.
     """
-    counting = {name: each.complexity for name, each in manifest.limits.items() if each.complexity is not None}
-    if query is None or not counting:
+    counting = ((name, each.complexity) for name, each in manifest.limits.items())
+    limit, declared = next(((name, found) for name, found in counting if found is not None), ("", None))
+    if query is None or declared is None:
         return None
-    if len(counting) > 1:
-        raise ManifestInvalid(message=f"only one of the limits {', '.join(counting)} can count the fields of queries")
-    ((limit, declared),) = counting.items()
     around = read_selection(query.selects.replace("{columns}", _COLUMNS))
     whole = Selected(head=query.field, fields=around)
     is_list = _is_list(declared, whole)

@@ -173,8 +173,7 @@ class Transport:
         """Hand on what an answer tells of rate limits, and return the one that a refusal would be of."""
         bucket = request.bucket
         for observed in quotas_told(self._quota, self._limits, request, response, self._surroundings.now_s()):
-            limit = self._limits.get(observed.bucket)
-            if limit is None or limit.quota is None or is_short(observed, request):
+            if is_short(observed, request):
                 bucket = observed.bucket
             whole = observed
             if isinstance(self._authenticator, Pooled):
