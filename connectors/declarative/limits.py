@@ -16,7 +16,7 @@ from connectors.declarative.requests import bucket_of
 from connectors.declarative.selections import Selected, read_selection
 from connectors.sdk.complexity import Complexity
 from connectors.sdk.errors import ManifestInvalid
-from connectors.sdk.extract import path
+from connectors.sdk.extract import Extract, path
 from connectors.sdk.limits import RateLimit
 from connectors.sdk.quota import QuotaHeaders, ResetFormat
 from connectors.sdk.request import Response
@@ -87,8 +87,7 @@ def _limit(declared: LimitDeclared) -> RateLimit:
     if declared.cost_header is not None:
         told = partial(_told_by_header, declared.cost_header.lower())
     elif declared.cost_at is not None:
-        found = path(declared.cost_at)
-        told = lambda response: _whole_number(found(response.body))  # noqa: E731 - one of two ways to tell
+        told = partial(_told_in_body, path(declared.cost_at))
     return RateLimit(
         points=declared.points,
         every_s=declared.every_s,
@@ -104,7 +103,8 @@ def _told_by_header(name: str, response: Response) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _whole_number(value: object) -> int | None:
+def _told_in_body(cost: Extract, response: Response) -> int | None:
+    value = cost(response.body)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
