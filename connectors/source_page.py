@@ -99,9 +99,18 @@ def _options(connector: Connector) -> str:
 def _limits(loaded: Loaded) -> str:
     quota = loaded.manifest.rate_limit
     if quota is None:
-        return "The API tells no rate limit ahead; a refusal is waited out as its Retry-After says."
-    headers = ", ".join(f"`{name}`" for name in (quota.limit, quota.remaining, quota.reset) if name)
-    return f"The rate limit is read from {headers} and shared by all sessions."
+        told = "The API tells no rate limit ahead; a refusal is waited out as its Retry-After says."
+    else:
+        headers = ", ".join(f"`{name}`" for name in (quota.limit, quota.remaining, quota.reset) if name)
+        told = f"The rate limit is read from {headers} and shared by all sessions."
+    documented = [
+        f"`{name}` {each.points} in {each.every_s} s"
+        for name, each in loaded.manifest.limits.items()
+        if each.points is not None
+    ]
+    if not documented:
+        return told
+    return f"{told} Until it tells otherwise, limits have the points that are documented: {', '.join(documented)}."
 
 
 def _table(table: Table, loaded: Loaded | None) -> list[str]:

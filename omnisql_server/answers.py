@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -118,12 +118,13 @@ async def analyzed(
     engine: Engine,
     rows: AsyncGenerator[EncodedRows, None],
     reports: Callable[[], tuple[SourceReport, ...]],
+    quotas: Callable[[QueryPlan], Awaitable[Mapping[str, ScanNotes]]],
 ) -> AsyncGenerator[EncodedRows, None]:
-    """Read a statement's rows to their end, and return those of EXPLAIN (ANALYZE) instead."""
+    """Read a statement's rows to their end, and return those of EXPLAIN (ANALYZE) instead, with what is left."""
     async with aclosing(rows):
         async for _ in rows:
             continue
-    return explained(statement, plan, engine, {report.scan_name: report for report in reports()})
+    return explained(statement, plan, engine, {report.scan_name: report for report in reports()}, await quotas(plan))
 
 
 async def copy_stream(

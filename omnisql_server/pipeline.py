@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from omnisql_server.answering import Reader
 from omnisql_server.answers import (
@@ -236,7 +237,8 @@ class Pipeline:
             query_plan, evaluation, answer = await answered(whole, query_plan, reader, evaluation)
         rows = deadline.bounded(noting(statement, authorized, view, answer.rows(), self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
-            rows = await analyzed(statement, query_plan, evaluation.engine, rows, answer.reports)
+            quotas = partial(tenant.quotas, view=view)
+            rows = await analyzed(statement, query_plan, evaluation.engine, rows, answer.reports, quotas)
         result = result_of(statement, bound, rows)
         if isinstance(answer, StreamedAnswer):
             return answer.result(result)

@@ -6,7 +6,7 @@ Embedded parts are children of this process; external ones are reached by DSN or
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,10 +29,11 @@ from catalog.key_ring import KeyRing
 from catalog.tenant_limits import limits_of_cluster
 from connectors.registry import add_folder
 from connectors.sdk.connector import Source
+from connectors.sdk.limits import RateLimit
 from omnisql_server.audit.signing import SigningKey, load_signing_key
 from omnisql_server.audit.start import Audit, start_audit
 from omnisql_server.key_holders import key_holders, key_server, leases, referenced_secrets
-from omnisql_server.limits.bucket import BucketStore
+from omnisql_server.limits.bucket import BucketLimit, BucketStore
 from omnisql_server.limits.limiter import SourceLimiter
 from omnisql_server.limits.valkey import ValkeyChild, ValkeyExternal, ValkeyServer
 from omnisql_server.live_settings import LiveSettings
@@ -92,13 +93,17 @@ class Services:
         async with self.control_connection() as connection:
             return await recent_records(connection, tenant.id, whose, RECORDS_SHOWN_MAX)
 
-    def limiter(self, tenant: str, source: Source) -> SourceLimiter:
-        """Return what keeps the requests of a tenant to a source within its limits."""
+    def limiter(self, tenant: str, source: Source, declared: Mapping[str, RateLimit]) -> SourceLimiter:
+        """Return what keeps the requests of a tenant to a source within its limits, those `declared` until it tells."""
         return SourceLimiter(
             self.buckets,
             tenant=tenant,
             source=source.server,
-            limits={},
+            limits={
+                name: BucketLimit(capacity=limit.points, refill_per_s=limit.points / limit.every_s)
+                for name, limit in declared.items()
+                if limit.points is not None
+            },
             wait_max_s=self.settings.limits.wait_max_s,
             fail_open=self.settings.limits.fail_open,
         )

@@ -210,6 +210,13 @@ class Tenant:
             notes[scan.scan_name] = ScanNotes(cache=await peek(scan, source), quota=await quota(source))
         return notes
 
+    async def quotas(self, plan: QueryPlan, view: SessionView) -> dict[str, ScanNotes]:
+        """Say by scan name what is left of the limits of a plan's sources."""
+        settings = plan.authorized.query.settings
+        return {
+            scan.scan_name: ScanNotes(quota=await quota(await self.open(scan, view, settings))) for scan in plan.scans
+        }
+
     async def calls_answered(self, plan: QueryPlan, view: SessionView, enough: int) -> int:
         """Return how many calls of a plan earlier fetches save; not looked up where it expects `enough` at most."""
         if plan.calls_expected <= enough:

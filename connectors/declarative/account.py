@@ -25,7 +25,7 @@ def always_given(options: Mapping[str, OptionDeclared]) -> set[str]:
     return {name for name, option in options.items() if option.required or option.default}
 
 
-class QuotaDeclared(Declared, frozen=True, kw_only=True):
+class QuotaTold(Declared, frozen=True, kw_only=True):
     """The headers that tell a rate limit."""
 
     limit: Annotated[str, Meta(description="The header that tells how many requests there are in all.")]
@@ -35,8 +35,48 @@ class QuotaDeclared(Declared, frozen=True, kw_only=True):
         Literal["epoch_s", "epoch_ms", "seconds", "milliseconds", "iso"],
         Meta(description="How that time is written: since 1970, from now on, or as ISO 8601."),
     ] = "seconds"
+
+
+class QuotaDeclared(QuotaTold, frozen=True, kw_only=True):
+    """The headers that tell the rate limit that a request counts against."""
+
     bucket: Annotated[str | None, Meta(description="The header that names the limit, if there is one.")] = None
     pays: Annotated[str, Meta(description="The limit that requests count against, by its name there.")] = "requests"
+
+
+class ComplexityDeclared(Declared, frozen=True, kw_only=True):
+    """How the points of a GraphQL query follow from what it selects; the sum is rounded up."""
+
+    value: Annotated[float, Meta(description="Points of a field that has none of its own.", ge=0)]
+    object: Annotated[float, Meta(description="Points of a field that has fields, if it is no list.", ge=0)]
+    lists: Annotated[
+        tuple[str, ...],
+        Meta(description="A field that has one of these is a list: all below it counts as often as it has rows."),
+    ]
+    size: Annotated[str, Meta(description="The argument that tells how many rows a list has.")]
+    size_default: Annotated[int, Meta(description="How many it has without.", ge=1)]
+    maximum: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Points of one query at most; pages are made to fit.")
+    ] = None
+
+
+class LimitDeclared(Declared, frozen=True, kw_only=True):
+    """A rate limit as it is documented, which holds until the source says otherwise."""
+
+    points: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="How many there are, if that is the same for all.")
+    ] = None
+    every_s: Annotated[int, Meta(description="Seconds after which all of them are there again.", ge=1)] = 3600
+    headers: Annotated[QuotaTold | None, Meta(description="Headers that tell of it beside those of rate_limit.")] = None
+    cost_header: Annotated[str | None, Meta(description="The header that tells what an answer took of it.")] = None
+    cost_at: Annotated[str | None, Meta(description="Path in the body of an answer that tells it.")] = None
+    beside: Annotated[
+        tuple[str, ...], Meta(description="Limits of which each request takes a point of this one, too.")
+    ] = ()
+    free_unchanged: Annotated[bool, Meta(description="A 304 takes nothing of it.")] = False
+    complexity: Annotated[
+        ComplexityDeclared | None, Meta(description="What each GraphQL query takes of it, besides what it pays.")
+    ] = None
 
 
 class ErrorRule(Declared, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What a manifest makes of an account: the options of a source, and the requests that prove its credential. Pure."""
+"""What a manifest makes of an account: the options of a source, and the requests that prove its credential."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Mapping
 
 from connectors.declarative.checks import PLACEHOLDER
 from connectors.declarative.manifest import Manifest
-from connectors.declarative.requests import bucket_of
+from connectors.declarative.requests import bucket_of, graphql_request
 from connectors.sdk.connector import Option
+from connectors.sdk.errors import Fatal
+from connectors.sdk.extract import path
+from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.request import Request, filled
+from connectors.sdk.transport import Transport
 
 
 def options_of(manifest: Manifest) -> tuple[Option, ...]:
@@ -38,6 +42,28 @@ def options_of(manifest: Manifest) -> tuple[Option, ...]:
         for name, each in group.items()
     ]
     return (address, *versions, *declared)
+
+
+async def checked(manifest: Manifest, transport: Transport, options: Mapping[str, str]) -> str:
+    """Prove that a credential works and return whose it is.
+
+    Raises:
+        CredentialsRejected: SQLSTATE 28000, it does not.
+    """
+    if manifest.check.graphql is not None:
+        request = graphql_request(manifest, manifest.check.graphql, {})
+    else:
+        request = check_request(manifest, manifest.check.request or "", options)
+    try:
+        response = await transport.send(request, QUIET_CONTEXT)
+    except Fatal as denied:
+        if denied.sqlstate != "42501" or manifest.check.denied is None:
+            raise
+        await transport.send(check_request(manifest, manifest.check.denied.request, options), QUIET_CONTEXT)
+        return manifest.check.denied.says
+    if manifest.check.shows is None:
+        return f"an account of {manifest.title}"
+    return str(path(manifest.check.shows)(response.body))
 
 
 def check_request(manifest: Manifest, text: str, options: Mapping[str, str]) -> Request:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from msgspec import structs
 
 from connectors.declarative.filters import Filter
-from connectors.declarative.manifest import Push, Window
+from connectors.declarative.manifest import Direction, Push, Window
 from connectors.declarative.pages import (
     CursorPages,
     LinkPages,
@@ -24,8 +24,8 @@ from connectors.declarative.values import SHAPED
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
 
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
 Result = TypeVar("Result")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def placeholders(text: str) -> set[str]:
@@ -36,6 +36,18 @@ def placeholders(text: str) -> set[str]:
 def listed(names: Iterable[str]) -> str:
     """Return names for people."""
     return ", ".join(sorted(names))
+
+
+def hook_named(known: Mapping[str, Result], name: str, refuse: Callable[[str, str], ManifestInvalid]) -> Result:
+    """Return the hook that a manifest names.
+
+    Raises:
+        ManifestInvalid: the connector's package has none of that name at that place, or it is no package.
+    """
+    if name not in known:
+        allowed = f"Allowed: {listed(known)}." if known else "Only a connector that is a Python package has hooks."
+        raise refuse(f"there is no hook {name}", allowed)
+    return known[name]
 
 
 def checked_operator(name: str, push: Push, column_type: str) -> None:
@@ -143,13 +155,20 @@ def _for_field(text: str | None, field: str) -> str | None:
     return None if text is None else text.replace("{field}", field)
 
 
-def hook_named(known: Mapping[str, Result], name: str, refuse: Callable[[str, str], ManifestInvalid]) -> Result:
-    """Return the hook that a manifest names.
+def check_arguments(
+    known: Collection[str],
+    filtered: str | None,
+    inputs: Iterable[str],
+    order: Mapping[str, Direction],
+    pages: Pagination,
+) -> None:
+    """Refuse what is sent to a GraphQL query that does not declare it.
 
     Raises:
-        ManifestInvalid: the connector's package has none of that name at that place, or it is no package.
+        ManifestInvalid: an input, an order, a page or the filter has no argument of the query.
     """
-    if name not in known:
-        allowed = f"Allowed: {listed(known)}." if known else "Only a connector that is a Python package has hooks."
-        raise refuse(f"there is no hook {name}", allowed)
-    return known[name]
+    ordering = {name for each in order.values() for way in (each.asc, each.desc) if way is not None for name in way}
+    paging = {name for name in (getattr(pages, "size", None), getattr(pages, "send", None)) if name}
+    used = {*inputs, *ordering, *paging, *([filtered] if filtered else [])}
+    if unknown := sorted(used - set(known)):
+        raise ManifestInvalid(message=f"the query has no argument {unknown[0]}", hint=f"Allowed: {listed(known)}.")

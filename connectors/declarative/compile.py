@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from connectors.declarative.account import always_given
 from connectors.declarative.checks import (
+    check_arguments,
     check_filter,
     checked_operator,
     checked_pages,
@@ -26,8 +27,8 @@ from connectors.declarative.disjunctions import disjunctions_of
 from connectors.declarative.document import Path
 from connectors.declarative.hooks import Dialect, Hooks
 from connectors.declarative.hydrations import hydrate_inputs, hydrations_of, places_of_call
+from connectors.declarative.limits import complexity_of
 from connectors.declarative.manifest import (
-    CountDeclared,
     DeltaDeclared,
     Direction,
     HydrateDeclared,
@@ -40,7 +41,10 @@ from connectors.declarative.pages import Pagination
 from connectors.declarative.pushdown import Sents, check_exactness, sents_of
 from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths
 from connectors.declarative.requests import bucket_of
+from connectors.declarative.selections import read_selection
+from connectors.declarative.totals import CountDeclared
 from connectors.sdk import scan as sdk
+from connectors.sdk.complexity import Complexity
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
 from connectors.sdk.table import Delta, Disjunctions, Table
@@ -160,7 +164,7 @@ class _Compiler:
         pagination = self._pagination(at, declared, graphql)
         order = {} if declared.single else self._chosen((*at, "order"), self._declared.order, declared.order)
         if graphql is not None:
-            self._check_arguments(at, graphql, inputs, order, pagination)
+            self._told(at, check_arguments, graphql.arguments, graphql.filter, inputs, order, pagination)
         self._check_bounds(at, declared, order, sents)
         found = ReadablePath(
             name=name,
@@ -213,8 +217,16 @@ class _Compiler:
             kinds=counts.columns if counts else (),
             keys_from=self._hook((*at, "keys_from"), self._hooks.keys_from, declared.keys_from),
             narrow=self._hook((*at, "narrow"), self._hooks.narrow, declared.narrow),
+            complexity=self._complexity(at, found),
             instead=self._hook((*at, "instead"), self._hooks.instead, declared.instead),
         )
+
+    def _complexity(self, at: Path, found: ReadablePath) -> Complexity | None:
+        for name, column in self._columns.items() if found.graphql is not None else ():
+            self._told(("columns", name), read_selection, column.select)
+        always = [name for name in self._declared.primary_key if name not in found.untold]
+        sized = getattr(found.pagination, "size", None) is not None
+        return self._told(at, partial(complexity_of, self._manifest, found.graphql, self._columns, always, sized=sized))
 
     def _rows_at(self, declared: PathDeclared, graphql: Query | None) -> str:
         given = (declared.rows, self._declared.rows, self._manifest.rows)
@@ -281,9 +293,8 @@ class _Compiler:
         return declared.count
 
     def _query(self, at: Path, declared: PathDeclared) -> Query | None:
-        given = [
-            each for each in (self._manifest.graphql, self._declared.graphql, declared.graphql) if each is not None
-        ]
+        declarations = (self._manifest.graphql, self._declared.graphql, declared.graphql)
+        given = [each for each in declarations if each is not None]
         field, selects, filter_argument = (
             next((found for each in reversed(given) if (found := getattr(each, name)) is not None), None)
             for name in ("field", "selects", "filter")
@@ -356,15 +367,6 @@ class _Compiler:
         is_single = (declared.single and declared.pagination is None) or declared.counts is not None
         single_max = (declared.batch.max if declared.batch else 1) if is_single else 0
         return self._told(place, partial(checked_pages, single_max=single_max, posted=posted), found, field)
-
-    def _check_arguments(
-        self, at: Path, graphql: Query, inputs: Mapping[str, Any], order: Mapping[str, Direction], pages: Pagination
-    ) -> None:
-        ordering = {name for each in order.values() for way in (each.asc, each.desc) if way is not None for name in way}
-        paging = {name for name in (getattr(pages, "size", None), getattr(pages, "send", None)) if name}
-        used = {*inputs, *ordering, *paging, *([graphql.filter] if graphql.filter else [])}
-        if unknown := sorted(used - set(graphql.arguments)):
-            raise self._at(at, f"the query has no argument {unknown[0]}", f"Allowed: {listed(graphql.arguments)}.")
 
     def _filled(self, at: Path, template: str, inputs: Mapping[str, Any], declared: PathDeclared) -> set[str]:
         """Return the keys that are put into the request or the inputs, or that a hook makes what is put there of."""

@@ -10,20 +10,20 @@ from functools import partial
 
 import pyarrow as pa
 
-from connectors.declarative.accounts import check_request, options_of
+from connectors.declarative.accounts import checked, options_of
 from connectors.declarative.counting import total_told
 from connectors.declarative.credentials import credential
 from connectors.declarative.discovering import extended
 from connectors.declarative.elsewhere import listed_elsewhere
 from connectors.declarative.hooks import Site
 from connectors.declarative.judge import judge_of, quota_of
+from connectors.declarative.limits import limits_of
 from connectors.declarative.listing import listed
 from connectors.declarative.load import Loaded
 from connectors.declarative.readable import ReadableTable
 from connectors.declarative.readings import Reading, readings
 from connectors.declarative.requests import (
     first_request,
-    graphql_request,
     hydrate_request,
     page_rows,
     places_of,
@@ -41,6 +41,7 @@ from connectors.sdk.ordered import in_order
 from connectors.sdk.pagination import Reader
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.reading import Hydrate, RowList, pages_of
+from connectors.sdk.request import Request
 from connectors.sdk.scan import Operator, Page, Predicate, Scan, Value
 from connectors.sdk.settings import Surroundings, TransportSettings
 from connectors.sdk.sizes import TableSize
@@ -72,6 +73,7 @@ class DeclarativeConnector:
         self._settings = settings
         self._surroundings = surroundings
         self._tokens = SharedTokens()
+        self.limits = limits_of(loaded.manifest)
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -108,6 +110,7 @@ class DeclarativeConnector:
             authenticator=credential(manifest, values, source, self._settings, self._surroundings, self._tokens),
             judge=judge_of(manifest, self.loaded.hooks),
             quota=quota_of(manifest),
+            limits=self.limits,
             headers={**manifest.headers, **version},
             settings=self._settings,
             surroundings=self._surroundings,
@@ -288,22 +291,7 @@ class DeclarativeConnection:
         Raises:
             CredentialsRejected: SQLSTATE 28000, they do not.
         """
-        manifest = self._loaded.manifest
-        if manifest.check.graphql is not None:
-            request = graphql_request(manifest, manifest.check.graphql, {})
-        else:
-            request = check_request(manifest, manifest.check.request or "", self._options)
-        try:
-            response = await self.transport.send(request, QUIET_CONTEXT)
-        except Fatal as denied:
-            if denied.sqlstate != "42501" or manifest.check.denied is None:
-                raise
-            otherwise = check_request(manifest, manifest.check.denied.request, self._options)
-            await self.transport.send(otherwise, QUIET_CONTEXT)
-            return manifest.check.denied.says
-        if manifest.check.shows is None:
-            return f"an account of {manifest.title}"
-        return str(path(manifest.check.shows)(response.body))
+        return await checked(self._loaded.manifest, self.transport, self._options)
 
     async def measure(self, table: str, context: FetchContext) -> TableSize | None:
         """Ask for a table's size with the fewest calls that tell it; None when the answer does not say.

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connectors.declarative.manifest import CountDeclared, PathDeclared
+from connectors.declarative.manifest import PathDeclared
 from connectors.declarative.pushdown import Sents
+from connectors.declarative.totals import CountDeclared
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import path
 from connectors.sdk.request import Response

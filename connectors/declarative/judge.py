@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connectors.declarative.account import ErrorRule
 from connectors.declarative.hooks import NO_HOOKS, Hooks
+from connectors.declarative.limits import limits_of, quota_headers
 from connectors.declarative.manifest import Manifest
+from connectors.sdk.connector import QuotaObserved
 from connectors.sdk.errors import ConnectorError, EmptyResult
 from connectors.sdk.extract import path
-from connectors.sdk.quota import QuotaHeaders, ResetFormat, retry_after_s
+from connectors.sdk.limits import is_short, quotas_told
+from connectors.sdk.quota import QuotaHeaders, retry_after_s
 from connectors.sdk.request import Request, Response
 from connectors.sdk.verdicts import (
     THROTTLE_DEFAULT_S,
@@ -27,20 +32,13 @@ _ERRORS = path("errors")
 def quota_of(manifest: Manifest) -> QuotaHeaders | None:
     """Return where the source tells its quota."""
     declared = manifest.rate_limit
-    if declared is None:
-        return None
-    return QuotaHeaders(
-        limit=declared.limit.lower(),
-        remaining=declared.remaining.lower(),
-        reset=declared.reset.lower(),
-        reset_format=ResetFormat(declared.reset_format),
-        bucket=declared.bucket.lower() if declared.bucket else None,
-    )
+    return None if declared is None else quota_headers(declared, declared.bucket, declared.pays)
 
 
 def judge_of(manifest: Manifest, hooks: Hooks = NO_HOOKS) -> Judge:
     """Return the judge of a manifest's answers."""
     quota = quota_of(manifest)
+    limits = limits_of(manifest)
     hook = None if manifest.judge is None else hooks.judge[manifest.judge]
     is_graphql_at = manifest.graphql_path
 
@@ -50,7 +48,8 @@ def judge_of(manifest: Manifest, hooks: Hooks = NO_HOOKS) -> Judge:
             return verdict
         for rule in manifest.errors:
             if _fits(rule, response):
-                return _verdict(rule, request, response, setting, quota)
+                told = quotas_told(quota, limits, request, response, setting.now_s)
+                return _verdict(rule, request, response, setting, tuple(told))
         by_status = judge_by_status(request, response, setting)
         if by_status is None and request.path == is_graphql_at and _ERRORS(response.body):
             # A part of the data may be there; what is missing is not told row by row.
@@ -78,10 +77,10 @@ def _matches(rule: ErrorRule, value: object) -> bool:
 
 
 def _verdict(
-    rule: ErrorRule, request: Request, response: Response, setting: Setting, quota: QuotaHeaders | None
+    rule: ErrorRule, request: Request, response: Response, setting: Setting, told: Sequence[QuotaObserved]
 ) -> ConnectorError:
     if rule.action == "rate_limited":
-        return rate_limited(request, setting, _wait_s(response, setting, quota))
+        return rate_limited(request, setting, _wait_s(request, response, setting, told))
     if rule.action == "credentials":
         return credentials_rejected(request, response, setting)
     if rule.action == "denied":
@@ -93,10 +92,8 @@ def _verdict(
     return refused(request, response, setting)
 
 
-def _wait_s(response: Response, setting: Setting, quota: QuotaHeaders | None) -> float:
+def _wait_s(request: Request, response: Response, setting: Setting, told: Sequence[QuotaObserved]) -> float:
     wait_s = retry_after_s(response.headers, setting.now_s)
     if wait_s is not None:
         return wait_s
-    told = quota.read(response.headers, bucket="", now_s=setting.now_s) if quota is not None else None
-    is_used_up = told is not None and told.remaining == 0 and told.reset_s is not None
-    return told.reset_s if told is not None and is_used_up and told.reset_s else THROTTLE_DEFAULT_S
+    return max((each.reset_s or 0.0 for each in told if is_short(each, request)), default=0.0) or THROTTLE_DEFAULT_S

@@ -20,6 +20,7 @@ from connectors.declarative.conform import conform
 from connectors.declarative.document import Document, read_document
 from connectors.declarative.document import Path as Place
 from connectors.declarative.hooks import NO_HOOKS, Hooks
+from connectors.declarative.limits import check_limits
 from connectors.declarative.manifest import Manifest
 from connectors.declarative.readable import ReadableTable
 from connectors.sdk.errors import ManifestInvalid
@@ -108,6 +109,7 @@ def load_text(text: str, file: str, hooks: Hooks = NO_HOOKS) -> Loaded:
     manifest: Manifest = msgspec.convert(document.value, Manifest)
     _check_names(document, manifest)
     _check_hooks(document, manifest, hooks)
+    check_limits(manifest, document.refusal)
     tables = compiled(manifest, hooks, document.refusal)
     _check_queries(document, manifest, tables)
     return Loaded(manifest=manifest, tables=tables, hooks=hooks)

@@ -10,11 +10,20 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 from msgspec import field as defaulting
 
-from connectors.declarative.account import ApiVersion, Check, ErrorRule, OptionDeclared, QuotaDeclared, Requested
+from connectors.declarative.account import (
+    ApiVersion,
+    Check,
+    ErrorRule,
+    LimitDeclared,
+    OptionDeclared,
+    QuotaDeclared,
+    Requested,
+)
 from connectors.declarative.auths import Auth
 from connectors.declarative.filters import DisjunctionsDeclared, Filter
 from connectors.declarative.pages import Declared, Pagination
 from connectors.declarative.questions import Question
+from connectors.declarative.totals import CountDeclared, CountsDeclared
 
 OPERATOR_NAMES = (
     "=", "<>", "<", "<=", ">", ">=", "in", "not_in", "contains", "is_null", "is_not_null",
@@ -27,6 +36,7 @@ Inputs = Annotated[dict[str, Any], Meta(description="Sent always, beside what is
 RowsAt = Annotated[str | None, Meta(description="Path of the rows in a body; the body itself without it.")]
 Pages = Annotated[Pagination | None, Meta(description="How a listing goes on, where nothing nearer says it.")]
 Options = Annotated[dict[Named, OptionDeclared], Meta(description="Options of the server, besides base_url.")]
+Limits = Annotated[dict[Named, LimitDeclared], Meta(description="Rate limits by name, as they are documented.")]
 Secrets = Annotated[dict[Named, OptionDeclared], Meta(description="Options of the user mapping, kept as secrets.")]
 
 
@@ -191,27 +201,6 @@ class HydrateDeclared(Declared, frozen=True, kw_only=True):
     empty: Annotated[tuple[int, ...], Meta(description="Statuses that mean null.")] = ()
 
 
-class CountDeclared(Declared, frozen=True, kw_only=True):
-    """The total of a listing that the API tells with a page of it, exact at that moment; else the rows are listed."""
-
-    header: Annotated[str | None, Meta(description="The header that tells it.")] = None
-    at: Annotated[str | None, Meta(description="Path of it in the body.")] = None
-    inputs: Annotated[dict[str, Any], Meta(description="What is sent besides, to be told.")] = defaulting(
-        default_factory=dict
-    )
-    by: Annotated[
-        str | None,
-        Meta(description="A column whose values are counted one by one: its = is exact and accepts all there are."),
-    ] = None
-
-
-class CountsDeclared(Declared, frozen=True, kw_only=True):
-    """Rows that one request counts by kind, as a hook says, exactly and at that moment."""
-
-    hook: Annotated[str, Meta(description="The name of a hook.")]
-    columns: Annotated[tuple[str, ...], Meta(description="The columns, besides keys, whose values a kind has.")] = ()
-
-
 class DeltaDeclared(Declared, frozen=True, kw_only=True):
     """Rows that changed can be asked for, by a lower bound that is pushed on the time of their last change."""
 
@@ -367,6 +356,7 @@ class Manifest(Declared, frozen=True, kw_only=True):
         Meta(description="The first whose placeholders are all given; [] for an API that asks nobody who they are."),
     ]
     rate_limit: QuotaDeclared | None = None
+    limits: Limits = defaulting(default_factory=dict)
     errors: Annotated[tuple[ErrorRule, ...], Meta(description="What answers mean, before their status says it.")] = ()
     judge: Annotated[str | None, Meta(description="A hook that says what answers mean, before errors.")] = None
     discover: Annotated[str | None, Meta(description="A hook that asks for the columns of this source.")] = None

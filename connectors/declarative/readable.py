@@ -13,7 +13,6 @@ from connectors.declarative.filters import Filter
 from connectors.declarative.hooks import Counting, Dialect, Instead, KeysFrom, Narrow
 from connectors.declarative.manifest import (
     Bare,
-    CountDeclared,
     Direction,
     Elements,
     Expansion,
@@ -25,7 +24,9 @@ from connectors.declarative.manifest import (
 )
 from connectors.declarative.pages import CursorPages, LinkPages, OffsetPages, Pagination
 from connectors.declarative.pushdown import Sents, pushdowns_of, shared_inputs
+from connectors.declarative.totals import CountDeclared
 from connectors.sdk import scan as sdk
+from connectors.sdk.complexity import Complexity
 from connectors.sdk.decode import RowDecoder
 from connectors.sdk.extract import Extract
 from connectors.sdk.grades import at_least
@@ -91,6 +92,7 @@ class ReadablePath:
     accept: str | None = None
     pays: str | None = None
     cost: int = 1
+    complexity: Complexity | None = None
 
     @property
     def untold(self) -> frozenset[str]:
@@ -175,6 +177,7 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
         resumes=isinstance(page, CursorPages) and page.resumes and found.rows_max is None,
         cost=found.cost,
         pays=found.pays,
+        complexity=found.complexity,
     )
 
 

@@ -26,12 +26,13 @@ from connectors.declarative.pushdown import (
     place_of,
 )
 from connectors.declarative.readable import ReadablePath, ReadableTable
+from connectors.declarative.selections import read_selection, written
 from connectors.declarative.values import as_texts
 from connectors.sdk.decode import Row
 from connectors.sdk.errors import EmptyResult, Fatal
 from connectors.sdk.pagination import with_parameter
-from connectors.sdk.request import Request, filled
-from connectors.sdk.scan import Direction, Operator, Predicate, Scan
+from connectors.sdk.request import Charge, Request, filled
+from connectors.sdk.scan import Direction, Operator, Predicate, Scan, keys_asked
 
 
 def bucket_of(manifest: Manifest) -> str:
@@ -82,7 +83,8 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     request = graphql_request(
         manifest, _document(table, path, scan, inputs), inputs, name=path.graphql.field, empty=path.empty
     )
-    return replace(request, bucket=path.pays or request.bucket, cost=path.cost)
+    also = _complexity(path, scan, page_rows(table, path, scan))
+    return replace(request, bucket=path.pays or request.bucket, cost=path.cost, also=also)
 
 
 def boundary_of(path: ReadablePath, scan: Scan) -> datetime | None:
@@ -151,7 +153,17 @@ def page_rows(table: ReadableTable, path: ReadablePath, scan: Scan) -> int:
     if scan.limit is not None and not hides_rows:
         bounds.append(max(1, scan.limit))
     bounds += [found for name in scan.columns if (found := table.columns[name].page_rows_max) is not None]
+    if path.complexity is not None:
+        # A page is paid by the rows that are asked for, not by those that come.
+        fitting = path.complexity.rows_max(scan.columns)
+        bounds += [] if fitting is None else [fitting]
+        bounds += [keys_asked(scan)] if set(table.table.primary_key) <= set(path.keys) else []
     return min(bounds)
+
+
+def _complexity(path: ReadablePath, scan: Scan, rows: int) -> tuple[Charge, ...]:
+    counted = path.complexity
+    return () if counted is None else (Charge(limit=counted.limit, points=counted.points(scan.columns, rows)),)
 
 
 def graphql_request(
@@ -278,8 +290,9 @@ def _document(table: ReadableTable, path: ReadablePath, scan: Scan, inputs: Mapp
     if graphql is None:
         raise Fatal(message=f"{scan.table}.{path.name} is not read by a query")
     names = dict.fromkeys((*table.table.primary_key, *scan.columns))
-    # An echoed key is not in the rows. Fields that are selected twice are merged (GraphQL, section 5.3.2).
-    selects = " ".join(dict.fromkeys(table.columns[name].select for name in names if name not in path.untold))
+    # An echoed key is not in the rows.
+    asked = " ".join(table.columns[name].select for name in names if name not in path.untold)
+    selects = written(read_selection(asked))
     # A variable without a value counts as absent, so that all pages share one document.
     passed_names = [*inputs, *([path.pagination.send] if isinstance(path.pagination, CursorPages) else [])]
     declared = ",".join(f"${name}:{graphql.arguments[name]}" for name in passed_names)

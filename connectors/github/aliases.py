@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 
-from connectors.github.counts import TEMPLATE, graphql_request
+from connectors.github.counts import COST, TEMPLATE, graphql_request
 from connectors.sdk.decode import Row, attach, is_attached
 from connectors.sdk.errors import Fatal
 from connectors.sdk.ordered import in_order
@@ -68,7 +68,7 @@ def details_request(places: Sequence[Place], columns: Sequence[str], base_url: s
         numbers = dict.fromkeys(number for *of, number in places if of == [owner, repo])
         pulls = " ".join(f"p{number}: pullRequest(number: {number}) {{ {fields} }}" for number in numbers)
         asked.append(f"r{at}: repository(owner: $owner{at}, name: $name{at}) {{ {pulls} }}")
-    return graphql_request(f"query({', '.join(declared)}) {{ {' '.join(asked)} }}", variables, base_url)
+    return graphql_request(f"query({', '.join(declared)}) {{ {COST} {' '.join(asked)} }}", variables, base_url)
 
 
 def bodies(response: Response, places: Sequence[Place]) -> list[Row]:

@@ -18,6 +18,8 @@ from connectors.sdk.scan import Scan
 
 TEMPLATE = "/graphql"
 BUCKET = "graphql"
+COST = "rateLimit { cost }"
+"""Asked with every query: the points that it takes, as GitHub counts them."""
 _ENTERPRISE = "/api/v3"
 
 # Alias, connection, states in GraphQL, and the values of the table's columns.
@@ -48,7 +50,7 @@ def count_request(scan: Scan, base_url: str) -> Request:
         for at in range(len(names))
     )
     variables = {"owner": str(scan.keys["owner"]), **{f"name{at}": name for at, name in enumerate(names)}}
-    request = graphql_request(f"query({declared}) {{ {asked} }}", variables, base_url)
+    request = graphql_request(f"query({declared}) {{ {COST} {asked} }}", variables, base_url)
     return replace(request, cost=points(len(names) * len(_KINDS[scan.table])))
 
 

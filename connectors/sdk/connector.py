@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from connectors.sdk.conditional import SharedBodies
+from connectors.sdk.request import Charge
 from connectors.sdk.resumption import Resumption
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import Table
@@ -51,7 +52,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """One API request as it happened. `template` is the path without values; `bytes_received` counts the body."""
+    """One API request as it happened. `template` is the path without values; `bytes_received` counts the body.
+
+    `charges` are the points that it took, by rate limit; none where the source has no limits.
+    """
 
     method: str
     template: str
@@ -60,6 +64,7 @@ class RequestRecord:
     bytes_received: int
     attempt: int
     revalidated: bool
+    charges: tuple[Charge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,13 @@ class Limiter(Protocol):
 
         Raises:
             RateLimited: waiting would take longer than the statement may.
+        """
+
+    async def charge(self, bucket: str, cost: float) -> None:
+        """Wait for, or be refused, units of another bucket for a request that is about to be acquired.
+
+        Raises:
+            RateLimited: as `acquire`.
         """
 
     async def observe(self, quota: QuotaObserved) -> None:

@@ -21,6 +21,10 @@ RESET_DEFAULT_S = 60.0
 class Pooled(Protocol):
     """An authenticator that can send another token instead of one that is used up."""
 
+    @property
+    def size(self) -> int:
+        """Return how many tokens there are, one at least."""
+
     def observed(self, sent: Mapping[str, str], quota: QuotaObserved) -> QuotaObserved:
         """Note what an answer said of the token that was sent, and return what that comes to for all tokens."""
 
@@ -59,6 +63,11 @@ class TokenPool:
         self._clock_s = clock_s
         self._reserve = reserve
         self._left: dict[tuple[int, str], _Left] = {}
+
+    @property
+    def size(self) -> int:
+        """Return how many tokens are not given up, one at least."""
+        return max(1, len(self._headers))
 
     async def headers(self) -> Mapping[str, str]:
         """Return the header with the token that has most left; one of which nothing is known has most of all.

@@ -15,6 +15,9 @@ class _Quiet:
     async def acquire(self, bucket: str, cost: float = 1.0) -> None:
         """Grant everything."""
 
+    async def charge(self, bucket: str, cost: float) -> None:
+        """Grant everything."""
+
     async def observe(self, quota: QuotaObserved) -> None:
         """Ignore what a source said."""
 

@@ -39,13 +39,17 @@ class QuotaReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaHeaders:
-    """The names, in lower case, of the headers that tell a quota; `bucket` is the header naming it, if there is one."""
+    """The names, in lower case, of the headers that tell a quota; `bucket` is the header naming it, if there is one.
+
+    Without that they tell of `pays`, whatever the request has paid, or of what it has paid where that is empty.
+    """
 
     limit: str
     remaining: str
     reset: str
     reset_format: ResetFormat
     bucket: str | None = None
+    pays: str = ""
 
     def read(self, headers: Mapping[str, str], *, bucket: str, now_s: float) -> QuotaObserved | None:
         """Return what the headers tell, None when they tell nothing; `now_s` is the wall clock, for want of a Date."""
@@ -54,7 +58,7 @@ class QuotaHeaders:
             return None
         named = headers.get(self.bucket) if self.bucket is not None else None
         reset_s = _reset_s(headers.get(self.reset), self.reset_format, _now_s(headers, now_s))
-        return QuotaObserved(bucket=named or bucket, limit=limit, remaining=remaining, reset_s=reset_s)
+        return QuotaObserved(bucket=named or self.pays or bucket, limit=limit, remaining=remaining, reset_s=reset_s)
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:

@@ -16,15 +16,24 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """Points that a request takes of a rate limit: as is declared of it, or `told` by its own answer."""
+
+    limit: str
+    points: int
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One API request.
 
     `template` is the path with `{names}` in place of values; `path` is the same, filled and percent-encoded, relative
     to the base URL. `url` overrides path and parameters by an absolute URL that the API itself gave (a next link). A
     status in `empty_statuses` means that no row matches. `conditional` lets the answer be kept with its ETag. `bucket`
-    names the rate limit that pays `cost` units. `etag` or `modified`, if given, are the validators of an answer whose
-    body is not wanted again: the answer is a 304 without one, or a new one. `is_json` says that a good answer is
-    JSON; the body of any other is its `content` alone.
+    names the rate limit that pays `cost` units; `also` is what it takes of others. `etag` or `modified`, if given, are
+    the validators of an answer whose body is not wanted again: the answer is a 304 without one, or a new one. `is_json`
+    says that a good answer is JSON; the body of any other is its `content` alone.
     """
 
     template: str
@@ -36,6 +45,7 @@ class Request:
     url: str | None = None
     bucket: str = "core"
     cost: float = 1.0
+    also: tuple[Charge, ...] = ()
     empty_statuses: frozenset[int] = frozenset()
     conditional: bool = True
     etag: str = ""

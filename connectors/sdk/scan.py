@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from math import prod
 
 import pyarrow as pa
 
@@ -107,6 +108,11 @@ class Scan:
         yield from self.predicates
         for disjunction in self.disjunctions:
             yield from disjunction.predicates
+
+
+def keys_asked(scan: Scan) -> int:
+    """Return how many combinations of keys a scan asks for, a batch's values being one each."""
+    return prod(len(value) if isinstance(value, tuple) else 1 for value in scan.keys.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from catalog.types import BY_SQL_NAME, PgType
+from connectors.sdk.complexity import Complexity
 from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.scan import Direction, Operator, Value
 
@@ -118,7 +119,8 @@ class AccessPath:
     is a row's place in an order that rows keep.
     `needs` names columns a condition on each of which must be pushed: else the planner leaves the path to others.
     `requests_fixed` is how many requests a reading takes besides those for its pages, to make a job, say: that is for
-    long readings. A request takes `cost` points at most of the rate limit `pays`, None for the table's.
+    long readings. A request takes `cost` points at most of the rate limit `pays`, None for the table's,
+    and of another one what its `complexity` says.
     `request` describes the request for people.
     """
 
@@ -147,6 +149,7 @@ class AccessPath:
     needs: tuple[str, ...] = ()
     cost: int = 1
     pays: str | None = None
+    complexity: Complexity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,10 @@ class _Share:
     def __init__(self, shared: Authenticator) -> None:
         self._shared: Authenticator | None = shared
 
+    @property
+    def size(self) -> int:
+        return self._shared.size if isinstance(self._shared, Pooled) else 1
+
     async def headers(self) -> Mapping[str, str]:
         return {} if self._shared is None else await self._shared.headers()
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 import aiohttp
@@ -23,6 +24,7 @@ from connectors.sdk.auth import Authenticator, TokenAnswer
 from connectors.sdk.conditional import BodyStore, KeptBody, Key
 from connectors.sdk.connector import FetchContext, RequestRecord
 from connectors.sdk.errors import CredentialsRejected, EmptyResult, Fatal, RateLimited, Retryable
+from connectors.sdk.limits import RateLimit, charges_beside, charges_made, is_short, quotas_told
 from connectors.sdk.outbound import Way
 from connectors.sdk.pool import TOKENS_MAX, Pooled
 from connectors.sdk.quota import QuotaReader
@@ -49,6 +51,7 @@ class Transport:
         authenticator: Authenticator,
         judge: Judge,
         quota: QuotaReader | None = None,
+        limits: Mapping[str, RateLimit] = MappingProxyType({}),
         headers: Mapping[str, str] | None = None,
         settings: TransportSettings | None = None,
         surroundings: Surroundings | None = None,
@@ -60,6 +63,7 @@ class Transport:
         self._authenticator = authenticator
         self._judge = judge
         self._quota = quota
+        self._limits = limits
         self._headers = {"User-Agent": USER_AGENT, **(headers or {})}
         self._surroundings = surroundings or Surroundings()
         self._kept = BodyStore(self.settings.kept_bytes_max)
@@ -126,6 +130,8 @@ class Transport:
     ) -> Response:
         url = self._url(request)
         for _ in range(self.settings.redirects_max + 1):
+            for charge in charges_beside(self._limits, request):
+                await context.limiter.charge(charge.limit, charge.points / self._shares(charge.limit))
             await context.limiter.acquire(request.bucket, request.cost)
             response = await self._exchange(request, url, context, attempt, authorization)
             location = response.headers.get("location")
@@ -136,17 +142,16 @@ class Transport:
             message=f'server "{self.server}" redirects without end', detail=f"{request.method} {request.template}."
         )
 
+    def _shares(self, limit: str) -> int:
+        """Return how many tokens share what is declared of a limit: of one that answers tell of, they tell the sum."""
+        declared, pool = self._limits.get(limit), self._authenticator
+        is_told = declared is not None and declared.quota is not None
+        return pool.size if isinstance(pool, Pooled) and not is_told else 1
+
     async def _judged(
         self, request: Request, response: Response, context: FetchContext, authorization: Mapping[str, str]
     ) -> Response:
-        bucket = request.bucket
-        if self._quota is not None:
-            observed = self._quota.read(response.headers, bucket=bucket, now_s=self._surroundings.now_s())
-            if observed is not None:
-                bucket = observed.bucket
-                if isinstance(self._authenticator, Pooled):
-                    observed = self._authenticator.observed(authorization, observed)
-                await context.limiter.observe(observed)
+        bucket = await self._observed(request, response, context, authorization)
         if response.status == 304 and request.confirms:
             return response
         error = self._judge(request, response, self._setting())
@@ -161,6 +166,20 @@ class Transport:
         if context.trail is not None:
             context.trail.note(request, response)
         return response
+
+    async def _observed(
+        self, request: Request, response: Response, context: FetchContext, authorization: Mapping[str, str]
+    ) -> str:
+        """Hand on what an answer tells of rate limits, and return the one that a refusal would be of."""
+        bucket = request.bucket
+        for observed in quotas_told(self._quota, self._limits, request, response, self._surroundings.now_s()):
+            if is_short(observed, request):
+                bucket = observed.bucket
+            whole = observed
+            if isinstance(self._authenticator, Pooled):
+                whole = self._authenticator.observed(authorization, observed)
+            await context.limiter.observe(whole)
+        return bucket
 
     async def _exchange(
         self, request: Request, url: URL, context: FetchContext, attempt: int, authorization: Mapping[str, str]
@@ -194,18 +213,23 @@ class Transport:
                     span.set_status(Status(StatusCode.ERROR, type(failure).__name__))
                     raise
                 span.set_attribute("http.response.status_code", received.status)
+            duration_ms = (time.perf_counter() - started_s) * 1000.0
+        response: Response | None = None
+        try:
+            response = self._understood(request, key, kept, received)
+        finally:
             context.meter.request(
                 RequestRecord(
                     method=request.method,
                     template=request.template,
                     status=received.status,
-                    duration_ms=(time.perf_counter() - started_s) * 1000.0,
+                    duration_ms=duration_ms,
                     bytes_received=len(received.content),
                     attempt=attempt,
                     revalidated=received.status == 304 and (kept is not None or request.confirms),
+                    charges=charges_made(self._limits, request, received.status, response),
                 )
             )
-        response = self._understood(request, key, kept, received)
         if response.status == 200 and not response.revalidated:
             await self._keep(request, key, received, context)
         return response

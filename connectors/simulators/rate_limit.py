@@ -36,12 +36,12 @@ class RateWindow:
         self._roll(rate, now_s)
         return WindowState(limit=rate.limit, used=self._used, reset_s=self._reset_s)
 
-    def take(self, rate: RateLimit, now_s: float) -> bool:
+    def take(self, rate: RateLimit, now_s: float, units: int = 1) -> bool:
         """Count one request; return whether it was within the limit. A refused request is not counted."""
         self._roll(rate, now_s)
-        if self._used >= rate.limit:
+        if self._used + units > rate.limit:
             return False
-        self._used += 1
+        self._used += units
         return True
 
     def give_back(self) -> None:

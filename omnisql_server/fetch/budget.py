@@ -75,6 +75,10 @@ class BudgetedLimiter:
             self.budget.made -= 1
             raise
 
+    async def charge(self, bucket: str, cost: float) -> None:
+        """Wait for another of the source's limits; that is no call."""
+        await self.limiter.charge(bucket, cost)
+
     async def observe(self, quota: QuotaObserved) -> None:
         """Hand on what the source said."""
         await self.limiter.observe(quota)

@@ -23,6 +23,7 @@ from omnisql_server.fetch.misfits import taken
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, closable, first_of, timed_out
 from omnisql_server.fetch.tally import ScanMeter, Tally
 from omnisql_server.model.plan import ScanPlan
+from omnisql_server.model.spending import spent_together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ async def _detailed(listed: FetchedScan, places: Sequence[int], late: LateFetch)
         report=replace(
             listed.report,
             requests=listed.report.requests + tally.requests,
+            spent=spent_together((*listed.report.spent, *tally.spending.spent)),
             revalidated=listed.report.revalidated + tally.revalidated,
             bytes_received=listed.report.bytes_received + tally.bytes_received,
             duration_ms=listed.report.duration_ms + (time.monotonic() - tally.started) * 1000,

@@ -23,6 +23,7 @@ def report_of(plan: ScanPlan, tally: Tally) -> SourceReport:
         table=plan.relation.qualified_name,
         access_path=plan.path.name,
         requests=tally.requests,
+        spent=tally.spending.spent,
         pages=tally.pages,
         revalidated=tally.revalidated,
         rows_fetched=tally.rows + tally.passed_over,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from connectors.sdk.connector import Connection, Connector, Limiter, Source, connector_at
 from connectors.sdk.errors import OptionInvalid
+from connectors.sdk.limits import RateLimit, WithLimits
 from connectors.sdk.table import Table
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.fetch.scheduler import OpenSource
@@ -41,7 +42,7 @@ class Sources:
         *,
         connector_named: Callable[[str], Connector],
         resolve: ResolveSource,
-        limiter_for: Callable[[Source], Limiter],
+        limiter_for: Callable[[Source, Mapping[str, RateLimit]], Limiter],
         open_max: int,
         cache_of: Callable[[Source], ScanCache | None] = lambda _: None,
         clock_s: Callable[[], float] = time.monotonic,
@@ -163,8 +164,9 @@ class Sources:
             if held is not None:
                 del self._open[key]
                 await held[1].disconnect()
-            connection = await connector_at(self._connector_named(source.connector), source.version).connect(source)
-            limiter = self._limiter_for(source)
+            connector = connector_at(self._connector_named(source.connector), source.version)
+            connection = await connector.connect(source)
+            limiter = self._limiter_for(source, connector.limits if isinstance(connector, WithLimits) else {})
             self._open[key] = (source, connection, limiter)
             while len(self._open) > self._open_max:
                 # The one used longest ago: a replaced credential's, as a rule.

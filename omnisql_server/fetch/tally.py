@@ -10,6 +10,7 @@ from connectors.sdk.connector import RequestRecord
 from connectors.sdk.errors import RateLimited
 from connectors.sdk.misfits import Misfits
 from omnisql_server.model.freshness import Answer
+from omnisql_server.model.spending import Spending
 from omnisql_server.observability.metrics import INSTRUMENTS
 
 
@@ -37,6 +38,7 @@ class Tally:
     resets_after_s: float | None = None
     misfits: Misfits = ()
     coming: Misfits = ()
+    spending: Spending = field(default_factory=Spending)
     notes: dict[str, None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
@@ -45,6 +47,7 @@ class Tally:
         self.requests += 1
         self.revalidated += record.revalidated
         self.bytes_received += record.bytes_received
+        self.spending.request(record)
         INSTRUMENTS.request_finished(self.connector, record)
 
     def page(self, row_count: int) -> None:  # noqa: ARG002 - rows are counted as they arrive here

@@ -11,6 +11,7 @@ from dataclasses import replace
 from catalog.snapshot import ApiColumn, ApiTable
 from catalog.types import BY_OID
 from connectors.registry import all_connectors
+from connectors.sdk.complexity import Complexity
 from connectors.sdk.decode import Row
 from connectors.sdk.scan import Direction, Operator
 from connectors.sdk.table import AccessPath, Column, Grade, Pushdown, Table
@@ -110,6 +111,13 @@ def _calls(path: AccessPath, names: Mapping[str, str]) -> str:
     return f"{each}, and {path.requests_fixed} more" if path.requests_fixed else each
 
 
+def _complexity(complexity: Complexity, table: Table) -> str:
+    least, most = (complexity.row_points(names) for names in ((), [column.name for column in table.columns]))
+    each = f"{least:.3g} to {most:.3g} points of {complexity.limit}"
+    sized = " for each row of a page" if complexity.sized else ""
+    return f"{each}{sized}" + (f", {complexity.points_max} a request" if complexity.points_max is not None else "")
+
+
 def _access_path_rows(state: IntrospectionState) -> list[Row]:
     rows: list[Row] = []
     for relation, table in state.relations:
@@ -131,6 +139,7 @@ def _access_path_rows(state: IntrospectionState) -> list[Row]:
                 "calls": _calls(path, names),
                 "pays": path.pays or table.pays,
                 "points_per_call": path.cost,
+                "complexity": None if path.complexity is None else _complexity(path.complexity, table),
                 "changed_by": names.get(path.delta.column, path.delta.column) if path.delta is not None else None,
                 "revalidates": table.revalidates,
                 "resumes": path.resumes,

@@ -93,6 +93,7 @@ ACCESS_PATHS = _table(
     _column("calls text!", "API requests of one combination of keys, without those of columns that cost some per row."),
     _column("pays text!", "Rate limit of the source that these requests count against."),
     _column("points_per_call int4!", "Points of that limit which a request takes at most."),
+    _column("complexity text", "Points that it takes of another limit, by the fields and rows that are asked for."),
     _column("changed_by text", "Column by which what has changed can be asked for alone."),
     _column("revalidates bool!", "Whether the source confirms an earlier answer for less than a new one."),
     _column("resumes bool!", "Whether a listing that failed goes on where it was."),

@@ -76,6 +76,14 @@ class SourceLimiter:
         await self._take(bucket, cost)
         await note_call()
 
+    async def charge(self, bucket: str, cost: float) -> None:
+        """Wait for, or be refused, units of another bucket for a request that is about to be acquired.
+
+        Raises:
+            RateLimited, Retryable: as `acquire`.
+        """
+        await self._take(bucket, cost)
+
     async def _take(self, bucket: str, cost: float) -> None:
         limit, started_s = self._limit(bucket), self._clock()
         if self._has_given_up():
@@ -109,6 +117,14 @@ class SourceLimiter:
             RateLimited: (53400) there is not. Retryable: (08006) that cannot be checked.
         """
         await note_call()
+        await self.charge_spare(bucket, cost)
+
+    async def charge_spare(self, bucket: str, cost: float) -> None:
+        """Take units of another bucket as `acquire_spare` does.
+
+        Raises:
+            RateLimited, Retryable: as `acquire_spare`.
+        """
         try:
             if self._has_given_up():
                 raise TimeoutError
@@ -232,6 +248,10 @@ class SparingLimiter:
             RateLimited: (53400) it has not. Retryable: (08006) that cannot be checked.
         """
         await self.limiter.acquire_spare(bucket, cost)
+
+    async def charge(self, bucket: str, cost: float) -> None:
+        """Take units of another bucket likewise."""
+        await self.limiter.charge_spare(bucket, cost)
 
     async def observe(self, quota: QuotaObserved) -> None:
         """Hand on what the source said."""

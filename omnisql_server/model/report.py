@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.sdk.misfits import Misfits
+from omnisql_server.model.spending import Spent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +19,8 @@ class SourceReport:
     is the failure of the source that they stand in for, `cache_note` what else is to be said of what is kept.
     `refreshing` says that rows older than the bound were taken, which are being read again. `resets_at` is when a
     source may be asked again that has used up its rate limit. `rows_hydrated` is for how many rows columns were fetched
-    that had waited for the others to be read, None where none had. `misfits` are values that are null because they did
-    not fit; of rows that had been kept, at most so many.
+    that had waited for the others to be read, None where none had. `spent` is what the requests took, by kind.
+    `misfits` are values that are null because they did not fit; of rows that had been kept, at most so many.
     """
 
     scan_name: str
@@ -48,3 +49,4 @@ class SourceReport:
     resets_at: datetime | None = None
     rows_hydrated: int | None = None
     misfits: Misfits = ()
+    spent: tuple[Spent, ...] = ()

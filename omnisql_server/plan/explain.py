@@ -18,6 +18,7 @@ from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, 
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
 from omnisql_server.plan.explain_owners import owner_facts, owner_lines
+from omnisql_server.plan.explain_reports import actual, report_facts, report_lines, total_facts, total_lines
 from omnisql_server.plan.points import point_facts, point_lines
 from omnisql_server.plan.predicate_texts import literal_text, name_text, predicate_text
 
@@ -47,12 +48,13 @@ def explain_text(
         lines.append(f"  Streamed: {_streamed_text(plan.streaming, plan)}")
     if costs_shown:
         lines.append(f"  API Calls: {_calls_text(*_total_calls(plan))}")
+    lines += [f"  {line}" for line in total_lines(reports)]
     for scan in plan.scans:
         report = (reports or {}).get(scan.scan_name)
-        lines.append(f"  ->  {_title(scan, plan)}{_actual(report)}")
+        lines.append(f"  ->  {_title(scan, plan)}{actual(report)}")
         lines += [_INDENT + line for line in _scan_lines(scan, costs_shown=costs_shown)]
+        lines += [_INDENT + line for line in (report_lines(report, scan) if report is not None else ())]
         lines += [_INDENT + line for line in _note_lines(notes.get(scan.scan_name, NO_NOTES))]
-        lines += [_INDENT + line for line in (_report_lines(report, scan) if report is not None else ())]
     for owned in plan.owner_scans:
         lines += owner_lines(owned, name_text, predicate_text)
     return tuple(lines)
@@ -72,6 +74,7 @@ def explain_json(
     root["Streamed"] = plan.streaming is not None and engine == _STREAMING_ENGINE
     if costs_shown:
         root |= _calls_facts(*_total_calls(plan))
+    root |= total_facts(reports)
     scans = []
     for scan in plan.scans:
         facts = _scan_facts(scan, plan)
@@ -84,7 +87,7 @@ def explain_json(
         if note.quota:
             facts["Quota"] = list(note.quota)
         report = (reports or {}).get(scan.scan_name)
-        scans.append(facts | (_report_facts(report) if report is not None else {}))
+        scans.append(facts | (report_facts(report) if report is not None else {}))
     root["Plans"] = scans + [owner_facts(owned, predicate_text) for owned in plan.owner_scans]
     return json.dumps([{"Plan": root}], indent=2, ensure_ascii=False)
 
@@ -268,33 +271,6 @@ def _rows_facts(scan: ScanPlan) -> _Facts:
     }
 
 
-def _actual(report: SourceReport | None) -> str:
-    if report is None:
-        return ""
-    return f"  (actual time={report.duration_ms:.3f} ms rows={report.rows_returned} requests={report.requests})"
-
-
-def _report_lines(report: SourceReport, scan: ScanPlan) -> Iterator[str]:
-    if report.access_path != scan.path.name:
-        yield f"Read By: {report.access_path}, once the keys were known"
-    yield f"Requests: {report.requests} made, {report.revalidated} of them answered by 304"
-    yield f"Pages: {report.pages}, {report.bytes_received} bytes"
-    hydrated = "" if report.rows_hydrated is None else f", {report.rows_hydrated} hydrated"
-    yield f"Rows: {report.rows_fetched} fetched, {report.rows_returned} returned{hydrated}"
-    if report.cache_hits or report.cache_note is not None:
-        used = f"{report.cache_hits} earlier answers used, {report.calls_saved} requests saved"
-        yield f"Cache: {used}, age {report.age_ms / 1000:.1f} s{_aside(report.cache_note)}"
-    if report.stale is not None:
-        yield f"Stale: {report.stale}"
-    for each in report.misfits:
-        yield f"Misfits: {each.count} values of {each.column} are null, the first at {each.example}"
-    yield "Complete: yes" if report.complete else f"Complete: no: {report.incomplete_reason or 'unknown'}"
-
-
-def _aside(note: str | None) -> str:
-    return "" if note is None else f" ({note})"
-
-
 def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
     facts: _Facts = {
         "Node Type": "API Scan",
@@ -338,25 +314,3 @@ def _scan_facts(scan: ScanPlan, plan: QueryPlan) -> _Facts:
     if scan.limit is None and scan.limit_reason:
         facts["Limit Not Pushed"] = scan.limit_reason
     return facts
-
-
-def _report_facts(report: SourceReport) -> _Facts:
-    return {
-        "Actual Access Path": report.access_path,
-        "Actual Requests": report.requests,
-        "Actual Revalidated": report.revalidated,
-        "Actual Pages": report.pages,
-        "Actual Bytes": report.bytes_received,
-        "Actual Rows Fetched": report.rows_fetched,
-        "Actual Rows Returned": report.rows_returned,
-        "Actual Rows Hydrated": report.rows_hydrated,
-        "Actual Time (ms)": round(report.duration_ms, 3),
-        "Actual Cache Hits": report.cache_hits,
-        "Actual Calls Saved": report.calls_saved,
-        "Actual Age (ms)": round(report.age_ms, 3),
-        "Cache Note": report.cache_note,
-        "Stale": report.stale,
-        "Complete": report.complete,
-        "Incomplete Reason": report.incomplete_reason,
-        "Misfits": {each.column: each.count for each in report.misfits},
-    }

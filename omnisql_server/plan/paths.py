@@ -115,8 +115,11 @@ def _fills(path: AccessPath, columns: frozenset[str]) -> bool:
 
 
 def _paged(path: AccessPath, columns: frozenset[str]) -> AccessPath:
-    """Return the path with the pages that it has when no more than some columns are wanted."""
-    return replace(path, page_rows_max=path.bare_page_rows_max) if columns <= path.bare_columns else path
+    """Return the path with the pages that it has when no more than some columns are wanted, as large as they may be."""
+    if columns <= path.bare_columns:
+        path = replace(path, page_rows_max=path.bare_page_rows_max)
+    fitting = None if path.complexity is None else path.complexity.rows_max(columns)
+    return path if fitting is None or fitting >= path.page_rows_max else replace(path, page_rows_max=fitting)
 
 
 def _key_error(table: Table, relation_name: str, wanted: tuple[Wanted, ...]) -> KeyColumnRequired:

@@ -1,7 +1,7 @@
 """What a scan takes of a source's rate limits, where that is more than its number of requests tells. Pure.
 
 A request takes one point of the source's own limit, as most do, or more, or points of a limit apart (of a search, of
-GraphQL).
+GraphQL), or besides points by the fields and rows that it asks for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
+from connectors.sdk.complexity import Complexity
+from connectors.sdk.scan import Scan, keys_asked
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.plan.cost import RequestCost
 from omnisql_server.plan.paths import batch_size
@@ -40,7 +42,37 @@ def points_of(scan: ScanPlan) -> tuple[Points, ...]:
     for pays, calls in _hydrating_calls(scan, hydrating).items():
         more = _points(pays, 1, 0, calls, None if scan.calls_max is None else calls)
         found[pays] = _sum(found[pays], more) if pays in found else more
-    return tuple(each for each in found.values() if each.limit != own or scan.path.cost != 1)
+    told = [each for each in found.values() if each.limit != own or scan.path.cost != 1]
+    counted = None if scan.path.complexity is None else _complexity(scan, scan.path.complexity, listing, listing_max)
+    return (*told, *([counted] if counted is not None else []))
+
+
+def _complexity(scan: ScanPlan, complexity: Complexity, expected: int, most: int | None) -> Points:
+    """Count the fields of each request; of keys that are not known yet, full batches are asked for."""
+    asked = [complexity.points(scan.columns, _page_rows(scan, one)) for one in scan.scans]
+    if scan.deferred or not asked:
+        each = complexity.points(scan.columns, _page_rows_deferred(scan))
+        return _points(complexity.limit, each, scan.calls_min, expected, most)
+    # Pages of one reading cost the same; what is expected of all readings is divided among them by their own.
+    own = [RequestCost(path=scan.path, rows=scan.rows_expected).calls(batch_size(scan.path, one.keys), scan.limit)
+           for one in scan.scans]  # fmt: skip
+    share = expected / sum(own)
+    return Points(
+        limit=complexity.limit,
+        points_min=sum(asked) if scan.calls_min else 0,
+        points_expected=ceil(sum(points * calls for points, calls in zip(asked, own, strict=True)) * share),
+        points_max=None if most is None else ceil(sum(asked) * most / len(asked)),
+    )
+
+
+def _page_rows(scan: ScanPlan, one: Scan) -> int:
+    bounds = [scan.path.page_rows_max, *([max(1, one.limit)] if one.limit is not None else [])]
+    return min(*bounds, keys_asked(one)) if scan.path.single else min(bounds)
+
+
+def _page_rows_deferred(scan: ScanPlan) -> int:
+    keys = scan.path.batch_keys_max if scan.path.batch is not None else 1
+    return min(scan.path.page_rows_max, keys) if scan.path.single else scan.path.page_rows_max
 
 
 def _points(limit: str, cost: int, calls_min: int, calls_expected: int, calls_max: int | None) -> Points:

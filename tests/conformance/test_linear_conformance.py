@@ -66,7 +66,9 @@ def source(base_url: str, secret: str = KEY) -> Source:
 
 @pytest.fixture
 async def connection() -> AsyncIterator[DeclarativeConnection]:
-    simulator = await start_simulator(create_app(build_company(issues=50), api_key=KEY))
+    application = create_app(build_company(issues=50), api_key=KEY)
+    application[SIMULATION].configure({"rate_limit": {"limit": 1_000_000, "window_s": 60}})
+    simulator = await start_simulator(application)
     opened = await DeclarativeConnector(LOADED, LOCAL_SETTINGS).connect(source(simulator.base_url))
     yield opened
     await opened.disconnect()

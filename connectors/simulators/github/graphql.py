@@ -1,6 +1,6 @@
 """GitHub's GraphQL API, in part: repositories, the totals of their issues and pull requests, and single pull requests.
 
-After the public schema (`Query.repository`, `Repository.issues`, `IssueConnection.totalCount`,
+After the public schema (`Query.rateLimit`, `Query.repository`, `Repository.issues`, `IssueConnection.totalCount`,
 `Repository.pullRequest`). A query is read by a small parser of its own, so that serving the demo needs no library for
 it.
 """
@@ -19,10 +19,13 @@ from connectors.simulators.company import Company, Repository
 from connectors.simulators.company.model import ForgeItem
 from connectors.simulators.github.errors import error_body
 from connectors.simulators.github.listing import company_of
+from connectors.simulators.toolkit import SIMULATION
 from connectors.simulators.vendor import ApiError, json_response
 
 _WORD = re.compile(r"\s*(?:(\$?[A-Za-z_][A-Za-z0-9_]*|[0-9]+)|([{}()\[\]:!]))|\s*,|\s+")
 _MERGEABLE = {True: "MERGEABLE", False: "CONFLICTING", None: "UNKNOWN"}
+_CONNECTIONS = frozenset({"issues", "pullRequests", "commits"})
+BUCKET = "graphql"
 _STATES = {"issues": {"OPEN", "CLOSED"}, "pullRequests": {"OPEN", "CLOSED", "MERGED"}}
 
 
@@ -48,7 +51,13 @@ async def answer_query(request: web.Request) -> web.Response:
     data: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     try:
-        for asked in _parsed(query):
+        fields = _parsed(query)
+        cost = _cost(fields)
+        _charge(request, cost)
+        for asked in fields:
+            if asked.name == "rateLimit":
+                data[asked.alias] = _rate_limit(asked, cost)
+                continue
             found = _repository(company_of(request), asked, variables)
             data[asked.alias] = found
             errors += _missing(asked, found)
@@ -58,6 +67,34 @@ async def answer_query(request: web.Request) -> web.Response:
     except _Invalid as error:
         return json_response({"errors": [{"message": str(error)}]})
     return json_response({"data": data, "errors": errors} if errors else {"data": data})
+
+
+def _cost(fields: tuple[_Field, ...]) -> int:
+    """Count a query's points: the requests that its connections take by themselves, by a hundred, at least one.
+
+    Source: "Rate limits and query limits for the GraphQL API", calculating points for the query.
+    """
+    return max(1, round(sum(map(_connections, fields)) / 100))
+
+
+def _connections(field: _Field) -> int:
+    """Count connections; there are none within others here, which would be asked for once for each of their nodes."""
+    is_one = field.name in _CONNECTIONS and any(below.name == "totalCount" for below in field.fields)
+    return int(is_one) + sum(map(_connections, field.fields))
+
+
+def _charge(request: web.Request, cost: int) -> None:
+    """Take what a query costs beyond the one point that each request has been counted for."""
+    simulation = request.app[SIMULATION]
+    rate, now_s = simulation.rate(BUCKET), simulation.clock()
+    if cost > 1 and not simulation.window(request, BUCKET).take(rate, now_s, cost - 1):
+        raise simulation.rules.limited(BUCKET, simulation.window_state(request, BUCKET), now_s)
+
+
+def _rate_limit(asked: _Field, cost: int) -> dict[str, int]:
+    if [field.name for field in asked.fields] != ["cost"]:
+        raise _Invalid("Field 'rateLimit' must have the selection that is known here: cost")
+    return {asked.fields[0].alias: cost}
 
 
 def _repository(company: Company, asked: _Field, variables: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -3,8 +3,9 @@
 - `first` is 50 without, 250 at most, `pageInfo` leads on, archived nodes are left out:
   https://linear.app/developers/pagination.
 - Filters and comparators: https://linear.app/developers/filtering, and the public schema (see `schema`).
-- A value costs a tenth, an object one, a list its length, 10,000 at most; refused by a 400, RATELIMITED, the reset in
-  epoch milliseconds: https://linear.app/developers/rate-limiting.
+- A query is paid by its complexity (see `complexity`), which the answer tells, out of so many points an hour; beyond
+  them it is refused by a 400, RATELIMITED, the reset in epoch milliseconds, and one of more than 10,000 always:
+  https://linear.app/developers/rate-limiting.
 """
 
 from __future__ import annotations
@@ -15,37 +16,42 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from graphql import (
-    FieldNode,
-    GraphQLError,
-    GraphQLSchema,
-    GraphQLSyntaxError,
-    SelectionSetNode,
-    execute_sync,
-    parse,
-    validate,
-)
-from graphql.language import DocumentNode, IntValueNode, OperationDefinitionNode, VariableNode
+from graphql import GraphQLError, GraphQLSchema, GraphQLSyntaxError, execute_sync, parse, validate
+from graphql.language import DocumentNode
 
 from connectors.simulators.company import Company
+from connectors.simulators.linear.complexity import COMPLEXITY_MAX, complexity
 from connectors.simulators.linear.filters import matches, ordered
-from connectors.simulators.linear.rules import LinearRules, refusal
+from connectors.simulators.linear.rules import (
+    COMPLEXITY,
+    POINTS_PER_HOUR,
+    POINTS_PER_REQUEST,
+    LinearRules,
+    complexity_headers,
+    refusal,
+)
 from connectors.simulators.linear.schema import field_of, served_schema
 from connectors.simulators.linear.workspace import Workspace
 from connectors.simulators.paging import page_token, token_offset
+from connectors.simulators.rate_limit import RateLimit
 from connectors.simulators.toolkit import SIMULATION, Simulation, create_simulator
 from connectors.simulators.vendor import json_response
 
 FIRST_DEFAULT = 50
 FIRST_MAX = 250
-COMPLEXITY_MAX = 10_000
 DOCUMENTS_MAX = 256
 KINDS = ("Issue", "Comment", "Team", "User", "WorkflowState", "Project", "Cycle", "IssueLabel", "Initiative")
 
 
-def create_app(company: Company, *, api_key: str, clock: Callable[[], float] = time.time) -> web.Application:
+def create_app(
+    company: Company,
+    *,
+    api_key: str,
+    clock: Callable[[], float] = time.time,
+    points_per_hour: int = POINTS_PER_HOUR,
+) -> web.Application:
     """Return Linear's API over a company, open to one personal API key; `clock` is the time of rate limits."""
-    app = create_simulator(LinearRules(api_key), clock)
+    app = create_simulator(LinearRules(api_key, points_per_hour), clock)
     server = _Server(app[SIMULATION], Workspace(company))
     app.router.add_post("/graphql", server.answer)
     return app
@@ -66,15 +72,37 @@ class _Server:
         except (msgspec.DecodeError, KeyError, TypeError):
             raise refusal(400, "Syntax error in the query.", "GRAPHQL_PARSE_FAILED") from None
         variables = posted.get("variables") or {}
-        cost = _cost(document, variables)
-        if cost > COMPLEXITY_MAX:
-            raise refusal(400, "Query too complex.", "INPUT_ERROR")
+        headers = self._paid(request, document, variables)
         found = execute_sync(self._schema, document, root_value=self._root(), variable_values=variables)
         body: dict[str, Any] = {"data": found.data}
         if found.errors:
             body["errors"] = [{"message": error.message} for error in found.errors]
         status = 400 if found.errors and found.data is None else 200
-        return json_response(body, status=status, headers={"X-Complexity": str(round(cost))})
+        return json_response(body, status=status, headers=headers)
+
+    def _paid(self, request: web.Request, document: DocumentNode, variables: Mapping[str, Any]) -> dict[str, str]:
+        """Count a query's points, and return what the answer tells of them.
+
+        Raises:
+            ApiError: it has too many, or more than are left.
+        """
+        points = complexity(self._schema, document, variables)
+        simulation, window = self._simulation, self._simulation.window(request, COMPLEXITY)
+        rate, now_s = self._points_allowed(), simulation.clock()
+        if points > COMPLEXITY_MAX:
+            told = f"The query is too complex. Complexity: {points}. Maximum allowed complexity: {COMPLEXITY_MAX}."
+            raise refusal(400, "Query too complex", "INPUT_ERROR", told=told)
+        if not window.take(rate, now_s, points):
+            headers = complexity_headers(points, window.state(rate, now_s))
+            raise refusal(400, "Rate limit exceeded", "RATELIMITED", headers=headers)
+        return complexity_headers(points, window.state(rate, now_s))
+
+    def _points_allowed(self) -> RateLimit:
+        """Return how many points there are: with a configured number of requests, as many for each as else."""
+        configured = self._simulation.config.rate_limit
+        if configured is None:
+            return self._simulation.rate(COMPLEXITY)
+        return RateLimit(limit=configured.limit * POINTS_PER_REQUEST, window_s=configured.window_s)
 
     def _document(self, text: str) -> DocumentNode:
         """Parse and validate a document, or return it if it was seen before."""
@@ -138,35 +166,3 @@ def _with_labels(node: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"nodes": labels[:count], "pageInfo": info}
 
     return {**node, "labels": resolve}
-
-
-def _cost(document: DocumentNode, variables: Mapping[str, Any]) -> float:
-    """Price a query as documented: a tenth for a value, one for an object, times the size of each list."""
-    operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
-    return sum(_selected(each.selection_set, variables) for each in operations)
-
-
-def _selected(selection: SelectionSetNode, variables: Mapping[str, Any]) -> float:
-    total = 0.0
-    for field in selection.selections:
-        if not isinstance(field, FieldNode):
-            continue
-        if field.selection_set is None:
-            total += 0.1
-        else:
-            total += (1 + _selected(field.selection_set, variables)) * _size(field, variables)
-    return total
-
-
-def _size(field: FieldNode, variables: Mapping[str, Any]) -> int:
-    for argument in field.arguments:
-        if argument.name.value == "first":
-            value = argument.value
-            if isinstance(value, IntValueNode):
-                return int(value.value)
-            if isinstance(value, VariableNode):
-                return int(variables.get(value.name.value) or FIRST_DEFAULT)
-    is_list = field.selection_set is not None and any(
-        isinstance(each, FieldNode) and each.name.value == "nodes" for each in field.selection_set.selections
-    )
-    return FIRST_DEFAULT if is_list else 1

@@ -11,17 +11,24 @@ from connectors.simulators.rate_limit import RateLimit, WindowState
 from connectors.simulators.vendor import ApiError
 
 REQUESTS = "requests"
+COMPLEXITY = "complexity"
+REQUESTS_PER_HOUR = 5000
+POINTS_PER_HOUR = 3_000_000
+POINTS_PER_REQUEST = POINTS_PER_HOUR // REQUESTS_PER_HOUR
 _CODES = {401: "AUTHENTICATION_ERROR", 403: "FORBIDDEN", 429: "RATELIMITED"}
 
 
 class LinearRules:
-    """A personal API key without a scheme, an hourly number of requests, no entity tags."""
+    """A personal API key without a scheme, an hourly number of requests and one of points, no entity tags."""
 
     main_bucket = REQUESTS
     has_entity_tags = False
 
-    def __init__(self, api_key: str) -> None:
-        self.limits: Mapping[str, RateLimit] = {REQUESTS: RateLimit(limit=5000, window_s=3600.0)}
+    def __init__(self, api_key: str, points_per_hour: int = POINTS_PER_HOUR) -> None:
+        self.limits: Mapping[str, RateLimit] = {
+            REQUESTS: RateLimit(limit=REQUESTS_PER_HOUR, window_s=3600.0),
+            COMPLEXITY: RateLimit(limit=points_per_hour, window_s=3600.0),
+        }
         self._accepted = {api_key, f"Bearer {api_key}"}
 
     def check_access(self, request: web.Request) -> None:
@@ -58,10 +65,22 @@ class LinearRules:
         return ApiError(404, {"error": "Not found"})
 
 
-def refusal(status: int, message: str, code: str) -> ApiError:
-    """Return an error in GraphQL's shape."""
-    return ApiError(status, _body(message, code))
+def complexity_headers(points: int, state: WindowState) -> dict[str, str]:
+    """Return the headers that tell the points of a query, and what is left of those of the hour."""
+    return {
+        "X-Complexity": str(points),
+        "X-RateLimit-Complexity-Limit": str(state.limit),
+        "X-RateLimit-Complexity-Remaining": str(state.remaining),
+        "X-RateLimit-Complexity-Reset": str(round(state.reset_s * 1000)),
+    }
 
 
-def _body(message: str, code: str) -> dict[str, Any]:
-    return {"errors": [{"message": message, "extensions": {"code": code, "userPresentableMessage": message}}]}
+def refusal(
+    status: int, message: str, code: str, *, told: str | None = None, headers: Mapping[str, str] | None = None
+) -> ApiError:
+    """Return an error in GraphQL's shape; `told` is what a person is to read."""
+    return ApiError(status, _body(message, code, told), headers)
+
+
+def _body(message: str, code: str, told: str | None = None) -> dict[str, Any]:
+    return {"errors": [{"message": message, "extensions": {"code": code, "userPresentableMessage": told or message}}]}

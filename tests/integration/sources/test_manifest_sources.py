@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,38 @@ def test_a_manifest_is_a_wrapper_like_any_other(
     assert [row[0] for row in run(owner, "SELECT id FROM s.issues ORDER BY created_at DESC LIMIT 3")] == newest
     joined = run(owner, "SELECT i.id FROM s.issues i JOIN s.teams t ON t.id = i.team_id WHERE t.key = 'WEB'")
     assert len(joined) == sum(row[2] == "WEB" for row in every)
+
+
+def lines_of(session: psycopg.Connection, sql: str) -> list[str]:
+    return [line.strip() for (line,) in run(session, sql)]
+
+
+def test_points_are_told_before_and_after_as_the_source_counts_them(owner: psycopg.Connection, linear_url: str) -> None:
+    run(owner, f"CREATE SERVER plan FOREIGN DATA WRAPPER linear OPTIONS (base_url '{linear_url}')")
+    run(owner, f"CREATE USER MAPPING FOR PUBLIC SERVER plan OPTIONS (api_key '{GOOD_TOKEN}')")
+    run(owner, "IMPORT FOREIGN SCHEMA linear LIMIT TO (issues) FROM SERVER plan INTO s")
+    query = "SELECT title, label_names FROM s.issues ORDER BY created_at DESC LIMIT 40"
+    # 2.2 points for a row and its page, 0.1 for each of id, title and time, 110 for fifty labels: forty times.
+    points = 4500
+    assert f"Quota Points: minimum {points}, expected {points}, maximum {points} of limit complexity" in lines_of(
+        owner, f"EXPLAIN {query}"
+    )
+    after = lines_of(owner, f"EXPLAIN (ANALYZE) {query}")
+    assert (
+        f"Spent: 1 API call of POST /graphql issues, 1 point of limit requests as declared,"
+        f" {points} points of limit complexity as told" in after
+    )
+    assert f"Spent: {points} points of limit complexity as told (source plan)" in after
+    left = next(line for line in after if line.startswith("Quota: complexity:"))
+    found = re.fullmatch(r"Quota: complexity: (\d+) of 3000000 left, reset in \d+ s, no wait", left)
+    # They come back all the time.
+    assert found is not None
+    assert 3_000_000 - points <= int(found[1]) < 3_000_000
+    (paths,) = zip(
+        *run(owner, "SELECT complexity FROM omnisql.access_paths WHERE schema_name = 's' AND access_path = 'all'"),
+        strict=True,
+    )
+    assert paths == ("2.3 to 122 points of complexity for each row of a page, 8000 a request",)
 
 
 def test_an_option_that_the_manifest_does_not_declare_is_refused(owner: psycopg.Connection) -> None:

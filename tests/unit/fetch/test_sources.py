@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from connectors.sdk.connector import Connection, FetchContext, Limiter, Option, Source
+from connectors.sdk.limits import RateLimit
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.scan import Page, Scan
 from connectors.sdk.table import Column, Table
@@ -82,7 +83,7 @@ class World:
         )
 
 
-def _quiet(source: Source) -> Limiter:
+def _quiet(source: Source, limits: Mapping[str, RateLimit]) -> Limiter:
     return QUIET_CONTEXT.limiter
 
 

@@ -222,6 +222,7 @@ async def test_access_paths_show_limits_and_pushdown() -> None:
         "calls": "1 for every 100 rows",
         "pays": "requests",
         "points_per_call": 1,
+        "complexity": None,
         "changed_by": None,
         "revalidates": True,
         "resumes": False,

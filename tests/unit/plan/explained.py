@@ -16,6 +16,7 @@ from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, ParsedQuery
 from omnisql_server.model.relation import Relation, RelationKind
 from omnisql_server.model.report import SourceReport
+from omnisql_server.model.spending import Spent, Taken
 
 PATH = AccessPath(name="by_repository", request="GET /repos/{owner}/{repo}/issues", keys=("owner", "repo"))
 TABLE = Table(
@@ -110,5 +111,6 @@ def report(**changes: object) -> SourceReport:
         incomplete_reason=None,
         fetched_at=datetime(2026, 1, 1, tzinfo=UTC),
         duration_ms=41.5,
+        spent=(Spent(request="GET /repos/{owner}/{repo}/issues", calls=3, limits={"core": Taken(points=2, calls=3)}),),
     )
     return replace(ran, **changes)  # type: ignore[arg-type]

@@ -58,6 +58,8 @@ def test_analyze_adds_what_happened() -> None:
         == """\
 Query
   Engine: postgres (a window)
+  Spent: 6 API calls
+  Spent: 4 points of limit core as declared (source acme_github)
   ->  API Scan on github.issues i  (actual time=41.500 ms rows=200 requests=3)
         Source: acme_github (connector github)
         Access Path: by_repository, GET /repos/{owner}/{repo}/issues
@@ -67,6 +69,7 @@ Query
         Not Pushed: "i"."title" LIKE '%x%': the API cannot evaluate this literal
         Limit: not pushed: a condition has to be evaluated after the fetch
         Requests: 3 made, 1 of them answered by 304
+        Spent: 3 API calls of GET /repos/{owner}/{repo}/issues, 2 points of limit core as declared
         Pages: 3, 12345 bytes
         Rows: 250 fetched, 200 returned
         Complete: yes
@@ -76,6 +79,7 @@ Query
         Columns: title, created_at
         Keys: owner = 'acme', repo = 'web'
         Requests: 3 made, 0 of them answered by 304
+        Spent: 3 API calls of GET /repos/{owner}/{repo}/issues, 2 points of limit core as declared
         Pages: 3, 12345 bytes
         Rows: 250 fetched, 200 returned
         Complete: no: only 1000 results"""
@@ -170,6 +174,13 @@ ACTUAL = {
     "Actual Access Path": "by_repository",
     "Actual Requests": 3,
     "Actual Revalidated": 1,
+    "Actual Spending": [
+        {
+            "Request": "GET /repos/{owner}/{repo}/issues",
+            "Calls": 3,
+            "Quota Points": [{"Limit": "core", "Points": 2, "Answers": 3, "Told By Answers": 0}],
+        }
+    ],
     "Actual Pages": 3,
     "Actual Bytes": 12345,
     "Actual Rows Fetched": 250,
@@ -201,6 +212,10 @@ def test_json_is_one_document_with_a_plan() -> None:
                 "Minimum API Calls": 1,
                 "Expected API Calls": 10,
                 "Maximum API Calls": None,
+                "Actual API Calls": 3,
+                "Actual Quota Points": [
+                    {"Source": "acme_github", "Limit": "core", "Points": 2, "Answers": 3, "Told By Answers": 0}
+                ],
                 "Plans": [
                     {
                         "Node Type": "API Scan",
@@ -315,9 +330,10 @@ def test_what_earlier_fetches_answer_is_told() -> None:
 
 
 def test_every_kind_of_line_is_explained_in_the_documentation() -> None:
-    written = (ROOT / "omnisql_server" / "plan" / "explain.py").read_text(encoding="utf-8")
+    modules = (ROOT / "omnisql_server" / "plan").glob("explain*.py")
+    written = "".join(module.read_text(encoding="utf-8") for module in sorted(modules))
     kinds = set(re.findall(r'(?:yield|lines.append\()\s*\(?\s*f?"(?:\{_INDENT\})?\s*([A-Z][A-Za-z ]+):', written))
-    assert {"Source", "Keys", "Otherwise", "Hydrated", "Quota", "Stale", "Complete"} <= kinds
+    assert {"Source", "Keys", "Otherwise", "Hydrated", "Quota", "Spent", "Stale", "Complete"} <= kinds
     explained = (ROOT / "docs" / "planner.md").read_text(encoding="utf-8")
     told = {name for row in re.findall(r"^\| ([A-Z][^|]*) \|", explained, re.MULTILINE) for name in row.split(", ")}
     assert kinds - told == set()

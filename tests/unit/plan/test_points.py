@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from explained import ISSUES, PATH, TABLE, api_scan, query_plan
 
+from connectors.sdk.complexity import Complexity
 from connectors.sdk.table import AccessPath, Column, Hydration
 from omnisql_server.model.plan import DeferredKey, ScanPlan
 from omnisql_server.plan.explain import explain_json, explain_text
+from omnisql_server.plan.paths import choose_path
 from omnisql_server.plan.points import Points, points_of
 
 DEAR = replace(PATH, cost=3)
@@ -76,6 +78,73 @@ def on(path: AccessPath, **changes: Any) -> ScanPlan:
 )
 def test_points_are_told_where_calls_do_not_tell_them(scan: ScanPlan, expected: tuple[Points, ...]) -> None:
     assert points_of(scan) == expected
+
+
+COUNTED = replace(
+    PATH,
+    batch="repo",
+    batch_keys_max=20,
+    complexity=Complexity(
+        limit="complexity",
+        always={"row": 1.0, "repo": 0.1},
+        fields={"title": {"title": 0.1}, "state": {"state": 1.0, "state/name": 0.1}, "repo": {"repo": 0.1}},
+        points_max=200,
+    ),
+)
+"""1.2 points for a title, 2.3 with its state: 86 rows of that fit into one request."""
+
+
+@pytest.mark.parametrize(
+    ("scan", "expected"),
+    [
+        (on(COUNTED, columns=("title",)), points("complexity", 120, 1200, None)),
+        (on(COUNTED, columns=("title", "repo"), calls_max=10), points("complexity", 120, 1200, 1200)),
+        (on(replace(COUNTED, page_rows_max=86), columns=("title", "state")), points("complexity", 198, 1980, None)),
+        # A limit makes pages small.
+        (
+            on(COUNTED, columns=("title",), scans=api_scan(("web",), limit=5), calls_expected=1, calls_max=1, limit=5),
+            points("complexity", 6, 6, 6),
+        ),
+        # One row at most for each key: the first reading asks for two of them, the other for one.
+        (
+            on(
+                replace(COUNTED, single=True),
+                columns=("title",),
+                scans=api_scan((("web", "api"), "docs")),
+                calls_min=2,
+                calls_expected=2,
+                calls_max=2,
+            ),
+            points("complexity", 3 + 2, 3 + 2, 3 + 2),
+        ),
+        # Keys that are not known yet come in full batches.
+        (
+            on(
+                replace(COUNTED, single=True),
+                columns=("title",),
+                scans=(),
+                deferred=(DeferredKey(column="repo", scan_name="s", attribute="a", relation_name="r"),),
+                calls_min=0,
+                calls_expected=3,
+            ),
+            points("complexity", 0, 3 * 24, None),
+        ),
+        (on(COUNTED, scans=(), calls_min=0, calls_expected=0, calls_max=0), points("complexity", 0, 0, 0)),
+    ],
+)
+def test_points_follow_from_what_is_asked_for(scan: ScanPlan, expected: Points) -> None:
+    assert points_of(scan) == (expected,)
+
+
+def test_pages_are_made_to_fit_what_a_request_may_take() -> None:
+    table = replace(TABLE, access_paths=(replace(COUNTED, keys=(), batch=None),), rows_expected=860)
+    chosen = {
+        columns: choose_path(table, "t", (), frozenset(columns), 10) for columns in (("title",), ("title", "state"))
+    }
+    assert {columns: (each.path.page_rows_max, each.calls_expected) for columns, each in chosen.items()} == {
+        ("title",): (100, 9),
+        ("title", "state"): (86, 10),
+    }
 
 
 def test_explain_shows_them_below_the_calls() -> None:

@@ -16,7 +16,9 @@ HOST = "https://api.github.com"
 COLUMNS = ("merged", "mergeable", "additions", "deletions", "changed_files", "commits")
 # What the public schema says of the fields that are asked for.
 SCHEMA = build_schema("""
-type Query { repository(owner: String!, name: String!, followRenames: Boolean = true): Repository }
+type Query { repository(owner: String!, name: String!, followRenames: Boolean = true): Repository
+  rateLimit(dryRun: Boolean = false): RateLimit }
+type RateLimit { cost: Int! }
 type Repository { pullRequest(number: Int!): PullRequest }
 type PullRequest {
   additions: Int! changedFiles: Int! commits(after: String, first: Int): PullRequestCommitConnection! deletions: Int!

@@ -21,7 +21,9 @@ judge = judge_of(GITHUB.manifest, GITHUB.hooks)
 HOST = "https://api.github.com"
 # What the public schema says of the fields that are asked for.
 SCHEMA = build_schema("""
-type Query { repository(owner: String!, name: String!, followRenames: Boolean = true): Repository }
+type Query { repository(owner: String!, name: String!, followRenames: Boolean = true): Repository
+  rateLimit(dryRun: Boolean = false): RateLimit }
+type RateLimit { cost: Int! }
 type Repository {
   name: String! owner: RepositoryOwner! hasIssuesEnabled: Boolean!
   issues(states: [IssueState!], first: Int): IssueConnection!

@@ -21,6 +21,7 @@ class Recorder:
     requests: list[RequestRecord] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
     acquired: list[tuple[str, float]] = field(default_factory=list)
+    charged: list[tuple[str, float]] = field(default_factory=list)
     observed: list[QuotaObserved] = field(default_factory=list)
     blocked: list[tuple[str, float]] = field(default_factory=list)
 
@@ -32,6 +33,9 @@ class Recorder:
 
     async def acquire(self, bucket: str, cost: float = 1.0) -> None:
         self.acquired.append((bucket, cost))
+
+    async def charge(self, bucket: str, cost: float) -> None:
+        self.charged.append((bucket, cost))
 
     async def observe(self, quota: QuotaObserved) -> None:
         self.observed.append(quota)
