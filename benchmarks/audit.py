@@ -64,7 +64,7 @@ MODES = ("simple", "prepared")
 class Size:
     """How much is measured: for each statement and mode each server is warmed up once and then asked in every round.
 
-    All of it is to end within 150 s (40 s if quick), of which the servers' start and end and the log-ins of each
+    All of it is to end within 200 s (60 s if quick), of which the servers' start and end and the log-ins of each
     pgbench are a third.
     """
 
@@ -74,7 +74,7 @@ class Size:
     records: int
 
 
-FULL = Size(rounds=4, round_s=2, warm_up_s=2, records=20_000)
+FULL = Size(rounds=4, round_s=3, warm_up_s=2, records=20_000)
 QUICK = Size(rounds=1, round_s=2, warm_up_s=0, records=5_000)
 _RATE = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 _COUNT = re.compile(r"actually processed: (\d+)")

@@ -324,6 +324,8 @@ async def test_answers_given_again_are_written_once_and_every_change_of_one_is_f
     read = [decoded(each.record) for each in stored]
     assert [each.at[17:26] for each in read] == ["00.000000", "01.000000", "02.000000", "03.000000"]
     assert len({each.id for each in read}) == 4
+    # One digest for all of them, and one salt.
+    assert [len(salt) for salt in {each.salt for each in read}] == [32]
     assert [len(each.line) < 80 for each in stored] == [False, True, True, True]
     assert (await verify(owner, chain, PUBLIC)).last == 4
     change = "SET record = replace(record, '\"after_us\":2000000', '\"after_us\":2000001') WHERE tenant = $1"
