@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from catalog.audit_groups import Again
 from omnisql_server.audit.journal import Journal
 from omnisql_server.audit.record import (
     RUNNING,
@@ -22,7 +23,7 @@ from omnisql_server.audit.record import (
     new_id,
     new_salt,
     now,
-    own_part,
+    now_us,
 )
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence
@@ -62,7 +63,7 @@ def note_repeated(session: Session, repeated: Repeated, trace_id: str) -> asynci
         trail.authorized.append(repeated.query)
         trail.reports.extend(repeated.reports)
         common = repeated.facts[_COMMON] = account.common_part()
-    return session.journal.note_parts(session.tenant_id, own_part(session.client, trace_id), common)
+    return session.journal.note_again(session.tenant_id, Again(common, session.client, trace_id, now_us()))
 
 
 _COMMON = "audit"

@@ -1,4 +1,4 @@
-"""One audit record: its fields, and its JSON form. Pure.
+"""One audit record: its fields, and its JSON form.
 
 No field holds a value that a user wrote in a statement, or one of a row. `salt` makes a record's digest say nothing
 about its content, so that the chain stays verifiable without it.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from datetime import UTC, datetime
-from functools import lru_cache
 
 import msgspec
 
+from catalog.audit_groups import moment
+
 VERSION = 1
+ID_BYTES = 16
 RUNNING = ""
 SUCCEEDED = "00000"
 RELAYED = "relayed"
@@ -93,20 +94,9 @@ def encoded(record: Record) -> str:
 
 
 def common_part(record: Record) -> str:
-    """Return the members of a record's JSON object that all have which are `own_part`'s, without braces."""
+    """Return the members of a record's JSON object that are the same each time, without braces."""
     common = {name: value for name, value in msgspec.to_builtins(record).items() if name not in VARYING}
     return _encoder.encode(common).decode()[1:-1]
-
-
-def own_part(client: str, trace_id: str) -> str:
-    """Return the other members, for this moment and with a new id that is also the record's `query_id`."""
-    # 32 digits each: they need no quoting, nor do a trace's id and the time.
-    digits = secrets.token_hex(32)
-    named = digits[:32]
-    return (
-        f'"id":"{named}","at":"{now()}","client":{_encoder.encode(client).decode()},"query_id":"{named}",'
-        f'"trace_id":"{trace_id}","salt":"{digits[32:]}"'
-    )
 
 
 def decoded(text: str) -> Record:
@@ -120,7 +110,7 @@ def decoded(text: str) -> Record:
 
 def new_id() -> str:
     """Make the id of a statement or act."""
-    return secrets.token_hex(16)
+    return secrets.token_hex(ID_BYTES)
 
 
 def new_salt() -> str:
@@ -130,11 +120,9 @@ def new_salt() -> str:
 
 def now() -> str:
     """Return the time in UTC, to the microsecond."""
-    second, microsecond = divmod(time.time_ns() // 1_000, 1_000_000)
-    return f"{_second(second)}.{microsecond:06}+00:00"
+    return moment(now_us())
 
 
-@lru_cache(maxsize=2)
-def _second(second: int) -> str:
-    """Return a second since 1970 as text, which many records have in common."""
-    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
+def now_us() -> int:
+    """Return the time in microseconds since 1970."""
+    return time.time_ns() // 1_000

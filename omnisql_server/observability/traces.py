@@ -21,6 +21,7 @@ from omnisql_server.observability.metrics import INSTRUMENTS
 SERVICE_NAME = "omnisql"
 
 _tracer = trace.get_tracer("omnisql")
+_UNTRACED = contextlib.nullcontext("")
 
 
 def configure_traces(otlp_endpoint: str | None) -> TracerProvider:
@@ -34,12 +35,13 @@ def configure_traces(otlp_endpoint: str | None) -> TracerProvider:
     return provider
 
 
-@contextlib.contextmanager
-def statement_span() -> Iterator[str]:
+def statement_span() -> contextlib.AbstractContextManager[str]:
     """Run a statement in a span around those of its stages, and give its trace id; empty where none is recorded."""
-    if not _are_collected():
-        yield ""
-        return
+    return _statement_span() if _are_collected() else _UNTRACED
+
+
+@contextlib.contextmanager
+def _statement_span() -> Iterator[str]:
     with _tracer.start_as_current_span("omnisql.statement", record_exception=False, set_status_on_exception=False) as s:
         context = s.get_span_context()
         yield trace.format_trace_id(context.trace_id) if context.trace_flags.sampled else ""
@@ -74,4 +76,6 @@ def stage_span(stage: str) -> Iterator[Span]:
 
 
 def _are_collected() -> bool:
-    return isinstance(trace.get_tracer_provider(), TracerProvider)
+    # `get_tracer_provider` looks into the environment each time, which costs as much as a record of the audit.
+    provider = trace._TRACER_PROVIDER
+    return provider is not None and isinstance(provider, TracerProvider)

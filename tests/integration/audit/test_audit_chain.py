@@ -18,19 +18,21 @@ from catalog.audit import (
     WRITER_ROLE,
     append,
     drop_months,
+    groups_of,
     head_of,
     last_before,
     linked,
     recent_records,
     records_of,
 )
+from catalog.audit_groups import Again
 from catalog.clusters import EmbeddedCluster
 from catalog.connection import Connection, OwnConnection
 from catalog.control import CONTROL_DATABASE
 from catalog.errors import DatabaseInUse
 from omnisql_server.audit.errors import AuditBroken, AuditUnavailable
 from omnisql_server.audit.journal import Journal
-from omnisql_server.audit.record import VERSION, Record, encoded, new_id, new_salt, now
+from omnisql_server.audit.record import VERSION, Record, common_part, decoded, encoded, new_id, new_salt, now
 from omnisql_server.audit.signing import HeadSigner, SigningKey
 from omnisql_server.audit.verify import verify
 
@@ -278,6 +280,61 @@ async def test_a_journal_writes_what_comes_together_together(cluster: EmbeddedCl
     assert len(moments) <= 2
 
 
+async def test_who_comes_after_many_is_written_with_as_many(cluster: EmbeddedCluster, owner: OwnConnection) -> None:
+    chain = uuid4()
+    # So long that only their number can end the waiting.
+    async with gathering(cluster, 3600) as journal:
+        await asyncio.gather(*(journal.write(chain, record()) for _ in range(50)))
+        for count in (10, 40):
+            last = [journal.note(chain, record()) for _ in range(count)]
+            await turns()
+        async with asyncio.timeout(30):
+            await asyncio.gather(*last)
+    assert await counts(owner, chain) == [50, 50]
+
+
+async def test_who_comes_after_many_is_written_when_no_more_come(
+    cluster: EmbeddedCluster, owner: OwnConnection
+) -> None:
+    chain = uuid4()
+    async with gathering(cluster, 0.05) as journal, asyncio.timeout(30):
+        await asyncio.gather(*(journal.write(chain, record()) for _ in range(50)))
+        await journal.write(chain, record())
+    assert await counts(owner, chain) == [50, 1]
+
+
+async def test_a_journal_that_ends_waits_for_no_more(cluster: EmbeddedCluster, owner: OwnConnection) -> None:
+    chain = uuid4()
+    async with asyncio.timeout(30), gathering(cluster, 3600) as journal:
+        await asyncio.gather(*(journal.write(chain, record()) for _ in range(50)))
+        pending = journal.note(chain, record())
+        await turns()
+        assert not pending.done()
+    assert await counts(owner, chain) == [50, 1]
+
+
+async def test_answers_given_again_are_written_once_and_every_change_of_one_is_found(
+    cluster: EmbeddedCluster, owner: OwnConnection
+) -> None:
+    chain, common = uuid4(), common_part(record())
+    async with gathering(cluster, 0) as journal:
+        again = [Again(common, "::1", "", 1_000_000 * at) for at in range(4)]
+        await asyncio.gather(*(journal.note_again(chain, each) for each in again))
+    stored = [each async for each in records_of(owner, chain)]
+    read = [decoded(each.record) for each in stored]
+    assert [each.at[17:26] for each in read] == ["00.000000", "01.000000", "02.000000", "03.000000"]
+    assert len({each.id for each in read}) == 4
+    # One digest for all of them, and one salt.
+    assert [len(salt) for salt in {each.salt for each in read}] == [32]
+    assert [len(each.line) < 80 for each in stored] == [False, True, True, True]
+    assert (await verify(owner, chain, PUBLIC)).last == 4
+    change = "SET record = replace(record, '\"after_us\":2000000', '\"after_us\":2000001') WHERE tenant = $1"
+    async with unguarded(owner):
+        await owner.execute(f"UPDATE audit.records {change}", chain)
+    with pytest.raises(AuditBroken, match="does not hold"):
+        await verify(owner, chain, PUBLIC)
+
+
 async def test_a_journal_connects_again_when_its_connection_is_lost(
     cluster: EmbeddedCluster, owner: OwnConnection
 ) -> None:
@@ -309,6 +366,25 @@ async def test_a_journal_without_a_database_says_so() -> None:
         with pytest.raises(AuditUnavailable) as refused:
             await journal.write(uuid4(), record())
     assert refused.value.sqlstate == "58030"
+
+
+@asynccontextmanager
+async def gathering(cluster: EmbeddedCluster, gather_s: float) -> AsyncIterator[Journal]:
+    """Run a journal whose groups wait so long for others."""
+    journal = Journal(lambda: cluster.connect(WRITER_ROLE, CONTROL_DATABASE), timeout_s=10, gather_s=gather_s)
+    async with journal.running():
+        yield journal
+
+
+async def turns() -> None:
+    """Let others have their turn, so that who is awake acts."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def counts(owner: OwnConnection, chain: UUID) -> list[int]:
+    """Return how many records each group has."""
+    return [len([*group.records()]) async for group in groups_of(owner, chain)]
 
 
 @asynccontextmanager

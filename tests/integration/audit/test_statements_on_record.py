@@ -216,11 +216,16 @@ def test_changes_of_roles_are_on_record(demo: DemoServer, recorded: Recorded) ->
     assert [each.detail for each in recorded() if each.kind == "roles"] == ["made newcomer", "dropped newcomer"]
 
 
+# Not five: psycopg then has the statement prepared, and it is executed once more.
+@pytest.mark.parametrize("times", [1, 3], ids=["executed", "from-bytes"])
 def test_without_its_record_a_statement_is_refused_and_no_source_is_asked(
-    demo: DemoServer, ana: psycopg.Connection
+    demo: DemoServer, ana: psycopg.Connection, times: int
 ) -> None:
     ana.execute(CACHED)
-    ana.execute(COUNT)
+    for _ in range(times):
+        ana.execute(COUNT)
+    last = records(demo)[-1]
+    assert (last.id == last.query_id) is (times > 1)
     asked = len(demo.github.requests())
 
     def close_the_way_in(sql: str) -> None:

@@ -13,10 +13,11 @@ from authorized import authorize
 from msgspec import structs
 from plain_settings import SETTINGS
 
+from catalog.audit_groups import GroupText, in_full
 from catalog.connection import OwnConnection
 from omnisql_server.audit.account import Account, Session, note_repeated
 from omnisql_server.audit.journal import Journal
-from omnisql_server.audit.record import SUCCEEDED, MaskApplied, Record, TableRead, decoded, encoded
+from omnisql_server.audit.record import SUCCEEDED, MaskApplied, Record, TableRead, decoded, encoded, new_id, new_salt
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
@@ -50,14 +51,17 @@ class Kept(Journal):
 
     def taken(self) -> list[Record]:
         """Return what was given, and let those go on who wait for it."""
-        records = []
+        group = GroupText(new_salt())
         while self._waiting:
-            chain, own, common, future = self._waiting.popleft()
+            chain, what, future = self._waiting.popleft()
             assert chain == CHAIN
-            records.append(decoded(f"{{{own},{common}}}" if common else f"{{{own}}}"))
+            if isinstance(what, str):
+                group.add(what)
+            else:
+                group.add_again(what, new_id())
             if not future.done():
                 future.set_result(None)
-        return records
+        return [decoded(each) for each in in_full(group.lines)]
 
 
 def bound() -> BoundQuery:
@@ -167,8 +171,10 @@ async def test_what_is_answered_again_is_on_record_as_if_it_were_the_first_time(
     once.trail.authorized.append(query)
     once.end_soon(SUCCEEDED)
     first, second, alone = journal.taken()
-    assert first.id == first.query_id
-    assert len({each.id for each in (first, second, alone)}) == len({each.salt for each in (first, second, alone)}) == 3
+    assert (first.id, second.id) == (first.query_id, second.query_id)
+    assert len({each.id for each in (first, second, alone)}) == 3
+    # What is alike and written together has one digest, and one salt.
+    assert first.salt == second.salt != alone.salt
     assert datetime.fromisoformat(first.at) <= datetime.fromisoformat(second.at) <= datetime.now(UTC)
     assert structs.replace(first, id=alone.id, query_id="", at=alone.at, salt=alone.salt) == alone
     assert (second.client, second.trace_id) == ("192.0.2.9", "0af7651916cd43dd8448eb211c80319c")
