@@ -26,6 +26,8 @@ SETTLED_AFTER_S = 2.0
 """Time in which every backend's postmaster has told it of a changed configuration."""
 ENOUGH_ROOM = 0.95
 """Part of the quota below which writing goes on: not at once, so that it does not stop and go on all the time."""
+OPENING = math.inf
+"""In the place of the time since when a cluster is closed: it is about to be opened, and nobody is held to it."""
 HARD_BOUND = 1.1
 """Part of the quota above which even what frees room by rows is canceled, and transactions that wrote are ended."""
 MB = 2**20
@@ -127,7 +129,7 @@ class DiskQuota:
     async def _close(self, allowed: int) -> None:
         connection = await self._connect()
         try:
-            if not self._is_closed:
+            if self._closed_s is None or self._closed_s == OPENING:
                 await connection.execute(CLOSE)
                 await connection.execute(RELOAD)
                 self._is_closed, self._closed_s = True, self._now_s()
@@ -150,6 +152,8 @@ class DiskQuota:
 
     async def _open(self) -> None:
         connection = await self._connect()
+        # Before any backend hears of it: none may be taken for one that has left the mode by itself.
+        self._closed_s = OPENING
         try:
             await connection.execute(OPEN)
             await connection.execute(RELOAD)
