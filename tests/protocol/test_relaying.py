@@ -94,36 +94,22 @@ async def test_what_comes_in_pieces_is_not_taken_for_a_whole(world: World, whole
     await client.close()
 
 
-async def test_an_end_that_looks_like_describe_may_be_a_binds(world: World, whole: list[bytes]) -> None:
-    client = await world.raw()
-    describe = Describe(kind="P", name=b"").encode()
-    parse = Parse(statement=b"", text=b"SELECT pg_catalog.octet_length($1)", type_oids=(17,)).encode()
-    # Its last value ends as a Describe; the result formats, which come behind it, are none.
-    bind = Bind(portal=b"", statement=b"", parameter_formats=(1,), parameters=(b"x" + describe[:5],)).encode()
-    for _ in range(2):
-        frames = await said(client, parse + bind + READ)
-        assert (kinds(frames), rows_of(frames)) == ("12DCZ", [(b"6",)])
-    assert len(whole) == 1
-    await client.close()
-
-
 async def test_a_text_that_may_leave_state_does_so_when_it_is_known(make_world: MakeWorld, whole: list[bytes]) -> None:
     world = await make_world(sessions=SessionSettings(park_after_s=0.05, parked_max=0))
-    setting = "SET statement_timeout TO 4711"
+    # Of which the backend itself does not tell.
+    seed = "SELECT setseed(0.5)"
     first = await world.raw()
-    await known(first, setting)
+    await known(first, seed)
+    expected = await run(first, "SELECT random()")
     await first.close()
     client = await world.raw()
-    await known(client, "SELECT 1")
-    await without_backend(world)
-    client.send(Query(text=b"SELECT 1"))
-    await client.ready()
-    await known(client, setting)
-    assert whole[-1] == Query(text=setting.encode()).encode()
+    await known(client, seed)
+    assert whole[-1] == Query(text=seed.encode()).encode()
     other = await world.raw()
     await known(other, "SELECT 1")
+    # The other session, which is idle since later, has given its backend away.
     await without_backend(world, 1)
-    assert await run(client, "SHOW statement_timeout") == [(b"4711ms",)]
+    assert await run(client, "SELECT random()") == expected
     await client.close()
     await other.close()
 
@@ -234,6 +220,20 @@ async def test_whoever_has_prepared_a_look_is_asked_at_each_execution(
     await other.close()
 
 
+async def test_a_look_that_one_session_has_prepared_is_a_look_of_others(
+    world: World, runner: RunnerDouble, whole: list[bytes]
+) -> None:
+    client, other, third = await world.raw(), await world.raw(), await world.raw()
+    look = b"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '/* SELECT number FROM api%slow%'"
+    await said(third, Parse(statement=b"", text=look), Sync())
+    client.send(Query(text=b"SELECT number FROM api_slow"))
+    await runner.started.wait()
+    assert rows_of(await said(other, Query(text=look))) == [(b"t",)]
+    assert error_of(await client.ready())["C"] == "57014"
+    for each in (client, other, third):
+        await each.close()
+
+
 async def test_nothing_is_relayed_while_postgresql_waits_for_copy_data(world: World, whole: list[bytes]) -> None:
     client = await world.raw()
     await known(client, "CREATE TEMP TABLE t (a int)", "SELECT 1", "SELECT 1")
@@ -251,8 +251,11 @@ async def test_nothing_is_relayed_that_postgresql_ignores(world: World, whole: l
     client.send(Parse(statement=b"", text=b"SELECT absent"), Flush())
     await client.until(b"E")
     whole.clear()
-    client.send(Query(text=b"SELECT 1"), Sync())
-    assert kinds(await client.ready()) == "Z"
+    client.send(Query(text=b"SELECT 1"))
+    await client.writer.drain()
+    # Another session's answer says that it has been read.
+    await world.scalar("SELECT 1")
+    assert kinds(await said(client, Sync())) == "Z"
     assert whole == []
     assert rows_of(await said(client, Query(text=b"SELECT 1"))) == [(b"1",)]
     await client.close()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,38 +228,68 @@ def answer(pending: Sequence[Reply], how: str, status: str) -> bytes:
     return found
 
 
-@settings(deadline=None, max_examples=200)
-@given(steps=st.lists(st.tuples(SENT, ANSWERS, st.sampled_from("IIIT")), min_size=1, max_size=6))
-def test_the_outcome_is_that_of_single_bytes(steps: list[tuple[bytes, str, str]]) -> None:
-    async def turns() -> None:
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+Steps = Sequence[tuple[bytes, str, str]]
+UNIT = Parse(statement=b"", text=b"SELECT 1").encode() + Bind(portal=b"", statement=b"").encode() + READ
+ONE, GRANT = Query(text=b"SELECT 1").encode(), Query(text=b"GRANT a TO b").encode()
+LIKE_DESCRIBE = b"B\0\0\0\x0d\0\0" + DESCRIBED
 
-    async def compare() -> None:
-        whole, apart = Served(), Served()
+
+async def turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+async def compare(steps: Steps) -> None:
+    whole, apart = Served(), Served()
+    await turns()
+    for sent, how, status in steps:
+        whole.client.data_received(sent)
+        for place in range(len(sent)):
+            apart.client.data_received(sent[place : place + 1])
         await turns()
-        for sent, how, status in steps:
-            whole.client.data_received(sent)
-            for place in range(len(sent)):
-                apart.client.data_received(sent[place : place + 1])
-            await turns()
-            assert whole.outcome() == apart.outcome()
-            if whole.end:
-                break
-            said = answer(whole.link.pending, how, status)
-            for piece in (said[: len(said) // 2], said[len(said) // 2 :]) if how == "half" else (said,):
-                whole.link.data_received(piece)
-            for place in range(len(said)):
-                if not apart.to_backend.aborted:
-                    apart.link.data_received(said[place : place + 1])
-            await turns()
-            assert whole.to_backend.aborted == apart.to_backend.aborted
-            if whole.to_backend.aborted:
-                break
-            assert whole.outcome() == apart.outcome()
-        for served in (whole, apart):
-            served.task.cancel()
-            with suppress(asyncio.CancelledError):
-                await served.task
+        assert whole.outcome() == apart.outcome()
+        if whole.end:
+            break
+        said = answer(whole.link.pending, how, status)
+        for piece in (said[: len(said) // 2], said[len(said) // 2 :]) if how == "half" else (said,):
+            whole.link.data_received(piece)
+        for place in range(len(said)):
+            if not apart.to_backend.aborted:
+                apart.link.data_received(said[place : place + 1])
+        await turns()
+        assert whole.to_backend.aborted == apart.to_backend.aborted
+        if whole.to_backend.aborted:
+            break
+        assert whole.outcome() == apart.outcome()
+        if any(reply.is_private for reply in whole.link.pending):
+            # A refused statement is looked up in PostgreSQL, which is not here.
+            break
+    for served in (whole, apart):
+        served.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await served.task
 
-    asyncio.run(compare())
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([(GRANT, "rows", "I")] * 3, id="roles"),
+        pytest.param([(UNIT, "rows", "I")] * 3, id="unit"),
+        pytest.param([(LIKE_DESCRIBE, "rows", "I")] * 2, id="a Bind that ends as a Describe"),
+        pytest.param(
+            [(UNIT, "rows", "I"), (ONE, "rows", "T"), (ONE, "error", "E"), (UNIT, "error", "E")], id="failed block"
+        ),
+        pytest.param(
+            [(sent, "rows", "I") for sent in (UNIT, ONE, UNIT[: -len(READ)], ONE, UNIT)],
+            id="a unit that a query has cut",
+        ),
+    ],
+)
+async def test_the_outcome_is_that_of_single_bytes(steps: Steps) -> None:
+    await compare(steps)
+
+
+@settings(deadline=None, max_examples=50)
+@given(steps=st.lists(st.tuples(SENT, ANSWERS, st.sampled_from("IIIT")), min_size=1, max_size=6))
+def test_the_outcome_is_that_of_single_bytes_whatever_they_are(steps: Steps) -> None:
+    asyncio.run(compare(steps))
