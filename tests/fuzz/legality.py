@@ -14,10 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from api_descriptions import choices, resolved
 from demo_server import Simulator
-from graphql import GraphQLSchema, build_schema, parse, validate
+from graphql import GraphQLSchema, OperationDefinitionNode, build_schema, parse, validate
+from graphql.execution.values import get_variable_values
 
 SPECIFICATIONS = Path(__file__).parents[3] / "shared" / "specs"
 Described = Mapping[tuple[str, str], Mapping[str, list[str]]]
@@ -67,11 +69,28 @@ class Seen:
             body = json.dumps(record["body"], sort_keys=True)
             self.requests.add((vendor, str(record["method"]), str(record["path"]), pairs, body))
 
+    def has_or(self, vendor: str) -> bool:
+        """Say whether a vendor was sent OR: in a query between its literals, or as the name or the groups of a body."""
+        own = [(pairs, json.loads(body)) for seen, _, _, pairs, body in self.requests if seen == vendor]
+        queries = (_LITERAL.sub("", text) for pairs, _ in own for _, text in pairs)
+        return any(" OR " in text for text in queries) or any(_is_or(body) for _, body in own)
+
     def parameters(self, vendor: str, name: str) -> list[str]:
         """Return the distinct values of a parameter, and of a key of posted bodies, of a vendor's requests."""
         own = [(pairs, json.loads(body)) for seen, _, _, pairs, body in self.requests if seen == vendor]
         sent = {text for pairs, _ in own for given, text in pairs if given == name}
         return sorted(sent | {str(body[name]) for _, body in own if isinstance(body, dict) and name in body})
+
+
+_LITERAL = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
+
+
+def _is_or(body: object) -> bool:
+    if isinstance(body, list):
+        return any(map(_is_or, body))
+    if not isinstance(body, dict):
+        return False
+    return "or" in body or len(body.get("filterGroups", ())) > 1 or any(map(_is_or, body.values()))
 
 
 def problems(seen: Seen) -> set[str]:
@@ -96,7 +115,18 @@ def linear_problems(seen: Seen) -> set[str]:
         warnings.warn(f"no schema of Linear at {SPECIFICATIONS}: its gate is inactive", stacklevel=1)
         return set()
     queries = seen.parameters("linear", "query")
-    return {f"{error.message} in {query}" for query in queries for error in validate(schema, parse(query))}
+    found = {f"{error.message} in {query}" for query in queries for error in validate(schema, parse(query))}
+    for vendor, _, _, _, body in seen.requests:
+        if vendor == "linear" and not found:
+            found |= {f"{text} in {body}" for text in _unfit_variables(schema, json.loads(body))}
+    return found
+
+
+def _unfit_variables(schema: GraphQLSchema, body: Mapping[str, Any]) -> list[str]:
+    """Say what a schema does not take of a query's variables, such as filters."""
+    (operation,) = (each for each in parse(body["query"]).definitions if isinstance(each, OperationDefinitionNode))
+    values = get_variable_values(schema, operation.variable_definitions, body.get("variables") or {})
+    return [error.message for error in values] if isinstance(values, list) else []
 
 
 def _misfits(
