@@ -96,7 +96,7 @@ class Question:
                 access_path=chosen.path.name,
                 columns=tuple(COLUMNS),
                 keys=keys,
-                predicates=tuple(pushed.predicate for pushed in chosen.pushed),
+                predicates=tuple(p.predicate for p in chosen.pushed if isinstance(p.predicate, Predicate)),
                 order=(SortKey(column="id", direction=Direction.DESC),) if limit is not None else (),
                 limit=limit,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -35,11 +35,15 @@ HYDRATED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainColumn:
-    """A column: its kind of type, and literals as SQL that some rows have, nearly have, or do not have."""
+    """A column: its kind of type, and literals as SQL that some rows have, nearly have, or do not have.
+
+    It is `below_or` where some way to read its table takes conditions on it below OR.
+    """
 
     kind: str
     literals: tuple[str, ...]
     words: tuple[str, ...] = ()
+    below_or: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +156,12 @@ def _described(session: psycopg.Connection, name: str) -> list[tuple[str, str]]:
     ]
 
 
+def _below_or(session: psycopg.Connection, name: str) -> set[str]:
+    schema, _, table = name.partition(".")
+    asked = "SELECT column_name FROM omnisql.columns WHERE schema_name = %s AND table_name = %s AND below_or"
+    return {column for (column,) in session.execute(asked, (schema, table))}
+
+
 def copied(session: psycopg.Connection, name: str, requirement: Requirement) -> PlainTable:
     """Read an API table in full into the empty table that was made for it."""
     kinds = {c: TYPES[kind] for c, kind in _described(session, name) if c not in requirement.left_out}
@@ -164,7 +174,11 @@ def copied(session: psycopg.Connection, name: str, requirement: Requirement) -> 
     identity = requirement.identity or tuple(kinds)[:1]
     if requirement.identity:
         assert len({tuple(row[list(kinds).index(column)] for column in identity) for row in rows}) == len(rows), name
-    columns = {column: _column(kind, [row[at] for row in rows]) for at, (column, kind) in enumerate(kinds.items())}
+    taken = _below_or(session, name)
+    columns = {
+        column: replace(_column(kind, [row[at] for row in rows]), below_or=column in taken)
+        for at, (column, kind) in enumerate(kinds.items())
+    }
     return PlainTable(
         name=name, required=requirement.required, identity=identity, driving=requirement.driving, columns=columns
     )

@@ -127,14 +127,46 @@ def conditions(random: Random, table: PlainTable, alias: str) -> str:
     return " AND ".join(parts) or "true"
 
 
+def either(random: Random, table: PlainTable) -> Pushable:
+    """Write a statement over one table whose only condition, beside what it requires, is OR between columns."""
+    outputs = ", ".join(f"a.{name}" for name in dict.fromkeys((*table.identity, *_some_columns(random, table))))
+    where = f"{_qualified(table.required, 'a')} AND {alternatives(random, table, 'a')}"
+    return Pushable(text=f"SELECT {outputs} FROM {table.name} a WHERE {where}")
+
+
 def _term(random: Random, table: PlainTable, alias: str) -> str:
     one = _condition(random, table, alias)
     wrap = random.randint(0, 9)
     if wrap == 0:
         return f"NOT ({one})"
-    if wrap == 1:
-        return f"({one} OR {_condition(random, table, alias)})"
+    if wrap < 4:
+        return alternatives(random, table, alias)
     return one
+
+
+def alternatives(random: Random, table: PlainTable, alias: str) -> str:
+    """Write OR between columns: of what compares them and no more, or of anything, with AND on some sides."""
+    write = random.choice((_compared, _compared, _condition))
+    sides = []
+    for _ in range(random.randint(2, 3)):
+        parts = [write(random, table, alias) for _ in range(random.choice((1, 1, 2)))]
+        sides.append(" AND ".join(parts) if len(parts) == 1 else f"({' AND '.join(parts)})")
+    return f"({' OR '.join(sides)})"
+
+
+def _compared(random: Random, table: PlainTable, alias: str) -> str:
+    """Write a comparison with a literal, of a column on which some source takes them below OR, if any does."""
+    known = {name: found for name, found in table.columns.items() if found.literals or found.kind == "bool"}
+    name = random.choice(sorted(name for name, found in known.items() if found.below_or) or sorted(known))
+    column, found = f"{alias}.{name}", known[name]
+    if found.kind == "bool":
+        return random.choice((column, f"NOT {column}"))
+    if found.kind == "texts":
+        return f"{random.choice(found.literals)} = ANY ({column})"
+    value = random.choice(found.literals)
+    signs = {"text": ("=", "=", "<>"), "instant": (">=", "<", ">")}.get(found.kind, ("=", ">=", "<"))
+    null = random.randint(0, 9)
+    return f"{column} IS {'NOT ' if null else ''}NULL" if null < 2 else f"{column} {random.choice(signs)} {value}"
 
 
 def _condition(random: Random, table: PlainTable, alias: str) -> str:

@@ -78,13 +78,16 @@ def _masked(random: Random, table: Table) -> list[tuple[str, str]]:
 
 
 def _tree(random: Random, columns: Mapping[str, str]) -> Leaf:
-    form = random.choice(("leaf", "leaf", "all", "any", "not"))
+    form = random.choice(("leaf", "leaf", "all", "any", "any", "not"))
     if form == "leaf":
         return _leaf(random, columns)
     if form == "not":
         tree, sql = _leaf(random, columns)
         return {"not": tree}, f"NOT ({sql})"
     parts = [_leaf(random, columns) for _ in range(2)]
+    if form == "any" and random.randint(0, 1):
+        inner = [_leaf(random, columns) for _ in range(2)]
+        parts.append(({"all": [tree for tree, _ in inner]}, " AND ".join(f"({sql})" for _, sql in inner)))
     word = " AND " if form == "all" else " OR "
     return {form: [tree for tree, _ in parts]}, word.join(f"({sql})" for _, sql in parts)
 

@@ -85,6 +85,7 @@ def test_every_request_that_was_made_is_known_to_its_vendor(world: World, demo: 
     world.rest(demo)
     assert len(world.seen.requests) > EXAMPLES // 2
     assert problems(world.seen) == set()
+    assert world.seen.has_or("jira")
 
 
 @pytest.mark.clients

@@ -7,6 +7,7 @@ from typing import Any
 from fresh_source import Row
 from fresh_world import Question
 
+from connectors.sdk.scan import Predicate
 from connectors.sdk.testing.reference import holds
 
 
@@ -29,7 +30,8 @@ def is_of_two(part: list[Row], answers: list[list[Row]]) -> bool:
 
 
 def repositories(question: Question) -> set[str]:
-    conditions = [condition for condition in question.conditions if condition.column == "repo"]
+    plain = (condition for condition in question.conditions if isinstance(condition, Predicate))
+    conditions = [condition for condition in plain if condition.column == "repo"]
     return {repo for repo in "abc" if all(holds({"repo": repo}, condition) for condition in conditions)}
 
 

@@ -8,7 +8,7 @@ from fresh_source import BATCHED, KEYED, RESUMED, TABLE
 from fresh_world import on
 from hypothesis import strategies as st
 
-from connectors.sdk.scan import Operator
+from connectors.sdk.scan import Disjunction, Operator
 
 MINUTE_US = 60_000_000
 USERS = {
@@ -27,7 +27,7 @@ REPO = st.one_of(
     REPOS.map(lambda repo: on("repo", Operator.EQ, repo)),
     st.lists(REPOS, min_size=2, max_size=3, unique=True).map(lambda repos: on("repo", Operator.IN, tuple(repos))),
 )
-MORE = st.one_of(
+PLAIN = st.one_of(
     STATES.map(lambda state: on("state", Operator.EQ, state)),
     TEAMS.map(lambda team: on("team", Operator.EQ, team)),
     st.lists(TEAMS, min_size=1, max_size=2, unique=True).map(lambda teams: on("team", Operator.IN, tuple(teams))),
@@ -37,6 +37,8 @@ MORE = st.one_of(
         NUMBERS,
     ),
 )
+SIDES = st.lists(st.lists(PLAIN, min_size=1, max_size=2).map(tuple), min_size=2, max_size=3).map(tuple)
+MORE = st.one_of(PLAIN, PLAIN, SIDES.map(lambda sides: Disjunction(branches=sides)))
 
 
 USER = st.sampled_from(sorted(USERS))

@@ -19,7 +19,7 @@ from connectors.sdk.misfits import Misfit
 from connectors.sdk.request import Request, Response
 from connectors.sdk.resumption import Resumption, key_digest
 from connectors.sdk.scan import Direction, Operator, Page, Predicate, Scan
-from connectors.sdk.table import AccessPath, Column, Delta, Table
+from connectors.sdk.table import AccessPath, Column, Delta, Disjunctions, Table
 from connectors.sdk.testing.reference import holds
 from connectors.sdk.trail import Step, Trail
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
@@ -43,6 +43,7 @@ _OPERATORS = {
     "n": _RANGES,
     "changed": dict.fromkeys((Operator.GT, Operator.GE), SUPERSET),
 }
+_BELOW_OR = Disjunctions(columns=frozenset({"state", "team", "n"}))
 _DELTA = Delta(column="changed", overlap_s=0)
 TABLE = Table(
     name="items",
@@ -55,6 +56,7 @@ TABLE = Table(
             request="GET /items",
             keys=("repo",),
             operators=_OPERATORS,
+            disjunctions=_BELOW_OR,
             order={"id": _BOTH},
             delta=_DELTA,
         ),
@@ -71,6 +73,7 @@ BATCHED = replace(
             request="GET /some",
             keys=("repo",),
             operators=_OPERATORS,
+            disjunctions=_BELOW_OR,
             batch="repo",
             batch_keys_max=3,
             delta=_DELTA,
@@ -85,6 +88,7 @@ RESUMED = replace(
             request="GET /after",
             keys=("repo",),
             operators=_OPERATORS,
+            disjunctions=_BELOW_OR,
             order={"id": frozenset({Direction.ASC})},
             resumes=True,
         ),
@@ -237,6 +241,8 @@ class FakeConnection:
         for name, value in scan.keys.items():
             rows = [row for row in rows if row[name] in (value if isinstance(value, tuple) else (value,))]
         rows = [row for row in rows if all(_loosely(row, predicate) for predicate in scan.predicates)]
+        for either in scan.disjunctions:
+            rows = [row for row in rows if any(all(_loosely(row, one) for one in side) for side in either.branches)]
         for key in reversed(scan.order):
             rows.sort(key=lambda row: row[key.column], reverse=key.direction is Direction.DESC)
         rows = rows[: scan.limit]

@@ -20,9 +20,9 @@ from connectors.sdk.connector import Source
 from connectors.sdk.errors import ConnectorError, RateLimited, Retryable
 from connectors.sdk.grades import EXACT
 from connectors.sdk.quiet import QUIET_CONTEXT
-from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, Scan, SortKey
 from connectors.sdk.table import AccessPath, Table
-from connectors.sdk.testing.reference import holds
+from connectors.sdk.testing.reference import holds, holds_any
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.fetch.pages import Pages
 from omnisql_server.fetch.scheduler import FetchBounds, FetchedScan, OpenSource, fetch
@@ -37,6 +37,7 @@ from omnisql_server.model.freshness import Staleness
 from omnisql_server.model.plan import ScanPlan
 from omnisql_server.model.query import Occurrence
 from omnisql_server.model.row_filter import RowFilter
+from omnisql_server.plan.disjunctions import WantedAny, reduced_any
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
 from omnisql_server.plan.paths import choose_path
 
@@ -45,7 +46,7 @@ from omnisql_server.plan.paths import choose_path
 class Question:
     """What a statement asks of the table: conditions, the first rows by id, and the columns that it uses."""
 
-    conditions: tuple[Predicate, ...] = ()
+    conditions: tuple[Predicate | Disjunction, ...] = ()
     limit: int | None = None
     policy: tuple[str, ...] | None = None
     table: Table = TABLE
@@ -53,22 +54,32 @@ class Question:
     def answer(self, rows: Iterable[Row]) -> list[Row]:
         """Answer from rows as PostgreSQL would."""
         found = [row for row in rows if self.policy is None or row["team"] in self.policy]
-        found = [row for row in found if all(holds(row, condition) for condition in self.conditions)]
+        found = [row for row in found if all(meets(row, condition) for condition in self.conditions)]
         return sorted(found, key=lambda row: row["id"])[: self.limit]
 
     def plan(self) -> ScanPlan:
         """Plan it as the planner does."""
-        wanted = [Wanted(predicate=condition, sql="") for condition in self.conditions]
+        wanted = [Wanted(predicate=each, sql="") for each in self.conditions if isinstance(each, Predicate)]
+        either = [each for each in self.conditions if isinstance(each, Disjunction)]
         filters: tuple[RowFilter, ...] = ()
         if self.policy is not None:
             filters = (shown_by("team", *self.policy),)
             rule = Predicate(column="team", operator=Operator.IN, value=self.policy)
             wanted.append(Wanted(predicate=rule, sql="", policy="p"))
         try:
+            alternatives: list[WantedAny] = []
+            for each in either:
+                left = reduced_any(WantedAny(branches=tuple(map(_wanted, each.branches)), sql=""))
+                if isinstance(left, WantedAny):
+                    alternatives.append(left)
+                else:
+                    wanted += left
             reduced = reduce_conditions(wanted)
         except NoRowCanMatch as proof:
             return self._plan(self.table.access_paths[0], empty=str(proof))
-        chosen = choose_path(self.table, "s.items", reduced, frozenset(COLUMNS), 50)
+        asked = (self.table, "s.items", reduced, frozenset(COLUMNS), 50)
+        chosen = choose_path(*asked, alternatives=tuple(alternatives))
+        sent = [pushed.predicate for pushed in chosen.pushed]
         exact = not chosen.not_pushed and all(pushed.grade == EXACT.grade for pushed in chosen.pushed)
         limit = self.limit if exact else None
         order = (SortKey(column="id", direction=Direction.ASC),) if limit is not None else ()
@@ -78,7 +89,8 @@ class Question:
                 access_path=chosen.path.name,
                 columns=tuple(COLUMNS),
                 keys=keys,
-                predicates=tuple(pushed.predicate for pushed in chosen.pushed),
+                predicates=tuple(each for each in sent if isinstance(each, Predicate)),
+                disjunctions=tuple(each for each in sent if isinstance(each, Disjunction)),
                 order=order,
                 limit=limit,
             )
@@ -96,6 +108,15 @@ class Question:
             scans=(),
             empty=empty,
         )
+
+
+def meets(row: Row, condition: Predicate | Disjunction) -> bool:
+    """Say whether a row meets a condition."""
+    return holds(row, condition) if isinstance(condition, Predicate) else holds_any(row, condition)
+
+
+def _wanted(branch: tuple[Predicate, ...]) -> tuple[Wanted, ...]:
+    return tuple(Wanted(predicate=each, sql="") for each in branch)
 
 
 class World:

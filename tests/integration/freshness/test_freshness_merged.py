@@ -10,7 +10,7 @@ from fresh_source import BATCHED, BEGIN, TABLE
 from fresh_world import Question, World, exhausted, on, row, unavailable
 
 from connectors.sdk.errors import ConnectorError
-from connectors.sdk.scan import Operator
+from connectors.sdk.scan import Disjunction, Operator
 from omnisql_server.freshness.renewal import with_primary_key
 from omnisql_server.model.freshness import Staleness, StalenessInvalid, staleness_of
 
@@ -56,6 +56,19 @@ async def test_a_row_that_meets_the_conditions_no_longer_is_gone(kept: World) ->
     rows, _ = await kept.read(OPEN_OF_A, MERGED)
     assert [one["id"] for one in rows] == [2, 6]
     assert [predicate.column for predicate in kept.source.log[-1].predicates] == ["changed"]
+
+
+async def test_a_row_that_meets_neither_side_of_an_or_any_more_is_gone(kept: World) -> None:
+    either = Disjunction(branches=((on("state", Operator.EQ, "open"),), (on("team", Operator.EQ, "no such"),)))
+    asked = Question(conditions=(REPO_A, either))
+    await kept.read(asked, MERGED)
+    assert [scan.disjunctions for scan in kept.source.log] == [(either,)]
+    kept.ahead_us = 6 * MINUTE_US
+    kept.source.change(row(1, state="closed"))
+    kept.source.change(row(2, state="open"))
+    rows, _ = await kept.read(asked, MERGED)
+    assert [one["id"] for one in rows] == [2, 6]
+    assert [scan.disjunctions for scan in kept.source.log] == [(either,), ()]
 
 
 async def test_a_deleted_row_is_gone_after_the_time_between_full_readings(kept: World) -> None:

@@ -10,8 +10,9 @@ from connectors.declarative.asking import read_query
 from connectors.registry import manifest_named, manifest_names
 from connectors.salesforce.standard import MODELS
 from connectors.sdk.scan import Operator, Predicate, Value
-from connectors.sdk.table import Table
+from connectors.sdk.table import Grade, Table
 from omnisql_server.model.statistics import NO_STATISTICS, Observation, TableStatistics, shape_of, smoothed
+from omnisql_server.plan.disjunctions import WantedAny
 from omnisql_server.plan.domains import Wanted
 from omnisql_server.plan.paths import ChosenPath, calls_expected, choose_path
 
@@ -100,3 +101,25 @@ def test_the_planner_takes_a_way_that_answers_every_test_query_within_its_calls(
             assert [each.condition for each in way.not_pushed] == [], query.sql
             assert asked.order is None or asked.order.direction in way.path.order[asked.order.column], query.sql
             assert query.calls_max is None or calls_expected(way, asked.limit) <= query.calls_max, query.sql
+
+
+@pytest.mark.parametrize(
+    ("vendor", "table", "either", "path", "grade"),
+    [
+        ("hubspot", "contacts", ("email", "owner_id"), "search", Grade.SUPERSET),
+        ("jira", "issues", ("status", "priority"), "search", Grade.SUPERSET),
+        ("linear", "issues", ("state_name", "team_key"), "all", Grade.EXACT),
+    ],
+)
+def test_an_or_is_sent_where_that_saves_calls(
+    vendor: str, table: str, either: tuple[str, ...], path: str, grade: Grade
+) -> None:
+    found = manifest_named(vendor).tables[table].table
+    sides = tuple(
+        (Wanted(predicate=Predicate(column=name, operator=Operator.EQ, value="a"), sql=name),) for name in either
+    )
+    asked = (found, f"s.{table}", (), frozenset({"id"}), 10)
+    way = choose_path(*asked, alternatives=(WantedAny(branches=sides, sql="or"),))
+    assert (way.path.name, way.not_pushed) == (path, ())
+    assert [pushed.grade for pushed in way.pushed] == [grade]
+    assert way.calls_expected < choose_path(*asked).calls_expected

@@ -19,6 +19,7 @@ from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.statistics import Observation, TableStatistics, literal_shapes, shape_of, smoothed
 from omnisql_server.plan.explain import explain_json, explain_text
 from omnisql_server.plan.planner import calls_max, check_calls, plan
+from omnisql_server.plan.predicate_texts import predicate_text
 from omnisql_server.policy.rules import Rules, parse_rules
 
 SORTED = AccessPath(
@@ -147,7 +148,7 @@ def test_joined_scans_are_not_limited() -> None:
 
 def test_policy_joins_the_conditions_and_is_applied_again() -> None:
     scan = only("SELECT id FROM t WHERE name IN ('b', 'c') LIMIT 5", policy=filtered())
-    assert [(p.predicate.value, p.policy) for p in scan.pushed] == [("b", "rows")]
+    assert [(predicate_text(p.predicate), p.policy) for p in scan.pushed] == [("name = 'b'", "rows")]
     assert scan.filters == (shown_by("name", "a", "b", policy="rows"),)
     assert scan.columns == ("id", "name")
 
@@ -168,7 +169,7 @@ def test_conditions_that_contradict_policy_need_no_call() -> None:
 def test_a_prefix_filter_escapes_the_pattern_and_forbids_a_limit() -> None:
     table = api_table(AccessPath(name="all", request="GET /", operators={"name": exact(Operator.LIKE)}))
     one = only("SELECT id FROM t LIMIT 5", table, filtered(match="prefix", values=("50%_\\",)))
-    assert one.pushed[0].predicate.value == "50\\%\\_\\\\%"
+    assert one.scans[0].predicates[0].value == "50\\%\\_\\\\%"
     two = only("SELECT id FROM t LIMIT 5", table, filtered(match="prefix"))
     assert (two.pushed, two.limit) == ((), None)
 
@@ -176,7 +177,7 @@ def test_a_prefix_filter_escapes_the_pattern_and_forbids_a_limit() -> None:
 @pytest.mark.parametrize("mask", ["null", "redact"])
 def test_a_condition_on_a_masked_column_is_never_sent(mask: str) -> None:
     scan = only("SELECT id FROM t WHERE name IN ('a', 'b') AND id = 5 LIMIT 5", policy=masked(mask=mask))
-    assert [p.predicate.column for p in scan.pushed] == ["id"]
+    assert [predicate_text(p.predicate) for p in scan.pushed] == ["id = 5"]
     assert [n.reason for n in scan.not_pushed] == ["the column is masked by policy"]
     assert scan.limit is None
     assert scan.columns == (("id",) if mask == "null" else ("id", "name"))
