@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from catalog.quoting import literal
 from connectors.sdk.scan import Operator, Predicate, Scan, Value
-from connectors.sdk.whole import WHOLE
+from connectors.sdk.whole import PART, WHOLE
 from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
@@ -31,6 +31,7 @@ KEYS_SHOWN_MAX = 5
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 _INDENT = " " * 8
 _STREAMING_ENGINE = "duckdb"
+_SENT = {WHOLE: "Whole Statement", PART: "Part of the Statement"}
 _Facts = dict[str, object]
 
 
@@ -136,8 +137,8 @@ def _streamed_text(streaming: Streaming, plan: QueryPlan) -> str:
 
 
 def _title(scan: ScanPlan, plan: QueryPlan) -> str:
-    if scan.path.name == WHOLE:
-        return f"Whole Statement on {scan.relation.qualified_name}"
+    if scan.relation.is_sent:
+        return f"{_SENT[scan.relation.api_table]} on {scan.relation.qualified_name}"
     alias = _alias(scan, plan)
     name = f"{_name(scan.relation.schema)}.{_name(scan.relation.name)}"
     return f"API Scan on {name}" + (f" {_name(alias)}" if alias != scan.relation.name else "")

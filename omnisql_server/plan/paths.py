@@ -217,6 +217,13 @@ def _push_all(
     return tuple(pushed), tuple(not_pushed), empty
 
 
+def sent_exactly(path: AccessPath, wanted: Iterable[Wanted]) -> tuple[Pushed, ...] | None:
+    """Return predicates as a path sends them, None where it does not evaluate all of them exactly."""
+    outcomes = [_push(path, item, set()) for item in wanted]
+    sent = tuple(each for each in outcomes if isinstance(each, Pushed) and each.grade is Grade.EXACT)
+    return sent if len(sent) == len(outcomes) else None
+
+
 def _is_sent(path: AccessPath, predicate: Predicate) -> bool:
     """Say whether a path sends one value for an equality, as a key or as a predicate."""
     sent = {Operator.EQ, Operator.IN} & path.operators.get(predicate.column, {}).keys()

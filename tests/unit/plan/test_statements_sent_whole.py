@@ -19,7 +19,7 @@ from omnisql_server.model.relation import Relation
 from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.plan.planner import plan
-from omnisql_server.whole import whole_plan
+from omnisql_server.whole import may_send, whole_plan
 from wire.backend import Field
 
 BOOL, INT4, INT8, TEXT, NUMERIC, FLOAT8, TEXTS = 16, 23, 20, 25, 1700, 701, 1009
@@ -43,7 +43,8 @@ def asked(
     principal = Principal(tenant="t", name="p")
     authorized = AuthorizedQuery(query=query, principal=principal, filters=filters, masks=masks)
     by_scans = plan(authorized, lambda _: replace(api_table(), takes_statements=True), combinations_max=10)
-    found = whole_plan(by_scans, Statement(text="", kind=kind, references=()))
+    wanted = may_send(by_scans, Statement(text="", kind=kind, references=()))
+    found = whole_plan(by_scans) if wanted else None
     return None if found is None else found.scans[0].scans[0].whole
 
 

@@ -12,6 +12,7 @@ from connectors.postgres.kinds import RemoteType, kind_of
 from connectors.postgres.queries import RemoteTable
 from connectors.postgres.statements import statement_query
 from connectors.sdk.errors import StatementRefused
+from connectors.sdk.scan import Scan
 from connectors.sdk.table import AccessPath, Column, Table
 from connectors.sdk.whole import WholeRelation, WholeStatement
 
@@ -41,10 +42,11 @@ READ = WholeRelation(
 WHOLE = WholeStatement(
     sql="SELECT 1", relations=(READ,), type_oids=(23,), queries=('"w" AS (SELECT 2)',), parameters=("x",)
 )
+ASKED = Scan(table="whole", access_path="whole", columns=("c1",), whole=WHOLE)
 
 
 def test_a_table_is_a_query_with_the_types_and_the_order_of_texts_known_here() -> None:
-    query = statement_query(WHOLE, {"shop.t": REMOTE})
+    query = statement_query(WHOLE, ASKED, {"shop.t": REMOTE})
     assert query.sql == (
         'WITH "scan_0" AS NOT MATERIALIZED (SELECT r."id"::pg_catalog.int4 AS "id",'
         ' (r."na""me"::pg_catalog.text) COLLATE pg_catalog."C" AS "n",'
@@ -58,7 +60,7 @@ def test_a_table_is_a_query_with_the_types_and_the_order_of_texts_known_here() -
 def test_a_column_that_has_another_type_by_now_refuses_the_statement() -> None:
     changed = replace(READ, columns=(("id", "id", "int8"),))
     with pytest.raises(StatementRefused, match="another type than its foreign table"):
-        statement_query(replace(WHOLE, relations=(changed,)), {"shop.t": REMOTE})
+        statement_query(replace(WHOLE, relations=(changed,)), ASKED, {"shop.t": REMOTE})
 
 
 @pytest.mark.parametrize(
