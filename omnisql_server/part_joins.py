@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from omnisql_server.part_trees import Cutting, Reach, gathers
+from omnisql_server.part_trees import Cutting, Reach, sources_of
 
 _INNER = ("", "INNER", "CROSS")
 
@@ -79,9 +79,7 @@ def _cut_inner(cutting: Cutting, select: exp.Select) -> None:
     """Cut one group of items after the other; each cut makes the SELECT anew."""
     tried: set[frozenset[str]] = set()
     while (found := _next_group(cutting, select, tried)) is not None:
-        items, conditions = found
-        tried.add(frozenset(item.alias for item in items))
-        _cut(cutting, select, items, conditions)
+        _cut(cutting, select, *found)
 
 
 def _next_group(
@@ -95,9 +93,17 @@ def _next_group(
         for group in _joined(aliases, conditions):
             chosen = [item for item in own if item.alias in group]
             query = cutting.query_of(chosen[0].source)
-            if group not in tried and (len(chosen) > 1 or (query is not None and gathers(query))):
-                return chosen, [each for each in conditions if _named(each, group) is not None]
+            own_conditions = [each for each in conditions if _named(each, group) is not None]
+            if group not in tried and (query is not None or len(chosen) > 1):
+                tried.add(group)
+                if _gathers(cutting, _select(chosen, own_conditions, ())):
+                    return chosen, own_conditions
     return None
+
+
+def _gathers(cutting: Cutting, joined: exp.Select) -> bool:
+    reach = cutting.reach([joined])
+    return reach is not None and cutting.gathers(cutting.with_queries(joined, reach))
 
 
 def _sources(cutting: Cutting, items: Iterable[_Item]) -> list[frozenset[str]]:
@@ -224,7 +230,7 @@ def _columns(node: exp.Expr, aliases: frozenset[str], *, is_root: bool = False) 
             yield node
         return
     if isinstance(node, exp.Select) and not is_root:
-        aliases -= {item.alias_or_name for item in _sources_of(node)}
+        aliases -= sources_of(node).keys()
     for child in node.iter_expressions():
         if is_root and isinstance(child, exp.Join):
             # A derived table sees nothing of what it is joined with.
@@ -233,12 +239,6 @@ def _columns(node: exp.Expr, aliases: frozenset[str], *, is_root: bool = False) 
                 yield from _columns(condition, aliases)
         elif aliases and not (is_root and isinstance(child, exp.From)):
             yield from _columns(child, aliases)
-
-
-def _sources_of(select: exp.Select) -> list[exp.Expr]:
-    first = select.args.get("from_")
-    joins = select.args.get("joins") or []
-    return [*([first.this] if first is not None else []), *(join.this for join in joins)]
 
 
 def _cut_first(cutting: Cutting, select: exp.Select, items: Sequence[_Item]) -> None:
@@ -264,6 +264,8 @@ def _cut_first(cutting: Cutting, select: exp.Select, items: Sequence[_Item]) -> 
         joins=[item.join.copy() for item in first if item.join is not None],
         where=_where(taken),
     )
+    if not _gathers(cutting, joined):
+        return
     gone = {id(each) for each in taken}
     rest = select.copy()
     rest.set("where", _where([each for each in where if id(each) not in gone]))

@@ -14,7 +14,8 @@ from connectors.sdk.whole import PART, WholeRelation, WholeStatement
 from omnisql_server.model.plan import Pushed, ScanPlan
 from omnisql_server.model.query import Occurrence
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
-from omnisql_server.part_trees import Output, Part, column_behind
+from omnisql_server.part_trees import Output, Part, column_behind, groups_by
+from omnisql_server.plan.joins import DISTINCT_VALUES
 from omnisql_server.plan.paths import batch_size
 from omnisql_server.whole_statement import policy_filters, written
 
@@ -98,32 +99,23 @@ def _table(
     everything = read[0].table.access_paths[0]
     request = statement.shown
     paths = [AccessPath(name=PART, request=request, page_rows_max=everything.page_rows_max)]
+    rows = _rows_expected(part.tree, read)
     if part.tree.args.get("limit") is None:
-        for output in wanted:
-            by_key = _key_path(part.tree, output, scans)
-            if by_key is not None:
-                paths.append(
-                    AccessPath(
-                        name=f"{PART}_by_{output.name}",
-                        request=f"{request}, rows with {output.name} = ANY (..)",
-                        keys=(output.name,),
-                        batch=output.name,
-                        batch_keys_max=by_key.batch_keys_max,
-                        page_rows_max=by_key.page_rows_max,
-                    )
-                )
+        paths += [path for output in wanted if (path := _key_path(part.tree, output, scans, request, rows)) is not None]
     return Table(
         name=PART,
         description="",
         columns=tuple(Column(name=each.name, type_name=each.type_name, path=each.name) for each in wanted),
         primary_key=(),
         access_paths=tuple(paths),
-        rows_expected=_rows_expected(part.tree, read),
+        rows_expected=rows,
     )
 
 
-def _key_path(tree: exp.Query, output: Output, scans: Mapping[str, ScanPlan]) -> AccessPath | None:
-    """Return how a table of a part is read by the values of an output, if that is one of its columns.
+def _key_path(
+    tree: exp.Query, output: Output, scans: Mapping[str, ScanPlan], request: str, rows: int
+) -> AccessPath | None:
+    """Return how a part of so many rows is read by the values of an output that is a column which an index begins with.
 
     Not by texts: an index there has them in another order.
     """
@@ -135,7 +127,19 @@ def _key_path(tree: exp.Query, output: Output, scans: Mapping[str, ScanPlan]) ->
     column = attribute.api_column if attribute is not None else None
     if column is None or column in scan.masks or output.type_name in _TEXTS:
         return None
-    return next((path for path in scan.table.access_paths if path.keys == (column,)), None)
+    path = next((path for path in scan.table.access_paths if path.keys == (column,)), None)
+    if path is None:
+        return None
+    values = rows if groups_by(tree, output.made_of) else scan.table.rows_expected if path.single else DISTINCT_VALUES
+    return AccessPath(
+        name=f"{PART}_by_{output.name}",
+        request=f"{request}, rows with {output.name} = ANY (..)",
+        keys=(output.name,),
+        batch=output.name,
+        batch_keys_max=path.batch_keys_max,
+        page_rows_max=path.page_rows_max,
+        rows_expected=max(1, ceil(rows / max(1, values))),
+    )
 
 
 def _rows_expected(tree: exp.Query, read: Sequence[ScanPlan]) -> int:
@@ -148,7 +152,11 @@ def _rows_expected(tree: exp.Query, read: Sequence[ScanPlan]) -> int:
         and any(each.find(exp.AggFunc) is not None and each.find(exp.Window) is None for each in tree.selects)
     ):
         return 1
-    return max(1, *(ceil(_rows_of(scan)) for scan in read))
+    rows = max(1, *(ceil(_rows_of(scan)) for scan in read))
+    if any(key.scan_name not in {scan.scan_name for scan in read} for scan in read for key in scan.deferred):
+        return rows
+    # It gives no more than what it is made of.
+    return min(rows, sum(scan.calls_expected * scan.path.page_rows_max for scan in read))
 
 
 def _rows_of(scan: ScanPlan) -> float:

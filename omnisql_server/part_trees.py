@@ -84,10 +84,14 @@ Sendable = Callable[[exp.Query, Sequence[str]], bool]
 
 @dataclass(slots=True, kw_only=True)
 class Cutting:
-    """A tree that is being cut: `servers` are those of the scans that may be in parts."""
+    """A tree that is being cut: `servers` are those of the scans that may be in parts.
+
+    `unique` are columns that alone tell the rows of a scan apart.
+    """
 
     tree: exp.Expr
     servers: Mapping[str, str]
+    unique: frozenset[tuple[str, str]]
     sendable: Sendable
     parts: list[Part] = field(default_factory=list)
     queries: dict[str, exp.CTE] = field(init=False)
@@ -161,6 +165,32 @@ class Cutting:
         found = source.this if isinstance(source, exp.Subquery) else named.this if named is not None else None
         return found if isinstance(found, exp.Query) else None
 
+    def gathers(self, tree: exp.Query) -> bool:
+        """Say whether a query makes fewer rows of many, or joins without making more of them."""
+        if tree.find(exp.AggFunc, exp.Group, exp.Distinct, exp.Limit) is not None:
+            return True
+        joining = [each for each in tree.find_all(exp.Select) if each.args.get("joins")]
+        return bool(joining) and not any(map(self._multiplies, joining))
+
+    def _multiplies(self, select: exp.Select) -> bool:
+        """Say whether a row of one item may be joined with many of another and the other way round."""
+        sources = sources_of(select)
+        found = set()
+        for equality in select.find_all(exp.EQ):
+            sides = (equality.this.unnest(), equality.expression.unnest())
+            if all(isinstance(side, exp.Column) for side in sides) and sides[0].table != sides[1].table:
+                found |= {side.table for side in sides if self._is_unique(sources.get(side.table), side.name)}
+        return len(found) < len(sources) - 1
+
+    def _is_unique(self, source: exp.Expr | None, name: str) -> bool:
+        if isinstance(source, exp.Table) and source.name not in self.queries:
+            return (source.name, name) in self.unique
+        query = self.query_of(source) if source is not None else None
+        if query is None:
+            return False
+        output = next((each.unalias() for each in query.selects if each.alias_or_name == name), None)
+        return output is not None and groups_by(query, output)
+
     def may_move(self, source: exp.Expr) -> bool:
         """Say whether an item of a FROM clause may be part of something that is sent."""
         query, reach = self.query_of(source), self.reach([source])
@@ -173,7 +203,7 @@ class Cutting:
         """Put a relation in the place of a query of one source; say whether that was done."""
         # An EXISTS may have no outputs, an ARRAY has an order.
         reach = self.reach([query]) if not isinstance(query.parent, exp.Exists | exp.Array) else None
-        if reach is None or _is_correlated(query) or not gathers(self.with_queries(query, reach)):
+        if reach is None or _is_correlated(query) or not self.gathers(self.with_queries(query, reach)):
             return False
         part = self.made(query, reach, self._used(query))
         if part is None:
@@ -209,12 +239,11 @@ class Cutting:
         return used
 
 
-def gathers(tree: exp.Expr) -> bool:
-    """Say whether a query makes fewer rows of many, or joins by conditions."""
-    if tree.find(exp.AggFunc, exp.Group, exp.Distinct, exp.Limit) is not None:
-        return True
-    joins = list(tree.find_all(exp.Join))
-    return bool(joins) and all(join.args.get("on") is not None for join in joins)
+def sources_of(select: exp.Select) -> dict[str, exp.Expr]:
+    """Return the items of a FROM clause by their aliases."""
+    first = select.args.get("from_")
+    joined = [join.this for join in select.args.get("joins") or ()]
+    return {each.alias_or_name: each for each in ([first.this] if first is not None else []) + joined}
 
 
 def outputs_of(tree: exp.Query) -> tuple[Output, ...] | None:
@@ -243,9 +272,7 @@ def column_behind(tree: exp.Query, made_of: exp.Expr) -> tuple[str, str] | None:
     """Return the scan and attribute whose values an output has, None where it is anything else."""
     if not isinstance(tree, exp.Select) or not isinstance(made_of, exp.Column):
         return None
-    first = tree.args.get("from_")
-    sources = [*([first.this] if first is not None else []), *(join.this for join in tree.args.get("joins") or ())]
-    source = next((each for each in sources if each.alias_or_name == made_of.table), None)
+    source = sources_of(tree).get(made_of.table)
     if isinstance(source, exp.Table):
         queries = tree.args.get("with_")
         named = next((q for q in (queries.expressions if queries else ()) if q.alias == source.name), None)
@@ -258,6 +285,19 @@ def column_behind(tree: exp.Query, made_of: exp.Expr) -> tuple[str, str] | None:
         return None
     output = next((each.unalias() for each in inner.selects if each.alias_or_name == made_of.name), None)
     return column_behind(inner, output) if output is not None else None
+
+
+def groups_by(tree: exp.Query, made_of: exp.Expr) -> bool:
+    """Say whether an output alone tells the rows of a query apart, which are groups by it."""
+    group = tree.args.get("group")
+    if group is not None:
+        return list(group.expressions) == [made_of] and not any(group.args.get(k) for k in ("cube", "rollup"))
+    sources = list(sources_of(tree).values()) if isinstance(tree, exp.Select) else []
+    inner = sources[0].this if len(sources) == 1 and isinstance(sources[0], exp.Subquery) else None
+    if not isinstance(inner, exp.Select) or not isinstance(made_of, exp.Column):
+        return False
+    output = next((each.unalias() for each in inner.selects if each.alias_or_name == made_of.name), None)
+    return output is not None and groups_by(inner, output)
 
 
 def _is_correlated(query: exp.Query) -> bool:

@@ -5,7 +5,7 @@ The rest is planned as any statement: keys go to a part as they go to a table, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -56,7 +56,8 @@ def plan_by_parts(plan: QueryPlan, may_be_sent: frozenset[str], plan_anew: PlanA
     def sendable(part: exp.Query, scan_names: Sequence[str]) -> bool:
         return _means_the_same(query, part, [places[name] for name in scan_names])
 
-    cutting = Cutting(tree=tree, servers=servers, sendable=sendable)
+    unique = frozenset(each for name in relations for each in _unique(scans[name]))
+    cutting = Cutting(tree=tree, servers=servers, unique=unique, sendable=sendable)
     if not servers or not cutting.is_clear:
         return None
     _cut(cutting, tree, is_outermost=True)
@@ -71,6 +72,15 @@ def plan_by_parts(plan: QueryPlan, may_be_sent: frozenset[str], plan_anew: PlanA
     engine = _engine(rewritten)
     planned = _planned(plan, rewritten, sent, plan_anew) if engine is not None else None
     return None if planned is None or engine is None else (planned, engine)
+
+
+def _unique(scan: ScanPlan) -> Iterator[tuple[str, str]]:
+    """Yield the attributes that alone tell the rows of a scan apart."""
+    for path in scan.table.access_paths:
+        if path.single and len(path.keys) == 1:
+            yield from (
+                (scan.scan_name, each.name) for each in scan.relation.attributes if each.api_column in path.keys
+            )
 
 
 def _merges(query: BoundQuery) -> bool:

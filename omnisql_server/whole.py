@@ -45,8 +45,9 @@ def may_be_sent(scan: ScanPlan) -> bool:
     Not where it is read by texts that an index finds: over texts in another order that would not be used. Policy's
     conditions, and those beside them, are written as for scans.
     """
-    keys = [scan.table.column(name).type_name for one in scan.scans for name in one.keys]
-    looks_up_text = not scan.filters and any(type_name in {"text", "varchar"} for type_name in keys)
+    names = [*(name for one in scan.scans for name in one.keys), *(key.column for key in scan.deferred)]
+    are_texts = any(scan.table.column(name).type_name in {"text", "varchar"} for name in names)
+    looks_up_text = are_texts and not scan.filters
     return scan.table.takes_statements and scan.empty is None and not looks_up_text
 
 

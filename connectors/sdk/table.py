@@ -99,7 +99,8 @@ class AccessPath:
     `needs` names columns a condition on each of which must be pushed: else the planner leaves the path to others.
     `requests_fixed` is how many requests a reading takes besides those for its pages, to make a job, say: that is for
     long readings. A request takes `cost` points at most of the rate limit `pays`, None for the table's.
-    `request` describes the request for people.
+    `request` describes the request for people. `rows_expected` is the prior for the rows of one combination of keys,
+    None for the table's.
     """
 
     name: str
@@ -126,6 +127,7 @@ class AccessPath:
     needs: tuple[str, ...] = ()
     cost: int = 1
     pays: str | None = None
+    rows_expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,7 +145,8 @@ def _evaluate(
     literals: tuple[Shape, ...] = ()
     if known.literals and not any(is_unknown(item.predicate.value) for item in wanted):
         literals = literal_shapes(known.salt, path.keys, only_combination(path, keys, deferred), predicates)
-    estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, predicates), literals)
+    guessed = table if path.rows_expected is None else replace(table, rows_expected=path.rows_expected)
+    estimate = estimate_rows(guessed, known, path.keys, shape_of(path.keys, predicates), literals)
     bound = 1 if path.single else None
     if path.counts and not path.count_may_list:
         bound = path.count_requests
