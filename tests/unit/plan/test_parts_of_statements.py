@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from api_model import COLUMNS, RELATIONS, api_relation, bound, exact
+from authorized import shown_by
+from sqlglot import exp
 
 from connectors.sdk.scan import Operator
 from connectors.sdk.table import AccessPath, Column, Table
 from connectors.sdk.whole import WholeStatement
-from omnisql_server.model.mask import Mask
+from omnisql_server.model.mask import Mask, MaskKind
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery
@@ -62,6 +64,7 @@ def by_parts(
 ) -> tuple[QueryPlan, str] | None:
     """Plan a statement by parts, but for scans that are `kept`; return it with the engine for the rest."""
     query = bound(text)
+    assert isinstance(query.tree, exp.Query)
     fields = tuple(Field(name=f"f{place}", type_oid=INT8) for place in range(len(query.tree.selects)))
     query = replace(query, fields=fields, settings=replace(query.settings, **settings))
     principal = Principal(tenant="t", name="p")
@@ -127,6 +130,84 @@ def test_one_part_is_sent(text: str) -> None:
     assert found is not None
     assert len(wholes(found[0])) == 1
     assert {scan.relation.name for scan in found[0].scans if not scan.relation.is_sent} <= {"v"}
+
+
+def test_a_condition_that_sees_nulls_of_a_later_join_stays_outside() -> None:
+    joined = "SELECT t.id, v.id FROM t JOIN u ON u.id = t.big {} JOIN v ON v.id = t.id WHERE t.name IS NULL"
+    assert "IS NULL" in sent(joined.format("LEFT"))[0]
+    assert "IS NULL" not in sent(joined.format("RIGHT"))[0]
+    assert "WHERE (part_0.c2 IS NULL)" in left(joined.format("FULL"))
+
+
+def test_columns_are_those_that_the_rest_of_the_statement_uses() -> None:
+    found = by_parts(
+        "SELECT v.id FROM v JOIN (SELECT id, name, max(big) AS m, count(*) AS n FROM t GROUP BY id, name) AS d"
+        " ON d.m = v.id LEFT JOIN u ON u.id = v.id"
+    )
+    assert found is not None
+    (part,) = [scan for scan in found[0].scans if scan.relation.is_sent]
+    assert part.columns == ("c3",)
+    assert len(wholes(found[0])[0].names) == 4
+
+
+def test_keys_go_to_a_part_by_columns_that_an_index_begins_with() -> None:
+    grouped = "SELECT v.id, d.n FROM v JOIN (SELECT {0} AS k, count(*) AS n FROM t GROUP BY {0}) AS d ON d.k = v.{0}"
+    for column, is_keyed in (("id", True), ("big", False), ("name", False)):
+        found = by_parts(grouped.format(column))
+        assert found is not None
+        (part,) = [scan for scan in found[0].scans if scan.relation.is_sent]
+        paths = [path.name for path in part.table.access_paths]
+        assert paths == (["part", "part_by_c2"] if is_keyed else ["part"]), column
+
+
+def test_a_query_that_is_named_on_both_sides_is_read_once() -> None:
+    text = "WITH w AS (SELECT id, count(*) AS n FROM t GROUP BY id) SELECT v.id FROM v JOIN w ON w.id = v.id WHERE {}"
+    inside = "v.big IN (SELECT max(u.big) FROM u JOIN w ON w.id = u.id GROUP BY u.id)"
+    found = by_parts(text.format(inside))
+    assert found is not None
+    assert [len(each.queries) for each in wholes(found[0])] == [0]
+    assert "WITH w AS (SELECT part_0.c1 AS id FROM part_0 AS part_0)" in left(text.format(inside))
+
+
+def test_parts_of_several_servers_are_sent_to_each() -> None:
+    text = "SELECT a.n FROM (SELECT max(id) AS n FROM t) AS a, (SELECT max(id) AS n FROM w) AS b, v WHERE a.n = b.n"
+    found = by_parts(text)
+    assert found is not None
+    assert [scan.relation.server for scan in found[0].scans if scan.relation.is_sent] == ["s", "other"]
+
+
+def test_what_is_left_is_executed_where_that_is_proved_and_else_by_postgresql() -> None:
+    text = "SELECT v.name FROM v JOIN (SELECT max(id) AS m FROM t) AS d ON d.m = v.id"
+    found = by_parts(text)
+    assert found is not None
+    assert found[1] == "duckdb"
+    beside = by_parts(TAKEN["tables beside a local one"])
+    assert beside is not None
+    assert beside[1] == "postgres"
+    assert '"app"."here" AS "h"' in beside[0].authorized.query.parsed.text
+    assert by_parts(TAKEN["tables beside a local one"], engine="duckdb") is None
+    unknown = "SELECT somebodys(v.name) FROM v JOIN (SELECT max(id) AS m FROM t) AS d ON d.m = v.id"
+    assert by_parts(unknown) is None
+
+
+def test_scans_that_are_to_be_read_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TAKEN["a derived table"]
+    assert by_parts(text) is not None
+    assert by_parts(text, kept=frozenset({"scan_1", "scan_0"})) is None
+
+
+def test_policy_goes_with_its_own_table_and_stays_with_others() -> None:
+    text = TAKEN["a derived table"]
+    by_name = {one.relation.name: one.scan_name for one in bound(text).occurrences}
+    rows = {name: (shown_by("name", "a"),) for name in by_name.values()}
+    found = by_parts(text, filters=rows)
+    assert found is not None
+    (relation,) = wholes(found[0])[0].relations
+    assert relation.shields
+    (api,) = [scan for scan in found[0].scans if not scan.relation.is_sent]
+    assert [rule.policy for rule in api.filters] == ["p"]
+    bucket = {by_name["t"]: {"id": Mask(policy="p", kind=MaskKind.BUCKET, width=10)}}
+    assert by_parts(text, masks=bucket) is None
 
 
 LEFT_ALONE = {
