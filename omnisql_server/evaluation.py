@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from omnisql_server.answers import copy_stream, result_formats
+from omnisql_server.errors import BackendError
 from omnisql_server.execute.arrays import ArrayParameter
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.load import load
@@ -45,7 +46,10 @@ def engine_of(statement: Statement, bound: BoundQuery) -> Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Everything that a statement's rows depend on beside the relations; `tags` get PostgreSQL's own."""
+    """Everything that a statement's rows depend on beside the relations; `tags` get PostgreSQL's own.
+
+    With `is_rewritten` the text that is executed is not the client's, and places in it are none in that.
+    """
 
     statement: Statement
     bound: BoundQuery
@@ -56,12 +60,15 @@ class Evaluation:
     splice: SpliceLimits
     owned: Mapping[object, ArrayParameter] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
+    is_rewritten: bool = False
 
     def over(self, relations: Sequence[LocalRelation]) -> AsyncGenerator[EncodedRows, None]:
         """Yield what the client gets."""
         by_name = {relation.scan_name: relation.rows for relation in relations}
         given = self._given
         rows = execute(self.bound, self.engine, by_name, given, self.backend, self.pool, self.splice)
+        if self.is_rewritten:
+            rows = _unplaced(rows)
         if (wanted_load := load_of(self.statement)) is not None:
             return load(wanted_load, self.bound, by_name, given, self.backend, self.pool, rows)
         return self.copied(rows)
@@ -102,6 +109,15 @@ class Evaluation:
             copy_format=copy_format,
             owned=self.owned,
         )
+
+
+async def _unplaced(rows: AsyncGenerator[EncodedRows, None]) -> AsyncGenerator[EncodedRows, None]:
+    async with aclosing(rows):
+        try:
+            async for chunk in rows:
+                yield chunk
+        except BackendError as error:
+            raise error.without_position() from error
 
 
 async def _by_name(

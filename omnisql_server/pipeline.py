@@ -6,10 +6,11 @@ The stages never call each other; this module hands the frozen values from one t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from connectors.sdk.table import Table
 from omnisql_server.answering import Reader
 from omnisql_server.answers import (
     analyzed,
@@ -41,7 +42,9 @@ from omnisql_server.manage.managed import Manage, managed_description, managed_r
 from omnisql_server.matviews import Staging, create, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plain_texts import PlainTexts
-from omnisql_server.model.query import BoundQuery
+from omnisql_server.model.plan import QueryPlan
+from omnisql_server.model.query import AuthorizedQuery, BoundQuery
+from omnisql_server.model.relation import Relation
 from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import (
     CHANGING_KINDS,
@@ -67,7 +70,6 @@ from omnisql_server.repeats.repeats import Repeats
 from omnisql_server.sharing import Sharing
 from omnisql_server.streaming import StreamedAnswer
 from omnisql_server.tenant import Tenant
-from omnisql_server.whole import SENT_WHOLE
 from omnisql_server.whole_first import answered, whole_first
 
 
@@ -211,16 +213,16 @@ class Pipeline:
                 return repeated
             with stage_span("plan"):
                 await self._tenant.prepare(bound.relations.values(), view)
-                tenant, most = self._tenant, self._bounds.key_combinations_max
-                query_plan = plan(authorized, tenant.table_of, most, tenant.statistics_of, may_evaluate, may_execute)
+                tenant = self._tenant
+                query_plan = self._planned(authorized)
                 engine = engine_of(statement, bound)
-            whole = await whole_first(query_plan, statement, tenant, view)
+                sending = await whole_first(query_plan, statement, tenant, view, self._planned)
             engine = await self._repeats.explained(engine, statement, authorized, parameters)
             if statement.kind is StatementKind.EXPLAIN and not ExplainWants.of(statement).analyze:
-                shown, by = (query_plan, engine) if whole is None else (whole, SENT_WHOLE)
+                shown, by = (query_plan, engine) if sending is None else (sending.plan, sending.engine)
                 told = explained(statement, shown, by, None, await tenant.notes(shown, view))
                 return result_of(statement, bound, told)
-            first = whole or query_plan
+            first = query_plan if sending is None else sending.plan
             budget = CallBudget(calls_max(first, self._bounds.api_calls_max), first.calls_expected)
             check_calls(first, budget.left, await tenant.calls_answered(first, view, budget.left))
             evaluation = Evaluation(
@@ -234,7 +236,7 @@ class Pipeline:
                 owned=await read_as_owners(query_plan, view.backend, self._owners, self._bounds.splice),
             )
             reader = Reader(tenant=tenant, bounds=self._bounds, budget=budget, view=view, keeping=keeping)
-            query_plan, evaluation, answer = await answered(whole, query_plan, reader, evaluation)
+            query_plan, evaluation, answer = await answered(sending, query_plan, reader, evaluation)
         rows = deadline.bounded(noting(statement, authorized, view, answer.rows(), self.sharing))
         if statement.kind is StatementKind.EXPLAIN:
             quotas = partial(tenant.quotas, view=view)
@@ -242,9 +244,17 @@ class Pipeline:
         result = result_of(statement, bound, rows)
         if isinstance(answer, StreamedAnswer):
             return answer.result(result)
-        if keeping is not None and engine.name == DUCKDB:
+        if keeping is not None and sending is None and engine.name == DUCKDB:
             return self._repeats.kept(keeping, answer.reports(), result, evaluation.tags)
         return replace(result, tag=lambda: evaluation.tags[-1]) if statement.kind in BY_POSTGRES else result
+
+    def _planned(self, asked: AuthorizedQuery, known: Callable[[Relation], Table | None] = lambda _: None) -> QueryPlan:
+        tenant, most = self._tenant, self._bounds.key_combinations_max
+
+        def table_of(relation: Relation) -> Table:
+            return known(relation) or tenant.table_of(relation)
+
+        return plan(asked, table_of, most, tenant.statistics_of, may_evaluate, may_execute)
 
     async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Answer a statement again as it was answered before; None where it must be run."""

@@ -16,7 +16,6 @@ from connectors.registry import connector_names
 from connectors.sdk.connector import Connector
 from connectors.sdk.quiet import QUIET_CONTEXT
 from connectors.sdk.table import Table
-from connectors.sdk.whole import WHOLE
 from omnisql_server.fetch.peek import calls_answered, peek, quota
 from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
@@ -156,7 +155,7 @@ class Tenant:
     def observe(self, plan: ScanPlan, report: SourceReport) -> None:
         """Learn of a table from a finished scan of it, but for the server's own and those of uncommitted servers."""
         server = self.snapshot.servers.get(plan.relation.server)
-        if server is None or plan.relation.wrapper == INTROSPECTION.name or plan.path.name == WHOLE:
+        if server is None or plan.relation.wrapper == INTROSPECTION.name or plan.relation.is_sent:
             return
         self.misses.record(plan, report)
         seen = observed(plan, report)

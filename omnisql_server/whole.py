@@ -1,22 +1,22 @@
 """A statement that one source carries out whole, as a plan with one scan: its rows are the answer's. Pure.
 
-All that it reads is of one server, whose connector takes statements, and policy hides nothing of it. What is sent is
-the bound tree, never the user's text, if it means the same there (`whole_meaning`); every string is a parameter.
+All that it reads is of one server, whose connector takes statements, as policy shows it (`whole_statement`). What is
+sent is the bound tree, never the user's text, if it means the same there (`whole_meaning`); strings are parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.errors import SqlglotError
 
 from catalog.quoting import identifier
 from catalog.types import BY_OID
 from connectors.sdk.scan import Scan
 from connectors.sdk.table import AccessPath, Column, Table
-from connectors.sdk.whole import WHOLE, WholeRelation, WholeStatement
+from connectors.sdk.whole import WHOLE, WholeStatement
 from omnisql_server.execute.run import DUCKDB, POSTGRES, Engine
 from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.plan import QueryPlan, ScanPlan, Streaming
@@ -24,67 +24,64 @@ from omnisql_server.model.query import BoundQuery, Occurrence, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.model.statement import RelationReference, Statement, StatementKind
 from omnisql_server.whole_meaning import means_the_same
+from omnisql_server.whole_statement import CARRIED, policy_filters, relation_of, written
 
 _KINDS = frozenset({StatementKind.SELECT, StatementKind.EXPLAIN, StatementKind.COPY_TO})
-_CARRIED = frozenset(
-    {"bool", "int2", "int4", "int8", "float8", "numeric", "text", "varchar", "date", "timestamp", "timestamptz", "uuid"}
-)
-"""Types of columns and outputs whose values are the same at both ends."""
-
 _SOURCE_NAME = "whole"
 SENT_WHOLE = Engine(name=DUCKDB, reason="the source carries out the statement, its rows are sent on")
 
 
-@dataclass(slots=True)
-class _Parameters:
-    """The strings of a statement; equal ones are one parameter, so that equal expressions stay equal."""
-
-    numbers: dict[str, int] = field(default_factory=dict)
-
-    def instead(self, node: exp.Expr) -> exp.Expr:
-        if not (isinstance(node, exp.Literal) and node.is_string):
-            return node
-        number = self.numbers.setdefault(node.name, len(self.numbers) + 1)
-        return exp.cast(exp.Parameter(this=exp.Literal.number(number)), "TEXT", dialect="postgres")
+def may_send(plan: QueryPlan, statement: Statement) -> bool:
+    """Say whether a session would have anything of a statement carried out by a source."""
+    query, settings = plan.authorized.query, plan.authorized.query.settings
+    plain = settings.catalog_first and settings.plain_input and settings.on_source_error != "partial"
+    own = not (query.shields or query.as_owners.reads or query.parsed.written) and query.returns_rows
+    reads = statement.kind in _KINDS and not statement.writes
+    return plain and own and reads and settings.engine != POSTGRES
 
 
-def whole_plan(plan: QueryPlan, statement: Statement) -> QueryPlan | None:
+def may_be_sent(scan: ScanPlan) -> bool:
+    """Say whether the source of a scan may carry out what reads it.
+
+    Not where it is read by texts that an index finds: over texts in another order that would not be used. Policy's
+    conditions, and those beside them, are written as for scans.
+    """
+    names = [*(name for one in scan.scans for name in one.keys), *(key.column for key in scan.deferred)]
+    are_texts = any(scan.table.column(name).type_name in {"text", "varchar"} for name in names)
+    looks_up_text = are_texts and not scan.filters
+    return scan.table.takes_statements and scan.empty is None and not looks_up_text
+
+
+def whole_plan(plan: QueryPlan) -> QueryPlan | None:
     """Return the plan that has a statement carried out by its only source, None where the scans of `plan` are read.
 
     It is worth it where the source joins, groups or counts: it then sends the answer instead of what it is made of.
     """
     query = plan.authorized.query
-    reads = statement.kind in _KINDS and not statement.writes
-    if query.settings.engine == POSTGRES or not reads or not _is_alone(plan):
+    if not _is_alone(plan):
         return None
     tree = query.tree
     if tree is None:
         return None
-    relations = [_relation(scan, one) for scan, one in _read(plan)]
+    relations = [relation_of(scan, one) for scan, one in _read(plan)]
     outputs = [BY_OID[each.type_oid].name if each.type_oid in BY_OID else "" for each in query.fields]
-    if None in relations or not outputs or not _CARRIED.issuperset(outputs):
+    if None in relations or not outputs or not CARRIED.issuperset(outputs):
         return None
-    if not _gathers(tree) or any(map(_looks_up_text, plan.scans)):
-        return None
-    if not means_the_same(query, tree):
+    if not _gathers(tree) or not means_the_same(query, tree):
         return None
     try:
-        whole = _statement(tree, [each for each in relations if each is not None], query)
+        shown = [each for each in relations if each is not None]
+        whole = written(tree, shown, tuple(each.type_oid for each in query.fields))
     except SqlglotError:
         return None
     return _planned(plan, whole, outputs)
 
 
 def _is_alone(plan: QueryPlan) -> bool:
-    """Say whether one source has all that a statement reads, with nothing of it hidden and nothing older wanted."""
-    authorized = plan.authorized
-    query, settings = authorized.query, authorized.query.settings
-    plain = settings.catalog_first and settings.plain_input and settings.on_source_error != "partial"
-    hidden = any(authorized.filters.values()) or any(authorized.masks.values()) or query.shields
-    if not plain or hidden or query.as_owners.reads or query.parsed.written or not query.returns_rows:
-        return False
+    """Say whether one source has all that a statement reads."""
+    query = plan.authorized.query
     servers = {(one.relation.server, one.relation.kind) for one in query.occurrences}
-    takes = all(scan.table.takes_statements and scan.empty is None for scan in plan.scans)
+    takes = all(map(may_be_sent, plan.scans))
     return takes and len(servers) == 1 and len(plan.scans) == len(query.occurrences)
 
 
@@ -93,55 +90,12 @@ def _read(plan: QueryPlan) -> list[tuple[ScanPlan, Occurrence]]:
     return [(by_name[one.scan_name], one) for one in plan.authorized.query.occurrences if one.scan_name in by_name]
 
 
-def _relation(scan: ScanPlan, occurrence: Occurrence) -> WholeRelation | None:
-    """Return what a statement reads in one place, None where a column has not the type that it has at the source."""
-    columns = []
-    for name in occurrence.columns:
-        attribute = occurrence.relation.attribute(name)
-        if attribute is None or attribute.api_column is None:
-            return None
-        column = scan.table.column(attribute.api_column)
-        if column.type.oid != attribute.type_oid or column.type_name not in _CARRIED:
-            return None
-        columns.append((name, column.name, column.type_name))
-    return WholeRelation(name=occurrence.scan_name, table=scan.table.name, columns=tuple(columns))
-
-
-def _looks_up_text(scan: ScanPlan) -> bool:
-    """Say whether a table is read by texts that an index finds; over texts in another order it would not be used."""
-    keys = [scan.table.column(name).type_name for one in scan.scans for name in one.keys]
-    return any(type_name in {"text", "varchar"} for type_name in keys)
-
-
 def _gathers(tree: exp.Expr) -> bool:
     """Say whether a statement makes fewer rows of many, or joins by conditions."""
     if tree.find(exp.AggFunc, exp.Group, exp.Distinct) is not None:
         return True
     joins = list(tree.find_all(exp.Join))
     return bool(joins) and all(join.args.get("on") is not None for join in joins)
-
-
-def _statement(tree: exp.Expr, relations: Sequence[WholeRelation], query: BoundQuery) -> WholeStatement:
-    """Write a tree as a statement.
-
-    Raises:
-        SqlglotError: a part of it has no text.
-    """
-    parameters = _Parameters()
-    written = tree.transform(parameters.instead)
-    queries = written.args.get("with_")
-    written.set("with_", None)
-
-    def text(node: exp.Expr) -> str:
-        return node.sql("postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
-
-    return WholeStatement(
-        sql=text(written),
-        relations=tuple(relations),
-        type_oids=tuple(each.type_oid for each in query.fields),
-        queries=tuple(text(each) for each in queries.expressions) if queries is not None else (),
-        parameters=tuple(parameters.numbers),
-    )
 
 
 def _planned(plan: QueryPlan, whole: WholeStatement, outputs: Sequence[str]) -> QueryPlan:
@@ -172,6 +126,7 @@ def _planned(plan: QueryPlan, whole: WholeStatement, outputs: Sequence[str]) -> 
         path=path,
         columns=names,
         scans=(Scan(table=WHOLE, access_path=WHOLE, columns=names, whole=whole),),
+        pushed=tuple(each for scan in plan.scans for each in policy_filters(scan) or ()),
         rows_expected=table.rows_expected,
     )
     asked = replace(plan.authorized, query=_rows_of(relation, plan.authorized.query), filters={}, masks={})

@@ -24,7 +24,7 @@ from omnisql_server.model.query import BoundQuery
 _UTC = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT"})
 _TEXTS = (exp.DType.TEXT, exp.DType.VARCHAR)
 _FLOATS = (exp.DType.DOUBLE, exp.DType.FLOAT)
-_NODES = frozenset(
+NODES = frozenset(
     {
         *(exp.Select, exp.Subquery, exp.Table, exp.TableAlias, exp.Alias, exp.Column, exp.Identifier, exp.Star),
         *(exp.From, exp.Where, exp.Join, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit, exp.Offset),
@@ -38,6 +38,8 @@ _NODES = frozenset(
         *(exp.TimestampTrunc, exp.Extract, exp.Var),
     }
 )
+"""What is written for another PostgreSQL as it is meant; it means the same there but for what is said above."""
+
 _BY_ORDER = (exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.Greatest, exp.Least)
 _EXTREMES = (exp.Min, exp.Max)
 _PARTS = (exp.Left, exp.Right, exp.Substring)
@@ -54,7 +56,7 @@ def means_the_same(query: BoundQuery, tree: exp.Expr) -> bool:
     """Say whether the bound tree of a query means the same in every PostgreSQL that has its tables."""
     plain, time_zone = _Texts(tree), query.settings.time_zone
     for node in tree.walk():
-        if type(node) not in _NODES or (isinstance(node, exp.With) and node.args.get("recursive")):
+        if type(node) not in NODES or (isinstance(node, exp.With) and node.args.get("recursive")):
             return False
         if isinstance(node, exp.Sum | exp.Avg) and output_type(_argument(node)) in (*_FLOATS, None):
             return False

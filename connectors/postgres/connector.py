@@ -11,14 +11,14 @@ import asyncpg
 import pyarrow as pa
 from asyncpg.cursor import Cursor
 
-from catalog.types import BY_OID, BY_SQL_NAME
+from catalog.types import BY_SQL_NAME
 from connectors.postgres.dial import Dial
 from connectors.postgres.discover import PAGE_ROWS, discover
 from connectors.postgres.judge import failed_late, refuses_statement
 from connectors.postgres.kinds import NotCarried, to_arrow
 from connectors.postgres.options import OPTIONS, place_of
 from connectors.postgres.queries import COUNT, Query, RemoteTable, count_query, rows_query
-from connectors.postgres.statements import statement_query
+from connectors.postgres.statements import output_types, statement_query
 from connectors.sdk.connector import Connection, FetchContext, RequestRecord, Source
 from connectors.sdk.counted import CountedRows, counted_pages
 from connectors.sdk.errors import Fatal, StatementRefused
@@ -127,11 +127,16 @@ class PostgresConnection:
     async def _whole(self, scan: Scan, whole: WholeStatement, context: FetchContext) -> AsyncGenerator[Page, None]:
         """Have a statement carried out there; whatever is wrong with it, rather than with the way, refuses it."""
         used = [
-            Scan(table=each.table, access_path=WHOLE, columns=tuple(own for _, own, _ in each.columns))
+            Scan(
+                table=each.table,
+                access_path=WHOLE,
+                columns=tuple(own for _, own, _ in each.columns),
+                predicates=each.conditions,
+            )
             for each in whole.relations
         ]
-        query = statement_query(whole, {each.table: await self._remote(each) for each in used})
-        types = dict(zip(scan.columns, (BY_OID[oid].name for oid in whole.type_oids), strict=True))
+        query = statement_query(whole, scan, {each.table: await self._remote(each) for each in used})
+        types = output_types(whole, scan)
         await context.limiter.acquire(BUCKET)
         async with self._dial.transaction(context.timeout_s) as connection:
             if connection.get_settings().server_encoding != "UTF8":
@@ -139,7 +144,8 @@ class PostgresConnection:
             is_begun = False
             try:
                 prepared = await connection.prepare(query.sql)
-                if tuple(each.type.oid for each in prepared.get_attributes()) != whole.type_oids:
+                wanted = [BY_SQL_NAME[type_name].oid for type_name in types.values()]
+                if [each.type.oid for each in prepared.get_attributes()] != wanted:
                     raise _statement_refused("its outputs have other types there")
                 cursor = await prepared.cursor(*query.parameters)
                 async with aclosing(_pages(cursor, query, "the statement", types, context)) as pages:

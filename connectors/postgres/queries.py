@@ -14,7 +14,7 @@ from connectors.sdk.table import Table
 
 COUNT = "count"
 
-Parameter = str | list[str | None]
+Parameter = str | list[str | None] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +44,13 @@ class Query:
 def rows_query(remote: RemoteTable, scan: Scan) -> Query:
     """Write the query of a scan: its columns in order, its keys and predicates, its order and limit."""
     outputs = ", ".join(remote.kinds[name].read.format(_column(name)) for name in scan.columns)
-    conditions, parameters = _conditions(remote, scan)
+    parameters: list[Parameter] = []
+    conditions = conditions_of(remote.kinds, scan, parameters)
     order = ", ".join(_sorted(remote, key.column, key.direction) for key in scan.order)
     sorting = f" ORDER BY {order}" if order else ""
     cut = "" if scan.limit is None else f" LIMIT {int(scan.limit)}"
     sql = f"SELECT {outputs} FROM {remote.shown}{conditions}{sorting}{cut}"
-    return Query(sql=sql, parameters=parameters, shown=f"SELECT .. FROM {remote.schema}.{remote.name}")
+    return Query(sql=sql, parameters=tuple(parameters), shown=f"SELECT .. FROM {remote.schema}.{remote.name}")
 
 
 def count_query(remote: RemoteTable, scan: Scan) -> Query:
@@ -73,17 +74,17 @@ def as_text(value: Value) -> str:
     return str(value)
 
 
-def _conditions(remote: RemoteTable, scan: Scan) -> tuple[str, tuple[Parameter, ...]]:
-    parameters: list[Parameter] = []
-    written = [_condition(remote.kinds[each.column], each, parameters) for each in _all(remote, scan)]
-    return (f" WHERE {' AND '.join(written)}" if written else ""), tuple(parameters)
+def conditions_of(kinds: Mapping[str, Kind], scan: Scan, parameters: list[Parameter]) -> str:
+    """Write what a scan wants of the rows of `r` as a WHERE clause, empty without any; literals are new parameters."""
+    written = [_condition(kinds[each.column], each, parameters) for each in _all(kinds, scan)]
+    return f" WHERE {' AND '.join(written)}" if written else ""
 
 
-def _all(remote: RemoteTable, scan: Scan) -> Iterable[Predicate]:
+def _all(kinds: Mapping[str, Kind], scan: Scan) -> Iterable[Predicate]:
     for column, value in scan.keys.items():
         # A key that no value of the type can be equal to finds nothing, and must not fail the others.
         asked = value if isinstance(value, tuple) else (value,)
-        found = tuple(each for each in asked if remote.kinds[column].can_be(each))
+        found = tuple(each for each in asked if kinds[column].can_be(each))
         yield Predicate(column=column, operator=Operator.IN, value=found)
     yield from scan.predicates
 

@@ -121,7 +121,8 @@ class AccessPath:
     `requests_fixed` is how many requests a reading takes besides those for its pages, to make a job, say: that is for
     long readings. A request takes `cost` points at most of the rate limit `pays`, None for the table's,
     and of another one what its `complexity` says.
-    `request` describes the request for people.
+    `request` describes the request for people. `rows_expected` is the prior for the rows of one combination of keys,
+    None for the table's.
     """
 
     name: str
@@ -150,6 +151,7 @@ class AccessPath:
     cost: int = 1
     pays: str | None = None
     complexity: Complexity | None = None
+    rows_expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

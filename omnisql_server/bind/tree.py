@@ -5,6 +5,7 @@ Each place that reads an API table or a local table becomes a relation `scan_N`;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -82,6 +83,16 @@ def qualify_query(parsed: ParsedQuery, closure: Closure) -> QualifiedTree:
         for name, relation in expansion.scans.items()
     )
     return QualifiedTree(tree=tree, occurrences=occurrences)
+
+
+def typed_again(tree: exp.Expr, relations: Mapping[str, Relation]) -> exp.Expr:
+    """Give every expression of a qualified tree its type, once some of its relations are others; changes the tree."""
+    columns: dict[str, object] = {
+        name: {attribute.name: _type_name(attribute) for attribute in relation.attributes}
+        for name, relation in relations.items()
+    }
+    schema = MappingSchema(columns, dialect="postgres", normalize=False)
+    return annotate_types(tree, schema=schema, dialect="postgres", expression_metadata=POSTGRES_TYPES)
 
 
 def _type_name(attribute: Attribute) -> str:

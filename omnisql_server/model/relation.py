@@ -55,6 +55,11 @@ class Relation:
         """Return `schema.name` for messages."""
         return f"{self.schema}.{self.name}"
 
+    @property
+    def is_sent(self) -> bool:
+        """Say whether it stands for what a source carries out; the catalog has no such relation."""
+        return self.oid <= 0
+
     def attribute(self, name: str) -> Attribute | None:
         """Return the attribute of that name, if there is one."""
         return next((attribute for attribute in self.attributes if attribute.name == name), None)

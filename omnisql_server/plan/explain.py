@@ -13,7 +13,7 @@ from types import MappingProxyType
 from sqlglot import exp
 
 from connectors.sdk.scan import Scan, Value
-from connectors.sdk.whole import WHOLE
+from connectors.sdk.whole import PART, WHOLE
 from omnisql_server.model.plan import NO_NOTES, DeferredKey, Pushed, QueryPlan, ScanNotes, ScanPlan, Streaming
 from omnisql_server.model.report import SourceReport
 from omnisql_server.model.statistics import Origin
@@ -27,6 +27,7 @@ KEYS_SHOWN_MAX = 5
 
 _INDENT = " " * 8
 _STREAMING_ENGINE = "duckdb"
+_SENT = {WHOLE: "Whole Statement", PART: "Part of the Statement"}
 _Facts = dict[str, object]
 
 
@@ -101,8 +102,8 @@ def _streamed_text(streaming: Streaming, plan: QueryPlan) -> str:
 
 
 def _title(scan: ScanPlan, plan: QueryPlan) -> str:
-    if scan.path.name == WHOLE:
-        return f"Whole Statement on {scan.relation.qualified_name}"
+    if scan.relation.is_sent:
+        return f"{_SENT[scan.relation.api_table]} on {scan.relation.qualified_name}"
     alias = _alias(scan, plan)
     name = f"{name_text(scan.relation.schema)}.{name_text(scan.relation.name)}"
     return f"API Scan on {name}" + (f" {name_text(alias)}" if alias != scan.relation.name else "")

@@ -151,7 +151,8 @@ def _evaluate(
     literals: tuple[Shape, ...] = ()
     if known.literals and not _is_any_unknown(wanted, alternatives):
         literals = literal_shapes(known.salt, path.keys, only_combination(path, keys, deferred), predicates)
-    estimate = estimate_rows(table, known, path.keys, shape_of(path.keys, predicates), literals)
+    guessed = table if path.rows_expected is None else replace(table, rows_expected=path.rows_expected)
+    estimate = estimate_rows(guessed, known, path.keys, shape_of(path.keys, predicates), literals)
     bound = 1 if path.single else None
     if path.counts and not path.count_may_list:
         bound = path.count_requests
@@ -262,6 +263,13 @@ def _takers(path: AccessPath, predicates: Sequence[Predicate]) -> dict[str, str]
         if name is not None:
             found.setdefault(name, predicate.column)
     return found
+
+
+def sent_exactly(path: AccessPath, wanted: Iterable[Wanted]) -> tuple[Pushed, ...] | None:
+    """Return predicates as a path sends them, None where it does not evaluate all of them exactly."""
+    outcomes = [_push(path, item, set()) for item in wanted]
+    sent = tuple(each for each in outcomes if isinstance(each, Pushed) and each.grade is Grade.EXACT)
+    return sent if len(sent) == len(outcomes) else None
 
 
 def _is_sent(path: AccessPath, predicate: Predicate) -> bool:

@@ -8,18 +8,20 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from api_model import RELATIONS, api_table, bound
+from api_model import RELATIONS, api_table, bound, exact
 from authorized import shown_by
 
+from connectors.sdk.scan import Operator
+from connectors.sdk.table import AccessPath
 from connectors.sdk.whole import WholeStatement
 from omnisql_server.model.mask import Mask, MaskKind
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import AuthorizedQuery
 from omnisql_server.model.relation import Relation
-from omnisql_server.model.row_filter import RowFilter
+from omnisql_server.model.row_filter import Comparison, FilterOperator, RowFilter
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.plan.planner import plan
-from omnisql_server.whole import whole_plan
+from omnisql_server.whole import may_send, whole_plan
 from wire.backend import Field
 
 BOOL, INT4, INT8, TEXT, NUMERIC, FLOAT8, TEXTS = 16, 23, 20, 25, 1700, 701, 1009
@@ -33,6 +35,7 @@ def asked(
     kind: StatementKind = StatementKind.SELECT,
     filters: Mapping[str, tuple[RowFilter, ...]] = NOTHING,
     masks: Mapping[str, Mapping[str, Mask]] = NOTHING,
+    paths: tuple[AccessPath, ...] = (),
     **settings: Any,
 ) -> WholeStatement | None:
     """Plan a statement whose outputs have these types, and return what the source is asked."""
@@ -42,8 +45,9 @@ def asked(
     query = replace(query, fields=fields, settings=replace(query.settings, **settings))
     principal = Principal(tenant="t", name="p")
     authorized = AuthorizedQuery(query=query, principal=principal, filters=filters, masks=masks)
-    by_scans = plan(authorized, lambda _: replace(api_table(), takes_statements=True), combinations_max=10)
-    found = whole_plan(by_scans, Statement(text="", kind=kind, references=()))
+    by_scans = plan(authorized, lambda _: replace(api_table(*paths), takes_statements=True), combinations_max=10)
+    wanted = may_send(by_scans, Statement(text="", kind=kind, references=()))
+    found = whole_plan(by_scans) if wanted else None
     return None if found is None else found.scans[0].scans[0].whole
 
 
@@ -118,11 +122,51 @@ def test_a_text_of_the_tables_sorts_by_bytes_wherever_it_comes_from() -> None:
     assert asked(nested, TEXT) is not None
 
 
-def test_nothing_is_sent_whole_of_which_policy_hides_a_part() -> None:
-    assert asked(JOINED, TEXT, NUMERIC) is not None
+def test_a_table_with_hidden_rows_is_fenced_with_its_conditions() -> None:
+    # The source of these tables evaluates no condition.
     assert asked(JOINED, TEXT, NUMERIC, filters={"scan_0": (shown_by("name", "a"),)}) is None
-    mask = Mask(policy="p", kind=MaskKind.NULL)
-    assert asked(JOINED, TEXT, NUMERIC, masks={"scan_1": {"big": mask}}) is None
+    path = AccessPath(name="all", request="", operators={"name": exact(Operator.IN), "id": exact(Operator.GT)})
+    rows = {"scan_0": (shown_by("name", "a", "b"),)}
+    asks = JOINED.replace("GROUP", "WHERE t.id > 4 AND t.big = 5 GROUP")
+    whole = asked(asks, TEXT, NUMERIC, filters=rows, paths=(path,))
+    assert whole is not None
+    hidden, open_ = whole.relations
+    assert hidden.shields
+    assert [(each.column, each.operator.value, each.value) for each in hidden.conditions] == [
+        ("name", "in", ("a", "b")),
+        ("id", ">", 4),
+    ]
+    assert (open_.shields, open_.conditions) == (False, ())
+    assert "'a'" not in whole.shown
+    assert "WHERE .." in whole.shown
+
+
+def test_numbers_that_policy_orders_are_read_by_scans_because_of_nan() -> None:
+    path = AccessPath(name="all", request="", operators={"score": exact(Operator.GT), "id": exact(Operator.GT)})
+    for column, is_sent in (("score", False), ("id", True)):
+        condition = Comparison(column=column, operator=FilterOperator.GT, value=1)
+        rows = {"scan_0": (RowFilter(policy="p", condition=condition),)}
+        assert (asked(JOINED, TEXT, NUMERIC, filters=rows, paths=(path,)) is not None) is is_sent
+
+
+MASKED = (
+    (Mask(policy="p", kind=MaskKind.NULL), None),
+    (Mask(policy="p", kind=MaskKind.CONST, value=7), 7),
+)
+
+
+@pytest.mark.parametrize(("mask", "shown"), MASKED)
+def test_a_mask_that_shows_no_value_takes_the_place_of_the_column(mask: Mask, shown: int | None) -> None:
+    whole = asked(JOINED, TEXT, NUMERIC, masks={"scan_1": {"big": mask}})
+    assert whole is not None
+    assert whole.relations[1].instead == {"big": shown}
+    assert not whole.relations[1].shields
+
+
+def test_a_mask_that_is_made_of_the_value_is_computed_here() -> None:
+    bucket = Mask(policy="p", kind=MaskKind.BUCKET, width=10)
+    assert asked(JOINED, TEXT, NUMERIC, masks={"scan_1": {"big": bucket}}) is None
+    assert asked(JOINED, TEXT, NUMERIC, masks={"scan_1": {"at": bucket}}) is not None
 
 
 def test_who_executes_and_what_the_session_wants_decide() -> None:
