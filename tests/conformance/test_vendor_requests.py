@@ -52,7 +52,7 @@ def built(vendor: str) -> list[Request]:
         if manifest.check.graphql is not None:
             found.append(graphql_request(manifest, manifest.check.graphql, {}))
         else:
-            found.append(check_request(manifest, manifest.check.request or ""))
+            found.append(check_request(manifest, manifest.check.request or "", {}))
     return found
 
 
