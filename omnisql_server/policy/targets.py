@@ -16,6 +16,8 @@ from omnisql_server.policy.reading import mapping, texts
 TARGET_KEYS = {"tables", "tagged", "servers"}
 COLUMN_KEYS = {"column", "columns"}
 _PATTERN = re.compile(r"[\w.*?-]+", re.ASCII)
+_WITH_SCHEMAS = frozenset({"postgres"})
+"""Connectors whose tables are named with their schemas, as `postgres.sales.bills`."""
 
 Tags = Mapping[str, tuple[str, ...]]
 
@@ -26,9 +28,9 @@ def tags_of(document: Mapping[str, Any], where: str) -> Tags:
     tags = {tag: texts(names, f"{where}: tags: {tag}") for tag, names in found.items()}
     for names in tags.values():
         for name in names:
-            if name.count(".") not in (1, 2) or not all(name.split(".")):
+            if not (_is_table(name) or _is_column(name)):
                 raise ConfigurationInvalid(
-                    message=f"{where}: tags: {name!r} must be written as connector.table or connector.table.column"
+                    message=f"{where}: tags: {name!r} must be written as {_as_table(name)} or {_as_table(name)}.column"
                 )
             _check_pattern(name, f"{where}: tags")
     return tags
@@ -46,12 +48,12 @@ def targets_of(item: Mapping[str, Any], tags: Tags, where: str, *, columns: bool
             raise ConfigurationInvalid(message=f"{where}: nothing has the tag {tag!r}", hint="tags: says what has it")
         tagged += tags[tag]
     named = _columns(item, where) if columns else ()
-    if columns and not named and (tables or not all(name.count(".") == 2 for name in tagged)):
+    if columns and not named and (tables or not all(map(_is_column, tagged))):
         raise ConfigurationInvalid(message=f"{where}: column must name a column of the tables")
-    tables += [name for name in tagged if name.count(".") == 1]
+    tables += [name for name in tagged if _is_table(name)]
     compiled = _compiled(tables, named, servers) if tables else []
     for name in tagged if columns else ():
-        if name.count(".") == 2:
+        if _is_column(name):
             table, _, column = name.rpartition(".")
             compiled += _compiled([table], [column], servers)
     if not compiled:
@@ -104,11 +106,29 @@ def _columns(item: Mapping[str, Any], where: str) -> tuple[str, ...]:
 def _tables(item: Mapping[str, Any], where: str) -> tuple[str, ...]:
     tables = texts(item.get("tables"), f"{where}: tables")
     for table in tables:
-        if table.count(".") != 1 or not all(table.split(".")):
-            raise ConfigurationInvalid(message=f"{where}: table {table!r} must be written as connector.table")
+        if not _is_table(table):
+            raise ConfigurationInvalid(message=f"{where}: table {table!r} must be written as {_as_table(table)}")
         if _is_pattern(table):
             _check_pattern(table, where)
     return tables
+
+
+def _is_table(name: str) -> bool:
+    """Say whether a name has the parts of a table's; one sign * may stand for several parts."""
+    dots = name.count(".")
+    return all(name.split(".")) and (dots == _dots(name) or (_is_pattern(name) and 1 <= dots < _dots(name)))
+
+
+def _is_column(name: str) -> bool:
+    return all(name.split(".")) and name.count(".") == _dots(name) + 1
+
+
+def _dots(name: str) -> int:
+    return 2 if name.partition(".")[0] in _WITH_SCHEMAS else 1
+
+
+def _as_table(name: str) -> str:
+    return "connector.schema.table" if _dots(name) == 2 else "connector.table"
 
 
 def _is_pattern(name: str) -> bool:

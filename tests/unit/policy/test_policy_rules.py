@@ -47,6 +47,18 @@ def by_teams(operator: str, column: str, values: list[str]) -> Rule:
     return {"operator": operator, "column": column, "attribute": "teams", "values": {"web": values}}
 
 
+def test_tables_of_postgresql_are_named_with_their_schema(tmp_path: Path) -> None:
+    tags = "version: 1\ntags: {money: [postgres.sales.bills, postgres.sales.payers.credit]}\n"
+    denied = load(
+        tmp_path, f"{tags}denials: [{{name: x, tables: [postgres.sales.notes]}}, {{name: y, tagged: [money]}}]"
+    )
+    assert [tables_of(rule) for rule in denied.denials] == [["postgres.sales.notes"], ["postgres.sales.bills"]]
+    masked = load(tmp_path, f"{tags}masks: [{{name: x, tables: ['postgres.*s'], column: credit, mask: 'null'}}]")
+    assert [tables_of(rule) for rule in masked.masks] == [[]]
+    with pytest.raises(ConfigurationInvalid, match="must be written as connector"):
+        load(tmp_path, "version: 1\ndenials: [{name: x, tables: [postgres.bills]}]")
+
+
 def test_no_file_is_no_policy(tmp_path: Path) -> None:
     assert load_rules(None) == Rules()
     assert load(tmp_path, "version: 1") == Rules()
