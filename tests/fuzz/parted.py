@@ -159,7 +159,11 @@ class Writer:
         kind = self.random.choice(_JOINS)
         mine, other = item.of(self.random, "int"), self.random.choice(before).of(self.random, "int")
         if mine is None or other is None:
-            return f" CROSS JOIN (SELECT * FROM {item.text} one ORDER BY 1 LIMIT 2) {item.alias}" if not mine else ""
+            # By all columns: of rows that an order leaves equal, any two would do.
+            order = ", ".join(str(number + 1) for number in range(len(item.columns)))
+            return (
+                f" CROSS JOIN (SELECT * FROM {item.text} one ORDER BY {order} LIMIT 2) {item.alias}" if not mine else ""
+            )
         more = ""
         if kind in ("JOIN", "LEFT JOIN") and self.random.random() < 0.3:
             more = f" AND {self.compared(item) or 'true'}"
