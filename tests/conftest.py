@@ -18,8 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the profile before hypothesis loads it."""
-    settings.register_profile("fuzz", max_examples=config.getoption("--fuzz-examples"), print_blob=True)
+    """Try the same examples every time, but for what `--hypothesis-profile` says, which hypothesis loads after this."""
+    settings.load_profile("ci")
+    settings.register_profile("fuzz", max_examples=config.getoption("--fuzz-examples"), derandomize=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

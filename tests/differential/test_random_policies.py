@@ -12,7 +12,7 @@ from authorized import authorize
 from hypothesis import event, given, seed
 from random_policies import SALT, USER, attributes, policies, shown
 from statements import Select, selects
-from test_random_selects import BOUNDS, SEED, _places, api_tables, is_answer
+from test_random_selects import BOUNDS, SEED, api_tables, is_answer, kept_places
 
 from connectors.sdk.table import Table
 from omnisql_server.errors import KeyColumnRequired
@@ -72,8 +72,7 @@ def read(arena: Arena, query: BoundQuery, scans: tuple[ScanPlan, ...]) -> dict[s
         for scan_plan in ready:
             bound = bind_keys(scan_plan, relations, 100_000)
             table = arena.tables[scan_plan.relation.name]
-            rows = table.to_pylist()
-            kept = sorted({place for scan in bound.scans for place in _places(rows, scan)} if not bound.empty else ())
+            kept = kept_places(scan_plan.relation.name, table, bound)
             batches = table.take(pa.array(kept, pa.int64())).select(list(bound.columns)).to_batches()
             if not bound.columns:
                 batches = [pa.record_batch({"row": pa.array(kept, pa.int64())}).select([])]

@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -27,8 +28,8 @@ from omnisql_server.plan.keys import bind_keys
 from omnisql_server.plan.planner import plan
 from omnisql_server.policy.rules import Rules
 
-SEED = random.SystemRandom().randrange(1 << 32)
 FUZZING = settings.get_current_profile_name() == "fuzz"
+SEED = random.SystemRandom().randrange(1 << 32) if FUZZING else 20_261_127
 BOUNDS = settings(
     max_examples=settings().max_examples // 5 if FUZZING else 100,
     deadline=None,
@@ -141,7 +142,7 @@ def pages_of(arena: Arena, query: BoundQuery, scan_plan: ScanPlan) -> list[pa.Ta
     """Read a scan page by page, in the order in which an API gives its rows."""
     (occurrence,) = (one for one in query.occurrences if one.scan_name == scan_plan.scan_name)
     table = arena.tables[scan_plan.relation.name]
-    rows = table.to_pylist()
+    rows = compared_rows(scan_plan.relation.name, table)
     scans = () if scan_plan.empty else scan_plan.scans
     kept = list(dict.fromkeys(place for scan in scans for place in _places(rows, scan)))
     return [
@@ -161,11 +162,27 @@ def read(arena: Arena, query: BoundQuery, scans: tuple[ScanPlan, ...]) -> dict[s
         for scan_plan in ready:
             bound = bind_keys(scan_plan, relations, 100_000)
             table = arena.tables[scan_plan.relation.name]
-            rows = table.to_pylist()
-            kept = sorted({place for scan in bound.scans for place in _places(rows, scan)} if not bound.empty else ())
+            kept = kept_places(scan_plan.relation.name, table, bound)
             relations[bound.scan_name] = fetched(occurrences[bound.scan_name], table.take(pa.array(kept, pa.int64())))
         waiting = [scan for scan in waiting if scan not in ready]
     return relations
+
+
+def kept_places(name: str, table: pa.Table, bound: ScanPlan) -> list[int]:
+    """Return which rows of a table the scans of a plan give, in the table's order."""
+    if bound.empty:
+        return []
+    rows = compared_rows(name, table)
+    return sorted({place for scan in bound.scans for place in _places(rows, scan)})
+
+
+def compared_rows(name: str, table: pa.Table) -> Rows:
+    """Return rows as values that compare: a numeric travels as text."""
+    numerics = [column for column, kind in COLUMNS[name].items() if kind == "numeric"]
+    return [
+        row | {column: Decimal(row[column]) for column in numerics if row[column] is not None}
+        for row in table.to_pylist()
+    ]
 
 
 def _places(rows: Rows, scan: Scan) -> list[int]:
@@ -186,13 +203,17 @@ def _is_key(value: Any, wanted: Any) -> bool:
     return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)
 
 
-def _sort_key(value: Any) -> tuple[bool, Any]:
-    return (value is None, 0 if value is None else value)
+def _sort_key(value: Any) -> tuple[bool, bool, Any]:
+    return (value is None, _is_nan(value), 0 if value is None or _is_nan(value) else value)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float | Decimal) and math.isnan(value)
 
 
 def _holds(row: Mapping[str, Any], predicate: Predicate) -> bool:
     """Evaluate a predicate as PostgreSQL does, for which NaN is above every other number."""
     value = row[predicate.column]
-    if isinstance(value, float) and math.isnan(value):
+    if _is_nan(value):
         return predicate.operator in (Operator.GT, Operator.GE, Operator.NE, Operator.NOT_IN, Operator.IS_NOT_NULL)
     return holds(row, predicate)
