@@ -81,7 +81,8 @@ def test_parts_have_the_answer_of_copies(world: World, demo: DemoServer, seed: i
 
 def test_many_statements_were_answered_by_parts(world: World) -> None:
     assert min(world.ways[way] for way in ("whole", "parts", "scans")) > 2
-    assert world.ways["parts"] > sum(world.ways.values()) // 4
+    # Few statements may by chance hold few parts.
+    assert world.ways["parts"] > sum(world.ways.values()) // 4 or bounded.max_examples < EXAMPLES
 
 
 def outcome(session: psycopg.Connection, sql: str) -> Counter[tuple[str, ...]] | str:

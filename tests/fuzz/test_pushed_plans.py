@@ -113,6 +113,9 @@ def test_a_statement_by_a_template_is_answered_as_one_that_is_new(world: World, 
     demo.reset()
     for sql in (statement.sql, *others, statement.sql):
         note(sql)
+        # What a statement tells of sizes must be known before, or the control is planned by more.
+        _outcome(world.session, sql + " " * next(world.blanks), statement)
+        _requests(demo)
         for asked in (f"EXPLAIN {sql}", sql):
             found = _outcome(world.session, asked, statement)
             made = _requests(demo)
