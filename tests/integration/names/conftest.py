@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import psycopg
 import pytest
-from demo_server import DATABASE, DemoServer
+from demo_server import DemoServer
+from demo_sessions import Connect, demo_sessions
 
 API, LOCAL = "nm_api", "nm_local"
 TABLES = {"p": "p", "spaced": '"Two Words"', "quoted": '"say ""hi"" ünï"', "upper": '"P"'}
-Connect = Callable[[], psycopg.Connection]
 
 
 @pytest.fixture(autouse=True)
@@ -21,17 +19,9 @@ def _clean_sources(demo: DemoServer) -> None:
 
 @pytest.fixture
 def connect(demo: DemoServer) -> Iterator[Connect]:
-    """Open sessions in which statements are transactions of their own; they are closed after the test."""
-    opened: list[psycopg.Connection] = []
-
-    def connect() -> psycopg.Connection:
-        arguments: dict[str, Any] = {**demo.arguments("admin"), "dbname": DATABASE, "autocommit": True}
-        opened.append(psycopg.connect(**arguments))
-        return opened[-1]
-
-    yield connect
-    for session in opened:
-        session.close()
+    """Open sessions that are closed after the test."""
+    with demo_sessions(demo, "admin") as connect:
+        yield connect
 
 
 @pytest.fixture(params=["local", "api"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from conftest import Connect
+from demo_sessions import Connect
 
 KEYS = ("API", "DATA", "MOB", "WEB")
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import psycopg
 import pytest
-from demo_server import DATABASE, DemoServer
+from demo_server import DemoServer
+from demo_sessions import Connect, demo_sessions
 from source_world import GOOD_TOKEN, CountingServer, Said, collect_notices, superuser
-
-Connect = Callable[..., psycopg.Connection]
 
 
 @pytest.fixture(autouse=True)
@@ -22,17 +20,9 @@ def _clean_sources(demo: DemoServer) -> Iterator[None]:
 
 @pytest.fixture
 def connect(demo: DemoServer) -> Iterator[Connect]:
-    """Open sessions in which statements are transactions of their own; they are closed after the test."""
-    opened: list[psycopg.Connection] = []
-
-    def connect(user: str = "admin", **options: Any) -> psycopg.Connection:
-        known: dict[str, Any] = {**demo.arguments(user), "dbname": DATABASE, "autocommit": True, **options}
-        opened.append(psycopg.connect(**known))
-        return opened[-1]
-
-    yield connect
-    for session in opened:
-        session.close()
+    """Open sessions that are closed after the test."""
+    with demo_sessions(demo, "admin") as connect:
+        yield connect
 
 
 @pytest.fixture

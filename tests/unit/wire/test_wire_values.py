@@ -4,6 +4,7 @@ import struct
 from decimal import Decimal
 
 import pytest
+from float_texts import FLOAT4_TEXTS, FLOAT8_TEXTS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -188,57 +189,6 @@ def test_float8_text_is_shortest_and_reads_back(value: float) -> None:
     assert text is not None
     assert struct.pack(">d", float(text)) == struct.pack(">d", value) or value != value
     assert len(text.replace("+", "")) <= len(repr(value)) + 8
-
-
-FLOAT8_TEXTS = [
-    "2.0034855448587448e+16",
-    "4.5756674615126723e+18",
-    "-5.875634713636081e+17",
-    "9.007199254740994e+15",
-    "1",
-    "1e+20",
-    "1e-05",
-    "0.0001",
-    "1e+15",
-    "100000000000000",
-    "1.2345678901234568e+17",
-    "999999999999999",
-    "0.1",
-    "-0",
-    "NaN",
-    "Infinity",
-    "-Infinity",
-    "1.5e-07",
-    "1e+100",
-    "5e-324",
-    "1.7976931348623157e+308",
-    "0.00012345",
-    "123456.789",
-    "1e+16",
-]
-FLOAT4_TEXTS = [
-    "6.7968317e+09",
-    "-5.0963162e+08",
-    "3.3554436e+07",
-    "1",
-    "1e+20",
-    "1e-05",
-    "0.0001",
-    "1e+06",
-    "100000",
-    "123456",
-    "999999",
-    "1.234567e+06",
-    "1.6777216e+07",
-    "0.1",
-    "-0",
-    "NaN",
-    "Infinity",
-    "1.5e-07",
-    "3.4028235e+38",
-    "1e-45",
-    "0.00012345",
-]
 
 
 def test_floats_have_the_text_postgresql_writes() -> None:
