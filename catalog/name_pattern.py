@@ -23,7 +23,7 @@ _ESCAPED = re.compile(ESCAPED_IDENTIFIER)
 # Lowers letters as the lexer does, and makes of all that is not WORD the end of one.
 _WORD_BYTES = re.compile(WORD)
 WORDS = bytes(code if _WORD_BYTES.match(bytes([code])) else ord(" ") for code in bytes(range(256)).lower())
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+DIGITS = bytes.maketrans(b"123456789", b"000000000")
 # Never matches: the pattern of a database without API tables.
 NOTHING = rb"(?!)"
 # PostgreSQL cuts longer identifiers to 63 bytes, at the start of a character: up to three bytes less.
@@ -36,7 +36,7 @@ ANY_END = -2
 
 def shape(text: bytes) -> bytes:
     """Return a text with every digit as 0: the same for texts that differ in digits alone."""
-    return text.translate(_DIGITS)
+    return text.translate(DIGITS)
 
 
 def name_pattern(names: Iterable[str]) -> re.Pattern[bytes]:

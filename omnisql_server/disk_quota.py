@@ -56,7 +56,7 @@ _log = structlog.get_logger(__name__)
 
 
 class DiskQuota:
-    """Measures one cluster's data directory; implements `model.room.Room`.
+    """Measures one cluster's data directory; implements `model.room.Room`. `on_closed` is called when the room is gone.
 
     `connect` opens a connection of the cluster's superuser, `allowed_mb` gives the present quota (0: none).
     """
@@ -82,6 +82,7 @@ class DiskQuota:
         if self._is_closed:
             self._closed_s = -math.inf
         self._stopped: set[int] = set()
+        self.on_closed: Callable[[], None] = _nothing
 
     @property
     def refusal(self) -> DiskQuotaExceeded | None:
@@ -133,6 +134,7 @@ class DiskQuota:
                 await connection.execute(CLOSE)
                 await connection.execute(RELOAD)
                 self._is_closed, self._closed_s = True, self._now_s()
+                self.on_closed()
                 _log.warning(
                     "disk_quota_exceeded",
                     directory=str(self._directory),
@@ -161,6 +163,10 @@ class DiskQuota:
             await connection.close()
         self._is_closed, self._closed_s, self._stopped = False, None, set()
         _log.info("disk_quota_kept_again", directory=str(self._directory), used_bytes=self._used_bytes)
+
+
+def _nothing() -> None:
+    """Stand in until somebody wants to know."""
 
 
 def _is_closed(directory: Path) -> bool:

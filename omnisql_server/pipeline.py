@@ -89,7 +89,6 @@ class Pipeline:
         owners: OwnerBackends,
     ) -> None:
         self._tenant = tenant
-        self._plain_under, self._plain = tenant.snapshot, PlainTexts(tenant.snapshot.digits_matter)
         self.sharing = sharing
         self._policy = policy
         self._pool = pool
@@ -117,13 +116,8 @@ class Pipeline:
 
     @property
     def plain(self) -> PlainTexts | None:
-        """Return the texts that are plain under the tenant's snapshot; None while that is outdated."""
-        tenant = self._tenant
-        if tenant.outdated:
-            return None
-        if self._plain_under is not tenant.snapshot:
-            self._plain_under, self._plain = tenant.snapshot, PlainTexts(tenant.snapshot.digits_matter)
-        return self._plain
+        """Return the messages that are plain under the tenant's snapshot; None while that is outdated."""
+        return self._tenant.plain
 
     async def refresh_snapshot(self) -> None:
         """Read the tenant's snapshot again."""
@@ -136,7 +130,7 @@ class Pipeline:
 
     def defined(self) -> None:
         """Learn that a transaction has ended in which something was defined."""
-        self._tenant.definitions += 1
+        self._tenant.defined()
 
     async def catch_up(self) -> None:
         """Read the snapshot again if it is outdated."""

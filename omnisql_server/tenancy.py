@@ -316,6 +316,8 @@ class Tenancy:
             for serving in (statistics.serve(), misses.serve(), management.sweeper.serve()):
                 stack.push_async_callback(end_task, asyncio.create_task(serving))
             quota = await measured(cluster, limits)
+            if quota is not None:
+                quota.on_closed = tenant.forget_plain
             return OpenTenant(record, cluster, tenant, pipeline, pool, repeats, quota, limits, stack.pop_all())
 
     def _managed(self, record: control.Tenant, statistics: StatisticsKeeper) -> SourceManagement:

@@ -27,6 +27,7 @@ from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.freshness import staleness_of
 from omnisql_server.model.mask import MaskKind
+from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.model.plan import QueryPlan, ScanNotes, ScanPlan
 from omnisql_server.model.principal import Principal
 from omnisql_server.model.query import Settings
@@ -84,6 +85,7 @@ class Tenant:
         self.roles_touched_s = -math.inf
         self.definitions = 0
         self._definitions_seen = 0
+        self._plain = PlainTexts(snapshot.digits_matter)
         self._loaded_s = time.monotonic()
 
     @property
@@ -123,6 +125,21 @@ class Tenant:
         """Say whether a session has defined something since the snapshot was loaded."""
         return self.definitions != self._definitions_seen
 
+    @property
+    def plain(self) -> PlainTexts | None:
+        """Return the messages that are plain under the snapshot; None while that is outdated."""
+        return None if self.outdated else self._plain
+
+    def forget_plain(self) -> None:
+        """Have every message looked at again."""
+        self._plain.holds = False
+        self._plain = PlainTexts(self.snapshot.digits_matter)
+
+    def defined(self) -> None:
+        """Learn that a transaction has ended in which something was defined."""
+        self.definitions += 1
+        self.forget_plain()
+
     async def catch_up(self) -> None:
         """Load the snapshot again if it is outdated, once for all sessions that wait for it."""
         async with self._loading:
@@ -133,6 +150,7 @@ class Tenant:
         definitions = self.definitions
         self.snapshot = await self._load()
         self._definitions_seen = definitions
+        self.forget_plain()
         self._loaded_s = time.monotonic()
 
     async def prepare(self, relations: Iterable[Relation], view: SessionView) -> None:

@@ -1,6 +1,6 @@
-"""Texts of messages that were found to be relayed as they are, with nothing else to be done about them.
+"""Messages that were found to be relayed as they are, with nothing else to be done about them: Query and Parse.
 
-They come in millions and differ in numbers alone, so that a text is found by its shape wherever no digit matters.
+They come in millions and differ in numbers alone, so that one is found by its shape wherever no digit matters.
 """
 
 from __future__ import annotations
@@ -8,38 +8,55 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from catalog.name_pattern import shape
+from catalog.name_pattern import DIGITS, shape
 from omnisql_server.model.remembered import TEXT_BYTES_MAX, TEXTS_MAX
+from wire.framing import HEADER_BYTES
 
 _NUMBERED_CALL = re.compile(rb"[0-9][A-Za-z0-9_$\x80-\xff]*[ \t\n\r\f\v]*\(")
 """A digit in what may be the name of a function: with another digit it may be another function."""
 
 
 class PlainTexts:
-    """Texts, each with whether it may leave state on its backend; they begin anew when they are too many.
+    """Messages, each with whether it may leave state on its backend; they begin anew when they are too many.
 
-    `digits_matter` says that other digits in a text may make it name another relation that reaches an API table.
+    `digits_matter` says that other digits in a text may make it name another relation that reaches an API table. Once
+    they do not hold any more, others are to be asked for.
     """
 
-    __slots__ = ("_digits_matter", "_shapes", "_texts")
+    __slots__ = ("_digits_matter", "_messages", "_shapes", "holds")
 
     def __init__(self, digits_matter: Callable[[bytes], bool]) -> None:
         self._digits_matter = digits_matter
-        self._shapes: dict[bytes, bool] = {}
-        # Apart, because a text may be the shape of another one.
-        self._texts: dict[bytes, bool] = {}
+        # With the header: the bytes of a length may be digits.
+        self._shapes: dict[bytes, tuple[bytes, bool]] = {}
+        # Apart, because a message may be the shape of another one.
+        self._messages: dict[bytes, bool] = {}
+        self.holds = True
 
-    def leaves_state(self, text: bytes) -> bool | None:
-        """Say whether a text may leave state; None where it is not known to be plain."""
-        found = self._shapes.get(shape(text))
-        return self._texts.get(text) if found is None else found
+    def leaves_state(self, message: bytes) -> bool | None:
+        """Say whether a message may leave state; None where it is not known to be plain, or not one whole message."""
+        found = self._shapes.get(message.translate(DIGITS))
+        if found is None:
+            return self._messages.get(message)
+        return found[1] if message.startswith(found[0]) else None
 
-    def add(self, text: bytes, *, leaves_state: bool) -> None:
-        """Remember a text if it is short."""
-        if len(text) > TEXT_BYTES_MAX:
+    def add(self, message: bytes, text: bytes, *, leaves_state: bool) -> None:
+        """Remember a message with a text if it is short."""
+        if len(message) > TEXT_BYTES_MAX:
             return
-        exactly = self._digits_matter(text) or _NUMBERED_CALL.search(text) is not None
-        known, key = (self._texts, text) if exactly else (self._shapes, shape(text))
-        if len(known) >= TEXTS_MAX:
-            known.clear()
-        known[key] = leaves_state
+        if self._digits_matter(text) or _NUMBERED_CALL.search(text) is not None:
+            _make_room(self._messages)
+            self._messages[message] = leaves_state
+        else:
+            _make_room(self._shapes)
+            self._shapes[shape(message)] = message[:HEADER_BYTES], leaves_state
+
+
+def _make_room(known: dict[bytes, tuple[bytes, bool]] | dict[bytes, bool]) -> None:
+    if len(known) >= TEXTS_MAX:
+        known.clear()
+
+
+NOTHING = PlainTexts(lambda _text: True)
+"""No message is known; asked for before each."""
+NOTHING.holds = False

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import cast
 
+from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.session.ending import SessionEnd, close_transport
 from wire.errors import WireError
 from wire.framing import Frame, FrameBuffer
@@ -48,6 +49,7 @@ class ClientConnection(asyncio.Protocol):
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._held, self._held_bytes = list[bytes | memoryview](), 0
+        self.calm: PlainTexts | None = None
         self.on_bytes: Callable[[bytes], bool] = _refuse
         self.on_frames: Callable[[], None] = _nothing
         self.on_gone: Callable[[], None] = _nothing
@@ -64,6 +66,11 @@ class ClientConnection(asyncio.Protocol):
     def gone(self) -> bool:
         """Say whether nothing more will come from the client."""
         return self._end is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing has come that waits, be it a part of a message."""
+        return self._end is None and not (self._inbox or self._frames.pending_bytes)
 
     @property
     def has_frames(self) -> bool:
@@ -106,6 +113,7 @@ class ClientConnection(asyncio.Protocol):
                 await self._waiter
             finally:
                 self._waiter = None
+                self.calm = None
         return self.take_frame()
 
     def take_frame(self) -> Frame:
@@ -179,10 +187,10 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut bytes into messages, unless somebody takes them whole."""
-        waits = self._waiter is not None and not self._waiter.done() and self._end is None
-        alone = waits and not (self._inbox or self._frames.pending_bytes) and len(data) <= self._message_bytes_max
-        if alone and self.on_bytes(data):
+        waits = self._waiter is not None and not self._waiter.done() and len(data) <= self._message_bytes_max
+        if waits and self.on_bytes(data):
             return
+        self.calm = None
         self._receive(data)
         if self._inbox and self._waiter is not None and not self._waiter.done():
             self.on_frames()

@@ -142,21 +142,6 @@ class Footprint:
         if not self.stateful and (name or leaves_state(text)):
             self.stateful = True
 
-    def note_query(self, *, leaves_state: bool) -> None:
-        """Note a simple query of which it is known whether it may leave anything."""
-        self.unnamed = None
-        if leaves_state:
-            self.stateful = True
-
-    def note_parse(self, message: bytes, *, leaves_state: bool) -> bool:
-        """Note a Parse of the unnamed statement in the same way, if it is short, and say whether it is."""
-        if len(message) > UNNAMED_BYTES_MAX:
-            return False
-        self.unnamed = message
-        if leaves_state:
-            self.stateful = True
-        return True
-
     def clear(self) -> None:
         """Learn that DISCARD ALL has removed everything."""
         self.stateful = False

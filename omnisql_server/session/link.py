@@ -42,7 +42,8 @@ class BackendLink(asyncio.Protocol):
     is a timeout's; `retell`: an error as it is told; `skipping`: PostgreSQL ignores all up to the next Sync, after an
     error; `copying_in`: it waits for COPY data; `executed_privately`: the pipeline executed something since the last
     Ready; `resting`: what came last answered a Sync; `pressed`: the writer is full. Same `touches`: same settings.
-    `answer_bytes` came since the last Ready; that they are more than `answer_bytes_max` is told.
+    `answer_bytes` came since the last Ready; that they are more than `answer_bytes_max` is told. `tells_next`: that the
+    next answer is over is told, even if it is like the last one and the client is calm.
     """
 
     def __init__(self, client: ClientConnection) -> None:
@@ -66,7 +67,7 @@ class BackendLink(asyncio.Protocol):
         self.retell: Callable[[Frame, bool], Frame] = lambda frame, _timed_out: frame
         self.status, self.secret_key = "I", b""
         self.skipping = self.copying_in = self.fatal_shown = self.timed_out = self.executed_privately = False
-        self.resting, self.head_since_s, self.process_id, self.touches = False, 0.0, 0, 0
+        self.tells_next, self.resting, self.head_since_s, self.process_id, self.touches = True, False, 0.0, 0, 0
         self.parameters: dict[bytes, bytes] = {}
         self.answer_bytes, self.answer_bytes_max = 0, sys.maxsize
 
@@ -118,8 +119,7 @@ class BackendLink(asyncio.Protocol):
             self.skipping = False
         if not self.pending:
             self.head_since_s = time.monotonic()
-        self.resting = False
-        self._alone = None
+        self.resting, self._alone = False, None
         self.pending.append(reply)
         self.touches += reply.touches
         self._flush_needed = reply.ends != b"Z" and not replies
@@ -138,6 +138,7 @@ class BackendLink(asyncio.Protocol):
 
     def send_raw(self, data: bytes) -> None:
         """Queue bytes that have no answer of their own."""
+        self._client.calm = None
         self._out.append(data)
         self._out_bytes += len(data)
         if self._out_bytes >= BATCH_BYTES:
@@ -188,8 +189,7 @@ class BackendLink(asyncio.Protocol):
 
     def attach(self, connection: BackendConnection) -> None:
         """Take a connection that has logged in, and tell the client which parameters are different on it."""
-        self._address = connection.address
-        self.touches += 1
+        self._address, self.touches = connection.address, self.touches + 1
         self.process_id, self.secret_key = connection.process_id, connection.secret_key
         news = [message for name, message in connection.parameters.items() if self.parameters.get(name) != message]
         self.parameters = connection.parameters
@@ -214,6 +214,7 @@ class BackendLink(asyncio.Protocol):
 
     async def cancel(self) -> None:
         """Cancel what the backend is doing, and return when the request can hit nothing later any more."""
+        self._client.calm = None
         if self._address is not None:
             await self._cancels.send(self._address, self.process_id, self.secret_key)
 
@@ -238,6 +239,13 @@ class BackendLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Dispatch whole messages; what is for the client leaves in one write."""
+        calm = self._client.calm
+        again = calm is not None and calm.holds and not self.tells_next and len(data) <= self.answer_bytes_max
+        if again and self._answers.are_again(data, self._alone):
+            self._alone, self.head_since_s = None, time.monotonic()
+            self.pending.clear()
+            self._client.write(data)
+            return
         self.answer_bytes += len(data)
         if self.answer_bytes > self.answer_bytes_max and self.events is not None:
             self.events.on_long_answer()
@@ -245,7 +253,7 @@ class BackendLink(asyncio.Protocol):
             self._pass_on(data, count)
             return
         self._frames.feed(data)
-        self._alone = None
+        self._alone, self._client.calm = None, None
         out: list[bytes] = []
         try:
             for frame in self._frames.frames():
@@ -258,7 +266,7 @@ class BackendLink(asyncio.Protocol):
 
     def _pass_on(self, data: bytes, count: int) -> None:
         """Hand the client whole answers, the last of which is over with ReadyForQuery."""
-        self._alone = None
+        self._alone, self.tells_next = None, False
         for _ in range(count - 1):
             self.pending.popleft()
         head, told = self.pending[0], data
@@ -285,6 +293,7 @@ class BackendLink(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold back those who send."""
+        self._client.calm = None
         self._writable.clear()
 
     def resume_writing(self) -> None:
@@ -336,13 +345,9 @@ class BackendLink(asyncio.Protocol):
             return
         head.fail(frame, out)
         if head.ends != b"Z":
-            self._skip(BackendError(decode_report(frame.payload)))
-
-    def _skip(self, error: OmniSQLError) -> None:
-        """Forget the answers that PostgreSQL will not give: all up to the next Sync."""
-        self.pending.skip(error)
-        self._skip_error = error
-        self.skipping = not self.pending
+            self._skip_error = BackendError(decode_report(frame.payload))
+            self.pending.skip(self._skip_error)
+            self.skipping = not self.pending
 
     def _dispatch_unasked(self, frame: Frame, out: list[bytes]) -> None:
         if frame.kind != b"Z":

@@ -36,22 +36,27 @@ class Answers:
         self._before = self._after = b""
         self._to: object = None
 
-    def count(self, data: bytes, replies: Collection[Reply], alone: object = None) -> int:
-        """Say how many replies, from the first on, `data` answers; see `answered`.
+    def are_again(self, data: bytes, alone: object) -> bool:
+        """Say whether `data` answers what was sent alone, but for its rows and as a whole, as what was sent before.
 
-        `alone` stands for what was sent if the replies are all of it and nothing of its answer has come: the same
-        object for messages of the same kinds.
+        The same object stands for messages of the same kinds: `alone` is that for what was sent, None once part of its
+        answer has come.
         """
-        before, after = self._before, self._after
-        if alone is not None and alone is self._to and data.startswith(before) and data.endswith(after):
-            start, end = len(before), len(data) - len(after)
-            while start < end:
-                kind, length = _HEADER.unpack_from(data, start)
-                if kind != _ROW or length < 4:
-                    break
-                start += length + 1
-            if start == end:
-                return len(replies)
+        start, after = len(self._before), self._after
+        if alone is not self._to or alone is None or not data.startswith(self._before) or not data.endswith(after):
+            return False
+        end = len(data) - len(after)
+        while start < end:
+            kind, length = _HEADER.unpack_from(data, start)
+            if kind != _ROW or length < 4:
+                return False
+            start += length + 1
+        return start == end
+
+    def count(self, data: bytes, replies: Collection[Reply], alone: object = None) -> int:
+        """Say how many replies, from the first on, `data` answers; see `answered`, and `are_again`."""
+        if self.are_again(data, alone):
+            return len(replies)
         count, rows_start, rows_end = answered(data, replies)
         if count and alone is not None and len(data) <= KNOWN_BYTES_MAX:
             self._to, self._before, self._after = alone, data[:rows_start], data[rows_end:]

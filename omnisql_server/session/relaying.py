@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 
+from omnisql_server.model.plain_texts import NOTHING, PlainTexts
 from omnisql_server.model.remembered import TEXT_BYTES_MAX
 from omnisql_server.parse.router import may_change_roles
 from omnisql_server.session.extended import ExtendedProtocol
@@ -48,73 +49,81 @@ class Relaying:
         self._extended = extended
         self._parking = parking
         self._onlooker = onlooker
+        self._client, self._footprint, self._journal = running.client, running.footprint, extended.journal
         self._bound, self._parsed = _units(extended, b"B"), _units(extended, b"PB")
 
     def relay(self, data: bytes) -> bool:
         """Relay bytes that came while the session waited for some, if nothing else is to be done; say whether so."""
-        running = self._running
-        if not self._link.is_free or running.relayed or running.overlay or running.snapshot_stale:
+        plain: PlainTexts | None = self._client.calm
+        if (plain is None or self._link.pending or not plain.holds) and (plain := self._plain()) is None:
             return False
-        if self._parking.lacks_unnamed or self._onlooker.has_prepared or self._extended.has_ours:
-            return False
-        kind = data[0] if len(data) > HEADER_BYTES else 0
-        if kind == _QUERY:
-            return self._query(data)
-        return kind in (_PARSE, _BIND) and self._unit(data, kind)
-
-    def learn(self, frame: Frame) -> None:
-        """Remember the text of a message that was just relayed at once, if others like it need nothing else either."""
-        running, plain = self._running, self._running.runner.plain
-        if plain is None or len(frame.data) > TEXT_BYTES_MAX or running.overlay or self._extended.has_ours:
-            return
-        text = frame.data[HEADER_BYTES:-1] if frame.kind == b"Q" else (named_text(frame.data) or (b"", None))[1]
-        if text is None or plain.leaves_state(text) is not None or not running.speaks_utf8:
-            return
-        if not names_others(text) and not may_change_roles(text):
-            plain.add(text, leaves_state=leaves_state(text))
-
-    def _query(self, data: bytes) -> bool:
-        if _LENGTH.unpack_from(data, 1)[0] != len(data) - 1:
-            return False
-        text = data[HEADER_BYTES:-1]
-        leaves_state = self._leaves_state(text)
+        kind = data[0]
+        if kind != _QUERY:
+            return len(data) > HEADER_BYTES and kind in (_PARSE, _BIND) and self._unit(data, kind, plain)
+        leaves_state = plain.leaves_state(data)
         if leaves_state is None:
             return False
-        self._running.footprint.note_query(leaves_state=leaves_state)
-        self._link.send_alone(data, self._simple.replies_alone(data))
+        self._footprint.unnamed = None
+        if leaves_state:
+            self._footprint.stateful = True
+        self._simple.note_alone(data)
+        self._link.send_alone(data, self._simple.alone)
         return True
 
-    def _unit(self, data: bytes, kind: int) -> bool:
+    def learn(self, frame: Frame) -> None:
+        """Remember a message that was just relayed at once, if others like it need nothing else either."""
+        running, plain, message = self._running, self._running.runner.plain, frame.data
+        if plain is None or len(message) > TEXT_BYTES_MAX or running.overlay or self._extended.has_ours:
+            return
+        text = message[HEADER_BYTES:-1] if frame.kind == b"Q" else _unnamed_text(message)
+        if text is None or plain.leaves_state(message) is not None or not running.speaks_utf8:
+            return
+        if not names_others(text) and not may_change_roles(text):
+            plain.add(message, text, leaves_state=leaves_state(text))
+
+    def _plain(self) -> PlainTexts | None:
+        """Return what is known to be plain if nothing is under way that concerns what comes; else None.
+
+        Then it is so as long as the client is calm.
+        """
+        running = self._running
+        if not (self._client.is_empty and self._link.is_free) or running.relayed or running.overlay:
+            return None
+        if running.snapshot_stale or self._parking.lacks_unnamed or self._onlooker.has_prepared:
+            return None
+        if self._extended.has_ours:
+            return None
+        self._simple.expect_alone()
+        # Whoever is told of an answer may have to know of the first one since.
+        self._link.tells_next = True
+        plain = (running.runner.plain if running.speaks_utf8 else None) or NOTHING
+        self._client.calm = None if self._journal.is_begun else plain
+        return plain
+
+    def _unit(self, data: bytes, kind: int, plain: PlainTexts) -> bool:
         """Relay the messages up to Sync that `data` is, if it is those and no other."""
-        start, known = 0, self._bound
+        start, known, parse, leaves_state = 0, self._bound, b"", None
         if kind == _PARSE:
             start, known = 1 + _LENGTH.unpack_from(data, 1)[0], self._parsed
-            if not HEADER_BYTES <= start < len(data) - HEADER_BYTES or data[start] != _BIND:
+            parse = data[:start]
+            leaves_state = plain.leaves_state(parse)
+            if leaves_state is None or len(data) - start < HEADER_BYTES or data[start] != _BIND:
                 return False
         bind_bytes = _LENGTH.unpack_from(data, start + 1)[0]
         end, replies = known.get(len(data) - start - 1 - bind_bytes, _NO_UNIT)
         if bind_bytes < 4 or not end or not data.endswith(end) or self._link.status == "E":
             return False
-        if self._extended.journal.is_begun or (start and not self._parse(data[:start])):
+        if self._client.calm is None:
+            # What the session has begun is not over.
             return False
+        if parse:
+            self._footprint.unnamed = parse
+        if leaves_state:
+            self._footprint.stateful = True
         self._simple.may_leave_portal = False
-        self._extended.journal.note_unit(data)
+        self._journal.note_unit(data)
         self._link.send_alone(data, replies)
         return True
-
-    def _parse(self, message: bytes) -> bool:
-        """Note a Parse of the unnamed statement, if that is all there is to be done about it; say whether it is."""
-        end = message.find(b"\0", HEADER_BYTES + 1)
-        leaves_state = self._leaves_state(message[HEADER_BYTES + 1 : end]) if end > 0 else None
-        if message[HEADER_BYTES : HEADER_BYTES + 1] != b"\0" or leaves_state is None:
-            return False
-        return self._running.footprint.note_parse(message, leaves_state=leaves_state)
-
-    def _leaves_state(self, text: bytes) -> bool | None:
-        """Say whether a text may leave state on the backend; None where it is not known to be plain."""
-        running = self._running
-        plain = running.runner.plain
-        return plain.leaves_state(text) if plain is not None and running.speaks_utf8 else None
 
 
 _NO_UNIT: _Unit = (b"", ())
@@ -126,3 +135,9 @@ def _units(extended: ExtendedProtocol, begin: bytes) -> dict[int, _Unit]:
         len(end): (end, tuple(extended.replies[bytes((kind,))] for kind in begin + kinds))
         for kinds, end in _ENDS.items()
     }
+
+
+def _unnamed_text(parse: bytes) -> bytes | None:
+    """Find the text in a Parse of the unnamed statement; None if it is another, or malformed."""
+    name, text = named_text(parse) or (b"", None)
+    return None if name else text

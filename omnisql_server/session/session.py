@@ -338,6 +338,7 @@ class Session:
             if self._is_idle() and self._parking.may_go and await self._parking.park():
                 self._extended.statements.lose_twins()
                 self._simple.forget_last()
+                self._extended.journal.forget_answered()
 
     async def _handle(self, frame: Frame) -> None:
         kind = frame.kind

@@ -48,7 +48,8 @@ class SimpleProtocol:
         self._proven = proven
         self._extended = extended
         self._last: bytes | None = None
-        self._alone = (QueryReply(self._refuse, retryable=True),)
+        self._query_alone = QueryReply(self._refuse, retryable=True)
+        self.alone: Sequence[Reply] = (self._query_alone,)
         self.may_leave_portal = False
         self._refused: tuple[Frame, Frame] | None = None
 
@@ -71,12 +72,14 @@ class SimpleProtocol:
             if self._running.link.status == "E":
                 self._running.link.send(Close(kind="P", name=b"").encode(), IgnoredReply(CLOSE_ENDS))
 
-    def replies_alone(self, data: bytes) -> Sequence[Reply]:
-        """Return what is expected of a query that is relayed while nothing else is under way, or was before."""
+    def expect_alone(self) -> None:
+        """Make sure that nothing is left in `alone` of an answer before."""
+        self._query_alone.expect()
+
+    def note_alone(self, data: bytes) -> None:
+        """Note a query that is relayed while nothing else is under way, or was before; `alone` is expected of it."""
         self._last = data
         self.may_leave_portal = self._extended.portals.doubtful = True
-        self._alone[0].expect()
-        return self._alone
 
     def relay_at_once(self, frame: Frame) -> bool:
         """Relay a query that nothing has to be done for before, and say whether it was one: the common case."""

@@ -6,10 +6,19 @@ import pytest
 
 from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.model.remembered import TEXT_BYTES_MAX, TEXTS_MAX
+from wire.frontend import Parse, Query
 
 
 def names_s3(text: bytes) -> bool:
     return b"s0_" in text or b"s3_" in text
+
+
+def add(plain: PlainTexts, text: bytes, *, leaves_state: bool = False) -> None:
+    plain.add(Query(text=text).encode(), text, leaves_state=leaves_state)
+
+
+def found(plain: PlainTexts, text: bytes) -> bool | None:
+    return plain.leaves_state(Query(text=text).encode())
 
 
 @pytest.fixture
@@ -19,9 +28,9 @@ def plain() -> PlainTexts:
 
 @pytest.mark.parametrize("leaves_state", [False, True])
 def test_texts_that_differ_in_numbers_are_the_same(plain: PlainTexts, leaves_state: bool) -> None:
-    plain.add(b"SELECT a FROM b WHERE c IN (17, 4)", leaves_state=leaves_state)
-    assert plain.leaves_state(b"SELECT a FROM b WHERE c IN (20, 5)") is leaves_state
-    assert plain.leaves_state(b"SELECT a FROM b WHERE c IN (20, 50)") is None
+    add(plain, b"SELECT a FROM b WHERE c IN (17, 4)", leaves_state=leaves_state)
+    assert found(plain, b"SELECT a FROM b WHERE c IN (20, 5)") is leaves_state
+    assert found(plain, b"SELECT a FROM b WHERE c IN (20, 50)") is None
 
 
 @pytest.mark.parametrize(
@@ -34,19 +43,34 @@ def test_texts_that_differ_in_numbers_are_the_same(plain: PlainTexts, leaves_sta
     ],
 )
 def test_a_digit_that_matters_makes_another_text(plain: PlainTexts, known: bytes, other: bytes) -> None:
-    plain.add(known, leaves_state=False)
-    assert plain.leaves_state(known) is False
-    assert plain.leaves_state(other) is None
+    add(plain, known)
+    assert found(plain, known) is False
+    assert found(plain, other) is None
 
 
 def test_a_long_text_is_not_kept(plain: PlainTexts) -> None:
     long = b"x" * (TEXT_BYTES_MAX + 1)
-    plain.add(long, leaves_state=False)
-    assert plain.leaves_state(long) is None
+    add(plain, long)
+    assert found(plain, long) is None
 
 
 def test_they_begin_anew_when_there_are_too_many(plain: PlainTexts) -> None:
     for number in range(TEXTS_MAX + 1):
-        plain.add(b"s3_%d" % number, leaves_state=False)
-    assert plain.leaves_state(b"s3_0") is None
-    assert plain.leaves_state(b"s3_%d" % TEXTS_MAX) is False
+        add(plain, b"s3_%d" % number)
+    assert found(plain, b"s3_0") is None
+    assert found(plain, b"s3_%d" % TEXTS_MAX) is False
+
+
+def test_a_digit_in_a_length_is_none(plain: PlainTexts) -> None:
+    # The length is 53 then, a digit's code.
+    text = b"SELECT " + b"x" * 41
+    message = Query(text=text).encode()
+    assert message[4:5] == b"5"
+    add(plain, text)
+    assert found(plain, text) is False
+    assert plain.leaves_state(b"Q\0\0\x004" + message[5:]) is None
+
+
+def test_another_kind_of_message_is_another(plain: PlainTexts) -> None:
+    add(plain, b"SELECT 1")
+    assert plain.leaves_state(Parse(statement=b"", text=b"SELECT 1").encode()) is None

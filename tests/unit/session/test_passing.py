@@ -72,6 +72,7 @@ class Client:
 
     def __init__(self) -> None:
         self.data = b""
+        self.calm = None
 
     def write(self, data: bytes) -> None:
         self.data += data
