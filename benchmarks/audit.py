@@ -241,7 +241,9 @@ async def _ask_again(repeated: Repeated, journal: Journal, times: int) -> None:
     """Put a statement on record that is answered again from bytes, one after the other."""
     session = _session(journal)
     for _ in range(times):
-        await note_repeated(session, repeated, "")
+        given: asyncio.Future[Repeated | None] = asyncio.get_running_loop().create_future()
+        note_repeated(session, "", repeated, given)
+        await given
 
 
 async def _repeated() -> Repeated:

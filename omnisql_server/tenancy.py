@@ -300,7 +300,8 @@ class Tenancy:
                 records=partial(self._services.recent_records, record),
             )
             connect = partial(cluster.connect, cluster.superuser, record.database)
-            repeats = stack.enter_context(closing(Repeats(self._answers, connect, self.policy, cache)))
+            quiet = self._services.audit.journal.quiet
+            repeats = stack.enter_context(closing(Repeats(self._answers, connect, self.policy, cache, quiet)))
             pipeline = Pipeline(
                 tenant=tenant,
                 policy=self.policy,

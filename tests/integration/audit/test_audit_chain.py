@@ -313,13 +313,36 @@ async def test_a_journal_that_ends_waits_for_no_more(cluster: EmbeddedCluster, o
     assert await counts(owner, chain) == [50, 1]
 
 
+async def test_a_journal_is_quiet_while_it_writes_nothing(cluster: EmbeddedCluster) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def connect() -> OwnConnection:
+        begun.set()
+        await go_on.wait()
+        return await cluster.connect(WRITER_ROLE, CONTROL_DATABASE)
+
+    async with asyncio.timeout(30), Journal(connect, timeout_s=10).running() as journal:
+        await journal.quiet()
+        written = journal.note(uuid4(), record())
+        await begun.wait()
+        quiet = asyncio.ensure_future(journal.quiet())
+        await turns()
+        assert not quiet.done()
+        go_on.set()
+        await quiet
+        assert written.done()
+
+
 async def test_answers_given_again_are_written_once_and_every_change_of_one_is_found(
     cluster: EmbeddedCluster, owner: OwnConnection
 ) -> None:
     chain, common = uuid4(), common_part(record())
     async with gathering(cluster, 0) as journal:
         again = [Again(common, "::1", "", 1_000_000 * at) for at in range(4)]
-        await asyncio.gather(*(journal.note_again(chain, each) for each in again))
+        given: list[asyncio.Future[int]] = [asyncio.get_running_loop().create_future() for _ in again]
+        for at, each in enumerate(again):
+            journal.note_again(chain, each, given[at], at)
+        assert await asyncio.gather(*given) == [0, 1, 2, 3]
     stored = [each async for each in records_of(owner, chain)]
     read = [decoded(each.record) for each in stored]
     assert [each.at[17:26] for each in read] == ["00.000000", "01.000000", "02.000000", "03.000000"]
