@@ -337,9 +337,10 @@ class Listener:
             read_only=log_in.principal.read_only,
         )
         home = Home(pool=tenant.pool, key=BackendKey(address=tenant.address, parameters=tuple(parameters.items())))
-        connection = await home.pool.open(home.key, self._live.current.sessions.backend_timeout_s)
+        opening = asyncio.create_task(home.pool.open(home.key, self._live.current.sessions.backend_timeout_s))
+        # PostgreSQL works on the log-in while what is ours of the session is made.
+        await asyncio.sleep(0)
         link = BackendLink(client)
-        link.attach(connection)
         principal = log_in.principal
         session = Session(
             client=client,
@@ -350,6 +351,7 @@ class Listener:
             live=tenant.live or self._live,
             room=tenant.room,
         )
+        link.attach(await opening)
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
         self._sessions.add(session, principal.tenant)
         self._bounded.add(session, log_in, time.monotonic())
@@ -369,6 +371,9 @@ class Listener:
             self._sessions.remove(session)
             self._bounded.remove(session)
             self._registry.remove(key)
+            if not link.lost:
+                # It was not served, because its log-in could not be put on record.
+                await link.terminate(self._live.current.sessions.backend_timeout_s)
 
 
 def _tell(client: ClientConnection, error: BaseException | None) -> None:
