@@ -54,11 +54,7 @@ class ControlDatabase:
 
         Raises: ClusterUnavailable (57P03) when the control database cannot be reached, or all connections stay taken.
         """
-        try:
-            async with asyncio.timeout(WAIT_MAX_S):
-                await self._permits.acquire()
-        except TimeoutError as error:
-            raise ClusterUnavailable("the control database is overloaded") from error
+        await self._acquire()
         try:
             connection = await self._take()
             try:
@@ -75,6 +71,17 @@ class ControlDatabase:
         self._closed = True
         while self._kept:
             await self._kept.pop()[0].close()
+
+    async def _acquire(self) -> None:
+        if not self._permits.locked():
+            # Never waits, so it needs no time.
+            await self._permits.acquire()
+            return
+        try:
+            async with asyncio.timeout(WAIT_MAX_S):
+                await self._permits.acquire()
+        except TimeoutError as error:
+            raise ClusterUnavailable("the control database is overloaded") from error
 
     async def _take(self) -> OwnConnection:
         while self._kept:

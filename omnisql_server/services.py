@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,15 +69,13 @@ class Services:
         """Return the settings that hold now."""
         return self.live.current
 
-    @asynccontextmanager
-    async def control_connection(self) -> AsyncIterator[Connection]:
+    def control_connection(self) -> AbstractAsyncContextManager[Connection]:
         """Give a connection to the control database for a moment.
 
         Raises:
             ClusterUnavailable: 57P03, it cannot be reached.
         """
-        async with self.control.connection() as connection:
-            yield connection
+        return self.control.connection()
 
     async def data_key(self, tenant: UUID) -> bytes:
         """Return a tenant's data key; one that is held in memory needs no control database."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
 from omnisql_server.errors import ConfigurationInvalid
 from omnisql_server.live_settings import PresentSettings
-from omnisql_server.settings import Settings, declared_settings
+from omnisql_server.settings import DeclaredSetting, Settings, declared_settings
 
 AT_CLUSTER_START = ("clusters.memory_mb", "clusters.backend_memory_mb", "clusters.temp_file_limit_mb")
 """What PostgreSQL's processes are started with: these count from the next start of the tenant's cluster."""
@@ -36,13 +37,17 @@ def checked_limits(given: Mapping[str, object], where: str) -> dict[str, float]:
         ConfigurationInvalid: F0000, a name is none of a limit, or a value is not allowed.
     """
     known_limits(given, where)
-    declared = {each.key: each for each in declared_settings() if each.key in given}
-    limits: dict[str, float] = {}
+    declared, limits = _declared(), dict[str, float]()
     for key, value in given.items():
         converted = declared[key].convert(value, where)
         assert isinstance(converted, int | float)  # noqa: S101  all limits are numbers
         limits[key] = converted
     return limits
+
+
+@cache
+def _declared() -> Mapping[str, DeclaredSetting]:
+    return {each.key: each for each in declared_settings() if each.key in TENANT_LIMITS}
 
 
 def known_limits(names: Iterable[str], where: str) -> None:

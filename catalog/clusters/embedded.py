@@ -17,6 +17,7 @@ import signal
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import structlog
@@ -190,7 +191,7 @@ class EmbeddedCluster:
         """
         if self._socket_directory is None:
             raise ClusterUnavailable("the cluster is not running", detail=self.name)
-        return ClusterAddress(socket_path=self._socket_directory / f".s.PGSQL.{PORT}", host=None, port=PORT)
+        return _address_in(self._socket_directory)
 
     async def _start(self) -> None:
         if self._bounds is not None:
@@ -325,6 +326,11 @@ def _bounded(settings: EmbeddedSettings, bounds: ClusterBounds) -> EmbeddedSetti
         backend_memory_mb=bounds.backend_memory_mb,
         memory_mb=bounds.memory_mb,
     )
+
+
+@lru_cache(maxsize=1024)
+def _address_in(socket_directory: Path) -> ClusterAddress:
+    return ClusterAddress(socket_path=socket_directory / f".s.PGSQL.{PORT}", host=None, port=PORT)
 
 
 def _make_socket_directory(data_directory: Path, account: Account) -> Path:

@@ -12,6 +12,7 @@ import socket
 from dataclasses import dataclass
 
 from omnisql_server.errors import error_fields
+from omnisql_server.listener.plain import receive
 from omnisql_server.listener.tls import ALPN_PROTOCOL, TlsIdentity
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.settings import ListenerSettings
@@ -57,7 +58,7 @@ async def greet(
     """
     loop = asyncio.get_running_loop()
     for _ in range(NEGOTIATIONS_MAX):
-        first = await _peek(connection)
+        first = await receive(connection, 1, socket.MSG_PEEK)
         if first == _TLS_HANDSHAKE:
             return await _greet_encrypted(connection, settings, tls, direct=True) if tls is not None else None
         packet = await _read_packet(connection) if first else None
@@ -161,26 +162,6 @@ def _handed_over(connection: socket.socket) -> socket.socket:
     return socket.socket(fileno=connection.detach())
 
 
-async def _peek(connection: socket.socket) -> bytes:
-    """Wait for the first byte and return it without taking it; nothing at the end of the stream."""
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            return connection.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            readable: asyncio.Future[None] = loop.create_future()
-            loop.add_reader(connection, _set, readable)
-            try:
-                await readable
-            finally:
-                loop.remove_reader(connection)
-
-
-def _set(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
 def _has_more(connection: socket.socket) -> bool:
     try:
         return bool(connection.recv(1, socket.MSG_PEEK))
@@ -202,10 +183,9 @@ def _body_length(length_word: bytes) -> int:
 
 
 async def _read_exactly(connection: socket.socket, length: int) -> bytes | None:
-    loop = asyncio.get_running_loop()
     data = b""
     while len(data) < length:
-        piece = await loop.sock_recv(connection, length - len(data))
+        piece = await receive(connection, length - len(data))
         if not piece:
             return None
         data += piece

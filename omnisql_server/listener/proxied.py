@@ -5,10 +5,10 @@ Exactly the bytes of the header are read from the socket, as with everything bef
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 
+from omnisql_server.listener.plain import receive
 from omnisql_server.networks import Network
 from wire.errors import ProtocolViolation
 from wire.proxy_protocol import missing_bytes, parse_proxy_header
@@ -16,6 +16,8 @@ from wire.proxy_protocol import missing_bytes, parse_proxy_header
 
 def is_balancer(host: str, networks: tuple[Network, ...]) -> bool:
     """Say whether a peer is one of the load balancers that must send a header."""
+    if not networks:
+        return False
     address = ipaddress.ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return any((mapped or address) in network for network in networks)
@@ -27,10 +29,9 @@ async def read_client_address(connection: socket.socket, balancer: str) -> str |
     Raises:
         ProtocolViolation: 08P01, there is no header, or it is not valid.
     """
-    loop = asyncio.get_running_loop()
     header = b""
     while wanted := missing_bytes(header):
-        piece = await loop.sock_recv(connection, wanted)
+        piece = await receive(connection, wanted)
         if not piece:
             if header:
                 raise ProtocolViolation(message="the connection ended within the PROXY header")

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing
+from functools import lru_cache
 
 import structlog
 
@@ -20,6 +21,7 @@ from omnisql_server.errors import StatementCanceled, TooManyConnections, error_f
 from omnisql_server.listener.bounded import BoundedSessions
 from omnisql_server.listener.drain import OpenSessions
 from omnisql_server.listener.greeting import Greeting, greet
+from omnisql_server.listener.plain import accepting
 from omnisql_server.listener.proxied import is_balancer, read_client_address
 from omnisql_server.listener.tls import TlsIdentity, trust_clients
 from omnisql_server.live_settings import LiveSettings
@@ -43,7 +45,6 @@ from wire.startup import CancelRequest, StartupMessage
 
 BACKLOG = 512
 CONNECTIONS_IN_STARTUP_MAX = 64
-ACCEPT_PAUSE_S = 0.1
 WATCH_INTERVAL_MAX_S = 1.0
 MOCK_SEED_BYTES = 32
 FOLLOW_INTERVAL_S = 5.0
@@ -52,6 +53,7 @@ FOLLOW_INTERVAL_S = 5.0
 _log = structlog.get_logger(__name__)
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Say whether an address is this machine's own."""
     address = ipaddress.ip_address(host.partition("%")[0])
@@ -117,13 +119,12 @@ class Listener:
             with closing(_listen(self._settings)) as listening:
                 self.port = listening.getsockname()[1]
                 async with asyncio.TaskGroup() as group:
-                    accepting = group.create_task(self._accept(listening, group))
                     watching = group.create_task(self._watch(group))
                     self._group = group
-                    self.ready.set()
-                    await self._drain_wanted.wait()
+                    with accepting(listening, self._take):
+                        self.ready.set()
+                        await self._drain_wanted.wait()
                     self._group = None
-                    accepting.cancel()
                     listening.close()
                     for task in self._starting:
                         task.cancel()
@@ -161,21 +162,12 @@ class Listener:
         connection.setblocking(False)
         self._begin(self._group, self._attend(connection, host, inside=True))
 
-    async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, address = await loop.sock_accept(listening)
-            except OSError as error:
-                # Out of descriptors, most likely: what is open goes on, and some of it will end.
-                _log.error("accept_failed", error_number=error.errno)
-                await asyncio.sleep(ACCEPT_PAUSE_S)
-                continue
-            if self._is_full():
-                connection.close()
-                continue
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._begin(group, self._attend(connection, address[0]))
+    def _take(self, connection: socket.socket, host: str) -> None:
+        if self._group is None or self._is_full():
+            connection.close()
+            return
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._begin(self._group, self._attend(connection, host))
 
     def _is_full(self) -> bool:
         return self._connections >= self._settings.connections_max + CONNECTIONS_IN_STARTUP_MAX
@@ -231,7 +223,8 @@ class Listener:
             async with asyncio.timeout(self._settings.startup_timeout_s) as deadline:
                 client_address = host if inside else await self._client_address(connection, host)
                 if client_address is not None:
-                    structlog.contextvars.bind_contextvars(client_address=client_address)
+                    if client_address != host:
+                        structlog.contextvars.bind_contextvars(client_address=client_address)
                     # Both legs count: a balancer of this machine speaks for clients of others, and a client that is
                     # loopback to its balancer may be far from here.
                     trusted = inside or (self._is_trusted(host) and self._is_trusted(client_address))
@@ -302,9 +295,9 @@ class Listener:
                 client, startup, self._log_ins, channel=channel, mock_seed=self._mock_seed, lockout=self._lockout
             )
             principal = log_in.principal
-            with structlog.contextvars.bound_contextvars(tenant=principal.tenant, principal=principal.name):
-                async with self._open_tenant(principal) as tenant:
-                    await self._serve_session(client, startup, log_in, tenant, deadline, noted)
+            structlog.contextvars.bind_contextvars(tenant=principal.tenant, principal=principal.name)
+            async with self._open_tenant(principal) as tenant:
+                await self._serve_session(client, startup, log_in, tenant, deadline, noted)
         except SessionEnd as end:
             if end.error is not None:
                 _tell(client, end.error)
@@ -344,9 +337,10 @@ class Listener:
             read_only=log_in.principal.read_only,
         )
         home = Home(pool=tenant.pool, key=BackendKey(address=tenant.address, parameters=tuple(parameters.items())))
-        connection = await home.pool.open(home.key, self._live.current.sessions.backend_timeout_s)
+        opening = asyncio.create_task(home.pool.open(home.key, self._live.current.sessions.backend_timeout_s))
+        # PostgreSQL works on the log-in while what is ours of the session is made.
+        await asyncio.sleep(0)
         link = BackendLink(client)
-        link.attach(connection)
         principal = log_in.principal
         session = Session(
             client=client,
@@ -357,10 +351,11 @@ class Listener:
             live=tenant.live or self._live,
             room=tenant.room,
         )
+        link.attach(await opening)
         key = self._registry.add(link.process_id, session, long_key=startup.minor_version >= 2)
         self._sessions.add(session, principal.tenant)
         self._bounded.add(session, log_in, time.monotonic())
-        task = asyncio.current_task()
+        task, log = asyncio.current_task(), _log.bind(process_id=key.process_id)
         try:
             # It is written while the backend is opened; without it there is no session.
             await noted
@@ -369,13 +364,16 @@ class Listener:
                 self._starting.discard(task)
             client.write(backend_key_data(key.process_id, key.secret_key) + READY_IDLE)
             client.allow_long_messages()
-            _log.info("session_opened", process_id=key.process_id, method=log_in.method)
+            log.info("session_opened", method=log_in.method)
             await session.serve()
         finally:
-            _log.info("session_closed", process_id=key.process_id)
+            log.info("session_closed")
             self._sessions.remove(session)
             self._bounded.remove(session)
             self._registry.remove(key)
+            if not link.lost:
+                # It was not served, because its log-in could not be put on record.
+                await link.terminate(self._live.current.sessions.backend_timeout_s)
 
 
 def _tell(client: ClientConnection, error: BaseException | None) -> None:

@@ -188,11 +188,13 @@ async def _by_sasl(asking: _Asking, entrance: Entrance, scram: tuple[str, ...]) 
     client = asking.client
     try:
         client.write(authentication_sasl_continue(exchange.first(initial.mechanism, initial.data or b"")))
-        client.write(authentication_sasl_final(exchange.final((await _answer(client)).payload)))
+        final = exchange.final((await _answer(client)).payload)
     except AuthenticationFailed as error:
         raise _password_refused(asking.user) from error
     if known is None:
         raise _password_refused(asking.user)
+    # In one piece with AuthenticationOk, which is next.
+    client.put(authentication_sasl_final(final))
     return LogIn(principal=known[0])
 
 

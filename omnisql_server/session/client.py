@@ -175,7 +175,7 @@ class ClientConnection(asyncio.Protocol):
 
     async def close(self, timeout_s: float) -> None:
         """Send what is left and close; what the client does not take in time is thrown away."""
-        if self._transport is None:
+        if self._transport is None or self._closed.is_set():
             return
         self.flush()
         await close_transport(self._transport, self._closed, timeout_s)

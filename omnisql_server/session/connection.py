@@ -101,6 +101,12 @@ class BackendConnection(asyncio.Protocol):
             self._transport.write(TERMINATE)
             self._transport.close()
 
+    def leave(self) -> None:
+        """Close a connection on which nothing was said."""
+        self._error = self._error or BackendLost(message="the connection was closed")
+        if self._transport is not None:
+            self._transport.close()
+
     async def end(self, timeout_s: float) -> None:
         """Say goodbye and wait until PostgreSQL has ended the process, which frees its place for another."""
         if self.is_open:
@@ -162,18 +168,21 @@ class BackendConnection(asyncio.Protocol):
         self.on_lost()
 
 
-async def log_in(address: ClusterAddress, parameters: Mapping[str, str], timeout_s: float) -> BackendConnection:
-    """Connect and log in with the parameters of a start-up packet.
+async def log_in(
+    address: ClusterAddress, parameters: Mapping[str, str], timeout_s: float, spare: BackendConnection | None = None
+) -> BackendConnection:
+    """Log in with the parameters of a start-up packet, on a `spare` connection or a new one.
 
     Raises:
         BackendError: PostgreSQL refused, in its own words.
         ClusterRefused: 57P03, it cannot be reached or asks for a password.
     """
-    connection = BackendConnection(address)
+    connection = spare or BackendConnection(address)
     logged_in = False
     try:
         async with asyncio.timeout(timeout_s):
-            await dial(address, lambda: connection)
+            if spare is None:
+                await dial(address, lambda: connection)
             await connection.start_up(parameters)
             logged_in = True
     except (OSError, TimeoutError) as error:

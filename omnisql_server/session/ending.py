@@ -38,8 +38,8 @@ def lost_session(*, told: bool) -> SessionEnd:
 async def close_transport(transport: asyncio.Transport, closed: asyncio.Event, timeout_s: float) -> None:
     """Close a transport once what was written is sent, which has so much time; `closed` tells that it is."""
     transport.close()
+    timer = asyncio.get_running_loop().call_later(timeout_s, transport.abort)
     try:
-        async with asyncio.timeout(timeout_s):
-            await closed.wait()
-    except TimeoutError:
-        transport.abort()
+        await closed.wait()
+    finally:
+        timer.cancel()

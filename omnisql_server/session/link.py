@@ -193,7 +193,7 @@ class BackendLink(asyncio.Protocol):
         self.process_id, self.secret_key = connection.process_id, connection.secret_key
         news = [message for name, message in connection.parameters.items() if self.parameters.get(name) != message]
         self.parameters = connection.parameters
-        self._client.write(b"".join((*connection.notices, *news)))
+        self._client.put(b"".join((*connection.notices, *news)))
         self.resume_writing()
         if not connection.is_open:
             self.connection_lost(None)

@@ -17,7 +17,8 @@ import structlog
 from catalog.clusters import ClusterAddress
 from omnisql_server.errors import BackendError
 from omnisql_server.live_settings import LiveSettings
-from omnisql_server.session.connection import BackendConnection, log_in
+from omnisql_server.session.connection import BackendConnection, ClusterRefused, log_in
+from omnisql_server.session.spare import Spare
 from omnisql_server.settings import SessionSettings
 from wire.sqlstate import TOO_MANY_CONNECTIONS
 
@@ -67,6 +68,7 @@ class BackendPool:
         self._holders: set[Holder] = set()
         self._waiting = 0
         self._arrived = asyncio.Event()
+        self._spare = Spare()
 
     def __len__(self) -> int:
         """Return how many backends are parked."""
@@ -76,6 +78,11 @@ class BackendPool:
     def wants(self) -> bool:
         """Say whether one more backend would be kept, because there is room or somebody waits."""
         return self._waiting > 0 or len(self._parked) < self._settings.parked_max
+
+    @property
+    def has_spare(self) -> bool:
+        """Say whether a connection is ready for the next log-in."""
+        return self._spare.is_ready
 
     def enter(self, holder: Holder) -> None:
         """Count a session in that has a backend."""
@@ -123,7 +130,9 @@ class BackendPool:
         attempts = 0
         while True:
             try:
-                return await log_in(key.address, dict(key.parameters), max(until_s - loop.time(), 0.0))
+                connection = await self._log_in(key, until_s)
+                self._spare.expect(key.address)
+                return connection
             except BackendError as error:
                 attempts += 1
                 may_retry = error.sqlstate == TOO_MANY_CONNECTIONS and attempts <= ROOM_ATTEMPTS_MAX
@@ -134,8 +143,20 @@ class BackendPool:
                 return taken
             await self._end_oldest()
 
+    async def _log_in(self, key: BackendKey, until_s: float) -> BackendConnection:
+        now_s = asyncio.get_running_loop().time
+        spare = self._spare.take(key.address)
+        if spare is not None:
+            try:
+                return await log_in(key.address, dict(key.parameters), max(until_s - now_s(), 0.0), spare)
+            except (BackendError, ClusterRefused) as error:
+                # PostgreSQL decides what it refuses a connection when that is made, which was a while ago.
+                _log.debug("spare_refused", sqlstate=error.sqlstate)
+        return await log_in(key.address, dict(key.parameters), max(until_s - now_s(), 0.0))
+
     def close(self) -> None:
-        """Close all parked backends."""
+        """Close all parked backends, and the spare one."""
+        self._spare.close()
         while self._parked:
             self._drop(self._parked[-1].connection)
 
