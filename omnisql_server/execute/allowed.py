@@ -173,17 +173,18 @@ def refusal(query: BoundQuery) -> str | None:
     """Say why a query must be executed by PostgreSQL, None when DuckDB may do it."""
     if query.tree is None:
         return query.reason
-    return _refusal_of(query, lowered(query) or query.tree, lambda _: False)
+    return refusal_of(query, lowered(query) or query.tree)
 
 
 def refusal_elsewhere(query: BoundQuery, known: Callable[[exp.Expr], bool]) -> str | None:
     """Say why a query may mean something else in another PostgreSQL than in DuckDB; nodes that are `known` do not."""
     if query.tree is None:
         return query.reason
-    return _refusal_of(query, query.tree, known)
+    return refusal_of(query, query.tree, known)
 
 
-def _refusal_of(query: BoundQuery, tree: exp.Expr, known: Callable[[exp.Expr], bool]) -> str | None:
+def refusal_of(query: BoundQuery, tree: exp.Expr, known: Callable[[exp.Expr], bool] = lambda _: False) -> str | None:
+    """Say the same of another tree that a query may have."""
     if not query.settings.plain_output:
         return "the session shows values in another style than this server's own"
     if not query.settings.plain_input:

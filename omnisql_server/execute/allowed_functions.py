@@ -34,7 +34,7 @@ _CASTS: Mapping[exp.DType, tuple[exp.DType, ...]] = {
     _Type.TIMESTAMP: (_Type.DATE, _Type.TIMESTAMP, _Type.TIMESTAMPTZ),
 }
 """From which types a computed value is cast to a type alike."""
-_NEAR = re.compile(r"\d{4}-[-0-9 :.+]*")
+NEAR = re.compile(r"\d{4}-[-0-9 :.+]*")
 """Moments as PostgreSQL writes those of the years 1 to 9999; of others the engines have not the same."""
 _TRUNCATED = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DECADE"})
 _EXTRACTED = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "DOY", "DOW", "ISODOW", "ISOYEAR"})
@@ -85,7 +85,7 @@ def cast(node: exp.Expr) -> str | None:
         return None
     if isinstance(value, exp.Literal) and value.is_string:
         moment = to.is_type(_Type.DATE, _Type.TIMESTAMP, _Type.TIMESTAMPTZ)
-        return "a moment far off" if moment and _NEAR.fullmatch(value.name) is None else None
+        return "a moment far off" if moment and NEAR.fullmatch(value.name) is None else None
     known = output_type(value)
     return None if known in _CASTS.get(to.this, ()) else "a cast whose text or rounding differs in DuckDB"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from omnisql_server.errors import InternalError
+from omnisql_server.execute.by_form import written_form
 from omnisql_server.execute.duckdb_text import compares_floats, duckdb_text
 from omnisql_server.execute.forms import check_forms
 from omnisql_server.execute.lower import lowered
@@ -29,10 +30,13 @@ def duckdb_query(query: BoundQuery, relations: Mapping[str, pa.Table]) -> Duckdb
         ValueUnsupported: a value is written in another form than PostgreSQL's.
         UnsupportedError: a construct has no counterpart.
     """
+    check_forms(query, relations)
+    form = written_form(query)
+    if form is not None and query.meaning is not None:
+        return DuckdbQuery(text=form.text(query.meaning.fillings), native=form.native)
     tree = lowered(query)
     if tree is None:
         raise InternalError(message="DuckDB was chosen for a statement without a tree")
-    check_forms(query, relations)
     zone = query.settings.time_zone
     return DuckdbQuery(
         text=derive(query, str, lambda: duckdb_text(tree), f"duckdb {zone}"),

@@ -7,6 +7,7 @@ from sqlglot.errors import ErrorLevel
 
 from omnisql_server.execute.allowed_functions import TEXTS
 from omnisql_server.execute.output_types import INTEGERS, alike, output_type, sort_key
+from omnisql_server.model.trees import copied
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
@@ -17,12 +18,12 @@ def duckdb_text(tree: exp.Expr) -> str:
     Raises:
         sqlglot.errors.UnsupportedError: a construct has no counterpart.
     """
-    tree = tree.copy()
+    tree = copied(tree)
     # The innermost first, so that what a rule wraps around a node is not rewritten again.
     for node in reversed(list(tree.walk())):
         for rule in RULES:
             rule(node)
-    return tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE)
+    return tree.sql("duckdb", copy=False, unsupported_level=ErrorLevel.RAISE)
 
 
 def _sum_of_integers(node: exp.Expr) -> None:

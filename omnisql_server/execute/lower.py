@@ -23,6 +23,7 @@ from omnisql_server.execute.lower_values import VALUE_RULES
 from omnisql_server.execute.lowered import Rule
 from omnisql_server.execute.output_types import output_type
 from omnisql_server.model.query import BoundQuery, derive
+from omnisql_server.model.trees import copied
 
 _TABLES: tuple[Mapping[type[exp.Expr], Rule], ...] = (
     ROW_RULES,
@@ -49,7 +50,7 @@ def lowered(query: BoundQuery) -> exp.Expr | None:
 
 def lower(tree: exp.Expr, zone: str) -> exp.Expr:
     """Rewrite a tree, the innermost nodes first, for a session in a time zone."""
-    tree = tree.copy()
+    tree = copied(tree)
     _type_laterals(tree)
     for node in reversed(list(tree.walk())):
         current = node

@@ -22,6 +22,7 @@ from omnisql_server.errors import BackendError, InternalError, LimitExceeded, No
 from omnisql_server.execute.ahead import with_lookahead, with_rows
 from omnisql_server.execute.allowed import refusal
 from omnisql_server.execute.arrays import ArrayParameter
+from omnisql_server.execute.by_form import written_form
 from omnisql_server.execute.duckdb_query import duckdb_query
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.splice import SplicedQuery, splice
@@ -96,7 +97,11 @@ def choose_engine(query: BoundQuery) -> Engine:
 
 def reason_against(query: BoundQuery) -> str | None:
     """Say why DuckDB may not execute a query that gives its fields, whatever the session wants; None if it may."""
-    reason = derive(query, _Refusal, lambda: _Refusal(reason=refusal(query)), f"refusal {query.settings}").reason
+    form = written_form(query)
+    if form is not None:
+        reason = form.reason
+    else:
+        reason = derive(query, _Refusal, lambda: _Refusal(reason=refusal(query)), f"refusal {query.settings}").reason
     if query.settings.catalog_first:
         return reason
     return reason or "search_path has other schemas before pg_catalog: functions and operators may be theirs"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from omnisql_server.model.literals import TextLiteral
+from omnisql_server.model.trees import copied, copied_with
 
 FOLDED, LITERAL = "fold_", "literal_"
 """What the placeholders of folded constants and of literals are called, before their number."""
@@ -91,12 +92,12 @@ def fill(node: exp.Expr, fillings: Mapping[str, Filling]) -> exp.Expr:
     if not fillings:
         return node
 
-    def filling(part: exp.Expr) -> exp.Expr:
+    def filling(part: exp.Expr) -> exp.Expr | None:
         name = blank_of(part)
         found = fillings.get(name) if name is not None else None
-        return found.node.copy() if found is not None else part
+        return copied(found.node) if found is not None else None
 
-    return node.transform(filling)
+    return copied_with(node, filling)
 
 
 def with_literals(tree: exp.Expr, literals: tuple[TextLiteral, ...]) -> exp.Expr:

@@ -28,6 +28,7 @@ from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.plan import Reduction
 from omnisql_server.model.query import BoundQuery
 from omnisql_server.model.relation import ROW_NUMBER
+from omnisql_server.model.trees import copied
 from omnisql_server.plan.blocks import Block, block_of, from_items, where_of
 from omnisql_server.plan.limit import count_of, order_output
 from omnisql_server.plan.outer_rows import asked_by_outer_rows
@@ -83,7 +84,7 @@ def _made(
     keeps: Callable[[exp.Expr], bool],
     judge: Judge,
 ) -> Reduction | None:
-    root = build_scope(query.tree.copy()) if query.tree is not None else None
+    root = build_scope(copied(query.tree)) if query.tree is not None else None
     if root is None:
         return None
     taint = Taint(root, awaited)

@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 from omnisql_server.errors import BackendError, RelayInstead
 from omnisql_server.model.statement import SECRET_KINDS, Statement
@@ -24,7 +25,12 @@ from wire.frontend import Bind, Close, Execute, Parse
 from wire.sqlstate import QUERY_CANCELED
 
 SHOWN_AFTER_S = 0.05
-"""A statement that is answered sooner is shown only to those who look, so that it costs nothing."""
+"""A statement that is answered sooner is shown only to those who look, so that it costs nothing.
+
+It is the time for each statement that this process works on, so that to show them all costs PostgreSQL a part of one
+processor and no more: the end of each sleep is a cancel request, which is a process of its own there."""
+AT_WORK_MAX = 1
+"""Statements that are counted: the last is shown after five seconds, however many others there are."""
 CANCEL_AGAIN_AFTER_S = 0.1
 HELD_S = 0.005
 SLEEP_S = 60.0
@@ -55,6 +61,8 @@ _NAME = b"omnisql_presence"
 class Presence:
     """Shows one statement at a time; used by the session's task alone, but for its timer."""
 
+    _at_work: ClassVar[int] = 0
+
     def __init__(self, link: BackendLink, interrupts: Interrupts) -> None:
         self._link = link
         self._interrupts = interrupts
@@ -75,6 +83,7 @@ class Presence:
     async def of(self, statement: Statement) -> AsyncIterator[None]:
         """Show a statement inside, whenever its backend has nothing to do; after an error `end` must be called."""
         self._statement = statement
+        Presence._at_work += 1
         try:
             yield
         except RelayInstead:
@@ -83,6 +92,7 @@ class Presence:
         else:
             await self.leave()
         finally:
+            Presence._at_work -= 1
             self._statement = None
             self._watched = False
             self._stop_timer()
@@ -111,7 +121,8 @@ class Presence:
         if self._watched:
             self._show()
         else:
-            self._timer = asyncio.get_running_loop().call_later(SHOWN_AFTER_S, self._show)
+            after_s = SHOWN_AFTER_S * min(Presence._at_work, AT_WORK_MAX)
+            self._timer = asyncio.get_running_loop().call_later(after_s, self._show)
 
     async def leave(self) -> None:
         """Have the backend ready for something else.

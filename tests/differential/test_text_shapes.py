@@ -5,6 +5,7 @@ A bounded number in every run, the same each time; `make fuzz` tries many others
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from arena import Arena, Refused
@@ -15,7 +16,12 @@ from other_literals import with_other_literals
 from random_queries import queries
 from sqlglot import exp
 
-from omnisql_server.model.meaning import with_literals
+from omnisql_server.execute.allowed import refusal_of
+from omnisql_server.execute.allowed_functions import NEAR
+from omnisql_server.execute.by_form import written_form
+from omnisql_server.execute.duckdb_text import compares_floats, duckdb_text
+from omnisql_server.execute.lower import lower
+from omnisql_server.model.meaning import Filling, Meaning, with_literals
 from omnisql_server.model.query import BoundQuery, ParsedQuery
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 from omnisql_server.parse.shaped import shaped_query, statements_of
@@ -68,6 +74,33 @@ def check_bound(arena: Arena, sql: str) -> None:
     assert found.tree == plain.tree
     assert _typed(found) == _typed(plain)
     assert arena.duckdb_reason(found) == arena.duckdb_reason(plain)
+    check_asked(found)
+
+
+def check_asked(query: BoundQuery) -> None:
+    """Compare what DuckDB is asked by a form, also for other values, to what the tree itself gives."""
+    meaning, zone = query.meaning, query.settings.time_zone
+    changed = {name: _changed(filling) for name, filling in meaning.fillings.items()} if meaning is not None else {}
+    for fillings in (meaning.fillings, changed) if meaning is not None else ():
+        one = replace(query, meaning=Meaning(meaning.form, fillings), derived={}) if meaning is not None else query
+        form, tree = written_form(one), one.tree
+        if form is not None and tree is not None:
+            tree = lower(tree, zone)
+            assert form.reason == refusal_of(one, tree)
+            if form.reason is None:
+                assert form.text(fillings) == duckdb_text(tree)
+                assert form.native == compares_floats(tree)
+
+
+def _changed(filling: Filling) -> Filling:
+    """Give another value of the same kind."""
+    node = filling.node.copy()
+    for literal in node.find_all(exp.Literal):
+        text = literal.name
+        other = "2001-02-03" + text[10:] if NEAR.fullmatch(text) else "it's"
+        literal.set("this", str(int(text) // 2) if text.isascii() and text.isdigit() else other)
+        return replace(filling, text=literal.name, node=node)
+    return filling
 
 
 def _typed(query: BoundQuery) -> list[tuple[str, object, exp.DataType | None]]:
