@@ -190,11 +190,13 @@ def no_locking() -> NotSupported:
 
 def not_available(statement: Statement) -> NotSupported | None:
     """Say of a statement that it cannot be run over API tables, whatever they are; None where it may."""
-    if statement.kind is not StatementKind.LOCK:
+    known = {
+        StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
+    }
+    if statement.kind not in known:
         return None
-    return NotSupported(
-        message="LOCK TABLE over API tables is not available", hint="lock your own tables, naming each of them"
-    )
+    what, hint = known[statement.kind]
+    return NotSupported(message=f"{what} over API tables is not available", hint=hint)
 
 
 def require_api(statement: Statement, bound: BoundQuery) -> None:

@@ -192,13 +192,13 @@ class Pipeline:
             return await self._run_executed(statement, parameters, view, relayable=twin is None)
         if await self._explains_what_exists(statement, view):
             return await explained_by_postgres(statement, view.backend)
+        await check_copy_options(statement, view.backend)
         return await self._run_query(statement, parameters, view, twin)
 
     async def _run_query(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, twin: str | None
     ) -> RunResult:
         await self._refuse(statement, view)
-        await check_copy_options(statement, view.backend)
         if statement.makes is not None and not parameters.values and await self._has_been_made(statement, view):
             return await done_alone(statement.text, view.backend)
         deadline, version = Deadline(), self._repeats.version
@@ -207,7 +207,6 @@ class Pipeline:
         if twin is None:
             require_api(statement, bound)
         await check_options(statement, view.backend)
-        check_copied_columns(statement, bound)
         bound = hinted(bound, statement)
         deadline.set(bound.settings.statement_timeout_ms)
         async with deadline.scope():
@@ -373,4 +372,5 @@ class Pipeline:
         bound = await self._binder.bind(request, view.backend)
         if bound.as_owners.need_snapshot and await view.backend.begin_again():
             bound = await self._binder.bind(request, view.backend)
+        check_copied_columns(statement, bound)
         return bound
