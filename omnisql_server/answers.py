@@ -192,10 +192,6 @@ def not_available(statement: Statement) -> NotSupported | None:
     """Say of a statement that it cannot be run over API tables, whatever they are; None where it may."""
     known = {
         StatementKind.LOCK: ("LOCK TABLE", "lock your own tables, naming each of them"),
-        StatementKind.MAKING_EXPLAINED: (
-            "EXPLAIN ANALYZE of DECLARE CURSOR or CREATE MATERIALIZED VIEW",
-            "EXPLAIN ANALYZE the query in it, or leave ANALYZE out",
-        ),
     }
     if statement.kind not in known:
         return None
@@ -232,6 +228,25 @@ async def done_alone(text: str, backend: Backend) -> RunResult:
     if not isinstance(done, Done):
         raise InternalError(message="the backend answered out of order")
     return command_result(done.tag)
+
+
+async def explained_by_postgres(statement: Statement, backend: Backend) -> RunResult:
+    """Have PostgreSQL answer an EXPLAIN that reads no API table."""
+    answer = backend.stream(statement.text, type_oids=(), parameters=(), parameter_formats=(), result_formats=())
+    return explain_result(statement, [chunk async for chunk in answer])
+
+
+def explain_result(statement: Statement, chunks: Sequence[EncodedRows]) -> RunResult:
+    """Answer an EXPLAIN by rows that are there."""
+    rows = _each(chunks)
+    return RunResult(
+        fields=explain_fields(statement), rows=rows, command="EXPLAIN", close=rows.aclose, counts_rows=False
+    )
+
+
+async def _each(chunks: Sequence[EncodedRows]) -> AsyncGenerator[EncodedRows, None]:
+    for chunk in chunks:
+        yield chunk
 
 
 async def made_empty(text: str, parameters: BoundParameters, backend: Backend) -> RunResult:

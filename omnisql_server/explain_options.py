@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from omnisql_server.model.backend import Backend, Command
-from omnisql_server.model.statement import Statement, says
+from omnisql_server.model.statement import EXPLAINING_KINDS, NewRelation, Statement, says
+from omnisql_server.parse.grammar import parse_statements
 from omnisql_server.plan.explain_formats import ExplainFormat
 from wire.backend import Field
 
@@ -45,6 +46,14 @@ def explain_fields(statement: Statement) -> tuple[Field, ...]:
             format=0,
         ),
     )
+
+
+def made_when_explained(statement: Statement) -> NewRelation | None:
+    """Return what EXPLAIN is of making by CREATE .. AS, None where it is of something else."""
+    if statement.kind not in EXPLAINING_KINDS or not statement.creates:
+        return None
+    (carried,) = parse_statements(statement.query)
+    return carried.makes
 
 
 async def check_options(statement: Statement, backend: Backend) -> None:

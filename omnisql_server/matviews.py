@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.matviews import DATA_SCHEMA, QUERY_SUFFIX, STAGING_PREFIX
 from catalog.quoting import identifier, qualified
-from omnisql_server.answers import done_alone
+from omnisql_server.answers import done_alone, explain_result, explained_by_postgres, own_position
 from omnisql_server.bind.questions import ask_resolve, rows_of
 from omnisql_server.errors import BackendError, InsufficientPrivilege, NotSupported
+from omnisql_server.explain_options import check_options, explain_fields
 from omnisql_server.model.backend import Ask, Backend, Command, Prepare
 from omnisql_server.model.run import RunResult
 from omnisql_server.model.statement import Statement
 from omnisql_server.parse.grammar import parse_statements
 from omnisql_server.parse.within import query_within
+from wire.rows import EncodedRows
 
 ADOPT = "SELECT omnisql_catalog.adopt_staging($1::pg_catalog.regclass, $2::pg_catalog.regclass)"
 """Take a staging table and its query into their schema, without anybody's rights but the owner's."""
@@ -62,8 +64,28 @@ async def staging_of(statement: Statement, backend: Backend) -> Staging | None:
     return Staging(name=rows[0][0] or "", may_refresh=rows[0][1] == "t") if rows else None
 
 
-async def create(statement: Statement, backend: Backend, run: Run) -> RunResult:
+async def create_explained(statement: Statement, backend: Backend, run: Run) -> RunResult:
+    """Make the materialized view that EXPLAIN ANALYZE is of, as PostgreSQL does, and tell how it was filled.
+
+    Raises:
+        BackendError, NotSupported: as `create`.
+    """
+    explain = statement.text.encode()[: statement.query_position].decode()
+    told: list[EncodedRows] = []
+    with own_position(statement):
+        await backend.ask(Prepare(name=_PRIVATE_NAME, sql=statement.query))
+    await check_options(statement, backend)
+    with own_position(statement):
+        made = await create(_parsed(statement.query), backend, run, explain=explain, told=told)
+    return explain_result(statement, told) if told else replace(made, fields=explain_fields(statement))
+
+
+async def create(
+    statement: Statement, backend: Backend, run: Run, *, explain: str = "", told: list[EncodedRows] | None = None
+) -> RunResult:
     """Make a materialized view over API tables; `run` runs a statement that writes, up to its first rows.
+
+    What fills it begins with `explain`, and its rows go to `told`.
 
     Raises:
         BackendError: PostgreSQL refuses it.
@@ -82,7 +104,7 @@ async def create(statement: Statement, backend: Backend, run: Run) -> RunResult:
     head = f"CREATE TABLE {staging}{columns} AS "
     try:
         if made.with_data:
-            await _drained(await run(_parsed(head + query)))
+            await _drained(await run(_parsed(explain + head + query)), told)
         else:
             await backend.ask(Command(sql=f"{head}{query} WITH NO DATA"))
         await backend.ask(Command(sql=f"CREATE VIEW {hidden}{columns} AS {query}"))
@@ -92,7 +114,10 @@ async def create(statement: Statement, backend: Backend, run: Run) -> RunResult:
     body = statement.text.encode()
     rest = body[position + len(query.encode()) :].decode()
     over = f"SELECT * FROM {qualified(DATA_SCHEMA, name)}"
-    return await done_alone(f"{body[:position].decode()}{over} {rest}", backend)
+    text = f"{body[:position].decode()}{over} {rest}"
+    if made.with_data or not explain:
+        return await done_alone(text, backend)
+    return await explained_by_postgres(replace(statement, text=explain + text), backend)
 
 
 async def refresh(statement: Statement, staging: Staging, backend: Backend, run: Run) -> RunResult:
@@ -119,10 +144,11 @@ async def refresh(statement: Statement, staging: Staging, backend: Backend, run:
     return await done_alone(statement.text, backend)
 
 
-async def _drained(result: RunResult) -> None:
+async def _drained(result: RunResult, told: list[EncodedRows] | None = None) -> None:
     try:
-        async for _ in result.rows:
-            continue
+        async for chunk in result.rows:
+            if told is not None:
+                told.append(chunk)
     finally:
         await result.close()
 

@@ -18,6 +18,7 @@ from omnisql_server.answers import (
     described,
     done_alone,
     explained,
+    explained_by_postgres,
     hinted,
     made_empty,
     no_locking,
@@ -28,18 +29,19 @@ from omnisql_server.answers import (
     result_of,
 )
 from omnisql_server.bind.bind import Binder, BindRequest
+from omnisql_server.copy_options import check_copied_columns, check_copy_options
 from omnisql_server.deadline import Deadline
 from omnisql_server.errors import BackendError, NotSupported, RelayInstead
 from omnisql_server.evaluation import BY_POSTGRES, Evaluation, engine_of
 from omnisql_server.execute.instances import InstancePool
 from omnisql_server.execute.key_values import may_evaluate
 from omnisql_server.execute.run import DUCKDB
-from omnisql_server.explain_options import ExplainWants, check_options
+from omnisql_server.explain_options import ExplainWants, check_options, explain_fields, made_when_explained
 from omnisql_server.fetch.budget import CallBudget
 from omnisql_server.late_hydration import may_execute
 from omnisql_server.lineage import noting
 from omnisql_server.manage.managed import Manage, managed_description, managed_result
-from omnisql_server.matviews import Staging, create, refresh, staging_of
+from omnisql_server.matviews import Staging, create, create_explained, refresh, staging_of
 from omnisql_server.model.custom_settings import refusal
 from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.model.plan import QueryPlan
@@ -60,6 +62,7 @@ from omnisql_server.model.statement import (
     FILLING_KINDS,
     MANAGED_KINDS,
     NEVER_RUN_KINDS,
+    VIEW_KINDS,
     Part,
     Statement,
     StatementKind,
@@ -158,7 +161,8 @@ class Pipeline:
             return await managed_description(self._managers, statement, view)
         if statement.kind in CHANGING_KINDS:
             await self._matview(statement, view)
-            return Description(parameter_oids=(), fields=None)
+            explains = statement.kind is StatementKind.VIEW_EXPLAINED
+            return Description(parameter_oids=(), fields=explain_fields(statement) if explains else None)
         if statement.executes is not None:
             executed = await look_up(statement, view.backend, relayable=True)
             await self._require_reach(executed.statement, view)
@@ -189,6 +193,9 @@ class Pipeline:
             return await self._run_matview(statement, view, relayable=twin is None)
         if statement.executes is not None:
             return await self._run_executed(statement, parameters, view, relayable=twin is None)
+        if await self._explains_what_exists(statement, view):
+            return await explained_by_postgres(statement, view.backend)
+        await check_copy_options(statement, view.backend)
         return await self._run_query(statement, parameters, view, twin)
 
     async def _run_query(
@@ -265,7 +272,7 @@ class Pipeline:
 
     async def _matview(self, statement: Statement, view: SessionView) -> Staging | None:
         """Find the staging table of a REFRESH; a view that reads no API table is PostgreSQL's alone."""
-        if statement.kind is StatementKind.MATERIALIZED_VIEW:
+        if statement.kind in VIEW_KINDS:
             await self._require_reach(statement, view)
             return None
         staging = await staging_of(statement, view.backend)
@@ -279,7 +286,11 @@ class Pipeline:
         except RelayInstead:
             if relayable:
                 raise
+            if statement.kind is StatementKind.VIEW_EXPLAINED:
+                return await explained_by_postgres(statement, view.backend)
             return await done_alone(statement.text, view.backend)
+        if await self._explains_what_exists(statement, view):
+            return await explained_by_postgres(statement, view.backend)
         if await self._has_been_made(statement, view):
             return await done_alone(statement.text, view.backend)
 
@@ -288,6 +299,8 @@ class Pipeline:
 
         if staging is not None:
             return await refresh(statement, staging, view.backend, write)
+        if statement.kind is StatementKind.VIEW_EXPLAINED:
+            return await create_explained(statement, view.backend, write)
         return await create(statement, view.backend, write)
 
     async def _run_executed(
@@ -340,6 +353,11 @@ class Pipeline:
         made = statement.makes
         return made is not None and made.if_not_exists and await self._binder.exists(made, view.backend)
 
+    async def _explains_what_exists(self, statement: Statement, view: SessionView) -> bool:
+        """Say whether EXPLAIN is of making what exists, of which PostgreSQL plans nothing and makes no second one."""
+        made = made_when_explained(statement)
+        return made is not None and await self._binder.exists(made, view.backend)
+
     async def _bind(
         self, statement: Statement, parameters: BoundParameters, view: SessionView, twin: str | None
     ) -> BoundQuery:
@@ -357,4 +375,5 @@ class Pipeline:
         bound = await self._binder.bind(request, view.backend)
         if bound.as_owners.need_snapshot and await view.backend.begin_again():
             bound = await self._binder.bind(request, view.backend)
+        check_copied_columns(statement, bound)
         return bound

@@ -46,7 +46,8 @@ SELECT c.oid, c.relkind
 """The user's relations that this backend holds locks on: after Parse, those that the statement really touches."""
 
 RESOLVE = """
-SELECT CASE WHEN u.schema IS NULL THEN pg_catalog.to_regclass(pg_catalog.quote_ident(u.name))::pg_catalog.oid
+SELECT CASE WHEN u.schema OPERATOR(pg_catalog.=) ''
+            THEN pg_catalog.to_regclass(pg_catalog.quote_ident(u.name))::pg_catalog.oid
             ELSE (SELECT c.oid FROM pg_catalog.pg_class AS c
                    WHERE c.relname OPERATOR(pg_catalog.=) u.name::pg_catalog.name
                      AND c.relnamespace OPERATOR(pg_catalog.=)
@@ -59,8 +60,9 @@ SELECT CASE WHEN u.schema IS NULL THEN pg_catalog.to_regclass(pg_catalog.quote_i
 """
 """What each name means to this session, in order; null where it means nothing.
 
-A name with a schema is looked up without asking for USAGE of the schema: it may come from a view's definition, and for
-the statement's own text PostgreSQL has asked already.
+No schema is '': while array_nulls is off, no element of an array's text is null. A name with a schema is looked up
+without asking for USAGE of the schema: it may come from a view's definition, and for the statement's own text
+PostgreSQL has asked already.
 """
 
 DETAIL = """
@@ -119,7 +121,7 @@ CONSTANTS = {
 def ask_resolve(names: Iterable[tuple[str | None, str]]) -> Ask:
     """Ask what names mean; the answer's rows are in the same order."""
     pairs = tuple(names)
-    return Ask(sql=RESOLVE, parameters=(text_array(s for s, _ in pairs), text_array(name for _, name in pairs)))
+    return Ask(sql=RESOLVE, parameters=(text_array(s or "" for s, _ in pairs), text_array(name for _, name in pairs)))
 
 
 def ask_exists(schema: str | None, name: str, *, temporary: bool) -> Ask:

@@ -23,6 +23,10 @@ from omnisql_server.model.relation import ROW_NUMBER, Relation, RelationKind
 from omnisql_server.model.statement import RelationReference
 
 Place = tuple[int, ...]
+_BEFORE_NAMES = frozenset({b".", b"as", b"from", b"join", b"only"})
+"""What stands before a name of a column, or of a relation or output that is no row."""
+_QUERY = [b"as", b"("]
+"""What follows the name of a WITH query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,15 +123,14 @@ class _Splicer:
         place: Place,
         alike: frozenset[str],
     ) -> list[Edit]:
-        start, end = _name_extent(encoded, tokens, reference)
-        before = [encoded[a:b].lower() for a, b in tokens if b <= start][-2:]
-        after = [encoded[a:b] for a, b in tokens if a >= end][:1]
-        if b"only" in (before[-1:], before)[before[-1:] == [b"("]] or after == [b"*"]:
-            raise NotSupported(message=f"ONLY and * have no meaning for API table {relation.qualified_name}")
         body = self._derived(relation, (*place, reference.position))
+        if relation.kind is RelationKind.API and _reads_row(encoded, tokens, reference, cast_only=bool(place)):
+            body = _composed(relation, self._occurrence(relation, (*place, reference.position)), body)
+        start, end = _relation_extent(encoded, tokens, *_name_extent(encoded, tokens, reference))
+        before = [encoded[a:b].lower() for a, b in tokens if b <= start][-1:]
         shown = f"{reference.schema}.{relation.name}" if reference.schema and relation.name in alike else relation.name
         name = b"" if reference.alias is not None else b" AS " + _quoted(shown)
-        if before[-1:] == [b"table"]:
+        if before == [b"table"]:
             keyword = max(a for a, b in tokens if b <= start)
             return [Edit(start=keyword, length=end - keyword, replacement=b"SELECT * FROM " + body + name)]
         return [Edit(start=start, length=end - start, replacement=body + name)]
@@ -237,6 +240,51 @@ def _name_extent(encoded: bytes, tokens: Sequence[tuple[int, int]], reference: R
     while index + 2 < len(tokens) and encoded[slice(*tokens[index + 1])].lower() in (b".", b"uescape"):
         index += 2
     return reference.position, tokens[index][1]
+
+
+def _relation_extent(encoded: bytes, tokens: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
+    """Widen a name's extent by ONLY or *, which ask for nothing else of what has no children."""
+    before = [(a, encoded[a:b].lower()) for a, b in tokens if b <= start][-2:]
+    after = [(b, encoded[a:b]) for a, b in tokens if a >= end][:1]
+    words = [word for _, word in before]
+    if words[-1:] == [b"only"]:
+        return before[-1][0], end
+    if words == [b"only", b"("]:
+        return before[0][0], after[0][0]
+    return (start, after[0][0]) if after and after[0][1] == b"*" else (start, end)
+
+
+def _reads_row(
+    encoded: bytes, tokens: Sequence[tuple[int, int]], reference: RelationReference, *, cast_only: bool
+) -> bool:
+    """Say whether a text may read whole rows of a relation, as `t` or `t.*::type`; with `cast_only` as the latter."""
+    words = [encoded[start:end] for start, end in tokens]
+    shown = (reference.alias or reference.name).encode()
+    _, end = _name_extent(encoded, tokens, reference)
+    # The alias follows the name.
+    declared = next((index for index, (start, _) in enumerate(tokens) if start >= end), len(tokens))
+    declared += words[declared : declared + 1] != [] and words[declared].lower() == b"as"
+    for index, (start, _) in enumerate(tokens):
+        if reference.position <= start < end or index == declared or _folded(words[index]) != shown:
+            continue
+        before = b"".join(words[max(index - 1, 0) : index]).lower()
+        after = [word.lower() for word in words[index + 1 : index + 4]]
+        if after == [b".", b"*", b"::"]:
+            return True
+        if not cast_only and before not in _BEFORE_NAMES and after[:1] not in ([b"."], [b"("]) and after[:2] != _QUERY:
+            return True
+    return False
+
+
+def _composed(relation: Relation, occurrence: Occurrence, body: bytes) -> bytes:
+    """Give rows of a relation its own row type, which those of a subquery do not have; what is not read is null."""
+    columns = b", ".join(
+        _quoted(attribute.name) if attribute.name in occurrence.columns else b"NULL"
+        for attribute in relation.attributes
+    )
+    row_type = _quoted(relation.schema) + b"." + _quoted(relation.name)
+    rows = b"SELECT ROW(" + columns + b")::" + row_type + b" FROM " + body + b" AS omnisql_rows"
+    return b"pg_catalog.unnest(ARRAY(" + rows + b"))"
 
 
 def _tokens(encoded: bytes) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ class StatementKind(StrEnum):
     COPY_FROM = "COPY FROM"
     COPY_TABLE = "COPY of a table"
     WRITE = "write"
-    MAKING_EXPLAINED = "EXPLAIN ANALYZE of DECLARE CURSOR or CREATE MATERIALIZED VIEW"
+    VIEW_EXPLAINED = "EXPLAIN ANALYZE of CREATE MATERIALIZED VIEW"
     MATERIALIZED_VIEW = "CREATE MATERIALIZED VIEW"
     REFRESH = "REFRESH MATERIALIZED VIEW"
     CURSOR = "DECLARE CURSOR"
@@ -59,7 +59,13 @@ MANAGED_KINDS = frozenset(
 NAMING_KINDS = frozenset({StatementKind.ANALYZE})
 """Managed kinds that are relayed unless they name something that may reach an API table."""
 
-CHANGING_KINDS = MANAGED_KINDS | {StatementKind.MATERIALIZED_VIEW, StatementKind.REFRESH}
+EXPLAINING_KINDS = frozenset({StatementKind.EXPLAIN, StatementKind.VIEW_EXPLAINED})
+"""Kinds that are answered by a plan."""
+
+VIEW_KINDS = frozenset({StatementKind.MATERIALIZED_VIEW, StatementKind.VIEW_EXPLAINED})
+"""Kinds that make a materialized view."""
+
+CHANGING_KINDS = MANAGED_KINDS | VIEW_KINDS | {StatementKind.REFRESH}
 """Kinds of which PostgreSQL may have done a part when they fail, which must then be undone."""
 
 READING_KINDS = frozenset(
@@ -69,7 +75,7 @@ READING_KINDS = frozenset(
         StatementKind.COPY_TO,
         StatementKind.COPY_TABLE,
         StatementKind.WRITE,
-        StatementKind.MAKING_EXPLAINED,
+        StatementKind.VIEW_EXPLAINED,
         StatementKind.MATERIALIZED_VIEW,
         StatementKind.CURSOR,
         StatementKind.EXECUTE,

@@ -12,7 +12,14 @@ from typing import Any
 
 import postgast
 
-from omnisql_server.model.statement import NewRelation, RelationReference, Statement, StatementKind, says
+from omnisql_server.model.statement import (
+    EXPLAINING_KINDS,
+    NewRelation,
+    RelationReference,
+    Statement,
+    StatementKind,
+    says,
+)
 from omnisql_server.parse.definitions import changes_rights, definition_of, drops_servers, is_foreign_table_change
 from omnisql_server.parse.messages import WITH_KINDS, held, parse_tree
 from omnisql_server.parse.movements import movement_of
@@ -90,11 +97,11 @@ def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
     text = body.decode()
     node_name = raw.stmt.WhichOneof("node")
     node = getattr(raw.stmt, node_name)
-    kind = _kind(node_name, node)
-    query, query_position = _inner_query(kind, body)
+    kind, within = _kind(node_name, node), _within(node_name, node)
+    query, query_position = _inner_query(kind, within, body)
     references = _Walk(start=start, targets=_targets(node_name, node))
     references.visit(node, frozenset())
-    explain_options = options_of(node.options) if kind is StatementKind.EXPLAIN else ()
+    explain_options = options_of(node.options) if kind in EXPLAINING_KINDS else ()
     generic = says(explain_options, "generic_plan")
     return Statement(
         text=text,
@@ -119,7 +126,7 @@ def _statement(raw: Any, encoded: bytes, begin: int) -> Statement:
         needs_block=node_name == "declare_cursor_stmt" and not node.options & _HOLD,
         hints=hints_in(encoded[begin:end]),
         movement=movement_of(node_name, node),
-        within=_kind(*_carried(node)) if node_name in _CARRIERS and node.HasField("query") else None,
+        within=within,
     )
 
 
@@ -163,9 +170,22 @@ def _kind_of_explain(node: Any) -> StatementKind:
     inner, explained = _carried(node)
     if inner == "refresh_mat_view_stmt":
         return StatementKind.OTHER
-    by_itself = inner == "declare_cursor_stmt" or (inner == "create_table_as_stmt" and _makes_view(explained))
-    analyzed = by_itself and says(options_of(node.options), "analyze")
-    return StatementKind.MAKING_EXPLAINED if analyzed else StatementKind.EXPLAIN
+    makes_view = inner == "create_table_as_stmt" and _makes_view(explained)
+    return StatementKind.VIEW_EXPLAINED if makes_view and _is_analyzed(node) else StatementKind.EXPLAIN
+
+
+def _within(node_name: str, node: Any) -> StatementKind | None:
+    """Return the kind of what EXPLAIN or COPY is of; of DECLARE CURSOR, EXPLAIN ANALYZE carries out the query alone."""
+    if node_name not in _CARRIERS or not node.HasField("query"):
+        return None
+    inner, carried = _carried(node)
+    if inner == "declare_cursor_stmt" and _is_analyzed(node):
+        return StatementKind.SELECT
+    return _kind(inner, carried)
+
+
+def _is_analyzed(explain: Any) -> bool:
+    return says(options_of(explain.options), "analyze")
 
 
 def _carried(node: Any) -> tuple[str, Any]:
@@ -260,9 +280,9 @@ def _created(node_name: str, node: Any) -> Iterator[str]:
         yield node.into_clause.rel.relname
 
 
-def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
+def _inner_query(kind: StatementKind, within: StatementKind | None, body: bytes) -> tuple[str, int]:
     """Cut the query out of EXPLAIN and COPY: its text and byte position; any other statement is its own query."""
-    if kind not in (StatementKind.EXPLAIN, StatementKind.COPY_TO):
+    if kind is not StatementKind.COPY_TO and kind not in EXPLAINING_KINDS:
         return body.decode(), 0
     tokens = tokens_of(body)
     if kind is StatementKind.COPY_TO:
@@ -274,6 +294,8 @@ def _inner_query(kind: StatementKind, body: bytes) -> tuple[str, int]:
         index = closing_of(tokens, index) + 1
     while tokens[index][0] in (b"analyze", b"analyse", b"verbose"):
         index += 1
+    if within is StatementKind.SELECT and tokens[index][0] == b"declare":
+        index = next(place for place, token in enumerate(tokens) if place > index and token[0] == b"for") + 1
     return body[tokens[index][1] :].decode(), tokens[index][1]
 
 

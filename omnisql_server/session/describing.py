@@ -25,7 +25,7 @@ class Describing:
         if message.kind == "P":
             return message.name in self._portals
         statement = self._statements.get(message.name)
-        return statement is not None and statement.statement.movement is not None
+        return statement is not None and statement.statement.movement is not None and bool(statement.description.fields)
 
     async def describe(self, message: Describe) -> None:
         """Answer a Describe that concerns this."""

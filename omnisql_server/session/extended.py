@@ -15,7 +15,7 @@ from omnisql_server.errors import OmniSQLError, RelayInstead
 from omnisql_server.model.statement import SECRET_KINDS, Statement
 from omnisql_server.session.describing import Describing
 from omnisql_server.session.link import FLUSH, SYNC
-from omnisql_server.session.moving import Movements, moved_portal
+from omnisql_server.session.moving import Movements, may_move
 from omnisql_server.session.placeholders import open_placeholder
 from omnisql_server.session.portals import Portal, Portals, bound_portal, sync_says_nothing
 from omnisql_server.session.proven import Proven
@@ -131,7 +131,7 @@ class ExtendedProtocol:
             return False
         if frame.kind == b"P":
             found = named_text(frame.data)
-            if found is None or not self._running.is_relayed(found[1]):
+            if found is None or not self._running.is_relayed(found[1]) or (found[0] and may_move(found[1])):
                 return False
             self._running.footprint.parse(frame.data, *found)
         self.journal.note(frame)
@@ -204,11 +204,11 @@ class ExtendedProtocol:
                 await self.drop_unnamed()
             self._relay(frame)
             self.watched.forget(message.statement)
-            moved = moved_portal(parts[0], self.portals) if parts is not None and len(parts) == 1 else None
-            if (moved is not None or message.statement in self.statements) and await self._settled():
+            moving = self._movements.read(message, parts)
+            if (moving is not None or message.statement in self.statements) and await self._settled():
                 self.statements.forget(message.statement)
-                if moved is not None and parts is not None:
-                    await self._succeeds(self._movements.keep(message.statement, parts[0], moved))
+                if moving is not None:
+                    await self._succeeds(self._movements.keep(moving))
             return
         if await self._ready(frame):
             await self._prepare(frame, message, parts[0].statement, parts[0].offset)

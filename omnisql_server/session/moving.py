@@ -6,17 +6,24 @@ the extended protocol a FETCH or MOVE has a portal of its own, whose rows are al
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from omnisql_server.errors import LimitExceeded, OmniSQLError
 from omnisql_server.model.run import Description
 from omnisql_server.model.statement import Direction, Movement, Part, Statement
+from omnisql_server.parse.grammar import NotParsed, parse_statements
 from omnisql_server.session.portals import Portal, Portals
 from omnisql_server.session.statements import RunStatement, RunStatements
 from wire.framing import HEADER_BYTES
+from wire.frontend import Parse
 
 FETCHED_BYTES_MAX = 1 << 26
+
+_MOVING = re.compile(rb"\s*(?:fetch|move)\b", re.IGNORECASE)
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -74,10 +81,15 @@ def moved_portal(part: Part, portals: Portals) -> Portal | None:
     return portal if portal is not None and portal.fields is not None else None
 
 
-def moving_statement(name: bytes, statement: Statement, source: Portal) -> RunStatement:
+def may_move(text: bytes) -> bool:
+    """Say whether a text may be a FETCH or MOVE."""
+    return _MOVING.match(text) is not None
+
+
+def moving_statement(name: bytes, statement: Statement, source: Portal | None) -> RunStatement:
     """Make a FETCH or MOVE that the client has parsed a statement of ours, with the rows of the portal it names."""
     shows = statement.movement is not None and statement.movement.shows
-    description = Description(parameter_oids=(), fields=source.fields if shows else None)
+    description = Description(parameter_oids=(), fields=source.fields if shows and source is not None else None)
     return RunStatement(name=name, statement=statement, description=description, twin="")
 
 
@@ -88,15 +100,25 @@ class Movements:
         self._statements = statements
         self._portals = portals
 
-    async def keep(self, name: bytes, part: Part, source: Portal) -> None:
+    def read(self, parse: Parse, parts: Sequence[Part] | None) -> RunStatement | None:
+        """Return the FETCH or MOVE that a Parse is of, if it may read a portal over a run statement, now or later.
+
+        One that is named may outlive what has its portal's name now; PostgreSQL describes its rows as those of now.
+        """
+        if parts is None and parse.statement and may_move(parse.text):
+            return _read_alone(parse)
+        moved = moved_portal(parts[0], self._portals) if parts is not None and len(parts) == 1 else None
+        found = parts[0].statement if moved is not None and parts is not None else None
+        return moving_statement(parse.statement, found, moved) if found is not None else None
+
+    async def keep(self, moving: RunStatement) -> None:
         """Remember one that PostgreSQL has under the client's name.
 
         Raises:
             LimitExceeded: 54000, there are too many statements.
         """
-        self._statements.check_room(name)
-        if part.statement is not None:
-            self._statements.put(moving_statement(name, part.statement, source))
+        self._statements.check_room(moving.name)
+        self._statements.put(moving)
 
     def bound(self, statement: RunStatement) -> tuple[RunStatement | None, Portal | None]:
         """Return a statement as it is when it is bound, and the portal that it reads.
@@ -119,6 +141,17 @@ class Movements:
         """
         if self._portals.get(source.name) is not source:
             raise UndefinedCursor(message=f'cursor "{source.name.decode(errors="replace")}" does not exist')
+
+
+def _read_alone(parse: Parse) -> RunStatement | None:
+    try:
+        statements = parse_statements(parse.text.decode())
+    except (NotParsed, UnicodeDecodeError):
+        # PostgreSQL refuses it, or knows its encoding.
+        return None
+    if len(statements) != 1 or statements[0].movement is None:
+        return None
+    return moving_statement(parse.statement, statements[0], None)
 
 
 def message_ends(data: bytes | memoryview) -> Int64Array:

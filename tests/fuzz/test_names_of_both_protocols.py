@@ -179,6 +179,24 @@ def test_what_a_movement_names_may_change_its_kind(target: Target) -> None:
     )
 
 
+@pytest.mark.parametrize("movement", ["FETCH 2 FROM c", "  move 2 in c", "FETCH 1 FROM c; SELECT 1", "fetch c from"])
+def test_a_movement_is_parsed_before_there_is_what_it_moves(target: Target, movement: str) -> None:
+    bound = (Bind(portal=b"", statement=b"m"), Describe(kind="P", name=b""), Execute(portal=b""), Sync())
+    described = (Describe(kind="S", name=b"m"), Sync())
+    differ(
+        target,
+        (
+            *(Parse(statement=b"m", text=movement.encode()), Sync(), *described, *bound),
+            Query(text=b"BEGIN; DECLARE c CURSOR FOR SELECT i FROM generate_series(1, 5) AS i"),
+            *(*described, *bound, Query(text=b"CLOSE c")),
+            Parse(statement=b"", text=prepared(ROWS)),
+            *(Bind(portal=b"c", statement=b"", parameters=(b"issues",)), Sync(), *described, *bound, *bound),
+            *(Execute(portal=b"c", rows_max=1), Sync(), Query(text=b"ROLLBACK"), *bound),
+            *(Close(kind="S", name=b"m"), Sync(), *bound),
+        ),
+    )
+
+
 @pytest.mark.parametrize("block", [False, True], ids=["alone", "in a block"])
 @pytest.mark.parametrize(
     "prepare",

@@ -28,6 +28,7 @@ SELECT max(n4) AS n8 FROM t GROUP BY n8 HAVING n8 > 3
 SELECT sum(id) AS n8 FROM t GROUP BY t ORDER BY n8 DESC, min(t)
 SELECT * FROM t
 TABLE t
+SELECT id FROM u * ORDER BY id
 
 --: postgres
 SELECT x.a, x.c FROM u AS x(a, b, c)
@@ -37,3 +38,5 @@ SELECT * FROM (SELECT n4 x, n8 x FROM t) s
 SELECT "T".id FROM t "T" WHERE EXISTS (SELECT 1 FROM u t WHERE t.tid = "T".id)
 SELECT * FROM U&"\0074"
 SELECT a.id FROM U&"!0074" UESCAPE '!' a
+SELECT x.id FROM ONLY (app.u) AS x ORDER BY x.id
+TABLE ONLY app.u

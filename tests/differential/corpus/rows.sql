@@ -26,3 +26,6 @@ SELECT count(*) FROM u WHERE u IS NOT NULL
 SELECT id FROM t WHERE (id, id + 1) BETWEEN (2, 0) AND (4, 9) ORDER BY id
 SELECT (DATE '2026-01-01', DATE '2026-12-31') OVERLAPS (d, d + 30) FROM t ORDER BY id
 SELECT min(x) FROM (SELECT ROW(n2, id) AS x FROM t) s
+SELECT pg_typeof(x), pg_typeof(x.*), x FROM u x WHERE id < 4 ORDER BY id
+SELECT pg_typeof(r), (r).id FROM (SELECT x.*::u AS r FROM u x) s ORDER BY 2
+SELECT t.id, pg_typeof(x), x IS NULL FROM t LEFT JOIN u x ON x.id = t.id AND x.id < 3 ORDER BY t.id

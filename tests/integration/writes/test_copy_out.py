@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from demo_server import DemoServer
 from psycopg import pq
-from writing import WEB
+from writing import WEB, paths, refused
 
 COLUMNS = "number, title, labels, created_at, body, comments / 7.0 AS share"
 QUERY = f"SELECT {COLUMNS} FROM {WEB} AND number <= 40 ORDER BY number"
@@ -66,3 +67,42 @@ def test_a_failing_copy_leaves_the_session_usable(ana: psycopg.Connection) -> No
     while ana.pgconn.get_result() is not None:
         pass
     assert ana.execute("SELECT 1").fetchone() == (1,)
+
+
+WRONG_OPTIONS = (
+    "(FORMAT foo)",
+    "(nope)",
+    "(FORMAT csv, FORMAT text)",
+    "(FORMAT)",
+    "(DELIMITER)",
+    "(FORMAT csv, FORCE_QUOTE number)",
+    "(FORMAT csv, FORCE_QUOTE (title, number, title))",
+    "(FORMAT csv, FORCE_QUOTE (title, nope))",
+    "(FORCE_QUOTE (title))",
+    "(ON_ERROR stop)",
+    "(ENCODING 'nope')",
+    "WITH CSV HEADER CSV",
+)
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+@pytest.mark.parametrize("form", WRONG_OPTIONS)
+def test_wrong_options_are_refused_as_by_postgresql(
+    demo: DemoServer, ana: psycopg.Connection, form: str, extended: bool
+) -> None:
+    ana.execute("CREATE TEMP TABLE kept (number int, title text)")
+    said = []
+    for query in (f"SELECT number, title FROM {WEB}", "SELECT number, title FROM kept"):
+        text = f"COPY ({query}) TO STDOUT {form}"
+        result = ana.pgconn.exec_params(text.encode(), None) if extended else ana.pgconn.exec_(text.encode())
+        place = result.error_field(pq.DiagnosticField.STATEMENT_POSITION)
+        fields = (pq.DiagnosticField.SQLSTATE, pq.DiagnosticField.MESSAGE_PRIMARY)
+        said.append((place and int(place) - len(query), *map(result.error_field, fields)))
+    assert said[0] == said[1]
+    assert said[0][1] is not None
+    assert paths(demo.github) == []
+    ana.execute("DROP TABLE kept")
+
+
+def test_options_are_judged_before_the_query(ana: psycopg.Connection) -> None:
+    assert refused(ana, f"COPY (SELECT nope FROM {WEB}) TO STDOUT (FORMAT foo)").sqlstate == "22023"

@@ -151,3 +151,13 @@ def test_a_user_sees_only_her_rows_through_a_cursor(connect: Callable[..., psyco
     eve.execute("DECLARE k CURSOR FOR SELECT DISTINCT project_key FROM jira.issues")
     assert fetched(eve, "FETCH ALL FROM k") == ["WEB"]
     eve.execute("ROLLBACK")
+
+
+def test_explain_analyze_reads_for_a_cursor_and_opens_none(demo: DemoServer, ana: psycopg.Connection) -> None:
+    lines = rows(ana, f"EXPLAIN (ANALYZE) DECLARE k SCROLL CURSOR FOR {NUMBERS}")
+    assert "->  API Scan on github.issues  (actual" in "\n".join(line for (line,) in lines)
+    assert len(paths(demo.github)) == 1
+    assert rows(ana, "SELECT name FROM pg_cursors") == []
+    wrong = f"EXPLAIN (ANALYZE) DECLARE k CURSOR FOR SELECT nope FROM {WEB}"
+    assert refused(ana, wrong).statement_position == str(wrong.index("nope") + 1)
+    assert refused(ana, f"EXPLAIN (ANALYZE) DECLARE k SCROLL NO SCROLL CURSOR FOR {NUMBERS}").sqlstate == "42P11"

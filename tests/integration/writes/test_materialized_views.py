@@ -181,3 +181,44 @@ def test_the_extended_protocol_makes_and_refreshes_too(ana: psycopg.Connection) 
     ana.execute("CREATE MATERIALIZED VIEW local AS SELECT 1 AS one")
     assert tag(ana, "REFRESH MATERIALIZED VIEW local") == "REFRESH MATERIALIZED VIEW"
     assert ana.execute("REFRESH MATERIALIZED VIEW local", prepare=True).statusmessage == "REFRESH MATERIALIZED VIEW"
+
+
+def test_explain_analyze_makes_it_and_tells_how(demo: DemoServer, ana: psycopg.Connection) -> None:
+    lines = "\n".join(
+        row[0] for row in ana.execute(f"EXPLAIN ANALYZE CREATE MATERIALIZED VIEW m AS {NUMBERS}".encode())
+    )
+    assert "->  API Scan on github.issues  (actual" in lines
+    assert len(rows(ana, "SELECT * FROM m")) == 5
+    assert len(paths(demo.github)) == 1
+    again = f"CREATE MATERIALIZED VIEW m AS {NUMBERS}"
+    for options in ("(ANALYZE)", "(COSTS off)"):
+        assert refused(ana, f"EXPLAIN {options} {again}").sqlstate == "42P07"
+        told = rows(ana, f"EXPLAIN {options} {again.replace('VIEW', 'VIEW IF NOT EXISTS')}")
+        assert told == []
+    assert len(paths(demo.github)) == 1
+    assert tag(ana, "REFRESH MATERIALIZED VIEW m") == "REFRESH MATERIALIZED VIEW"
+
+
+def test_explain_analyze_without_data_makes_it_empty(ana: psycopg.Connection) -> None:
+    ana.execute(f"EXPLAIN ANALYZE CREATE MATERIALIZED VIEW m AS {NUMBERS} WITH NO DATA".encode(), prepare=True)
+    assert refused(ana, "SELECT * FROM m").sqlstate == "55000"
+    ana.execute("REFRESH MATERIALIZED VIEW m")
+    assert len(rows(ana, "SELECT * FROM m")) == 5
+
+
+@pytest.mark.parametrize(
+    ("statement", "sqlstate", "place"),
+    [
+        (f"EXPLAIN (ANALYZE, nope) CREATE MATERIALIZED VIEW m AS {NUMBERS}", "42601", "nope"),
+        (f"EXPLAIN ANALYZE CREATE MATERIALIZED VIEW m AS SELECT nope FROM {WEB}", "42703", "nope"),
+        (f"EXPLAIN ANALYZE CREATE MATERIALIZED VIEW m AS {NUMBERS} FOR UPDATE", "0A000", None),
+    ],
+)
+def test_what_explain_refuses_is_not_made(
+    demo: DemoServer, ana: psycopg.Connection, statement: str, sqlstate: str, place: str | None
+) -> None:
+    said = refused(ana, statement)
+    where = None if place is None else str(statement.index(place) + 1)
+    assert (said.sqlstate, said.statement_position) == (sqlstate, where)
+    assert rows(ana, "SELECT to_regclass('m')") == [(None,)]
+    assert paths(demo.github) == []

@@ -151,11 +151,22 @@ def test_names_that_need_quotes_keep_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["SELECT id FROM ONLY t", "SELECT id FROM ONLY (t)", "SELECT id FROM t *", "TABLE ONLY t"]
+    "text", ["SELECT id FROM ONLY t", "SELECT id FROM ONLY (t)", "SELECT id FROM t *", "SELECT id FROM ONLY (app.t)"]
 )
-def test_only_has_no_meaning(text: str) -> None:
-    with pytest.raises(NotSupported):
-        spliced(text)
+def test_only_asks_for_nothing_else(text: str) -> None:
+    assert spliced(text).text == f'SELECT id FROM {unnest("id")} AS "t"'
+
+
+@pytest.mark.parametrize("row", ["t", "t AS r", "t.*::app.t", "count(t)"])
+def test_whole_rows_have_the_relations_own_type(row: str) -> None:
+    found = spliced(f"SELECT {row} FROM t").text
+    assert ' FROM pg_catalog.unnest(ARRAY(SELECT ROW("id", "Na me", "tags")::"app"."t" FROM (SELECT ' in found
+    assert found.endswith(' AS omnisql_rows)) AS "t"')
+
+
+@pytest.mark.parametrize("row", ["t.id", "t.*", "t.id AS t", "t(id)"])
+def test_rows_that_are_not_read_whole_have_no_type(row: str) -> None:
+    assert "omnisql_rows" not in spliced(f"SELECT {row} FROM t").text
 
 
 def test_too_many_bytes_are_refused() -> None:
