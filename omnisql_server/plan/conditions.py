@@ -6,7 +6,7 @@ for every row that can change the answer, and nothing is lost when a conjunct is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -15,7 +15,14 @@ from sqlglot.optimizer.scope import Scope, ScopeType
 from connectors.sdk.scan import Operator
 from omnisql_server.model.meaning import Meaning
 from omnisql_server.model.query import Occurrence
-from omnisql_server.plan.alternatives import Alternatives, Obstacle, carried, recognize_alternatives
+from omnisql_server.plan.alternatives import (
+    JOINING,
+    NARROWED,
+    Alternatives,
+    carried,
+    recognize_alternatives,
+    told_of,
+)
 from omnisql_server.plan.branches import TEXT_OID, constant_text, verdict_on_constant
 from omnisql_server.plan.conjuncts import Equality, may_be_null_supplied
 from omnisql_server.plan.limit import is_cut
@@ -118,9 +125,9 @@ class ConditionCollector:
             self._rule_out(scope, given.sql)
         elif found.lost:
             self._note(scope, given.sql, _FORM)
-        conditions += found.conditions
-        if found.alternatives is not None:
-            alternatives.append(found.alternatives)
+        self._add(found.alternatives, conditions, alternatives)
+        if found.alternatives[:1] and found.alternatives[0].left_out != given.left_out:
+            self._note(scope, given.sql, told_of(found.alternatives))
 
     def _through(self, scope: Scope, condition: Condition) -> Condition | bool | None:
         """Say a condition on a scope's output by what it reads, or that it always or never holds; None: neither."""
@@ -158,27 +165,40 @@ class ConditionCollector:
             if kept:
                 continue
             self._advise(scope, conjunct)
-            either = self._alternatives(scope, conjunct, allowed)
-            if isinstance(either, Alternatives):
-                alternatives.append(either)
-                continue
+            either, reason = self._alternatives(scope, conjunct, allowed)
+            self._add(either, conditions, alternatives)
             ranges = self._ranges(scope, conjunct, allowed)
             conditions += ranges
-            form = _FORM if either is None else either.reason
-            self._residual(scope, conjunct, NARROWED if ranges else form)
+            if reason:
+                self._residual(scope, conjunct, NARROWED if ranges else reason)
         return conditions, alternatives
 
     def _alternatives(
         self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None
-    ) -> Alternatives | Obstacle | None:
-        """Return the alternatives of an OR that restrict what they are on, or why they are none."""
+    ) -> tuple[tuple[Alternatives, ...], str]:
+        """Return the alternatives of an OR that restrict what they are on, and what they leave to do after, if any."""
+        zone = self._time_zone
         found = conjunct.get(
-            "alternatives", lambda node: recognize_alternatives(node, lambda column: self._type_oid(scope, column))
+            f"alternatives {zone}",
+            lambda node: recognize_alternatives(node, lambda column: self._type_oid(scope, column), zone),
         )
-        if not isinstance(found, Alternatives):
-            return found
-        supplied = found.may_hold_for_null() and may_be_null_supplied(scope.expression, found.source)
-        return None if supplied or (allowed is not None and found.source not in allowed) else found
+        if not isinstance(found, tuple):
+            return (), _FORM if found is None else found.reason
+
+        def restricts(each: Alternatives) -> bool:
+            supplied = each.may_hold_for_null() and may_be_null_supplied(scope.expression, each.source)
+            return not supplied and (allowed is None or each.source in allowed)
+
+        kept = tuple(filter(restricts, found))
+        return kept, (told_of(kept) if kept else _FORM)
+
+    @staticmethod
+    def _add(found: Iterable[Alternatives], conditions: list[Condition], alternatives: list[Alternatives]) -> None:
+        for each in found:
+            if len(each.branches) == 1:
+                conditions += each.branches[0]
+            else:
+                alternatives.append(each)
 
     def _local(self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None) -> None:
         named = conjunct.get("named", _named)
@@ -285,8 +305,6 @@ class ConditionCollector:
 
 Restriction = Condition | Alternatives
 _FORM = "its form is not one an API can evaluate"
-NARROWED = "what is sent is the range that follows from it"
-JOINING = "it compares more than one relation"
 _FAMILIES = (frozenset({20, 21, 23}), frozenset({25, 1043}))
 """The integers, and the texts: a constant of one is a value of the others."""
 
