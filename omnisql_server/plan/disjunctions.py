@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from connectors.sdk.grades import lowest
@@ -89,10 +89,20 @@ def push_any(
     kept = NotPushed(condition=item.sql, reason=wider(left_out)) if left_out else None
     if len(branches) == 1:
         return tuple(next(iter(branches.values()))), kept
+    if kept is not None and _is_membership(path, branches):
+        return (), kept
     if excess := _excess(taken, [len(branch) for branch in branches], len(beside)):
         return (), NotPushed(condition=item.sql, reason=f"{path.request} takes {excess} at most")
     grade = lowest(part.grade for parts in branches.values() for part in parts)
     return (Pushed(predicate=Disjunction(branches=tuple(branches)), grade=grade, policy=item.policy),), kept
+
+
+def _is_membership(path: AccessPath, branches: Collection[tuple[Predicate, ...]]) -> bool:
+    """Say whether no more is left of an OR than what is wanted as a membership of one column as well."""
+    found = [branch[0] for branch in branches if len(branch) == 1]
+    listed = all(each.operator in (Operator.EQ, Operator.IN) for each in found) and len(found) == len(branches)
+    column = found[0].column if found else ""
+    return listed and {each.column for each in found} == {column} and Operator.IN in path.operators.get(column, {})
 
 
 def wider(left_out: str) -> str:

@@ -94,7 +94,7 @@ def wanted_of(rule: RowFilter, table: Table) -> tuple[list[Wanted | WantedAny], 
 def _branches(condition: Condition, table: Table) -> tuple[list[tuple[Predicate, ...]], bool]:
     """Return conjunctions of which one is true where a condition is, and whether they say all of it.
 
-    What is never true is no branch; one without predicates is true of any row. Nothing is said of what stands below NOT.
+    What is never true is no branch; one without predicates is true of any row. Nothing is said of what is below NOT.
     """
     if isinstance(condition, Comparison):
         if condition.value is None:
