@@ -22,9 +22,10 @@ from omnisql_server.model.relation import Relation
 from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statistics import TableStatistics
 from omnisql_server.plan.alternatives import JOINING, NARROWED, Alternatives
-from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
+from omnisql_server.plan.conditions import ConditionCollector
 from omnisql_server.plan.disjunctions import WantedAny, memberships, reduced_any, wider
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
+from omnisql_server.plan.found import ScanConditions
 from omnisql_server.plan.hydration import survival
 from omnisql_server.plan.joins import JoinScan
 from omnisql_server.plan.limit import TopRows, top_rows

@@ -230,26 +230,27 @@ def _push_asked(
     outcomes = [(item, _push(path, item, pushable)) for item in wanted if not _is_key(path, item.predicate)]
     takers = _takers(path, [item.predicate for item, outcome in outcomes if isinstance(outcome, Pushed)])
     for item, outcome in outcomes:
+        kept = outcome
         if isinstance(outcome, Pushed):
             name = _shared(path, item.predicate)
             if name is None or takers[name] == item.predicate.column:
                 pushed.append(outcome)
                 continue
             reason = f"{path.request} takes {name} once, for the condition on {takers[name]}"
-            outcome = NotPushed(condition=item.sql, reason=reason)
-        if outcome is None:
+            kept = NotPushed(condition=item.sql, reason=reason)
+        if isinstance(kept, NotPushed):
+            not_pushed += () if item.implied else (kept,)
+        else:
             empty = f"no {item.predicate.column} has that value"
-        elif not item.implied:
-            not_pushed.append(outcome)
     for each in alternatives:
         beside: list[str | Pushed] = [*path.keys, *pushed]
         found = push_any(path, each, beside, lambda item: _push(path, item, pushable))
         if found is None:
             empty = f"no row has a value of any side of {each.sql}"
             continue
-        sent, kept = found
+        sent, left_out = found
         pushed += [each for each in sent if each not in pushed]
-        not_pushed += () if kept is None else (kept,)
+        not_pushed += () if left_out is None else (left_out,)
     return tuple(pushed), tuple(not_pushed), empty
 
 

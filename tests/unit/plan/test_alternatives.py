@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from connectors.sdk.scan import Predicate
 from connectors.sdk.testing.reference import holds
 from omnisql_server.plan.alternatives import BRANCHES_MAX, Alternatives
-from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
+from omnisql_server.plan.conditions import ConditionCollector
+from omnisql_server.plan.found import ScanConditions
 from omnisql_server.plan.readings import readings_of
 from omnisql_server.plan.recognize import Condition
 

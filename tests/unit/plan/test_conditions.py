@@ -9,7 +9,8 @@ import pytest
 from api_model import bound
 
 from omnisql_server.model.query import BoundQuery
-from omnisql_server.plan.conditions import ConditionCollector, ScanConditions
+from omnisql_server.plan.conditions import ConditionCollector
+from omnisql_server.plan.found import ScanConditions
 from omnisql_server.plan.readings import readings_of
 
 Shown = set[tuple[str, str, object]]
