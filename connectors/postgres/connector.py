@@ -181,7 +181,7 @@ class PostgresConnection:
 
     async def _remote(self, scan: Scan) -> RemoteTable:
         """Return what is known of a table that has the scan's columns, asking the source where it is not known."""
-        used = {*scan.columns, *scan.keys, *(each.column for each in scan.predicates)}
+        used = {*scan.columns, *scan.keys, *(each.column for each in scan.every_predicate())}
         used |= {key.column for key in scan.order}
         if not self._has(scan.table, used):
             async with self._learning:

@@ -13,7 +13,7 @@ from catalog.connection import Connection
 from connectors.postgres.kinds import Kind, RemoteType, kind_of
 from connectors.postgres.queries import COUNT, RemoteTable
 from connectors.sdk.scan import Direction
-from connectors.sdk.table import AccessPath, Column, Table
+from connectors.sdk.table import AccessPath, Column, Disjunctions, Table
 
 PAGE_ROWS = 10_000
 KEYS_MAX = 10_000
@@ -135,6 +135,7 @@ def _paths(
         name="scan",
         request=f"SELECT .. FROM {shown}",
         operators=operators,
+        disjunctions=Disjunctions(columns=frozenset(operators)),
         order=order,
         order_keys_max=ORDER_KEYS_MAX,
         page_rows_max=PAGE_ROWS,
@@ -150,6 +151,7 @@ def _paths(
             request=f"SELECT .. FROM {shown} WHERE {column} = ANY (..)",
             keys=(column,),
             operators={name: taken for name, taken in operators.items() if name != column},
+            disjunctions=Disjunctions(columns=frozenset(operators) - {column}),
             order=order,
             order_keys_max=ORDER_KEYS_MAX,
             batch=column,

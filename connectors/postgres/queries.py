@@ -76,7 +76,14 @@ def as_text(value: Value) -> str:
 
 def conditions_of(kinds: Mapping[str, Kind], scan: Scan, parameters: list[Parameter]) -> str:
     """Write what a scan wants of the rows of `r` as a WHERE clause, empty without any; literals are new parameters."""
-    written = [_condition(kinds[each.column], each, parameters) for each in _all(kinds, scan)]
+
+    def one(asked: Predicate) -> str:
+        return _condition(kinds[asked.column], asked, parameters)
+
+    written = [one(each) for each in _all(kinds, scan)]
+    for each in scan.disjunctions:
+        branches = (" AND ".join(map(one, branch)) for branch in each.branches)
+        written.append(f"({' OR '.join(f'({branch})' for branch in branches)})")
     return f" WHERE {' AND '.join(written)}" if written else ""
 
 

@@ -7,6 +7,7 @@ which stand beside it. Texts without a shape are parsed as they are.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -56,7 +57,7 @@ def shaped_query(text: str) -> ParsedQuery:
         text=text,
         tree_text=text,
         references=_references(known.references, shape, 0),
-        scopes=_Moved(shape).scopes(known.scopes),
+        scopes=_Moved(shape.place).scopes(known.scopes) if _last_place(shape.text) >= shape.ends[0] else known.scopes,
         shape=known,
         literals=shape.literals,
     )
@@ -64,9 +65,29 @@ def shaped_query(text: str) -> ParsedQuery:
 
 def _has_marks(parsed: ParsedQuery, shape: Shape) -> bool:
     """Say whether every mark stands in the tree once, as what it is."""
-    literals = parsed.tree.find_all(exp.Literal) if parsed.tree is not None else ()
-    found = Counter((literal.name, bool(literal.is_string)) for literal in literals)
+    found = _counted(parsed.text)
     return all(found[literal.mark, literal.is_string] == 1 for literal in shape.literals)
+
+
+@lru_cache(maxsize=1024)
+def _counted(shape_text: str) -> Counter[tuple[str, bool]]:
+    """Count the literals of a shape's tree."""
+    tree = parse_query(shape_text).tree
+    literals = tree.find_all(exp.Literal) if tree is not None else ()
+    return Counter((literal.name, bool(literal.is_string)) for literal in literals)
+
+
+@lru_cache(maxsize=1024)
+def _last_place(shape_text: str) -> int:
+    """Return the last position that scopes of a shape have, -1 where they have none: before any mark, none moves."""
+    places = [-1]
+
+    def seen(place: int) -> int:
+        places.append(place)
+        return place
+
+    _Moved(seen).scopes(parse_query(shape_text).scopes)
+    return max(places)
 
 
 def _statement(known: Statement, shape: Shape, text: str) -> Statement:
@@ -96,11 +117,14 @@ def _references(known: tuple[RelationReference, ...], shape: Shape, start: int) 
 
 
 class _Moved:
-    """Moves scopes; each source is moved once, however many uses see it."""
+    """Moves scopes; each source is moved once, however many uses see it.
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-        self._sources: dict[Source, Source] = {}
+    Sources are told apart by what they are in memory, where the query that is moved keeps them.
+    """
+
+    def __init__(self, place: Callable[[int], int]) -> None:
+        self._place = place
+        self._sources: dict[int, Source] = {}
 
     def scopes(self, known: QueryScopes) -> QueryScopes:
         uses = tuple(self._use(use) for use in known.uses)
@@ -108,9 +132,9 @@ class _Moved:
 
     def _level(self, level: QueryLevel) -> QueryLevel:
         return QueryLevel(
-            reads=tuple(map(self._shape.place, level.reads)),
+            reads=tuple(map(self._place, level.reads)),
             inside=tuple(
-                self._level(item) if isinstance(item, QueryLevel) else self._shape.place(item) for item in level.inside
+                self._level(item) if isinstance(item, QueryLevel) else self._place(item) for item in level.inside
             ),
         )
 
@@ -120,7 +144,7 @@ class _Moved:
         return ColumnUse(
             name=use.name,
             scopes=tuple(map(self._scope, use.scopes)),
-            rows=tuple(map(self._shape.place, use.rows)),
+            rows=tuple(map(self._place, use.rows)),
             optional=use.optional,
         )
 
@@ -128,11 +152,11 @@ class _Moved:
         return tuple(map(self._source, scope))
 
     def _source(self, source: Source) -> Source:
-        moved = self._sources.get(source)
+        moved = self._sources.get(id(source))
         if moved is None:
-            place = self._shape.place
+            place = self._place
             outputs = source.outputs
-            moved = self._sources[source] = replace(
+            moved = self._sources[id(source)] = replace(
                 source,
                 position=place(source.position) if source.position is not None else None,
                 outputs=tuple(place(item) if isinstance(item, int) else item for item in outputs)

@@ -6,8 +6,7 @@ for every row that can change the answer, and nothing is lost when a conjunct is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, ScopeType
@@ -15,34 +14,24 @@ from sqlglot.optimizer.scope import Scope, ScopeType
 from connectors.sdk.scan import Operator
 from omnisql_server.model.meaning import Meaning
 from omnisql_server.model.query import Occurrence
-from omnisql_server.plan.alternatives import Alternatives, Obstacle, carried, recognize_alternatives
+from omnisql_server.plan.alternatives import (
+    JOINING,
+    NARROWED,
+    Alternatives,
+    carried,
+    recognize_alternatives,
+    told_of,
+)
 from omnisql_server.plan.branches import TEXT_OID, constant_text, verdict_on_constant
 from omnisql_server.plan.conjuncts import Equality, may_be_null_supplied
+from omnisql_server.plan.found import Said, ScanConditions
 from omnisql_server.plan.limit import is_cut
 from omnisql_server.plan.monotone import implied
-from omnisql_server.plan.readings import Conjunct, Readings
+from omnisql_server.plan.projections import outputs, projection, through_projection
+from omnisql_server.plan.readings import Readings
 from omnisql_server.plan.recognize import Condition, recognize
-from omnisql_server.plan.rewrites import Advice, advise
+from omnisql_server.plan.rewrites import advise
 from omnisql_server.plan.texts import text_of
-
-
-@dataclass(slots=True)
-class ScanConditions:
-    """What was found for one scan: conditions, and conjuncts that mention it and were not recognized.
-
-    `alternatives` are those of an OR between columns. `advice` is by the SQL of what might be written in another way,
-    `ruled_out` the one that none of the rows can meet.
-    `local` are conjuncts over columns of the scan alone, each true for every row that can change the answer.
-    Those `beyond` hold for what a LIMIT of the scan's own query has left: they do not stand in its way.
-    """
-
-    conditions: list[Condition] = field(default_factory=list)
-    alternatives: list[Alternatives] = field(default_factory=list)
-    residuals: list[tuple[str, str]] = field(default_factory=list)
-    advice: dict[str, Advice] = field(default_factory=dict)
-    beyond: list[tuple[str, str]] = field(default_factory=list)
-    ruled_out: str | None = None
-    local: list[exp.Expr] = field(default_factory=list)
 
 
 class ConditionCollector:
@@ -93,10 +82,9 @@ class ConditionCollector:
             self._visit(child, passed.get(id(child), []))
 
     def _visit_set_operation(self, scope: Scope, inherited: list[Restriction]) -> None:
-        names = [projection.alias_or_name for projection in _outputs(scope.expression)]
+        names = [each.alias_or_name for each in outputs(scope.expression)]
         for branch in scope.set_operation_scopes:
-            outputs = [projection.alias_or_name for projection in _outputs(branch.expression)]
-            renames = dict(zip(names, outputs, strict=False))
+            renames = dict(zip(names, (each.alias_or_name for each in outputs(branch.expression)), strict=False))
             mine = [found for each in inherited if (found := _renamed(each, renames)) is not None]
             self._visit(branch, mine if not is_cut(scope.expression) else [])
 
@@ -118,16 +106,16 @@ class ConditionCollector:
             self._rule_out(scope, given.sql)
         elif found.lost:
             self._note(scope, given.sql, _FORM)
-        conditions += found.conditions
-        if found.alternatives is not None:
-            alternatives.append(found.alternatives)
+        self._add(found.alternatives, conditions, alternatives)
+        if found.alternatives[:1] and found.alternatives[0].left_out != given.left_out:
+            self._note(scope, given.sql, told_of(found.alternatives))
 
     def _through(self, scope: Scope, condition: Condition) -> Condition | bool | None:
         """Say a condition on a scope's output by what it reads, or that it always or never holds; None: neither."""
         verdict = verdict_on_constant(projection(scope, condition.column), condition)
         if verdict is not None:
             return verdict
-        mapped = _through_projection(scope, condition)
+        mapped = through_projection(scope, condition)
         return mapped if mapped is not None and self._comparable(scope, mapped) else None
 
     def _keep(self, table: exp.Table, found: Restriction) -> None:
@@ -140,84 +128,111 @@ class ConditionCollector:
     def _own_conditions(self, scope: Scope) -> tuple[list[Condition], list[Alternatives]]:
         conditions: list[Condition] = []
         alternatives: list[Alternatives] = []
+        name = f"said {self._time_zone}"
         for written, allowed in self._readings.conjuncts(scope):
-            conjunct = self._readings.read(written, self._meaning)
-            self._local(scope, conjunct, allowed)
-            found = conjunct.get("found", lambda node: recognize(node, lambda column: self._type_oid(scope, column)))
-            kept = [
-                condition
-                for condition in found
-                if (allowed is None or condition.source in allowed)
-                and not (
-                    condition.operator is Operator.IS_NULL and may_be_null_supplied(scope.expression, condition.source)
-                )
-            ]
-            conditions += kept
-            if isinstance(written, exp.Like | exp.ILike):
-                self._advise(scope, conjunct)
-            if kept:
-                continue
-            self._advise(scope, conjunct)
-            either = self._alternatives(scope, conjunct, allowed)
-            if isinstance(either, Alternatives):
-                alternatives.append(either)
-                continue
-            ranges = self._ranges(scope, conjunct, allowed)
-            conditions += ranges
-            form = _FORM if either is None else either.reason
-            self._residual(scope, conjunct, NARROWED if ranges else form)
+            said = self._read(name, scope, written, allowed)
+            conditions += said.conditions
+            alternatives += said.alternatives
+            for scan, node in said.local:
+                self.found[scan].local.append(node)
+            for scan, advice in said.advice:
+                self.found[scan].advice[advice.condition] = advice
+            for scan, residual in said.residuals:
+                self.found[scan].residuals.append(residual)
+            for source, text, reason in said.below:
+                self._note(source, text, reason)
         return conditions, alternatives
 
-    def _alternatives(
-        self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None
-    ) -> Alternatives | Obstacle | None:
-        """Return the alternatives of an OR that restrict what they are on, or why they are none."""
-        found = conjunct.get(
-            "alternatives", lambda node: recognize_alternatives(node, lambda column: self._type_oid(scope, column))
-        )
-        if not isinstance(found, Alternatives):
-            return found
-        supplied = found.may_hold_for_null() and may_be_null_supplied(scope.expression, found.source)
-        return None if supplied or (allowed is not None and found.source not in allowed) else found
+    def _read(self, name: str, scope: Scope, written: exp.Expr, allowed: set[str] | None) -> Said:
+        conjunct = self._readings.read(written, self._meaning)
+        return conjunct.get(name, lambda node: self._said(scope, node, allowed))
 
-    def _local(self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None) -> None:
-        named = conjunct.get("named", _named)
+    def _said(self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None) -> Said:
+        """Return all that a conjunct says of what a scope reads."""
+        said = Said()
+        self._local(scope, conjunct, allowed, said)
+        found = recognize(conjunct, lambda column: self._type_oid(scope, column))
+        said.conditions += [
+            condition
+            for condition in found
+            if (allowed is None or condition.source in allowed)
+            and not (
+                condition.operator is Operator.IS_NULL and may_be_null_supplied(scope.expression, condition.source)
+            )
+        ]
+        if said.conditions:
+            if isinstance(conjunct, exp.Like | exp.ILike):
+                self._advise(scope, conjunct, said)
+            return said
+        self._advise(scope, conjunct, said)
+        either, reason = self._alternatives(scope, conjunct, allowed)
+        self._add(either, said.conditions, said.alternatives)
+        ranges = self._ranges(scope, conjunct, allowed)
+        said.conditions += ranges
+        if reason:
+            self._residual(scope, conjunct, NARROWED if ranges else reason, said)
+        return said
+
+    def _alternatives(
+        self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None
+    ) -> tuple[tuple[Alternatives, ...], str]:
+        """Return the alternatives of an OR that restrict what they are on, and what they leave to do after, if any."""
+        zone = self._time_zone
+        found = recognize_alternatives(conjunct, lambda column: self._type_oid(scope, column), zone)
+        if not isinstance(found, tuple):
+            return (), _FORM if found is None else found.reason
+
+        def restricts(each: Alternatives) -> bool:
+            supplied = each.may_hold_for_null() and may_be_null_supplied(scope.expression, each.source)
+            return not supplied and (allowed is None or each.source in allowed)
+
+        kept = tuple(filter(restricts, found))
+        return kept, (told_of(kept) if kept else _FORM)
+
+    @staticmethod
+    def _add(found: Iterable[Alternatives], conditions: list[Condition], alternatives: list[Alternatives]) -> None:
+        for each in found:
+            if len(each.branches) == 1:
+                conditions += each.branches[0]
+            else:
+                alternatives.append(each)
+
+    def _local(self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None, said: Said) -> None:
+        named = _named(conjunct)
         alias = next(iter(named), "")
         source = scope.sources.get(alias)
-        if len(named) != 1 or not isinstance(source, exp.Table) or conjunct.get("asks", _asks):
+        if len(named) != 1 or not isinstance(source, exp.Table) or _asks(conjunct):
             return
         # In WHERE, a row that an outer join puts in the place of one that was left out might pass.
         restricts = alias in allowed if allowed is not None else not may_be_null_supplied(scope.expression, alias)
         if restricts:
-            self._scan(source).local.append(conjunct.node)
+            said.local.append((source.name, conjunct))
 
-    def _advise(self, scope: Scope, conjunct: Conjunct) -> None:
-        advice = conjunct.get("advice", lambda node: advise(node, lambda column: self._type_oid(scope, column)))
+    def _advise(self, scope: Scope, conjunct: exp.Expr, said: Said) -> None:
+        advice = advise(conjunct, lambda column: self._type_oid(scope, column))
         source = scope.sources.get(advice.branches[0][0].source) if advice is not None else None
         if advice is not None and isinstance(source, exp.Table):
-            self._scan(source).advice[advice.condition] = advice
+            said.advice.append((source.name, advice))
 
-    def _ranges(self, scope: Scope, conjunct: Conjunct, allowed: set[str] | None) -> list[Condition]:
+    def _ranges(self, scope: Scope, conjunct: exp.Expr, allowed: set[str] | None) -> list[Condition]:
         zone = self._time_zone
         if zone is None:
             return []
-        found = conjunct.get(
-            f"ranges {zone}", lambda node: implied(node, lambda column: self._type_oid(scope, column), zone)
-        )
+        found = implied(conjunct, lambda column: self._type_oid(scope, column), zone)
         return [condition for condition in found if allowed is None or condition.source in allowed]
 
-    def _residual(self, scope: Scope, conjunct: Conjunct, form: str) -> None:
-        if conjunct.get("constant", _is_same_for_every_row):
+    def _residual(self, scope: Scope, conjunct: exp.Expr, form: str, said: Said) -> None:
+        if _is_same_for_every_row(conjunct):
             return
-        named = conjunct.get("named", _named)
+        named = _named(conjunct)
         reason = JOINING if len(named) > 1 else form
-        text = conjunct.get("text", text_of)
+        text = text_of(conjunct)
         for alias in named or scope.selected_sources:
             source = scope.sources.get(alias)
             if isinstance(source, exp.Table):
-                self._scan(source).residuals.append((text, reason))
+                said.residuals.append((source.name, (text, reason)))
             elif isinstance(source, Scope):
-                self._note(source, text, reason)
+                said.below.append((source, text, reason))
 
     def _note(self, scope: Scope, sql: str, reason: str) -> None:
         """Record for every scan below a scope that a condition has to be evaluated after the fetch."""
@@ -285,8 +300,6 @@ class ConditionCollector:
 
 Restriction = Condition | Alternatives
 _FORM = "its form is not one an API can evaluate"
-NARROWED = "what is sent is the range that follows from it"
-JOINING = "it compares more than one relation"
 _FAMILIES = (frozenset({20, 21, 23}), frozenset({25, 1043}))
 """The integers, and the texts: a constant of one is a value of the others."""
 
@@ -329,42 +342,6 @@ def _read_once(scope: Scope, source: Scope) -> bool:
     root = scope.expression.root()
     alias = source.expression.parent.alias if source.expression.parent else ""
     return sum(1 for table in root.find_all(exp.Table) if table.name == alias and not table.db) == 1
-
-
-def _outputs(expression: exp.Expr) -> list[exp.Expr]:
-    return list(expression.selects) if isinstance(expression, exp.Query) else []
-
-
-def projection(scope: Scope, name: str) -> exp.Expr | None:
-    """Return what a derived relation gives under an output name."""
-    for projection in _outputs(scope.expression):
-        if projection.alias_or_name == name:
-            return projection.unalias()
-    return None
-
-
-def _through_projection(scope: Scope, condition: Condition) -> Condition | None:
-    """Express a condition on a derived relation's output by its input, where filtering commutes with the relation."""
-    select = scope.expression
-    if not isinstance(select, exp.Select) or is_cut(select):
-        return None
-    distinct = select.args.get("distinct")
-    if (distinct is not None and distinct.args.get("on")) or select.find(exp.Window):
-        return None
-    inner = projection(scope, condition.column)
-    if not isinstance(inner, exp.Column) or not inner.table:
-        return None
-    group = select.args.get("group")
-    grouped = group is not None or any(p.find(exp.AggFunc) for p in select.selects)
-    if grouped and (group is None or inner not in group.expressions or (len(group.args) > 1 and _has_sets(group))):
-        return None
-    if condition.operator is Operator.IS_NULL and may_be_null_supplied(select, inner.table):
-        return None
-    return condition.renamed(inner.table, inner.name)
-
-
-def _has_sets(group: exp.Group) -> bool:
-    return any(group.args.get(key) for key in ("cube", "rollup", "grouping_sets"))
 
 
 def _partners(equalities: list[Equality], side: tuple[str, str]) -> Iterator[tuple[str, str]]:

@@ -12,11 +12,15 @@ from omnisql_server.plan.constants import Unknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A predicate on an API column and where it comes from: the SQL that says it, or the policy that demands it."""
+    """A predicate on an API column and where it comes from: the SQL that says it, or the policy that demands it.
+
+    It is `implied` where it follows from an OR that is wanted as well: it need not be sent where that is.
+    """
 
     predicate: Predicate
     sql: str
     policy: str | None = None
+    implied: bool = False
 
 
 class NoRowCanMatch(Exception):
@@ -60,7 +64,7 @@ def _reduce_column(column: str, groups: Mapping[Operator, list[Wanted]]) -> list
 
 
 def _intersection(column: str, items: list[Wanted]) -> Wanted:
-    values = [_as_tuple(item.predicate) for item in items]
+    values = [values_of(item.predicate) for item in items]
     common = tuple(value for value in dict.fromkeys(values[0]) if all(value in other for other in values[1:]))
     if not common:
         raise NoRowCanMatch(f"no value of {column} satisfies every condition on it")
@@ -72,7 +76,12 @@ def _intersection(column: str, items: list[Wanted]) -> Wanted:
     )
     policies = [item.policy for item in items if item.policy]
     policy = policies[0] if policies else None
-    return Wanted(predicate=predicate, sql=" AND ".join(dict.fromkeys(item.sql for item in items)), policy=policy)
+    return Wanted(
+        predicate=predicate,
+        sql=" AND ".join(dict.fromkeys(item.sql for item in items)),
+        policy=policy,
+        implied=all(item.implied for item in items),
+    )
 
 
 def is_unknown(value: Value) -> bool:
@@ -80,6 +89,7 @@ def is_unknown(value: Value) -> bool:
     return isinstance(value, Unknown) or (isinstance(value, tuple) and any(map(is_unknown, value)))
 
 
-def _as_tuple(predicate: Predicate) -> tuple[Value, ...]:
+def values_of(predicate: Predicate) -> tuple[Value, ...]:
+    """Return the values of an equality or membership."""
     value = predicate.value
     return value if predicate.operator is Operator.IN and isinstance(value, tuple) else (value,)

@@ -21,10 +21,11 @@ from omnisql_server.model.query import AuthorizedQuery, BoundQuery, Occurrence
 from omnisql_server.model.relation import Relation
 from omnisql_server.model.row_filter import RowFilter
 from omnisql_server.model.statistics import TableStatistics
-from omnisql_server.plan.alternatives import Alternatives
-from omnisql_server.plan.conditions import JOINING, NARROWED, ConditionCollector, ScanConditions
-from omnisql_server.plan.disjunctions import WantedAny, reduced_any
+from omnisql_server.plan.alternatives import JOINING, NARROWED, Alternatives
+from omnisql_server.plan.conditions import ConditionCollector
+from omnisql_server.plan.disjunctions import WantedAny, memberships, reduced_any, wider
 from omnisql_server.plan.domains import NoRowCanMatch, Wanted, reduce_conditions
+from omnisql_server.plan.found import ScanConditions
 from omnisql_server.plan.hydration import survival
 from omnisql_server.plan.joins import JoinScan
 from omnisql_server.plan.limit import TopRows, top_rows
@@ -163,6 +164,7 @@ def _reduced(
                     alternatives.append(left)
                 else:
                     plain += left
+        plain += [implied for each in alternatives for implied in memberships(each)]
         reduced = reduce_conditions(plain)
     except NoRowCanMatch as proof:
         return (), (), str(proof)
@@ -266,11 +268,12 @@ def _wanted(
             continue
         wanted.append(item)
     for each in found.alternatives:
-        either = _asked_any(relation, each, masked)
-        if isinstance(either, NotPushed):
-            kept_back.append(either)
-        else:
+        either, left_out = _asked_any(relation, each, masked)
+        if either is not None:
             wanted.append(either)
+        if left_out:
+            reason = wider(left_out) if either is not None else left_out
+            kept_back.append(NotPushed(condition=each.sql, reason=reason))
     complete = True
     for rule in filters:
         if not rule.shows_nothing:
@@ -289,15 +292,19 @@ def _asked(relation: Relation, condition: Condition) -> Wanted | None:
     return Wanted(predicate=predicate, sql=condition.sql)
 
 
-def _asked_any(relation: Relation, given: Alternatives, masked: frozenset[str]) -> WantedAny | NotPushed:
+def _asked_any(relation: Relation, given: Alternatives, masked: frozenset[str]) -> tuple[WantedAny | None, str]:
+    """Return alternatives by the API's columns, and why a part of them is not asked for, if one is not."""
     branches: list[tuple[Wanted, ...]] = []
+    left_out = ""
     for branch in given.branches:
         items = [_asked(relation, condition) for condition in branch]
-        known = tuple(item for item in items if item is not None)
-        hidden = [item.sql for item in known if item.predicate.column in masked]
-        if hidden:
-            return NotPushed(condition=given.sql, reason=f"its part {hidden[0]} is on a column masked by policy")
-        if len(known) < len(items):
-            return NotPushed(condition=given.sql, reason="a part of it is on a column that the API has not")
+        known = tuple(item for item in items if item is not None and item.predicate.column not in masked)
+        hidden = next((item.sql for item in items if item is not None and item not in known), None)
+        if hidden is not None:
+            left_out = f"its part {hidden} is on a column masked by policy"
+        elif len(known) < len(items):
+            left_out = "a part of it is on a column that the API has not"
+        if not known:
+            return None, left_out
         branches.append(known)
-    return WantedAny(branches=tuple(branches), sql=given.sql)
+    return WantedAny(branches=tuple(branches), sql=given.sql), left_out

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 from omnisql_server.model.meaning import Meaning
-from omnisql_server.plan.conditions import ScanConditions
+from omnisql_server.plan.found import ScanConditions
 from omnisql_server.plan.joins import Choice, JoinScan, order_scans
 from omnisql_server.plan.paths import batch_size
 from omnisql_server.plan.readings import is_read_by_form

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
-from omnisql_server.plan.conditions import projection
 from omnisql_server.plan.conjuncts import conjuncts, equalities
+from omnisql_server.plan.projections import projection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from connectors.sdk.scan import Operator, Predicate, Value
 from omnisql_server.model.plan import OwnerScan
 from omnisql_server.model.query import BoundQuery, OwnerRead
-from omnisql_server.plan.conditions import ScanConditions
+from omnisql_server.plan.found import ScanConditions
 from omnisql_server.plan.recognize import Condition
 
 _BOOL, _INT8, _INT2, _INT4, _TEXT, _VARCHAR, _DATE, _TIMESTAMPTZ = 16, 20, 21, 23, 25, 1043, 1082, 1184

@@ -211,7 +211,18 @@ def _calls_per_row(table: Table, path: AccessPath, columns: frozenset[str]) -> f
 def _push_all(
     path: AccessPath, wanted: tuple[Wanted, ...], alternatives: tuple[WantedAny, ...]
 ) -> tuple[tuple[Pushed, ...], tuple[NotPushed, ...], str | None]:
-    """Decide every predicate that gives no key, then every disjunction; the last value says why no row can match."""
+    """Decide every predicate that gives no key, and every disjunction; the last value says why no row can match."""
+    asked = tuple(item for item in wanted if not item.implied or _is_key(path, item.predicate))
+    found = _push_asked(path, asked, alternatives)
+    if len(asked) < len(wanted) and any(entry.condition == each.sql for entry in found[1] for each in alternatives):
+        # Where an OR is not sent, or not all of it, what follows from it for one column may be.
+        found = _push_asked(path, wanted, alternatives)
+    return found
+
+
+def _push_asked(
+    path: AccessPath, wanted: tuple[Wanted, ...], alternatives: tuple[WantedAny, ...]
+) -> tuple[tuple[Pushed, ...], tuple[NotPushed, ...], str | None]:
     pushed: list[Pushed] = []
     not_pushed: list[NotPushed] = []
     empty: str | None = None
@@ -219,26 +230,27 @@ def _push_all(
     outcomes = [(item, _push(path, item, pushable)) for item in wanted if not _is_key(path, item.predicate)]
     takers = _takers(path, [item.predicate for item, outcome in outcomes if isinstance(outcome, Pushed)])
     for item, outcome in outcomes:
+        kept = outcome
         if isinstance(outcome, Pushed):
             name = _shared(path, item.predicate)
             if name is None or takers[name] == item.predicate.column:
                 pushed.append(outcome)
                 continue
             reason = f"{path.request} takes {name} once, for the condition on {takers[name]}"
-            not_pushed.append(NotPushed(condition=item.sql, reason=reason))
-        elif outcome is None:
-            empty = f"no {item.predicate.column} has that value"
+            kept = NotPushed(condition=item.sql, reason=reason)
+        if isinstance(kept, NotPushed):
+            not_pushed += () if item.implied else (kept,)
         else:
-            not_pushed.append(outcome)
+            empty = f"no {item.predicate.column} has that value"
     for each in alternatives:
         beside: list[str | Pushed] = [*path.keys, *pushed]
         found = push_any(path, each, beside, lambda item: _push(path, item, pushable))
-        if isinstance(found, NotPushed):
-            not_pushed.append(found)
-        elif found is None:
+        if found is None:
             empty = f"no row has a value of any side of {each.sql}"
-        else:
-            pushed += found
+            continue
+        sent, left_out = found
+        pushed += [each for each in sent if each not in pushed]
+        not_pushed += () if left_out is None else (left_out,)
     return tuple(pushed), tuple(not_pushed), empty
 
 

@@ -259,8 +259,9 @@ def _scan_plan(draft: Draft, choice: Choice, top: TopRows | None) -> ScanPlan:
 
 
 def _plan_chosen(draft: Draft, chosen: ChosenPath, keys: Mapping[str, DeferredKey], top: TopRows | None) -> ScanPlan:
-    local = bool(chosen.not_pushed or draft.kept)
-    order, limit, limit_reason = _limit(chosen, draft.relation, top, local, draft.filtered, frozenset(draft.masks))
+    said = {entry.condition for entry in chosen.not_pushed}
+    kept = (*chosen.not_pushed, *(entry for entry in draft.kept if entry.condition not in said))
+    order, limit, limit_reason = _limit(chosen, draft.relation, top, bool(kept), draft.filtered, frozenset(draft.masks))
     expected = _limited_calls(chosen, limit)
     hydrated = expected - _limited_calls(replace(chosen, calls_per_row=0), limit)
     sent = [pushed.predicate for pushed in chosen.pushed]
@@ -284,7 +285,7 @@ def _plan_chosen(draft: Draft, chosen: ChosenPath, keys: Mapping[str, DeferredKe
             for given in chosen.keys
         ),
         pushed=chosen.pushed,
-        not_pushed=(*chosen.not_pushed, *draft.kept, *draft.beyond),
+        not_pushed=(*kept, *draft.beyond),
         filters=draft.filters,
         masks=draft.masks,
         limit=limit,

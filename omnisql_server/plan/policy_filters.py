@@ -76,9 +76,9 @@ def wanted_of(rule: RowFilter, table: Table) -> tuple[list[Wanted | WantedAny], 
     wanted: list[Wanted | WantedAny] = []
     complete = True
     for conjunct in rule.conjuncts:
-        branches = _branches(conjunct, table)
-        if branches is None or not branches:
-            complete = False
+        branches, whole = _branches(conjunct, table)
+        complete = complete and whole and bool(branches)
+        if not branches or not all(branches):
             continue
         asked = [
             tuple(Wanted(predicate=each, sql=f"policy {rule.policy}", policy=rule.policy) for each in branch)
@@ -91,31 +91,34 @@ def wanted_of(rule: RowFilter, table: Table) -> tuple[list[Wanted | WantedAny], 
     return wanted, complete
 
 
-def _branches(condition: Condition, table: Table) -> list[tuple[Predicate, ...]] | None:
-    """Say a condition as conjunctions of which one has to be true, None where the SDK has no words for it.
+def _branches(condition: Condition, table: Table) -> tuple[list[tuple[Predicate, ...]], bool]:
+    """Return conjunctions of which one is true where a condition is, and whether they say all of it.
 
-    What is never true is no branch. Nothing is said of what stands below NOT.
+    What is never true is no branch; one without predicates is true of any row. Nothing is said of what is below NOT.
     """
     if isinstance(condition, Comparison):
         if condition.value is None:
-            return []
+            return [], True
         predicate = _predicate(condition, table)
-        return None if predicate is None else [(predicate,)]
+        return ([()], False) if predicate is None else ([(predicate,)], True)
     listed = _membership(condition)
     if listed is not None:
-        return [(listed,)]
+        return [(listed,)], True
     if condition.connective is Connective.NOT:
-        return None
+        return [()], False
     parts = [_branches(part, table) for part in condition.parts]
-    if any(part is None for part in parts):
-        return None
-    known = [part for part in parts if part is not None]
-    found: list[tuple[Predicate, ...]] = [()]
+    whole = all(of_part for _, of_part in parts)
     if condition.connective is Connective.ANY:
-        found = [branch for part in known for branch in part]
-    for part in known if condition.connective is Connective.ALL else ():
-        found = [(*before, *branch) for before in found for branch in part][: BRANCHES_MAX + 1]
-    return found if len(found) <= BRANCHES_MAX and all(found) else None
+        found = [branch for part, _ in parts for branch in part]
+        return (found, whole) if all(found) and len(found) <= BRANCHES_MAX else ([()], False)
+    found = [()]
+    for part, _ in parts:
+        joined = [(*before, *branch) for before in found for branch in part]
+        if len(joined) <= BRANCHES_MAX:
+            found = joined
+        else:
+            whole = False
+    return found, whole and all(found)
 
 
 def _predicate(condition: Comparison, table: Table) -> Predicate | None:

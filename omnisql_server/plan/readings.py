@@ -65,8 +65,10 @@ class Readings:
 
     def read(self, conjunct: exp.Expr, meaning: Meaning) -> Conjunct:
         """Return a conjunct with its blanks filled; what was read of it stays for the values it had last."""
-        values = meaning.values(conjunct)
         known = self._read.get(id(conjunct))
+        if known is not None and known[0] is None:
+            return known[1]
+        values = meaning.values(conjunct)
         if known is None or known[0] != values:
             known = self._read[id(conjunct)] = (values, Conjunct(meaning.filled(conjunct)))
         return known[1]

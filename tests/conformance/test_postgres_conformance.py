@@ -29,7 +29,7 @@ from connectors.sdk.retry import RetryPolicy
 from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey
 from connectors.sdk.settings import TransportSettings
 from connectors.sdk.sizes import TableSize
-from connectors.sdk.table import Table
+from connectors.sdk.table import AccessPath, Disjunctions, Table
 from connectors.sdk.testing import prove_table
 
 SCHEMA = """
@@ -112,12 +112,12 @@ async def tables_of(connection: PostgresConnection) -> dict[str, Table]:
 
 def with_its_conditions_once(table: Table) -> Table:
     """Return a table of whose paths the one that reads all is proven with every condition: they write them alike."""
-    some = dict(list(table.access_paths[0].operators.items())[:2])
-    paths = [
-        replace(path, operators={k: v for k, v in some.items() if k not in path.keys}, order={}) if path.keys else path
-        for path in table.access_paths
-    ]
-    return replace(table, access_paths=tuple(paths))
+    return replace(table, access_paths=tuple(_with_few(path) if path.keys else path for path in table.access_paths))
+
+
+def _with_few(path: AccessPath) -> AccessPath:
+    few = dict(list(path.operators.items())[:2])
+    return replace(path, operators=few, disjunctions=Disjunctions(columns=frozenset(few)), order={})
 
 
 async def read(connection: PostgresConnection, scan: Scan) -> list[dict[str, Any]]:

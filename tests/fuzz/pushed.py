@@ -93,10 +93,11 @@ def _joined(random: Random, tables: Tables, joins: Sequence[tuple[str, str, str]
     inner = f"{own} AND {conditions(random, b, 'b')}"
     outputs = ", ".join([*(f"a.{name}" for name in a.identity), *(f"b.{name}" for name in _some_columns(random, b))])
     form = random.choice(("inner", "left", "exists", "not exists", "in", "counted"))
+    both = f"{where} AND {_across(random, a, b)}" if random.random() < 0.3 else where
     if form == "inner":
-        return Pushable(text=f"SELECT {outputs} FROM {first} a JOIN {second} b ON {on} WHERE {where} AND {inner}")
+        return Pushable(text=f"SELECT {outputs} FROM {first} a JOIN {second} b ON {on} WHERE {both} AND {inner}")
     if form == "left":
-        return Pushable(text=f"SELECT {outputs} FROM {first} a LEFT JOIN {second} b ON {on} AND {inner} WHERE {where}")
+        return Pushable(text=f"SELECT {outputs} FROM {first} a LEFT JOIN {second} b ON {on} AND {inner} WHERE {both}")
     if form == "counted":
         name = random.choice(a.identity)
         joined = f"{first} a JOIN {second} b ON {on} WHERE {where} AND {inner}"
@@ -109,6 +110,12 @@ def _joined(random: Random, tables: Tables, joins: Sequence[tuple[str, str, str]
     subquery = f"SELECT 1 FROM {second} b WHERE {on} AND {inner}"
     identity = ", ".join(f"a.{name}" for name in a.identity)
     return Pushable(text=f"SELECT {identity} FROM {first} a WHERE {where} AND {negation}EXISTS ({subquery})")
+
+
+def _across(random: Random, a: PlainTable, b: PlainTable) -> str:
+    """Write OR between conditions on both of the joined tables."""
+    sides = (f"{_compared(random, a, 'a')} AND {_condition(random, b, 'b')}" for _ in range(2))
+    return f"({' OR '.join(f'({side})' for side in sides)})"
 
 
 def _some_columns(random: Random, table: PlainTable) -> list[str]:
@@ -144,14 +151,18 @@ def _term(random: Random, table: PlainTable, alias: str) -> str:
     return one
 
 
-def alternatives(random: Random, table: PlainTable, alias: str) -> str:
-    """Write OR between columns: of what compares them and no more, or of anything, with AND on some sides."""
-    write = random.choice((_compared, _compared, _condition))
+def alternatives(random: Random, table: PlainTable, alias: str, *, nested: bool = False) -> str:
+    """Write OR between columns: of what compares them and no more, of anything, or of both; with AND on some sides."""
+    first, others = random.choice(((_compared, _compared), (_compared, _condition), (_condition, _condition)))
     sides = []
     for _ in range(random.randint(2, 3)):
-        parts = [write(random, table, alias) for _ in range(random.choice((1, 1, 2)))]
-        sides.append(" AND ".join(parts) if len(parts) == 1 else f"({' AND '.join(parts)})")
-    return f"({' OR '.join(sides)})"
+        parts = [first(random, table, alias)]
+        if random.randint(0, 2) == 0:
+            within = not nested and random.randint(0, 3) == 0
+            parts += [alternatives(random, table, alias, nested=True) if within else others(random, table, alias)]
+        sides.append(parts[0] if len(parts) == 1 else f"({' AND '.join(parts)})")
+    negation = "NOT " if random.randint(0, 7) == 0 else ""
+    return f"({negation}({' OR '.join(sides)}))"
 
 
 def _compared(random: Random, table: PlainTable, alias: str) -> str:

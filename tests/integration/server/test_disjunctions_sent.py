@@ -44,6 +44,16 @@ def test_either_of_two_people_is_one_request(demo: DemoServer, ana: psycopg.Conn
         ("priority = 'High' OR status = 'Done' OR priority = 'Low'",
          '(priority in ("High", "Low") OR status = "Done")'),
         ("status = 'no such status' OR status = 'Done' OR priority = 'no such'", None),
+        ("key = 'WEB-2' OR parent_key = 'WEB-1' OR priority = 'High'",
+         '(key in ("WEB-2") OR parent = "WEB-1" OR priority = "High")'),
+        ("key = 'WEB-2' OR key = 'NOSUCH-77' OR priority = 'High'", None),
+        ("NOT (priority <> 'High' AND status <> 'Done')", '(priority = "High" OR status = "Done")'),
+        ("(priority = 'High' AND votes >= 0) OR (status = 'Done' AND length(summary) > 3)",
+         '(priority = "High" OR status = "Done")'),
+        ("(priority = 'High' AND votes >= 0) OR (priority = 'Low' AND length(summary) > 3)",
+         'priority in ("High", "Low")'),
+        ("priority = 'High' OR NOT (status = 'Done' OR upper(status) = 'X')",
+         '(priority = "High" OR status != "Done")'),
     ],
 )  # fmt: skip
 def test_the_answer_is_that_of_every_row(
@@ -72,6 +82,47 @@ def test_explain_shows_an_or_with_its_grade_and_names_the_part_that_is_not_sent(
     )
     assert "Pushed" not in kept.replace("Not Pushed", "")
     assert "has a form that no API evaluates" in plan("priority = 'High' OR lower(status) = 'done'")
+
+
+def test_a_side_that_is_a_day_is_sent_as_the_range_of_it(demo: DemoServer, ana: psycopg.Connection) -> None:
+    day = value_of(ana, "SELECT min(created)::date + 3 FROM jira.issues")
+    where = f"priority = 'High' OR created::date <= '{day}'"
+    expected = rows_of(ana, "SELECT key, priority, created::date FROM jira.issues")
+    jql(demo)
+    found = rows_of(ana, f"SELECT key FROM jira.issues WHERE {where}")
+    (sent,) = jql(demo)
+    assert sent.startswith('(priority = "High" OR created <= ')
+    assert sorted(found) == sorted(
+        (key,) for key, priority, created in expected if priority == "High" or created <= day
+    )
+    shown = "\n".join(line for (line,) in rows_of(ana, f"EXPLAIN SELECT key FROM jira.issues WHERE {where} LIMIT 2"))
+    assert "what is sent is the range that follows from it" in shown
+    assert "Limit: not pushed" in shown
+
+
+def test_what_all_sides_say_of_keys_is_all_that_is_read(demo: DemoServer, ana: psycopg.Connection) -> None:
+    where = "owner = 'acme' AND ((repo = 'web' AND state = 'open') OR (repo = 'api' AND state = 'closed'))"
+    demo.github.reset()
+    found = rows_of(ana, f"SELECT repo, state, count(*) FROM github.issues WHERE {where} GROUP BY 1, 2")
+    assert {path for path, _ in asked(demo.github)} <= {
+        "/repos/acme/web/issues",
+        "/repos/acme/api/issues",
+        "/graphql",
+    }
+    assert {(repo, state) for repo, state, _ in found} == {("web", "open"), ("api", "closed")}
+
+
+def test_an_or_of_two_sources_has_the_answer_of_every_row(ana: psycopg.Connection) -> None:
+    sides = "(j.priority = 'High' AND p.draft) OR (j.priority = 'Low' AND NOT p.draft)"
+    sql = f"""SELECT p.number, j.key FROM github.pull_requests p
+        JOIN jira.issues j ON j.key = split_part(p.title, ':', 1)
+        WHERE p.{WEB.replace(" AND ", " AND p.")} AND ({sides})"""
+    ana.execute("CREATE TEMPORARY TABLE pulls AS SELECT * FROM github.pull_requests WHERE " + WEB)
+    ana.execute("CREATE TEMPORARY TABLE tickets AS SELECT * FROM jira.issues")
+    found = rows_of(ana, sql)
+    expected = rows_of(ana, sql.replace("github.pull_requests", "pulls").replace("jira.issues", "tickets"))
+    assert sorted(found) == sorted(expected)
+    assert found
 
 
 def test_a_path_without_or_says_so(demo: DemoServer, ana: psycopg.Connection) -> None:

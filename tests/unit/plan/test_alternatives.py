@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,17 +15,21 @@ from hypothesis import strategies as st
 from connectors.sdk.scan import Predicate
 from connectors.sdk.testing.reference import holds
 from omnisql_server.plan.alternatives import BRANCHES_MAX, Alternatives
-from omnisql_server.plan.conditions import ConditionCollector, Restriction, ScanConditions
+from omnisql_server.plan.conditions import ConditionCollector
+from omnisql_server.plan.found import ScanConditions
 from omnisql_server.plan.readings import readings_of
+from omnisql_server.plan.recognize import Condition
 
 Branches = list[list[tuple[str, str, object]]]
 
 
-def collected(text: str) -> list[ScanConditions]:
+def collected(
+    text: str, zone: str | None = None, constants: Mapping[str, tuple[str, str | None]] | None = None
+) -> list[ScanConditions]:
     """Collect the conditions of the relations of a statement, in their order in the text."""
-    query = bound(text)
+    query = bound(text, constants)
     assert query.meaning is not None
-    found = ConditionCollector(query.occurrences, *readings_of(query.meaning)).collect()
+    found = ConditionCollector(query.occurrences, *readings_of(query.meaning), zone).collect()
     by_place = sorted(query.occurrences, key=lambda occurrence: occurrence.place or ())
     return [found[occurrence.scan_name] for occurrence in by_place]
 
@@ -59,6 +66,79 @@ def test_an_or_between_columns_is_one_of_alternatives(where: str, branches: Bran
     assert (found.conditions, found.residuals) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("where", "branches"),
+    [
+        ("NOT (id = 5 AND name = 'x')", [[("id", "<>", 5)], [("name", "<>", "x")]]),
+        ("NOT (id BETWEEN 1 AND 3 AND done)", [[("id", "<", 1)], [("id", ">", 3)], [("done", "=", False)]]),
+        ("id = 5 OR NOT (id > 6 OR done)", [[("id", "=", 5)], [("id", "<=", 6), ("done", "=", False)]]),
+        ("id NOT BETWEEN 2 AND 4", [[("id", "<", 2)], [("id", ">", 4)]]),
+        ("NOT (NOT (id = 5 OR NOT NOT done))", [[("id", "=", 5)], [("done", "=", True)]]),
+    ],
+)
+def test_not_is_brought_down_to_the_comparisons(where: str, branches: Branches) -> None:
+    (found,) = collected(f"SELECT id FROM t WHERE {where}")
+    assert [shown(each) for each in found.alternatives] == [branches]
+    assert (found.conditions, found.residuals) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("where", "conditions"),
+    [
+        ("NOT (id = 5 OR name = 'x')", [("id", "<>", 5), ("name", "<>", "x")]),
+        ("NOT id < 5", [("id", ">=", 5)]),
+        ("NOT (id <> 5 OR NOT done)", [("id", "=", 5), ("done", "=", True)]),
+    ],
+)
+def test_not_above_or_is_as_many_conditions(where: str, conditions: list[tuple[str, str, object]]) -> None:
+    (found,) = collected(f"SELECT id FROM t WHERE {where}")
+    assert [(c.column, c.operator.value, c.value) for c in found.conditions] == conditions
+    assert (found.alternatives, found.residuals) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("where", "branches", "reason"),
+    [
+        (
+            "id = 5 OR (done AND id + 1 = 2)",
+            [[("id", "=", 5)], [("done", "=", True)]],
+            'its part "t"."id" + 1 = 2 has a form that no API evaluates; what is sent is wider',
+        ),
+        (
+            "big = 1 OR (done AND (id = 1 OR lower(name) = 'x'))",
+            [[("big", "=", 1)], [("done", "=", True)]],
+            'its part LOWER("t"."name") = \'x\' has a form that no API evaluates; what is sent is wider',
+        ),
+        (
+            " AND ".join(f"(id = {n} OR name = '{n}' OR big = {n})" for n in range(4)).join(("big = 9 OR (", ")")),
+            [[("big", "=", 9)], [("id", "=", 0), ("id", "=", 1)], [("id", "=", 0), ("name", "=", "1")]],
+            "it comes to more than 16 alternatives or 64 comparisons; what is sent is wider",
+        ),
+    ],
+)
+def test_of_a_side_what_is_not_said_makes_it_wider(where: str, branches: Branches, reason: str) -> None:
+    (found,) = collected(f"SELECT id FROM t WHERE {where}")
+    (either,) = found.alternatives
+    assert shown(either)[: len(branches)] == branches
+    assert [told for _, told in found.residuals] == [reason]
+
+
+def test_a_range_that_follows_from_a_side_stands_for_it() -> None:
+    day = {"CAST('2026-03-01' AS DATE)": ("date", "2026-03-01")}
+    (found,) = collected("SELECT id FROM t WHERE id = 5 OR at::date >= '2026-03-01'::date", "UTC", day)
+    assert [[c[:2] for c in branch] for branch in shown(found.alternatives[0])] == [[("id", "=")], [("at", ">=")]]
+    assert [told for _, told in found.residuals] == ["what is sent is the range that follows from it"]
+
+
+def test_an_or_of_several_relations_leaves_each_what_all_of_its_sides_say_of_it() -> None:
+    sides = "(t.id = 1 AND u.name = 'x' AND u.id > 3) OR (t.id = 2 AND u.done)"
+    t, u = collected(f"SELECT 1 FROM t JOIN u ON u.big = t.big WHERE {sides}")
+    assert [(c.column, c.operator.value, c.value) for c in t.conditions] == [("id", "in", (1, 2))]
+    assert [shown(each) for each in u.alternatives] == [[[("name", "=", "x"), ("id", ">", 3)], [("done", "=", True)]]]
+    for found in (t, u):
+        assert {reason for _, reason in found.residuals} == {"it compares more than one relation"}
+
+
 def test_every_other_conjunct_stays_what_it_is() -> None:
     (found,) = collected("SELECT id FROM t WHERE big = 7 AND (id = 5 OR name = 'x') AND (done OR id > 3)")
     assert [(c.column, c.value) for c in found.conditions] == [("big", 7)]
@@ -72,11 +152,8 @@ def test_every_other_conjunct_stays_what_it_is() -> None:
     ("where", "reason"),
     [
         ("id = 5 OR lower(name) = 'x'", 'its part LOWER("t"."name") = \'x\' has a form that no API evaluates'),
-        ("id = 5 OR (done AND id + 1 = 2)", 'its part "t"."id" + 1 = 2 has a form that no API evaluates'),
-        ("id = 5 OR NOT (id = 6 AND done)", 'its part NOT ("t"."id" = 6 AND "t"."done") has a form'),
+        ("id = 5 OR NOT (id + 1 = 2 AND done)", 'its part NOT "t"."id" + 1 = 2 has a form that no API evaluates'),
         (" OR ".join(f"(id = {n} AND big = {n})" for n in range(BRANCHES_MAX + 1)), "more than 16 alternatives"),
-        (" AND ".join(["(id = 1 OR done)"] * 5).join(("big = 1 OR (", ")")), "more than 16 alternatives"),
-        ("NOT (id = 5 OR name = 'x')", "its form is not one an API can evaluate"),
     ],
 )
 def test_what_is_none_says_which_part_stands_in_the_way(where: str, reason: str) -> None:
@@ -151,25 +228,65 @@ VALUES: dict[str, Any] = {
     "id = 1": lambda r: None if r["id"] is None else r["id"] == 1,
     "id <> 1": lambda r: None if r["id"] is None else r["id"] != 1,
     "id > 1": lambda r: None if r["id"] is None else r["id"] > 1,
+    "id BETWEEN 1 AND 1": lambda r: None if r["id"] is None else r["id"] == 1,
+    "id + 1 = 2": lambda r: None if r["id"] is None else r["id"] == 1,
     "id IN (0, 2)": lambda r: None if r["id"] is None else r["id"] in (0, 2),
     "id NOT IN (1, 2)": lambda r: None if r["id"] is None else r["id"] not in (1, 2),
     "id IS NULL": lambda r: r["id"] is None,
     "id IS NOT NULL": lambda r: r["id"] is not None,
     "name = 'a'": lambda r: None if r["name"] is None else r["name"] == "a",
     "name <> 'a'": lambda r: None if r["name"] is None else r["name"] != "a",
+    "name <= 'a'": lambda r: None if r["name"] is None else r["name"] <= "a",
+    "upper(name) = 'A'": lambda r: None if r["name"] is None else r["name"] == "a",
     "NOT name = 'b'": lambda r: None if r["name"] is None else r["name"] != "b",
     "name IS NULL": lambda r: r["name"] is None,
     "done": lambda r: r["done"],
     "NOT done": lambda r: None if r["done"] is None else not r["done"],
     "done IS NOT NULL": lambda r: r["done"] is not None,
 }
-TREES = st.recursive(
-    st.sampled_from(list(VALUES)),
-    lambda inner: st.builds(lambda sides, word: f"({f' {word} '.join(sides)})", st.lists(inner, min_size=2, max_size=3),
-                            st.sampled_from(["AND", "OR"])),
-    max_leaves=7,
-)  # fmt: skip
-ROWS = [
+"""What conditions are true of, some of which no API evaluates."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A condition: its text, and what SQL finds of rows by relation."""
+
+    text: str
+    of: Callable[[dict[str, dict[str, Any]]], bool | None]
+
+
+def atom(condition: str, relation: str) -> Tree:
+    words = re.sub(r"\b(id|name|done)\b", rf"{relation}.\1", condition)
+    return Tree(words, lambda rows: VALUES[condition](rows[relation]))
+
+
+def joined(sides: list[Tree], word: str) -> Tree:
+    strong = word == "OR"
+
+    def of(rows: dict[str, dict[str, Any]]) -> bool | None:
+        found = [side.of(rows) for side in sides]
+        return strong if strong in found else None if None in found else not strong
+
+    return Tree(f"({f' {word} '.join(side.text for side in sides)})", of)
+
+
+def opposite(tree: Tree) -> Tree:
+    return Tree(f"(NOT {tree.text})", lambda rows: None if tree.of(rows) is None else not tree.of(rows))
+
+
+def trees(*relations: str) -> st.SearchStrategy[Tree]:
+    leaves = st.builds(atom, st.sampled_from(list(VALUES)), st.sampled_from(relations))
+    return st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.builds(joined, st.lists(inner, min_size=2, max_size=3), st.sampled_from(["AND", "OR"])),
+            st.builds(opposite, inner),
+        ),
+        max_leaves=8,
+    )
+
+
+ROWS: list[dict[str, Any]] = [
     {"id": number, "name": text, "done": flag}
     for number in (None, 0, 1, 2)
     for text in (None, "a", "b")
@@ -178,52 +295,33 @@ ROWS = [
 
 
 @settings(deadline=None)
-@given(left=TREES, right=TREES)
-def test_alternatives_are_true_of_the_rows_that_sql_finds_true(left: str, right: str) -> None:
-    where = f"{left} OR {right}"
-    (found,) = collected(f"SELECT id FROM t WHERE {where}")
-    known: list[Restriction] = [*found.alternatives, *found.conditions]
-    if not known:
-        ((_, reason),) = found.residuals
-        assert "more than 16" in reason
-        return
+@given(tree=trees("t"))
+def test_alternatives_are_true_of_the_rows_that_sql_finds_true(tree: Tree) -> None:
+    (found,) = collected(f"SELECT id FROM t WHERE {tree.text}")
     for row in ROWS:
-        (either,) = known
-        branches = either.branches if isinstance(either, Alternatives) else ((either,),)
-        found_true = any(
-            all(holds(row, Predicate(column=c.column, operator=c.operator, value=c.value)) for c in branch)
-            for branch in branches
-        )
-        assert found_true == (_truth(where, row) is True), (where, row)
+        is_true = tree.of({"t": row}) is True
+        if found.residuals:
+            assert meets(found, row) or not is_true, (tree.text, row)
+        else:
+            assert meets(found, row) == is_true, (tree.text, row)
 
 
-def _truth(text: str, row: dict[str, Any]) -> bool | None:
-    """Evaluate a tree over one row in SQL's three values."""
-    known = {f"v{at}": VALUES[atom](row) for at, atom in enumerate(VALUES)}
-    for at, atom in sorted(enumerate(VALUES), key=lambda each: -len(each[1])):
-        text = text.replace(atom, f"_[{at}]")
-    return _parsed(text, list(known.values()))
+@settings(deadline=None)
+@given(tree=trees("t", "u"))
+def test_no_row_of_a_join_is_lost_by_what_an_or_says_of_its_sides(tree: Tree) -> None:
+    t, u = collected(f"SELECT 1 FROM t JOIN u ON u.big = t.big WHERE {tree.text}")
+    for one in ROWS[::2]:
+        for other in ROWS[::3]:
+            if tree.of({"t": one, "u": other}) is True:
+                assert meets(t, one), (tree.text, one, other)
+                assert meets(u, other), (tree.text, one, other)
 
 
-def _parsed(text: str, values: list[bool | None]) -> bool | None:
-    text = text.strip()
-    for word, strong in ((" OR ", True), (" AND ", False)):
-        sides = _split(text, word)
-        if len(sides) > 1:
-            found = [_parsed(side, values) for side in sides]
-            return strong if strong in found else None if None in found else not strong
-    if text.startswith("("):
-        return _parsed(text[1:-1], values)
-    return values[int(text[2:-1])]
+def meets(found: ScanConditions, row: dict[str, Any]) -> bool:
+    return _all(row, found.conditions) and all(
+        any(_all(row, branch) for branch in each.branches) for each in found.alternatives
+    )
 
 
-def _split(text: str, word: str) -> list[str]:
-    sides, depth, start, at = [], 0, 0, 0
-    while at < len(text):
-        depth += {"(": 1, ")": -1}.get(text[at], 0)
-        if depth == 0 and text.startswith(word, at):
-            sides.append(text[start:at])
-            at = start = at + len(word)
-            continue
-        at += 1
-    return [*sides, text[start:]]
+def _all(row: dict[str, Any], conditions: Iterable[Condition]) -> bool:
+    return all(holds(row, Predicate(column=c.column, operator=c.operator, value=c.value)) for c in conditions)

@@ -75,13 +75,14 @@ def test_an_or_is_sent_by_the_grade_of_its_lowest_part(where: str, text: str, gr
     ("where", "reason"),
     [
         ("id = 5 OR at > big", "has a form that no API evaluates"),
+        ("id = 5 OR (score > 1 AND labels @> '{x}')", 'its part "t"."score" > 1 cannot be sent'),
         ("id = 5 OR lower(name) = 'x'", 'its part LOWER("t"."name") = \'x\' has a form that no API evaluates'),
         ("id = 5 OR name LIKE 'x%'", 'its part "t"."name" LIKE \'x%\' cannot be sent: GET /search has no parameter'),
         ("id = 5 OR big = 13", 'its part "t"."big" = 13 cannot be sent: the API cannot evaluate this literal'),
         ("id = 5 OR score > 1", 'its part "t"."score" > 1 cannot be sent: GET /search has no OR with score'),
     ],
 )
-def test_if_a_part_cannot_be_sent_nothing_is_and_that_part_is_named(where: str, reason: str) -> None:
+def test_if_nothing_of_a_side_can_be_sent_nothing_is_and_that_part_is_named(where: str, reason: str) -> None:
     scan = only(f"name = 'y' AND ({where})")
     assert pushed(scan) == [("name = 'y'", "superset")]
     assert scan.scans[0].disjunctions == ()
@@ -89,14 +90,56 @@ def test_if_a_part_cannot_be_sent_nothing_is_and_that_part_is_named(where: str, 
     assert reason in kept.reason
 
 
+@pytest.mark.parametrize(
+    ("where", "text", "reason"),
+    [
+        ("id = 5 OR (done AND score > 1)", "id = 5 OR done = true", 'its part "t"."score" > 1 cannot be sent'),
+        ("id = 5 OR (done AND big = 13)", "id = 5 OR done = true", 'its part "t"."big" = 13 cannot be sent'),
+        ("id = 5 OR (done AND at > big)", "id = 5 OR done = true", 'its part "t"."at" > "t"."big" has a form'),
+        ("(id = 5 AND score > 1) OR (id = 5 AND at > big)", "id = 5", 'its part "t"."score" > 1 cannot be sent'),
+    ],
+)
+def test_a_side_is_sent_as_far_as_it_can_be(where: str, text: str, reason: str) -> None:
+    scan = only(where, tail="LIMIT 3")
+    assert pushed(scan) == [(text, "exact")]
+    (kept,) = scan.not_pushed
+    assert kept.reason.startswith(reason)
+    assert kept.reason.endswith("; what is sent is wider")
+    assert scan.limit is None
+
+
+def test_what_all_sides_say_of_one_column_is_sent_where_or_is_not() -> None:
+    plain = replace(SEARCH, disjunctions=None)
+    where = "(id = 5 AND at > big) OR (id IN (6, 7) AND done)"
+    scan = only(where, plain, tail="LIMIT 3")
+    assert pushed(scan) == [("id IN (5, 6, 7)", "exact")]
+    assert len(scan.not_pushed) == 1
+    assert scan.limit is None
+    assert pushed(only(f"id < 9 AND id IN (3, 5, 6) AND ({where})", plain)) == [
+        ("id IN (5, 6)", "exact"),
+        ("id < 9", "exact"),
+    ]
+    assert only(f"id = 4 AND ({where})", plain).empty is not None
+    # An OR that is sent says as much.
+    assert pushed(only("(id = 5 AND big = 1) OR (id = 6 AND done)")) == [
+        ("(id = 5 AND big = 1) OR (id = 6 AND done = true)", "exact")
+    ]
+
+
+def test_what_all_sides_say_of_a_key_is_its_values() -> None:
+    by_name = AccessPath(name="by_name", request="GET /{name}", keys=("name",))
+    scan = only("(name = 'x' AND done) OR (name IN ('y', 'x') AND at > big)", by_name)
+    assert [each.keys for each in scan.scans] == [{"name": "x"}, {"name": "y"}]
+    assert len(scan.not_pushed) == 1
+
+
 def test_a_path_without_or_says_so_and_what_to_write_instead() -> None:
     plain = replace(SEARCH, disjunctions=None)
     (kept,) = only("id = 5 OR done", plain).not_pushed
     assert kept.reason == "GET /search has no OR between conditions"
-    many = api_table(
-        plain, AccessPath(name="by_id", request="GET /{id}", keys=("id",), single=True), rows_expected=9000
-    )
-    query = bound("SELECT id FROM t WHERE id = 5 OR id IN (6) AND big = 1")
+    by_id, by_big = (AccessPath(name=key, request="GET /{x}", keys=(key,), single=True) for key in ("id", "big"))
+    many = api_table(plain, by_id, by_big, rows_expected=9000)
+    query = bound("SELECT id FROM t WHERE id = 5 OR big = 1")
     (scan,) = plan(authorize(query, ANA, Rules()), lambda _: many, 100).scans
     assert scan.not_pushed[0].rewrite.startswith(
         "a query for each side of the OR, with UNION between them: 2 API calls"
@@ -217,6 +260,16 @@ def test_a_policy_whose_side_cannot_be_sent_is_applied_here_and_tells_the_column
     assert kept.condition == "policy rows"
     assert kept.reason == "a part of it on labels cannot be sent: GET /search has no OR with labels"
     assert scan.limit is None
+
+
+def test_of_a_side_of_a_policy_what_cannot_be_sent_is_applied_here() -> None:
+    below = {"all": [{"column": "done", "equals": True}, {"not": {"column": "big", "equals": 7}}]}
+    scan = only("score > 1", policy=policy({"any": [{"column": "id", "equals": 5}, below]}), tail="LIMIT 3")
+    assert pushed(scan)[1] == ("id = 5 OR done = true", "exact")
+    assert scan.limit is None
+    sides = [{"all": [{"column": "id", "equals": n}, {"column": "labels", "contains": "x"}]} for n in (5, 6)]
+    scan = only("score > 1", replace(SEARCH, disjunctions=None), policy=policy({"any": sides}), tail="LIMIT 3")
+    assert (pushed(scan)[1:], scan.pushed[1].policy, scan.limit) == ([("id IN (5, 6)", "exact")], "rows", None)
 
 
 def test_what_stands_below_not_in_a_policy_is_not_sent() -> None:

@@ -15,8 +15,8 @@ from omnisql_server.model.meaning import meaning_of
 from omnisql_server.model.query import BoundQuery, Occurrence, OwnerRead, OwnerReads, ParsedQuery
 from omnisql_server.model.relation import Attribute, Relation, RelationKind
 from omnisql_server.owner_conditions import where_of
-from omnisql_server.plan.conditions import ScanConditions
 from omnisql_server.plan.constants import Unknown
+from omnisql_server.plan.found import ScanConditions
 from omnisql_server.plan.owner_scans import owner_scans
 from omnisql_server.plan.recognize import Condition
 

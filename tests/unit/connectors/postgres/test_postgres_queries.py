@@ -10,7 +10,7 @@ import pytest
 
 from connectors.postgres.kinds import Kind, RemoteType, kind_of
 from connectors.postgres.queries import RemoteTable, as_text, count_query, rows_query
-from connectors.sdk.scan import Direction, Operator, Predicate, Scan, SortKey, Value
+from connectors.sdk.scan import Direction, Disjunction, Operator, Predicate, Scan, SortKey, Value
 from connectors.sdk.table import AccessPath, Column, Table
 
 TEXT, INT4, UUID, TEXTS = 25, 23, 2950, 1009
@@ -59,6 +59,25 @@ def test_conditions_are_written_with_parameters(column: str, operator: Operator,
     query = rows_query(ALL, scan)
     assert query.sql == f'SELECT r."number" FROM "public"."t" AS r WHERE {written.replace("T[]", f"{T}[]")}'
     assert len(query.parameters) == ("$1" in written)
+
+
+def test_alternatives_stand_in_parentheses_beside_other_conditions() -> None:
+    def on(column: str, operator: Operator, value: Value) -> Predicate:
+        return Predicate(column=column, operator=operator, value=value)
+
+    branches = ((on("name", Operator.LT, "x"), on("state", Operator.EQ, "open")), (on("number", Operator.IN, (1, 2)),))
+    either = Disjunction(branches=branches)
+    other = Disjunction(branches=((on("span", Operator.IS_NULL, None),), (on("name", Operator.EQ, "y"),)))
+    scan = replace(SCAN, predicates=(on("number", Operator.GT, 0),), disjunctions=(either, other))
+    query = rows_query(ALL, scan)
+    assert query.sql.partition(" WHERE ")[2] == (
+        f'r."number" OPERATOR(pg_catalog.>) ($1::{T})::pg_catalog.int8'
+        f' AND ((r."name" {BY_BYTES} OPERATOR(pg_catalog.<) ($2::{T})::{T}'
+        f' AND r."state"::{T} OPERATOR(pg_catalog.=) ($3::{T})::{T})'
+        f' OR (r."number" OPERATOR(pg_catalog.=) ANY (($4::{T}[])::pg_catalog.int8[])))'
+        f' AND ((r."span" IS NULL) OR (r."name" OPERATOR(pg_catalog.=) ($5::{T})::{T}))'
+    )
+    assert query.parameters == ("0", "x", "open", ["1", "2"], "y")
 
 
 def test_texts_are_sorted_by_bytes_where_those_are_known() -> None:
