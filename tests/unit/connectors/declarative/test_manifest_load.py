@@ -117,9 +117,14 @@ def test_what_a_request_is_made_of_is_always_given() -> None:
         load_text(GOOD.replace("GET /things", "GET /{team}/things"), "tiny.yaml")
 
 
-POSTED = GOOD.replace("{kind: link, size: per_page}", "{kind: none}").replace(
-    '{request: "GET /things"}',
-    "{request: POST /things, filter: {send: f, dialect: notion}, pushdown: PUSHDOWN, disjunctions: DISJUNCTIONS}",
+POSTED = (
+    GOOD.replace("{kind: link, size: per_page}", "{kind: none}")
+    .replace("send: state", "send: equals")
+    .replace("send: since", "send: after")
+    .replace(
+        '{request: "GET /things"}',
+        "{request: POST /things, filter: {send: f, dialect: notion}, pushdown: PUSHDOWN, disjunctions: DISJUNCTIONS}",
+    )
 )
 
 
