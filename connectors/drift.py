@@ -67,7 +67,8 @@ async def drift_of(
     await connection.check()
     found: list[Drift] = []
     read: dict[str, list[dict[str, Any]]] = {}
-    for name, table in sorted(loaded.tables.items(), key=lambda each: len(each[1].references)):
+    for name in _parents_first(loaded.tables):
+        table = loaded.tables[name]
         scans = _scans(table, read)
         if not scans:
             found.append(Drift(table=name, is_breaking=False, text="not read: no values of its keys were found"))
@@ -97,6 +98,15 @@ async def drift_of(
             more = f" and {len(fields) - FIELDS_SHOWN_MAX} more" if len(fields) > FIELDS_SHOWN_MAX else ""
             text = f"no column takes {shown}{more}"
             found.append(Drift(table=name, is_breaking=False, is_new=True, text=text))
+    return found
+
+
+def _parents_first(tables: Mapping[str, ReadableTable]) -> list[str]:
+    """Return the names of tables, each after those that its keys are from, unless they refer to each other."""
+    found: list[str] = []
+    while left := [name for name in tables if name not in found]:
+        needs = {name: {parent for parent, _ in tables[name].references.values()} - {name, *found} for name in left}
+        found += [name for name in left if not needs[name]] or left[:1]
     return found
 
 

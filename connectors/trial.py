@@ -55,10 +55,8 @@ class Trial:
 
     @property
     def failures(self) -> list[str]:
-        """Return all that was found wrong."""
-        return [claim for each in self.tables for claim in each.proof.failures] + (
-            self.faults.wrong if self.faults else []
-        )
+        """Return all that was found wrong, each mistake once."""
+        return [claim for each in self.tables for claim in each.proof.told] + (self.faults.wrong if self.faults else [])
 
 
 def simulator_for(name: str, folder: Path | None) -> Make:
@@ -134,16 +132,18 @@ async def _proofs(
 async def _faults(
     loaded: Loaded, make: Make, proofs: list[TableProof], source: Callable[[str], Source]
 ) -> FaultProof | None:
-    """Read the longest listing that needs no key, in small pages, under every fault."""
+    """Read the longest listing, in small pages, under every fault; one with keys only where the others are short."""
     listed = [
-        (each.row_count, each.table, path)
+        (not path.keys, each.row_count, each.table, path, each.baseline.keys)
         for each in proofs
         for path in loaded.tables[each.table].table.access_paths
-        if not path.keys and each.row_count > 2 * PAGE_ROWS
+        if each.baseline is not None
+        and each.row_count > 2 * PAGE_ROWS
+        and (not path.keys or path.name == each.baseline.access_path)
     ]
     if not listed:
         return None
-    _, name, path = max(listed, key=lambda found: found[0])
+    _, _, name, path, keys = max(listed, key=lambda found: found[:2])
     application = _application(make, page_rows_max=PAGE_ROWS)
     faults = Faults(application)
     kinds = [DeclarativeConnector(loaded, each, Surroundings(sleep=_no_wait)) for each in (_PATIENT, _HASTY)]
@@ -152,7 +152,7 @@ async def _faults(
         return await prove_faults(
             lambda: kinds[0].connect(source(base_url)),
             table.table,
-            whole(table, path),
+            whole(table, path, keys if path.keys else None),
             faults,
             QUIET_CONTEXT,
             server="trial",

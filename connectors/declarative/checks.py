@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec import structs
 
 from connectors.declarative.filters import Filter
-from connectors.declarative.manifest import Direction, Push, Window
+from connectors.declarative.manifest import Direction, PathDeclared, Push, Window
 from connectors.declarative.pages import (
     CursorPages,
     LinkPages,
@@ -71,7 +71,9 @@ def checked_operator(name: str, push: Push, column_type: str) -> None:
     if column_type == "text" and name in {"<", "<=", ">", ">="}:
         raise ManifestInvalid(message="no API is known to order texts as PostgreSQL does")
     if name in {"is_null", "is_not_null"} and push.value is None:
-        raise ManifestInvalid(message="value says what is sent")
+        raise ManifestInvalid(
+            message="value says what is sent", hint="Like value: true; hubspot and scim send the comparator alone."
+        )
     if push.pattern is not None:
         checked_pattern(push.pattern)
 
@@ -131,8 +133,32 @@ def check_filter(found: Filter | None, *, posted: bool, is_graphql: bool) -> Non
         raise ManifestInvalid(message="a GraphQL query has a filter of its own: graphql.filter")
     if (found.dialect is None) is (found.hook is None):
         raise ManifestInvalid(message="one of dialect and hook says in which language")
-    if not posted and found.dialect not in {"zendesk", None}:
+    if not posted and found.dialect not in {"scim", "zendesk", None}:
         raise ManifestInvalid(message=f"a filter of {found.dialect} is an object, which only a POST can send")
+
+
+def check_members(
+    inputs: Mapping[str, object], pages: Pagination, path: PathDeclared, order: Mapping[str, Direction], sents: Sents
+) -> None:
+    """Refuse inputs of a path one of which is to be a value and, by the dots of another's name, an object as well.
+
+    Raises:
+        ManifestInvalid: there are such.
+    """
+    parts = (path.filter, path.projection)
+    ways = (way for each in order.values() for way in (each.asc, each.desc) if way is not None)
+    used = {
+        *inputs,
+        *(name for name in (getattr(pages, "size", None), getattr(pages, "send", None)) if name),
+        *(part.send for part in parts if part is not None),
+        *(name for way in ways for name in way),
+        *(sent.push.send for operators in sents.values() for each in operators.values() for sent in each),
+    }
+    values = {name for name in used if not isinstance(inputs.get(name), dict)}
+    for name in sorted(used):
+        steps = name.split(".")
+        for whole in {".".join(steps[:count]) for count in range(1, len(steps))} & values:
+            raise ManifestInvalid(message=f"{whole} is sent as a value, and by {name} as an object")
 
 
 def checked_window(window: Window | None, sents: Sents, *, posted: bool) -> Window | None:

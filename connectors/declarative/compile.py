@@ -12,6 +12,7 @@ from connectors.declarative.account import always_given
 from connectors.declarative.checks import (
     check_arguments,
     check_filter,
+    check_members,
     checked_operator,
     checked_pages,
     checked_pattern,
@@ -22,9 +23,10 @@ from connectors.declarative.checks import (
 )
 from connectors.declarative.columns import ColumnFound, column_found
 from connectors.declarative.counting import check_count
-from connectors.declarative.dialects import DIALECTS
+from connectors.declarative.dialects import DIALECTS, check_comparator
 from connectors.declarative.disjunctions import disjunctions_of
 from connectors.declarative.document import Path
+from connectors.declarative.filters import Filter
 from connectors.declarative.hooks import Dialect, Hooks
 from connectors.declarative.hydrations import hydrate_inputs, hydrations_of, places_of_call
 from connectors.declarative.limits import complexity_of
@@ -38,8 +40,8 @@ from connectors.declarative.manifest import (
     TableDeclared,
 )
 from connectors.declarative.pages import Pagination
-from connectors.declarative.pushdown import Sents, check_exactness, sents_of
-from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths
+from connectors.declarative.pushdown import Sents, check_exactness, sent_apart, sents_of
+from connectors.declarative.readable import Query, ReadablePath, ReadableTable, access_path, counted_paths, query_of
 from connectors.declarative.requests import bucket_of
 from connectors.declarative.selections import read_selection
 from connectors.declarative.totals import CountDeclared
@@ -145,7 +147,8 @@ class _Compiler:
 
     def _path(self, name: str, declared: PathDeclared) -> ReadablePath:
         at = ("access_paths", name)
-        graphql = None if declared.request else self._query(at, declared)
+        declarations = (self._manifest.graphql, self._declared.graphql, declared.graphql)
+        graphql = None if declared.request else self._told(at, query_of, declarations)
         if graphql is None and declared.request is None:
             raise self._at(at, "an access path needs a request, or the table a graphql field")
         if graphql is not None and self._manifest.graphql_path is None:
@@ -166,6 +169,8 @@ class _Compiler:
         if graphql is not None:
             self._told(at, check_arguments, graphql.arguments, graphql.filter, inputs, order, pagination)
         self._check_bounds(at, declared, order, sents)
+        apart = sent_apart(sents, declared.filter) if as_json and not is_graphql else {}
+        self._told(at, check_members, inputs, pagination, declared, order, apart)
         found = ReadablePath(
             name=name,
             method=method,
@@ -191,7 +196,7 @@ class _Compiler:
             window=self._told((*at, "window"), partial(checked_window, posted=as_json), declared.window, sents),
             filter=declared.filter,
             projection=declared.projection,
-            dialect=self._dialect(at, declared),
+            dialect=self._dialect(at, declared.filter),
             expands=declared.expands,
             elements=declared.elements,
             bare=declared.bare,
@@ -238,6 +243,7 @@ class _Compiler:
         self._known((*at, "echo"), declared.echo)
         self._known((*at, "fills"), tuple(declared.fills.values()))
         self._known((*at, "bare"), declared.bare.columns if declared.bare else ())
+        self._known((*at, "filter", "beside"), declared.filter.beside if declared.filter else ())
         for columns in declared.expands.names.values() if declared.expands else ():
             self._known((*at, "expands"), columns)
         if unknown := [name for name in declared.spelled if name not in declared.keys]:
@@ -292,25 +298,11 @@ class _Compiler:
         self._told((*at, "count"), check_count, declared, sents, kinds)
         return declared.count
 
-    def _query(self, at: Path, declared: PathDeclared) -> Query | None:
-        declarations = (self._manifest.graphql, self._declared.graphql, declared.graphql)
-        given = [each for each in declarations if each is not None]
-        field, selects, filter_argument = (
-            next((found for each in reversed(given) if (found := getattr(each, name)) is not None), None)
-            for name in ("field", "selects", "filter")
-        )
-        if field is None:
-            return None
-        if selects is None or "{columns}" not in selects:
-            raise self._at(at, "graphql.selects is missing, or has no {columns}")
-        arguments = {name: kind for each in given for name, kind in each.arguments.items()}
-        return Query(field=field, arguments=arguments, selects=selects, filter=filter_argument)
-
     def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None, every: Sents) -> Sents:
         names = declared.pushdown if isinstance(declared.pushdown, tuple) else None
         sents = self._chosen((*at, "pushdown"), every, names)
-        if graphql is None and declared.filter is None:
-            self._told(at, check_exactness, sents)
+        if graphql is None:
+            self._told(at, check_exactness, sent_apart(sents, declared.filter))
         return sents
 
     def _all_sents(self, at: Path, declared: PathDeclared, graphql: Query | None, *, as_json: bool) -> Sents:
@@ -324,22 +316,28 @@ class _Compiler:
         for name, used in pushdown.items():
             operators, where = self._operators((*place, name), used)
             self._check_operators((*place, name), name, operators)
-            # What a hook writes, it quotes: no parameter takes the spaces of a text away.
-            is_quoted = as_json or (declared.filter is not None and declared.filter.hook is not None)
-            dialect = self._dialect(at, declared)
+            taking = None if declared.filter is None or name in declared.filter.beside else declared.filter
+            # Most languages quote: no parameter takes the spaces of a text away.
+            is_quoted = as_json or (taking is not None and taking.dialect != "zendesk")
+            dialect = self._dialect(at, taking)
+            is_chosen = not isinstance(declared.pushdown, tuple) or name in declared.pushdown
+            language = taking.dialect if taking is not None and is_chosen else None
+            for operator, push in operators.items():
+                self._told((*place, name, operator), check_comparator, language, push.send)
             found[name] = sents_of(operators, where, as_json=is_quoted, dialect=dialect, checks=self._hooks.takes)
         return found
 
-    def _dialect(self, at: Path, declared: PathDeclared) -> Dialect | None:
-        if declared.filter is None:
+    def _dialect(self, at: Path, taking: Filter | None) -> Dialect | None:
+        if taking is None:
             return None
-        known = self._hooks.dialects if declared.filter.hook is not None else DIALECTS
-        return self._hook((*at, "filter"), known, declared.filter.hook or declared.filter.dialect)
+        known = self._hooks.dialects if taking.hook is not None else DIALECTS
+        return self._hook((*at, "filter"), known, taking.hook or taking.dialect)
 
     def _disjunctions(self, at: Path, declared: PathDeclared, found: ReadablePath) -> Disjunctions | None:
         by_graphql = found.graphql is not None and found.graphql.filter is not None
         # A boundary ends a listing; what is asked is asked one value after the other.
-        unsent = frozenset(name for name in (*declared.keys, declared.boundary, declared.asked) if name is not None)
+        beside = declared.filter.beside if declared.filter else ()
+        unsent = frozenset({*declared.keys, *beside, *(each for each in (declared.boundary, declared.asked) if each)})
         below_or = partial(disjunctions_of, by_graphql=by_graphql, unsent=unsent)
         return self._told((*at, "disjunctions"), below_or, declared.disjunctions, found.sents, found.dialect)
 

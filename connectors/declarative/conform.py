@@ -56,7 +56,7 @@ class _Conformer:
         tagged = [branch for branch in branches if "kind" in branch.get("properties", {})]
         if tagged and isinstance(value, dict):
             kinds = {branch["properties"]["kind"]["enum"][0]: branch for branch in tagged}
-            if value.get("kind") not in kinds:
+            if not isinstance(value.get("kind"), str) or value["kind"] not in kinds:
                 at = (*path, "kind") if "kind" in value else path
                 raise self._document.refusal(at, "its kind is not known", f"Allowed are {', '.join(kinds)}.")
             return kinds[str(value["kind"])]

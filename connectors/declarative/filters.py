@@ -16,14 +16,18 @@ class Filter(Declared, frozen=True, kw_only=True):
 
     send: Annotated[str, Meta(description="The input that takes the filter.")]
     dialect: Annotated[
-        Literal["hubspot", "notion", "zendesk"] | None,
+        Literal["hubspot", "notion", "scim", "zendesk"] | None,
         Meta(
-            description="hubspot: filter groups; notion: timestamps of a database query; zendesk: words of a search, "
-            "like is:open. The comparator is what is sent."
+            description="hubspot: filter groups; notion: timestamps of a database query; scim: like "
+            'status eq "ACTIVE" and not (name pr); zendesk: words of a search, like is:open. '
+            "The comparator is what is sent."
         ),
     ] = None
     hook: Annotated[str | None, Meta(description="Instead: a hook that writes a language, order included.")] = None
     always: Annotated[str, Meta(description="What a text of that language begins with.")] = ""
+    beside: Annotated[
+        tuple[str, ...], Meta(description="Columns of the pushdown that are sent by inputs of their own instead.")
+    ] = ()
 
 
 class DisjunctionsDeclared(Declared, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from connectors.declarative.auths import OAuthGrant, auth_texts
 from connectors.declarative.checks import hook_named, placeholders
 from connectors.declarative.compile import compiled
 from connectors.declarative.conform import conform
-from connectors.declarative.document import Document, read_document
+from connectors.declarative.document import CHARACTERS_MAX, Document, read_document, unreadable
 from connectors.declarative.document import Path as Place
 from connectors.declarative.hooks import NO_HOOKS, Hooks
 from connectors.declarative.limits import check_limits
@@ -26,6 +26,9 @@ from connectors.declarative.readable import ReadableTable
 from connectors.sdk.errors import ManifestInvalid
 
 SUFFIX = ".yaml"
+_READ_MAX = 4 * CHARACTERS_MAX
+"""Bytes, of which UTF-8 takes four for a character at most."""
+
 PACKAGED = "manifest"
 """What the file of a manifest with hooks is called, in the package of the connector's name."""
 
@@ -53,11 +56,19 @@ def load_file(file: Path, hooks: Hooks | None = None) -> Loaded:
         ManifestInvalid: SQLSTATE HV00R, it is refused; the message tells file, line and column.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as failure:
+        with file.open("rb") as opened:
+            raw = opened.read(_READ_MAX + 1)
+    except OSError as failure:
         raise ManifestInvalid(
             message=f"manifest {file.name} cannot be read", detail=type(failure).__name__
         ) from failure
+    if len(raw) > _READ_MAX:
+        raise ManifestInvalid(message=f"manifest {file.name} has more than {CHARACTERS_MAX} characters")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as failure:
+        before = raw[: failure.start].decode("utf-8")
+        raise unreadable(file.name, before, "this is no UTF-8", "Save the file as UTF-8.") from None
     loaded = load_text(text, file.name, hooks or NO_HOOKS)
     named, stem = loaded.manifest.name, file.name.removesuffix(SUFFIX)
     if hooks is not None and named != file.parent.name:

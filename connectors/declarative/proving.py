@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
@@ -24,10 +25,10 @@ from connectors.sdk.decode import Row
 from connectors.sdk.pagination import Reader
 from connectors.sdk.scan import Scan, Value
 from connectors.sdk.table import AccessPath, Table
-from connectors.sdk.testing import Proof, ValueProof, prove_table, prove_values, scans_of
+from connectors.sdk.testing import Proof, ValueProof, prove_table, prove_values, scans_of, shown_keys
 
 PARENTS_MAX = 12
-"""How many rows of a parent are tried for the one with the most children."""
+"""How many rows of a parent are tried for the one with the most children, and combinations of rows of several."""
 
 HYDRATED_MAX = 25
 """How many rows are read with a call for each."""
@@ -45,6 +46,7 @@ class TableProof:
     row_count: int
     proof: Proof
     gaps: tuple[str, ...] = ()
+    baseline: Scan | None = None
 
 
 async def prove_manifest(loaded: Loaded, connection: DeclarativeConnection, context: FetchContext) -> list[TableProof]:
@@ -57,8 +59,7 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
     table = loaded.tables[name]
     baseline = await _baseline(loaded, connection, table, context)
     if baseline is None:
-        proof = Proof(failures=[f"{name}: every access path has keys, and references does not say where to find them"])
-        return TableProof(table=name, row_count=0, proof=proof)
+        return TableProof(table=name, row_count=0, proof=Proof(failures=[f"{name}: {_why_unread(table)}"]))
     rows = await rows_of(connection, baseline, context)
     proof = await prove_table(connection, table.table, baseline, context)
     for column in table.table.columns:
@@ -82,7 +83,8 @@ async def prove_one(loaded: Loaded, connection: DeclarativeConnection, name: str
             later = await _hydrated(connection, table.table, replace(baseline, columns=tuple(called)), found, context)
             same = later == [{column: row[column] for column in called} for row in found]
             proof.expect(same, f"{name}: calls for rows that were read before fill the same")
-    return TableProof(table=name, row_count=len(rows), proof=proof, gaps=_gaps(table, baseline, rows, proof))
+    gaps = _gaps(table, baseline, rows, proof)
+    return TableProof(table=name, row_count=len(rows), proof=proof, gaps=gaps, baseline=baseline)
 
 
 async def prove_pages(
@@ -97,8 +99,7 @@ async def prove_pages(
     Otherwise what fits one page passes with any pagination.
     """
     table = loaded.tables[found.table]
-    baseline = await _baseline(loaded, connection, table, context)
-    gaps = list(found.gaps)
+    baseline, gaps = found.baseline, list(found.gaps)
     if baseline is None:
         return found
     rows = await rows_of(connection, baseline, context)
@@ -110,7 +111,7 @@ async def prove_pages(
         for scan in scans_of(path, baseline, rows):
             wanted, got = [len(await rows_of(each, scan, context)) for each in (connection, in_pages)]
             most = max(most, wanted)
-            claim = f"{found.table}.{path.name} {dict(scan.keys)} goes on after a page: {got} of {wanted} rows come"
+            claim = f"{found.table}.{path.name}{shown_keys(scan)} goes on after a page: {got} of {wanted} rows come"
             found.proof.expect(got == wanted, claim)
         if most <= SMALL_PAGE_ROWS:
             gaps.append(f"{found.table}.{path.name}: no listing is longer than {SMALL_PAGE_ROWS} rows, to go on after")
@@ -147,6 +148,13 @@ async def values_of(loaded: Loaded, connection: DeclarativeConnection, scan: Sca
         each = prove_values(decoding, table.table, columns, rows, derived=derived)
         proof = replace(each, wrong=[*proof.wrong, *each.wrong])
     return proof
+
+
+def _why_unread(table: ReadableTable) -> str:
+    parents = sorted({parent for parent, _ in table.references.values()})
+    if not parents:
+        return "every access path has keys, and references does not say where to find them"
+    return f"every access path has keys, and no row of {', '.join(parents)} has values for those of one of them"
 
 
 def _is_derived(column: ColumnDeclared) -> bool:
@@ -226,24 +234,36 @@ def whole(table: ReadableTable, path: AccessPath, keys: Mapping[str, Value] | No
 
 
 async def _baseline(
-    loaded: Loaded, connection: DeclarativeConnection, table: ReadableTable, context: FetchContext
+    loaded: Loaded,
+    connection: DeclarativeConnection,
+    table: ReadableTable,
+    context: FetchContext,
+    asking: frozenset[str] = frozenset(),
 ) -> Scan | None:
+    """Return the scan whose rows are the truth; None without keys for it. `asking` are the tables that need them."""
     listings = (path for path in table.table.access_paths if not path.counts)
     paths = sorted(listings, key=lambda path: (bool(path.keys), path.single, path.rows_max or 0))
     for path in paths:
         if not path.keys:
             return whole(table, path)
-        if not path.single and all(key in table.references for key in path.keys):
-            return await _fullest(loaded, connection, table, path, context)
+        parents = {table.references[key][0] for key in path.keys if key in table.references}
+        is_known = not path.single and all(key in table.references for key in path.keys)
+        if is_known and parents.isdisjoint({*asking, table.table.name}):
+            return await _fullest(loaded, connection, table, path, context, asking)
     return None
 
 
 async def _fullest(
-    loaded: Loaded, connection: DeclarativeConnection, table: ReadableTable, path: AccessPath, context: FetchContext
-) -> Scan:
-    best, most = whole(table, path), -1
-    for keys in await _candidates(loaded, connection, table, path, context):
-        scan = replace(best, keys=keys)
+    loaded: Loaded,
+    connection: DeclarativeConnection,
+    table: ReadableTable,
+    path: AccessPath,
+    context: FetchContext,
+    asking: frozenset[str],
+) -> Scan | None:
+    best, most = None, -1
+    for keys in await _candidates(loaded, connection, table, path, context, asking):
+        scan = whole(table, path, keys)
         count = len(await rows_of(connection, scan, context))
         if count > most:
             best, most = scan, count
@@ -251,17 +271,23 @@ async def _fullest(
 
 
 async def _candidates(
-    loaded: Loaded, connection: DeclarativeConnection, table: ReadableTable, path: AccessPath, context: FetchContext
+    loaded: Loaded,
+    connection: DeclarativeConnection,
+    table: ReadableTable,
+    path: AccessPath,
+    context: FetchContext,
+    asking: frozenset[str],
 ) -> list[dict[str, Value]]:
-    """Return combinations of keys: those of one parent are taken from one row each."""
-    parents = {table.references[key][0] for key in path.keys}
-    if len(parents) != 1:
-        return []
-    parent = loaded.tables[parents.pop()]
-    baseline = await _baseline(loaded, connection, parent, context)
-    if baseline is None:
-        return []
-    rows = await rows_of(connection, baseline, context)
-    columns = {key: table.references[key][1] for key in path.keys}
-    found = [{key: row[column] for key, column in columns.items()} for row in rows]
-    return [keys for keys in found if None not in keys.values()][:PARENTS_MAX]
+    """Return combinations of keys: those of one parent are taken from one row each, those of several from all."""
+    columns: dict[str, dict[str, str]] = {}
+    for key in path.keys:
+        parent, column = table.references[key]
+        columns.setdefault(parent, {})[key] = column
+    each_max = round(PARENTS_MAX ** (1 / len(columns))) if len(columns) > 1 else PARENTS_MAX
+    choices = []
+    for name, named in columns.items():
+        baseline = await _baseline(loaded, connection, loaded.tables[name], context, asking | {table.table.name})
+        rows = [] if baseline is None else await rows_of(connection, baseline, context)
+        found = [{key: row[column] for key, column in named.items()} for row in rows]
+        choices.append([keys for keys in found if None not in keys.values()][:each_max])
+    return [{key: value for keys in chosen for key, value in keys.items()} for chosen in product(*choices)]

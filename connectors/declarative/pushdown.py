@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from connectors.declarative.filters import Filter
 from connectors.declarative.hooks import Condition, Dialect, Either
 from connectors.declarative.manifest import Push
 from connectors.declarative.values import LOWER, UPPER, is_sendable, operator_named, text_within, written
@@ -84,6 +85,11 @@ def shared_inputs(sents: Sents) -> frozenset[str]:
     users = [{sent.push.send for each in operators.values() for sent in each} for operators in sents.values()]
     every = [name for names in users for name in names]
     return frozenset(name for name in every if every.count(name) > 1)
+
+
+def sent_apart(sents: Sents, taking: Filter | None) -> Sents:
+    """Return what is sent by inputs of their own, and not by the filter."""
+    return {name: each for name, each in sents.items() if taking is None or name in taking.beside}
 
 
 def pushdowns_of(

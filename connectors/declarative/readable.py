@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from connectors.declarative.manifest import (
     Direction,
     Elements,
     Expansion,
+    GraphQl,
     HydrateDeclared,
     Projection,
     Spelling,
@@ -23,11 +24,12 @@ from connectors.declarative.manifest import (
     Window,
 )
 from connectors.declarative.pages import CursorPages, LinkPages, OffsetPages, Pagination
-from connectors.declarative.pushdown import Sents, pushdowns_of, shared_inputs
+from connectors.declarative.pushdown import Sents, pushdowns_of, sent_apart, shared_inputs
 from connectors.declarative.totals import CountDeclared
 from connectors.sdk import scan as sdk
 from connectors.sdk.complexity import Complexity
 from connectors.sdk.decode import RowDecoder
+from connectors.sdk.errors import ManifestInvalid
 from connectors.sdk.extract import Extract
 from connectors.sdk.grades import at_least
 from connectors.sdk.table import AccessPath, Delta, Disjunctions, Table
@@ -118,6 +120,25 @@ class ReadableTable:
         return RowDecoder(self.table, names, extractors)
 
 
+def query_of(declarations: Iterable[GraphQl | None]) -> Query | None:
+    """Return the query of a path out of what the manifest, its table and itself declare; None where no field is named.
+
+    Raises:
+        ManifestInvalid: there is no place for columns in it.
+    """
+    given = [each for each in declarations if each is not None]
+    field, selects, filter_argument = (
+        next((found for each in reversed(given) if (found := getattr(each, name)) is not None), None)
+        for name in ("field", "selects", "filter")
+    )
+    if field is None:
+        return None
+    if selects is None or "{columns}" not in selects:
+        raise ManifestInvalid(message="graphql.selects is missing, or has no {columns}")
+    arguments = {name: kind for each in given for name, kind in each.arguments.items()}
+    return Query(field=field, arguments=arguments, selects=selects, filter=filter_argument)
+
+
 def counted_paths(listing: ReadablePath) -> list[ReadablePath]:
     """Return the paths that count a listing, where its API tells how many rows there are."""
     if listing.count is None:
@@ -150,8 +171,7 @@ def access_path(found: ReadablePath, table: TableDeclared, columns: Mapping[str,
     page = found.pagination
     is_found_by_key = set(table.primary_key) <= set(found.keys) and keys_max <= page.rows_max
     bounded = {found.boundary: at_least()} if found.boundary else {}
-    has_inputs = found.filter is None and found.graphql is None
-    shared = shared_inputs(found.sents) if has_inputs else frozenset()
+    shared = shared_inputs({} if found.graphql is not None else sent_apart(found.sents, found.filter))
     sents = {name: each for name, each in found.sents.items() if name not in found.keys}
     return AccessPath(
         name=found.name,

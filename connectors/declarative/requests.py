@@ -57,7 +57,8 @@ def first_request(manifest: Manifest, table: ReadableTable, scan: Scan, options:
     if path.graphql is not None:
         filters = [*filters_for(path.sents, predicates), *any_filters_for(path.sents, scan.disjunctions)]
     elif path.filter is not None:
-        inputs |= _filter(path, scan, predicates)
+        inputs |= inputs_for(path.sents, (each for each in predicates if each.column in path.filter.beside))
+        inputs |= _filter(path, scan, [each for each in predicates if each.column not in path.filter.beside])
     elif scan.disjunctions:
         raise Fatal(message=f"{scan.table}.{path.name} takes parameters, which have no OR between them")
     else:
@@ -196,7 +197,10 @@ def with_cursor(path: ReadablePath, name: str) -> Any:
         if request.body is None:
             return with_parameter(request, name, cursor)
         posted = msgspec.json.decode(request.body)
-        (posted if path.graphql is None else posted["variables"])[name] = cursor
+        if path.graphql is None:
+            posted = members_of({name: cursor}, posted)
+        else:
+            posted["variables"][name] = cursor
         return replace(request, body=msgspec.json.encode(posted))
 
     return advance
@@ -212,13 +216,22 @@ def _rest_request(
         path=filled(path.template, **keys),
         method=path.method,
         parameters=tuple(parameters),
-        body=msgspec.json.encode(inputs) if is_posted else None,
+        body=msgspec.json.encode(members_of(inputs)) if is_posted else None,
         accept=path.accept or manifest.accept,
         bucket=path.pays or bucket_of(manifest),
         cost=path.cost,
         empty_statuses=path.empty,
         conditional=manifest.conditional and not is_posted,
     )
+
+
+def members_of(inputs: Mapping[str, Any], within: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the body of a POST with inputs put into it: page.size is member size of member page."""
+    body = dict(within or {})
+    for name, value in inputs.items():
+        first, _, rest = name.partition(".")
+        body[first] = members_of({rest: value}, body.get(first)) if rest else value
+    return body
 
 
 def _characters(request: Request) -> int:

@@ -36,7 +36,7 @@ def import_airbyte(document: Mapping[str, Any], name: str, schema_of: SchemaOf =
             part.refused = str(refusal)
     if not tables:
         return Imported(text=None, parts=parts, warnings=importing.notes)
-    head = importing.head(name)
+    head = importing.head(name, str(tables))
     checked = _checked(document, tables, importing.notes)
     return finished({**head, "check": {"request": checked}}, tables, parts, importing.notes)
 
@@ -76,8 +76,8 @@ class _Importing:
         self._share(base, requester, part)
         return {part.name: rows.table(f"Stream {stream['name']} of the imported manifest.", access, pagination)}
 
-    def head(self, name: str) -> dict[str, Any]:
-        """Return the part of the manifest before its tables."""
+    def head(self, name: str, requests: str) -> dict[str, Any]:
+        """Return the part of the manifest before its tables, whose options are those that requests are made of."""
         base = self._base or ""
         head: dict[str, Any] = {
             "omnisql": 1,
@@ -92,17 +92,22 @@ class _Importing:
         if self._headers:
             head["headers"] = self._headers
         if not self._auth:
-            self.notes.append("nothing proves who one is; a bearer token stands in its place and is to be corrected")
-            self._auth = [{"kind": "header", "value": f"Bearer {{{self.names.option(['token'])}}}"}]
+            self.notes.append("nothing tells how one proves who one is: requests are sent without")
         in_auth = str(self._auth)
         secrets = {each for each in self.names.used if f"{{{each}}}" in in_auth and not self._is_plain(each)}
         secrets = secrets or {each for each in self.names.used if f"{{{each}}}" in in_auth}
-        described = {each: {"description": self._described(each)} for each in self.names.used}
-        options = {each: told for each, told in described.items() if each not in secrets}
+        used = [each for each in self.names.used if f"{{{each}}}" in requests + in_auth]
+        described = {each: {"description": self._described(each)} for each in used}
+        # What only proves who one is may be missing: another way may be taken then.
+        options = {
+            each: told if f"{{{each}}}" in in_auth else {**told, **self._given(each)}
+            for each, told in described.items()
+            if each not in secrets
+        }
         return {
             **head,
             **({"options": options} if options else {}),
-            "secrets": {each: told for each, told in described.items() if each in secrets},
+            **({"secrets": {each: described[each] for each in described if each in secrets}} if secrets else {}),
             "auth": self._auth,
         }
 
@@ -124,7 +129,11 @@ class _Importing:
             for name, value in given.items():
                 if rows.takes_bound(str(name), value):
                     continue
-                inputs[str(name)] = self.names.placeholders(value, keys) if isinstance(value, str) else value
+                told = self.names.placeholders(value, keys) if isinstance(value, str) else value
+                if isinstance(told, str) and (left_out := self._optional(told)):
+                    rows.part.warnings.append(f"parameter {name} is left out: option {left_out} need not be given")
+                    continue
+                inputs[str(name)] = told
         access: dict[str, Any] = {"request": f"{method} {self.names.placeholders(path, keys)}"}
         empty = _ignored(requester.get("error_handler"), rows.part)
         if rows.keys:
@@ -148,6 +157,20 @@ class _Importing:
             raise Refused(f"its address {base} is not that of the streams before it, {self._base}")
         elif headers != self._headers or auth != self._auth:
             raise Refused("its headers or its authenticator are others than those of the streams before it")
+
+    def _given(self, name: str) -> dict[str, Any]:
+        """Return how it is made sure that an option has a value, as all that requests are made of must have."""
+        default = self._property(name).get("default")
+        return {"default": str(default)} if isinstance(default, str | int) and default != "" else {"required": True}
+
+    def _optional(self, text: str) -> str | None:
+        """Return the option that a text is nothing but, where it need not be given and has no default."""
+        described = (self._document.get("spec") or {}).get("connection_specification") or {}
+        required = described.get("required") or []
+        is_option = text[:1] == "{" and text[1:-1] in self.names.used and text[-1:] == "}"
+        if not is_option or "default" in self._property(text[1:-1]) or self.names.used[text[1:-1]][0] in required:
+            return None
+        return text[1:-1]
 
     def _property(self, name: str) -> Mapping[str, Any]:
         described: Any = (self._document.get("spec") or {}).get("connection_specification") or {}
@@ -188,10 +211,10 @@ def _ignored(handler: object, part: Part) -> list[int]:
 
 
 def _checked(document: Mapping[str, Any], tables: Mapping[str, Any], notes: list[str]) -> str:
-    requests = {name: path["request"] for name, table in tables.items() for path in table["access_paths"].values()}
+    paths = {name: path for name, table in tables.items() for path in table["access_paths"].values()}
+    requests = {name: path["request"] for name, path in paths.items() if not path.get("keys")}
     named = [snake(str(each)) for each in (document.get("check") or {}).get("stream_names") or []]
-    free = [request for name, request in requests.items() if "{" not in request]
-    asked = next((requests[each] for each in named if each in requests and "{" not in requests[each]), None)
-    chosen = asked or next(iter(free), "GET /")
+    asked = next((requests[each] for each in named if each in requests), None)
+    chosen = asked or next(iter(requests.values()), "GET /")
     notes.append(f"{chosen} proves a credential")
     return chosen

@@ -12,6 +12,14 @@ from connectors.importing.columns import path_to
 from connectors.importing.report import Part, Refused
 
 _LINK = re.compile(r"\{\{\s*headers(?:\.link|\[['\"][Ll]ink['\"]\])(?:\.next|\[['\"]next['\"]\])\S*\s*\}\}")
+_LINK_CURSOR = re.compile(
+    r"""\{\{\s*headers\[['"][Ll]ink['"]\](?:\.get\(['"]next['"],\s*\{\}\)|\[['"]next['"]\])
+    (?:\.get\(['"]cursor['"],\s*\{\}\)|\[['"]cursor['"]\])\s*\}\}""",
+    re.VERBOSE,
+)
+_LINK_STOP = re.compile(
+    r"""\{\{\s*headers\[['"][Ll]ink['"]\]\[['"]next['"]\]\[['"](\w+)['"]\]\s*==\s*['"]false['"]\s*\}\}"""
+)
 _ROWS_MAX = 100
 
 
@@ -155,6 +163,9 @@ def _address(strategy: Mapping[str, Any], part: Part) -> dict[str, Any]:
 
 def _cursor(strategy: Mapping[str, Any], token: Mapping[str, Any], rows_path: str, part: Part) -> dict[str, Any]:
     value = strategy.get("cursor_value", "")
+    if _LINK_CURSOR.fullmatch(str(value).strip()):
+        stop = _LINK_STOP.fullmatch(str(strategy.get("stop_condition", "")).strip())
+        return {"kind": "link", **({"more": stop[1]} if stop else {})}
     more = negated_response(strategy.get("stop_condition", ""))
     told = {"more": more} if more else {}
     if (steps := response_steps(value)) is not None:

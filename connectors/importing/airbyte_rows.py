@@ -13,6 +13,7 @@ from connectors.importing.columns import Found, columns_of, path_to, snake
 from connectors.importing.report import Part, Refused
 
 _BOUND = re.compile(r"\{\{\s*stream_(?:interval|slice)(?:\.|\[['\"])(start|end)_time(?:['\"]\])?\s*\}\}")
+_IN_BOUND = re.compile(r"\{\{[^{}]*stream_(?:interval|slice)(?:\.|\[['\"]|\.get\(['\"])(?:start|end)_time\b")
 _FORMATS = {"%s": "epoch_s", "%s_as_float": "epoch_s", "%ms": "epoch_ms"}
 
 
@@ -32,8 +33,11 @@ class Rows:
     pushdown: dict[str, Any] = field(default_factory=dict)
 
     def takes_bound(self, parameter: str, value: object) -> bool:
-        """Use a parameter that takes the start or the end of an interval; false for any other."""
+        """Use a parameter that takes the start or the end of an interval, or is made of one; false for any other."""
         match = _BOUND.fullmatch(str(value).strip())
+        if match is None and _IN_BOUND.search(str(value)):
+            self.part.warnings.append(f"parameter {parameter} is left out: it computes a range of time, {value}")
+            return True
         if match is None:
             return False
         self.bound(parameter, is_start=match[1] == "start")

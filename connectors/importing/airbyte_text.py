@@ -25,6 +25,8 @@ _LAST_ROW = re.compile(rf"response{_STEPS}\[\s*-1\s*\]{_STEPS}")
 _RECORD = re.compile(rf"last_record{_STEPS}")
 _DEFAULT = re.compile(r",\s*['\"]([^'\"]*)['\"]\s*\)$")
 _FLAG = re.compile(r"(?:has_?more|more|has_?next|has_?next_?page|more_?data_?available|has_?more_?\w*)", re.IGNORECASE)
+_AS_JSON = re.compile(r"\|\s*tojson(?:\(\s*\))?\s*$")
+"""Keeps a text that looks like a list from being read as one, which nothing here does."""
 _INHERITED = ("path", "name", "primary_key", "cursor_field", "http_method", "url_base", "url")
 
 
@@ -77,8 +79,10 @@ def _named(reference: str, document: Mapping[str, Any]) -> Any:
 
 def _with_parameters(text: str, parameters: Mapping[str, Any]) -> Any:
     whole = _INTERPOLATION.fullmatch(text.strip())
-    if whole is not None and (match := _PARAMETER.fullmatch(whole[1].strip())):
-        return _parameter(match[1], parameters, text)
+    choices = [_PARAMETER.fullmatch(each.strip()) for each in re.split(r"\sor\s", whole[1])] if whole else []
+    for match in choices if all(choices) else ():
+        if match is not None and (found := _parameter(match[1], parameters, text)) != text:
+            return found
 
     def one(found: re.Match[str]) -> str:
         match = _PARAMETER.fullmatch(found[1].strip())
@@ -138,7 +142,7 @@ def constant(text: object) -> bool:
 def _one(pattern: re.Pattern[str]) -> Callable[[object], list[str] | None]:
     def read(text: object) -> list[str] | None:
         whole = _INTERPOLATION.fullmatch(str(text).strip())
-        match = pattern.fullmatch(whole[1].strip()) if whole else None
+        match = pattern.fullmatch(_AS_JSON.sub("", whole[1]).strip()) if whole else None
         return steps_of(match[1]) if match else None
 
     return read

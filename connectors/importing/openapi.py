@@ -23,7 +23,7 @@ KNOWN_ROWS = (
 )  # fmt: skip
 _KEYS = ("id", "uuid", "guid", "gid", "key", "sha")
 _NUMBERS = frozenset({"id", "uuid", "guid", "gid"})
-_NO_TABLE = re.compile(r"v[0-9.]+|api|rest|latest|[0-9.]+")
+_NO_TABLE = re.compile(r"v[0-9.]+|api|rest|latest|[^a-zA-Z]*")
 _PLACE = re.compile(r"\{([^{}]+)\}")
 _ACCOUNTS = ("/me", "/user", "/users/me", "/account", "/myself", "/whoami", "/profile")
 
@@ -294,8 +294,8 @@ def _references(path: str, keys: Mapping[str, str], keyed: Mapping[str, tuple[st
 
 
 def _table_name(path: str, taken: set[str]) -> str:
-    words = [snake(word) for word in path.removesuffix(".json").split("/") if word and not word.startswith("{")]
-    plain = [word for word in words if word and not _NO_TABLE.fullmatch(word)] or ["rows"]
+    steps = [step for step in path.removesuffix(".json").split("/") if not step.startswith("{")]
+    plain = [word for step in steps if not _NO_TABLE.fullmatch(step) and (word := snake(step))] or ["rows"]
     for count in range(1, len(plain) + 1):
         chosen = plain[-count:]
         name = "_".join([*(word.removesuffix("s") for word in chosen[:-1]), chosen[-1]])[:50]

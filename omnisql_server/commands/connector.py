@@ -286,7 +286,7 @@ def _show_capabilities(loaded: Loaded, tables: tuple[str, ...]) -> None:
 
 def _say_faults(trial: Trial) -> None:
     if trial.faults is None:
-        _say("faults: not tried: no listing has pages")
+        _say("faults: not tried: no listing has more rows than fit two small pages; let the simulator have more")
         return
     _say(f"faults: {len(trial.faults.taken)} tried, {len(trial.faults.wrong)} taken wrongly")
     for name, taken in trial.faults.taken.items():

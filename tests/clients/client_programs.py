@@ -11,6 +11,7 @@ from vendor_packages import from_npm
 PGJDBC_VERSION = "42.7.7"
 NODE_PACKAGES = ("pg@8.23.1", "pg-cursor@2.22.1", "pg-query-stream@4.17.0", "postgres@3.4.9")
 SOQL_PACKAGE = "@jetstreamapp/soql-parser-js@6.3.1"
+SCIM_PACKAGE = "scim2-parse-filter@0.2.10"
 DBT_REQUIREMENTS = Path(__file__).with_name("dbt") / "requirements.txt"
 GO_MODULE = Path(__file__).with_name("go_client")
 
@@ -34,6 +35,11 @@ def node_modules() -> Path:
 def soql_parser() -> Path:
     """Return a folder whose `node_modules` has a parser of SOQL."""
     return from_npm("soql", SOQL_PACKAGE)
+
+
+def scim_parser() -> Path:
+    """Return a folder whose `node_modules` has a parser of filters of SCIM."""
+    return from_npm("scim", SCIM_PACKAGE)
 
 
 def dbt_python() -> Path:

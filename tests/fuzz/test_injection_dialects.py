@@ -1,7 +1,8 @@
 """A hostile literal stays one value in SOQL and in whatever a manifest of this project sends.
 
-SOQL is parsed again by the simulator's parser, a URL by urllib, a body as JSON, and a search of Zendesk's by the words
-that its manual describes. A request with a hostile text must be the request with a harmless one, but for that text.
+SOQL is parsed again by the simulator's parser, a URL by urllib, a body as JSON, a search of Zendesk's by the words
+that its manual describes, and a filter of SCIM by the grammar of RFC 7644. A request with a hostile text must be the
+request with a harmless one, but for that text.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from hostile_texts import PATTERNS, TEXTS, hostile, sendable, url_of
 from hypothesis import example, given
 from profiles import as_profiled
 
-from connectors.declarative.load import Loaded, load_file
+from connectors.declarative.load import Loaded, load_file, load_text
 from connectors.declarative.requests import first_request
 from connectors.salesforce import soql
 from connectors.sdk.errors import EmptyResult, Fatal
@@ -31,11 +32,35 @@ from connectors.simulators.salesforce.soql.syntax import parse as parse_soql
 from connectors.simulators.salesforce.soql.tokens import Kind, unescaped
 
 MANIFESTS = sorted((Path(__file__).parents[2] / "connectors" / "manifests").glob("*.yaml"))
-LOADED = {file.stem: load_file(file) for file in MANIFESTS}
+SCIM = """\
+omnisql: 1
+name: scim
+title: SCIM
+documentation: https://www.rfc-editor.org/rfc/rfc7644
+base_url: https://scim.example
+secrets: {token: {description: A token.}}
+auth: [{kind: header, value: "{token}"}]
+check: {request: GET /Me}
+pagination: {kind: none}
+tables:
+  users:
+    description: Users.
+    primary_key: [id]
+    columns: {id: text!, name: text, team: text}
+    pushdown:
+      name: {"=": {send: eq}, in: {send: eq}, not_in: {send: ne}, like_prefix: {send: sw}, like_contains: {send: co}}
+      team: {"=": {send: team}}
+    access_paths: {all: {request: GET /Users, filter: {send: filter, dialect: scim, always: id pr, beside: [team]}}}
+"""
+LOADED = {file.stem: load_file(file) for file in MANIFESTS} | {"scim": load_text(SCIM, "scim.yaml")}
 FIELD = {
     kind: {"c": soql.SoqlField(name="Name", kind=kind)} for kind in (soql.Kind.TEXT, soql.Kind.CHOICE, soql.Kind.ID)
 }
 HARMLESS = "harmless0"
+SCIM_PART = re.compile(
+    r' and | or |[()]|(?P<attribute>[a-z.]+) (?:pr|(?P<operator>[a-z]{2}) (?P<value>"(?:[^"\\]|\\.)*"))'
+)
+"""A joint, a bracket, or an attribute expression (RFC 7644, section 3.4.2.2), whose value is JSON."""
 ZENDESK_SEARCH = "/api/v2/search/export"
 WORD = re.compile(r'([a-z_]+)(:|<=|>=|<|>)("[^"\\*]*"|[^\s"*\\()]+)(?:\s|$)')
 """A word of Zendesk's search: a keyword, a comparator, and a value that is quoted or has none of the search's signs."""
@@ -116,7 +141,7 @@ def test_every_dialect_is_tried() -> None:
         for path in table.paths.values()
         if path.filter is not None
     }
-    assert declared == {"hubspot", "notion", "zendesk"}
+    assert declared == {"hubspot", "notion", "scim", "zendesk"}
     posted = [name for name, loaded in LOADED.items() if any(_posts(table) for table in loaded.tables.values())]
     assert set(posted) >= {"hubspot", "linear", "notion"}
 
@@ -170,6 +195,8 @@ def _parts(request: Request) -> Iterator[tuple[object, object]]:
     for number, (name, value) in enumerate(parameters):
         if name == "query" and request.template == ZENDESK_SEARCH:
             yield from ((("query", number, *word[:3]), word[3]) for word in _words(value))
+        elif name == "filter" and request.template == "/Users":
+            yield from _attributes(value)
         else:
             yield ("parameter", number, name), value
     if request.body is not None:
@@ -183,6 +210,16 @@ def _words(query: str) -> Iterator[tuple[bool, str, str, str]]:
         assert word is not None, query
         yield position == 0, word[1], word[2], word[3][1:-1] if word[3].startswith('"') else word[3]
         position = word.end()
+
+
+def _attributes(text: str) -> Iterator[tuple[object, object]]:
+    position = 0
+    while position < len(text):
+        part = SCIM_PART.match(text, position)
+        assert part is not None, text
+        value = part["value"]
+        yield (position == 0, part["attribute"], part["operator"] or part[0]), value and json.loads(value)
+        position = part.end()
 
 
 def _leaves(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[object, object]]:

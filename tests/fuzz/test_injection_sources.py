@@ -149,6 +149,7 @@ def test_every_comparison_of_sql_is_tried() -> None:
 
 TRIED: Mapping[str, Callable[[], None]] = {
     "hubspot": by_dialect.test_a_literal_of_a_manifest_changes_nothing_else,
+    "scim": by_dialect.test_a_literal_of_a_manifest_changes_nothing_else,
     "notion": by_dialect.test_a_literal_of_a_manifest_changes_nothing_else,
     "zendesk": by_dialect.test_a_literal_of_a_manifest_changes_nothing_else,
     "jql": by_manifest.test_a_literal_in_jql_is_one_operand,

@@ -31,12 +31,25 @@ class Proof:
     check_count: int = 0
     failures: list[str] = field(default_factory=list)
     proven: set[tuple[str, str, str]] = field(default_factory=set)
+    _alike: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def expect(self, condition: bool, claim: str) -> None:
-        """Count a check and note the claim if it does not hold."""
+    def expect(self, condition: bool, claim: str, alike: tuple[str, ...] = ()) -> None:
+        """Count a check and note the claim if it does not hold; `alike` says of which mistake it may be one more."""
         self.check_count += 1
         if not condition:
             self.failures.append(claim)
+            if alike:
+                self._alike[claim] = alike
+
+    @property
+    def told(self) -> list[str]:
+        """Return what was found wrong, for people: of claims that are alike the first."""
+        kinds = Counter(self._alike.values())
+        found = {self._alike.get(claim, (claim,)): claim for claim in reversed(self.failures)}
+        return [
+            claim + (f"; and {kinds[kind] - 1} more like it" if kinds[kind] > 1 else "")
+            for kind, claim in reversed(found.items())
+        ]
 
 
 async def prove_table(connection: Connection, table: Table, baseline: Scan, context: FetchContext) -> Proof:
@@ -82,7 +95,9 @@ class _Prover:
             expected = [{name: row[name] for name in self._scan.columns} for row in expected]
         found = [row for row in rows if _has_keys(row, self._scan.keys)]
         if truncated is None:
-            self._expect(self._same(found, expected), "returns the rows of its keys")
+            self._expect_none(self._unlike(found, expected), "returns the rows of its keys")
+            # What follows is measured by what the path itself gives: one mistake is told once.
+            expected = found
         if self._path.single:
             batched = self._scan.keys.get(self._path.batch or "")
             rows_max = len(batched) if isinstance(batched, tuple) else 1
@@ -101,7 +116,7 @@ class _Prover:
         for limit in (1, 7, self._path.page_rows_max + 1):
             few, _ = await self._rows(replace(self._scan, limit=limit))
             self._expect(len(few) == min(limit, len(rows)), f"honors limit {limit}")
-            self._expect(self._contains(rows, few), f"returns its own rows under limit {limit}")
+            self._expect_none(self._lacking(rows, few), f"returns its own rows under limit {limit}")
 
     async def _prove_unknown_keys(self) -> None:
         for name, value in self._scan.keys.items():
@@ -125,9 +140,10 @@ class _Prover:
 
     async def _prove_predicate(self, predicate: Predicate, grade: Grade, expected: Rows) -> None:
         claim = _shown_one(predicate)
+        alike = (predicate.column, predicate.operator)
         self._proof.proven.add((self._path.name, predicate.column, predicate.operator))
         wanted = [row for row in expected if holds(row, predicate)]
-        await self._prove_graded(replace(self._scan, predicates=(predicate,)), claim, grade, wanted, expected)
+        await self._prove_graded(replace(self._scan, predicates=(predicate,)), claim, grade, wanted, expected, alike)
 
     async def _prove_disjunctions(self, disjunctions: tuple[Disjunction, ...], expected: Rows) -> None:
         """Prove what a request has of OR, alone and beside the first of its predicates."""
@@ -135,33 +151,34 @@ class _Prover:
         wanted = [row for row in expected if all(holds_any(row, each) for each in disjunctions)]
         grade = lowest(grade_of_any(self._path, each) for each in disjunctions)
         scan = replace(self._scan, disjunctions=disjunctions)
-        await self._prove_graded(scan, claim, grade, wanted, expected)
+        await self._prove_graded(scan, claim, grade, wanted, expected, ("or",))
         beside = disjunctions[-1].branches[-1][0]
         if len(disjunctions[0].branches) > 2:
             return
         both = [row for row in wanted if holds(row, beside)]
         claim = f"{_shown_one(beside)} beside {claim}"
         lower = lowest((grade, grade_of(self._path, beside)))
-        await self._prove_graded(replace(scan, predicates=(beside,)), claim, lower, both, expected)
+        await self._prove_graded(replace(scan, predicates=(beside,)), claim, lower, both, expected, ("or", "beside"))
 
-    async def _prove_graded(self, scan: Scan, claim: str, grade: Grade, wanted: Rows, expected: Rows) -> None:
+    async def _prove_graded(
+        self, scan: Scan, claim: str, grade: Grade, wanted: Rows, expected: Rows, alike: tuple[str, ...]
+    ) -> None:
         rows, truncated = await self._rows(scan)
         if truncated is not None:
             return
         if grade is Grade.EXACT:
-            self._expect(self._same(rows, wanted), f"evaluates {claim} exactly")
-        else:
-            self._expect(self._contains(rows, wanted), f"returns a superset for {claim}")
-            self._expect(
-                self._contains(expected, rows), f"returns only rows that the listing without it has, for {claim}"
-            )
+            self._expect_none(self._unlike(rows, wanted), f"evaluates {claim} exactly", alike)
+            return
+        self._expect_none(self._lacking(rows, wanted), f"returns a superset for {claim}", alike)
+        claim = f"returns only rows that the listing without it has, for {claim}"
+        self._expect_none(self._lacking(expected, rows), claim, (*alike, "only"))
 
     async def _prove_order(self, key: SortKey, expected: Rows) -> None:
         ordered = replace(self._scan, order=(key,))
         rows, truncated = await self._rows(ordered)
         self._expect(is_ordered(rows, key), f"orders by {key.column} {key.direction}")
         if truncated is None:
-            self._expect(self._same(rows, expected), f"returns every row ordered by {key.column}")
+            self._expect_none(self._unlike(rows, expected), f"returns every row ordered by {key.column}")
         first, _ = await self._rows(replace(ordered, limit=3))
         values = [row[key.column] for row in rows[:3]]
         self._expect([row[key.column] for row in first] == values, f"returns the first rows by {key.column}")
@@ -170,14 +187,42 @@ class _Prover:
         return await _read(self._connection, self._table, scan, self._context)
 
     def _expect(self, condition: bool, claim: str) -> None:
-        self._proof.expect(condition, f"{self._table.name}.{self._path.name} {dict(self._scan.keys)} {claim}")
+        self._proof.expect(condition, self._of_path(claim))
 
-    def _same(self, left: Rows, right: Rows) -> bool:
-        return len(left) == len(right) and self._contains(left, right)
+    def _expect_none(self, wrong: str | None, claim: str, alike: tuple[str, ...] = ()) -> None:
+        """Expect nothing to be wrong; what is alike of a path is told once for all of its keys."""
+        told = alike and (self._table.name, self._path.name, *alike)
+        self._proof.expect(wrong is None, f"{self._of_path(claim)}: {wrong}", told)
 
-    def _contains(self, rows: Rows, wanted: Rows) -> bool:
+    def _of_path(self, claim: str) -> str:
+        return f"{self._table.name}.{self._path.name}{shown_keys(self._scan)} {claim}"
+
+    def _unlike(self, rows: Rows, wanted: Rows) -> str | None:
+        """Say what makes rows others than those that are wanted, by one example."""
+        if (lacking := self._lacking(rows, wanted)) is not None:
+            return lacking
+        known = {_identity(self._table, row) for row in wanted}
+        more = [row for row in rows if _identity(self._table, row) not in known]
+        if more:
+            return f"rows too many: {len(more)}, like {self._named(more[0])}"
+        return f"rows that come twice: {len(rows) - len(wanted)}" if len(rows) > len(wanted) else None
+
+    def _lacking(self, rows: Rows, wanted: Rows) -> str | None:
+        """Say what rows lack of those that are wanted, by one example; values only of primary keys."""
         known = {_identity(self._table, row): row for row in rows}
-        return all(known.get(_identity(self._table, row)) == row for row in wanted)
+        wrong = [row for row in wanted if known.get(_identity(self._table, row)) != row]
+        if not wrong:
+            return None
+        missing = [row for row in wrong if _identity(self._table, row) not in known]
+        if missing:
+            return f"rows missing: {len(missing)} of {len(wanted)}, like {self._named(missing[0])}"
+        found = known[_identity(self._table, wrong[0])]
+        column = next(name for name, value in wrong[0].items() if found.get(name) != value)
+        other = "null" if found.get(column) is None else "another value"
+        return f"{column} is {other} in {len(wrong)} of {len(wanted)}, like {self._named(wrong[0])}"
+
+    def _named(self, row: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name} = {_shown(row[name])}" for name in self._table.primary_key)
 
 
 def scans_of(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
@@ -199,6 +244,12 @@ def scans_of(path: AccessPath, baseline: Scan, every: Rows) -> Iterator[Scan]:
         others = {name: value for name, value in keys.items() if name != path.batch}
         values = spread([row[path.batch] for row in every if _has_keys(row, others) and row[path.batch] is not None])
         yield replace(bare, keys={**others, path.batch: cast(Value, tuple(values))})
+
+
+def shown_keys(scan: Scan) -> str:
+    """Write the keys of a scan for people, after the name of its path."""
+    keys = ", ".join(f"{name} = {_shown(value)}" for name, value in scan.keys.items())
+    return f" with {keys}" if keys else ""
 
 
 def _values(row: Mapping[str, Any]) -> tuple[Any, ...]:

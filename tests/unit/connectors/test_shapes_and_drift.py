@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,11 @@ async def drifted(folder: Path, **replaced: Any) -> list[Drift]:
             f"      {old}: text\n", f"      {old}: {new}\n"
         )
     file.write_text(text, encoding="utf-8")
-    loaded = load_file(file)
+    return await drift_by(file)
+
+
+async def drift_by(file: Path) -> list[Drift]:
+    loaded, folder = load_file(file), file.parent
     simulator = await start_simulator(simulator_for("acme_crm", folder)(build_company(issues=60)))
     answers = Answers()
     connector = DeclarativeConnector(loaded, LOOPBACK, Surroundings(witness=answers.see))
@@ -166,6 +171,17 @@ async def test_what_contradicts_the_manifest_is_told_from_what_is_doubtful(
 ) -> None:
     drift = await drifted(tmp_path, **replaced)
     assert {(each.table, each.is_breaking) for each in drift if not each.is_new} == found
+
+
+async def test_what_keys_are_from_is_read_first_wherever_it_stands(tmp_path: Path) -> None:
+    start("acme_crm", tmp_path, ())
+    file = tmp_path / "acme_crm.yaml"
+    head, tasks, comments = re.split(r"(?m)^(?=  tasks:|  comments:)", file.read_text(encoding="utf-8"))
+    keyed = 'all: {request: GET /tasks, inputs: {project: "{project_id}"}, keys: [project_id]}'
+    tasks = tasks.replace("all: {request: GET /tasks}", keyed)
+    tasks = tasks.replace("    pushdown:\n", "    references: {project_id: projects.id}\n    pushdown:\n")
+    file.write_text(f"{head}{comments}{tasks}", encoding="utf-8")
+    assert await drift_by(file) == []
 
 
 async def test_a_field_that_no_column_takes_is_told_and_breaks_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ async def test_an_option_of_the_server_is_made_up_or_given_and_checked_with(tmp_
 async def test_a_listing_that_would_end_after_its_first_page_is_found_where_all_rows_fit_one(tmp_path: Path) -> None:
     file = changed(tmp_path, "    description: Projects.\n", f"    description: Projects.\n    pagination: {WRONG}\n")
     trial = await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
-    assert trial.failures == ["projects.all {} goes on after a page: 2 of 4 rows come"]
+    assert trial.failures == ["projects.all goes on after a page: 2 of 4 rows come"]
 
 
 async def test_a_value_that_does_not_fit_is_told_by_its_kind_and_place(tmp_path: Path) -> None:
@@ -83,3 +84,87 @@ async def test_a_listing_without_an_end_is_given_up_in_seconds(tmp_path: Path) -
     with pytest.raises(Fatal, match="too many pages") as refused:
         await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
     assert "after 1000 pages" in str(refused.value.detail)
+
+
+KEYED = """\
+  TABLE:
+    description: More.
+    primary_key: [id]
+    columns: {id: text!, project_id: text!, status: text!}
+    references: REFERENCES
+    access_paths:
+      all: {request: GET /tasks, inputs: INPUTS, keys: KEYS}
+"""
+
+
+def with_table(folder: Path, **parts: str) -> Path:
+    table = KEYED
+    for name, text in parts.items():
+        table = table.replace(name, text)
+    return changed(folder, "  comments:\n", f"{table}  comments:\n")
+
+
+async def test_keys_of_two_parents_are_tried_together(tmp_path: Path) -> None:
+    file = with_table(
+        tmp_path,
+        TABLE="chosen",
+        REFERENCES="{project_id: projects.id, status: tasks.status}",
+        INPUTS='{project: "{project_id}", status: "{status}"}',
+        KEYS="[project_id, status]",
+    )
+    trial = await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("chosen",))
+    assert trial.failures == []
+    assert trial.tables[0].row_count > 2
+
+
+async def test_keys_that_only_the_table_itself_could_tell_are_told(tmp_path: Path) -> None:
+    file = with_table(
+        tmp_path,
+        TABLE="lost",
+        REFERENCES="{project_id: lost.id}",
+        INPUTS='{project: "{project_id}"}',
+        KEYS="[project_id]",
+    )
+    trial = await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("lost",))
+    (claim,) = trial.failures
+    assert claim == "lost: every access path has keys, and no row of lost has values for those of one of them"
+
+
+async def test_faults_are_tried_on_a_listing_with_keys_where_there_is_no_other(tmp_path: Path) -> None:
+    file = with_table(
+        tmp_path,
+        TABLE="of_project",
+        REFERENCES="{project_id: projects.id}",
+        INPUTS='{project: "{project_id}"}',
+        KEYS="[project_id]",
+    )
+    trial = await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("of_project",))
+    assert trial.failures == []
+    assert trial.faults is not None
+    assert len(trial.faults.taken) > 30
+
+
+async def test_a_mistake_is_told_once_with_what_is_wrong_about_a_row(tmp_path: Path) -> None:
+    file = changed(tmp_path, "{send: created_after}", "{send: created_before}")
+    simulator = tmp_path / "simulated_acme.py"
+    text = simulator.read_text(encoding="utf-8")
+    before = 'row["created_at"], self._rules.refusal) >= bound'
+    assert before in text
+    text = text.replace(before, before.replace(">=", "<")).replace("created_after", "created_before")
+    simulator.write_text(text, encoding="utf-8")
+    trial = await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("tasks",))
+    assert [claim.split(" for ")[0] for claim in trial.failures] == ["tasks.all returns a superset"] * 2
+    for claim in trial.failures:
+        assert re.search(r": rows missing: \d+ of \d+, like id = 't\d+'; and \d+ more like it$", claim), claim
+
+
+async def test_what_a_path_does_not_tell_of_a_row_is_told_by_its_column(tmp_path: Path) -> None:
+    file = changed(tmp_path, "rows_expected: 50", "rows_expected: 40")
+    simulator = tmp_path / "simulated_acme.py"
+    routes = simulator.read_text(encoding="utf-8")
+    assert "                return json_response(row)" in routes
+    routes = routes.replace("return json_response(row)", 'return json_response({**row, "name": "other"})')
+    simulator.write_text(routes, encoding="utf-8")
+    trial = await try_on_simulator(load_file(file), simulator_for("acme", tmp_path), ("projects",))
+    assert all(": name is another value in 1 of 1, like id = 'p" in claim for claim in trial.failures)
+    assert trial.failures

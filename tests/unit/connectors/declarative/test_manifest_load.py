@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.declarative.load import load_text, manifest_schema
+from connectors.declarative.load import load_file, load_text, manifest_schema
 from connectors.declarative.requests import first_request
 from connectors.registry import MANIFESTS, add_folder, manifest_named, manifest_names
 from connectors.sdk.errors import ManifestInvalid
@@ -117,9 +117,14 @@ def test_what_a_request_is_made_of_is_always_given() -> None:
         load_text(GOOD.replace("GET /things", "GET /{team}/things"), "tiny.yaml")
 
 
-POSTED = GOOD.replace("{kind: link, size: per_page}", "{kind: none}").replace(
-    '{request: "GET /things"}',
-    "{request: POST /things, filter: {send: f, dialect: notion}, pushdown: PUSHDOWN, disjunctions: DISJUNCTIONS}",
+POSTED = (
+    GOOD.replace("{kind: link, size: per_page}", "{kind: none}")
+    .replace("send: state", "send: equals")
+    .replace("send: since", "send: after")
+    .replace(
+        '{request: "GET /things"}',
+        "{request: POST /things, filter: {send: f, dialect: notion}, pushdown: PUSHDOWN, disjunctions: DISJUNCTIONS}",
+    )
 )
 
 
@@ -250,3 +255,50 @@ def test_the_examples_of_the_documentation_load() -> None:
     scan = Scan(table="comments", access_path="by_task", columns=("id",), keys={"task_id": "7"})
     request = first_request(loaded.manifest, loaded.tables["comments"], scan, {})
     assert (request.path, request.bucket, request.cost) == ("/tasks/7/comments", "search", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("[" * 100_000, 1, 43, "values are nested too deeply"),
+        ("omnisql: 1\nx: " + "{a: " * 5000, 2, 165, "values are nested too deeply"),
+        ("a: &a\n  b: *a\n", 2, 3, "values are nested too deeply"),
+        (f"omnisql: {'9' * 200_000}", 1, 1, "999 is not allowed here"),
+        ("omnisql: 1e999999", 1, 1, "1e999999 is not allowed here"),
+        ("omnisql: 1\nname: a\x07b", 2, 8, "YAML does not allow this character"),
+        ("a: 1\n? [b]\n: c\n", 2, 3, "a key must be a text"),
+    ],
+)
+def test_what_is_too_much_to_read_is_told_with_its_place(text: str, line: int, column: int, message: str) -> None:
+    with pytest.raises(ManifestInvalid) as refused:
+        load_text(text, "tiny.yaml")
+    assert refused.value.place == (line, column)
+    assert message in refused.value.message
+
+
+def test_aliases_of_aliases_are_counted_as_what_they_stand_for() -> None:
+    levels = [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 9)}]\n" for at in range(1, 12)]
+    with pytest.raises(ManifestInvalid, match="no more than 200000 values, those of aliases included") as refused:
+        load_text("a0: &a0 [x, x, x]\n" + "".join(levels), "tiny.yaml")
+    assert "tiny.yaml, line 1, column" in refused.value.message
+
+
+def test_a_kind_that_is_no_text_is_not_known() -> None:
+    for kind in ("{a: b}", "[link]", "1", "null"):
+        with pytest.raises(ManifestInvalid, match="its kind is not known"):
+            load_text(GOOD.replace("{kind: link", f"{{kind: {kind}"), "tiny.yaml")
+
+
+def test_a_file_is_read_to_a_bound_and_told_where_it_is_no_utf8(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_bytes(GOOD.encode().replace(b"Things.", b"Th\xefngs."))
+    with pytest.raises(ManifestInvalid, match="line 14, column 20: this is no UTF-8") as refused:
+        load_file(file)
+    assert refused.value.hint == "Save the file as UTF-8."
+    for raw in (b"\xef\xbb\xbf" + GOOD.encode(), GOOD.replace("\n", "\r\n").encode()):
+        file.write_bytes(raw)
+        assert list(load_file(file).tables) == ["things"]
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    with pytest.raises(ManifestInvalid, match="has more than 1000000 characters"):
+        load_file(file)

@@ -88,6 +88,20 @@ PAGINATORS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         paginator({"type": BY_CURSOR, "cursor_value": "{{ headers['link']['next']['url'] }}"}, {"type": "RequestPath"}),
         {"kind": "link"},
     ),
+    (
+        paginator({"type": BY_CURSOR, "cursor_value": '{{ response.get("next")|tojson() }}'}),
+        {"kind": "cursor", "next": "next"},
+    ),
+    (
+        paginator(
+            {
+                "type": BY_CURSOR,
+                "cursor_value": '{{ headers["link"].get("next", {}).get("cursor", {}) }}',
+                "stop_condition": '{{ headers["link"]["next"]["results"] == "false" }}',
+            }
+        ),
+        {"kind": "link", "more": "results"},
+    ),
     ({"type": "NoPagination"}, {"kind": "none"}),
 )
 
@@ -159,3 +173,74 @@ def test_keys_in_addresses_and_code_are_refused() -> None:
     ):
         with pytest.raises(Refused):
             authentications(given, "https://a.example", Names(), [])
+
+
+def stream(name: str, requester: dict[str, Any], **more: Any) -> dict[str, Any]:
+    properties = {"id": {"type": "string"}, "at": {"type": "string", "format": "date-time"}}
+    return {
+        "type": "DeclarativeStream",
+        "name": name,
+        "primary_key": "id",
+        "$parameters": {"field": None, "name": name},
+        "schema_loader": {"type": "InlineSchemaLoader", "schema": {"properties": properties}},
+        "retriever": {
+            "type": "SimpleRetriever",
+            "requester": {"type": "HttpRequester", "url_base": "https://a.example/v1", **requester},
+            "record_selector": {
+                "type": "RecordSelector",
+                "extractor": {
+                    "type": "DpathExtractor",
+                    "field_path": ["{{ parameters.get('field') or parameters['name'] }}"],
+                },
+            },
+        },
+        **more,
+    }
+
+
+def with_streams(*streams: dict[str, Any], **specified: Any) -> Imported:
+    document = {"streams": list(streams), "spec": {"connection_specification": specified}}
+    return import_airbyte(document, "acme")
+
+
+def test_options_that_requests_are_made_of_are_required_or_have_a_default() -> None:
+    given = {"since": "{{ config['start_date'] }}", "team": "{{ config['team'] }}"}
+    imported = with_streams(
+        stream("rows", {"path": "{{ config['site'] }}/rows", "request_parameters": given}),
+        required=["start_date"],
+        properties={"start_date": {"type": "string"}, "site": {"type": "string", "default": "main"}},
+    )
+    loaded = load_text(imported.text or "", "acme.yaml")
+    options = {name: (option.required, option.default) for name, option in loaded.manifest.options.items()}
+    assert options == {"start_date": (True, None), "site": (False, "main")}
+    (path,) = loaded.tables["rows"].paths.values()
+    assert path.inputs == {"since": "{start_date}"}
+    assert imported.parts[0].warnings == ["parameter team is left out: option team need not be given"]
+
+
+def test_a_manifest_without_authenticators_asks_nobody_who_they_are() -> None:
+    imported = with_streams(stream("rows", {"path": "{{ config['site'] }}", "authenticator": {"type": "NoAuth"}}))
+    loaded = load_text(imported.text or "", "acme.yaml")
+    assert (loaded.manifest.auth, loaded.manifest.secrets) == ((), {})
+    assert loaded.manifest.check.request == "GET /{site}"
+    assert "nothing tells how one proves who one is: requests are sent without" in imported.warnings
+
+
+def test_the_first_parameter_that_is_given_names_the_rows() -> None:
+    loaded = load_text(with_streams(stream("rows", {"path": "rows"})).text or "", "acme.yaml")
+    assert loaded.manifest.tables["rows"].rows == "rows"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'[{{stream_slice['start_time']}}, {{stream_slice['end_time']}}]'",
+        "{{ format_datetime(stream_interval.start_time, '%Y') }}",
+        "{{ stream_interval.get('start_time', '') or '1900-01-01' }}",
+    ],
+)
+def test_a_parameter_that_computes_a_range_of_time_is_left_out_and_told(text: str) -> None:
+    imported = with_streams(stream("rows", {"path": "rows", "request_parameters": {"at[between]": text}}))
+    loaded = load_text(imported.text or "", "acme.yaml")
+    assert loaded.tables["rows"].paths["all"].inputs == {}
+    assert imported.parts[0].warnings == [f"parameter at[between] is left out: it computes a range of time, {text}"]

@@ -146,6 +146,13 @@ def test_a_list_that_is_described_as_one_object_is_taken_for_a_list_and_told(
     assert {path.name for path in loaded.tables["things"].table.access_paths} == {"all", *(["by_key"] if below else [])}
 
 
+def test_tables_are_named_by_words_of_their_paths_and_not_by_versions() -> None:
+    document = listing([], {})
+    (item,) = document["paths"].values()
+    document["paths"] = dict.fromkeys(("/rest/api/3/users", "/rest/api/3/search/users", "/crm/v3/objects/0-3"), item)
+    assert [part.name for part in import_openapi(document, "x").parts] == ["objects", "users", "search_users"]
+
+
 def test_older_descriptions_are_refused() -> None:
     with pytest.raises(Refused, match="version 3"):
         import_openapi({"swagger": "2.0"}, "x")
