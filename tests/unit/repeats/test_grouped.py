@@ -53,7 +53,7 @@ async def test_nothing_is_asked_before_the_moment_is_good() -> None:
     second = grouped.ask("b")
     assert source.asked == []
     good.set()
-    assert await asyncio.gather(first, second) == [1, 1]
+    assert [await first, await second] == [1, 1]
     assert source.asked == [["a", "b"]]
 
 
@@ -81,7 +81,8 @@ async def test_who_stops_waiting_stops_nobody_else() -> None:
     source = Source()
     grouped = Grouped(source.ask)
     called: list[str] = []
-    stopped, other = grouped.ask_then("a", lambda _answer, _given: called.append("a")), grouped.ask("b")
+    stopped: asyncio.Future[str] = grouped.ask_then("a", lambda _answer, _given: called.append("a"))
+    other = grouped.ask("b")
     stopped.cancel()
     source.may_answer.set()
     assert await other == 1
