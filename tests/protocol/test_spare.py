@@ -10,10 +10,13 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 from idle_sessions import run, without_backend
+from log_ins_double import LogInsDouble
 from raw_client import RawClient
 from world import MakeWorld, World, eventually
 
 from catalog.clusters import ClusterAddress
+from omnisql_server.audit.errors import AuditUnavailable
+from omnisql_server.session.entrance import Attempt
 from omnisql_server.session.spare import Spare
 
 
@@ -138,6 +141,18 @@ async def test_one_that_ends_as_it_is_taken_is_not_missed(make_world: MakeWorld)
         client = await logging_in
         assert await process_of(client) != str(waiting.pid).encode()
         await client.close()
+
+
+async def test_a_log_in_that_is_not_on_record_leaves_no_backend(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(_log_ins: LogInsDouble, _attempt: Attempt) -> asyncio.Future[None]:
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        failed.set_exception(AuditUnavailable(message="the record cannot be written"))
+        return failed
+
+    monkeypatch.setattr(LogInsDouble, "note", unavailable)
+    with pytest.raises(psycopg.OperationalError, match="the record cannot be written"):
+        await psycopg.AsyncConnection.connect(world.dsn)
+    await without_backend(world)
 
 
 async def test_it_is_not_kept_for_long(world: World) -> None:
