@@ -88,12 +88,12 @@ def _tells(table: Table, request: Request, columns: set[str]) -> bool:
 
 def conformed(batches: Sequence[pa.RecordBatch], scan: Scan, table: Table) -> tuple[pa.RecordBatch, ...] | None:
     """Take a scan's columns in its order; None where they have not the types that the table declares now."""
-    wanted = [(name, table.column(name).type.arrow) for name in scan.columns]
-    if any(batch.schema.get_field_index(name) < 0 for batch in batches for name, _ in wanted):
+    names = list(scan.columns)
+    types = [table.column(name).type.arrow for name in names]
+    if not all(set(names) <= set(batch.schema.names) for batch in batches):
         return None
-    if any(batch.schema.field(name).type != arrow for batch in batches for name, arrow in wanted):
-        return None
-    return tuple(batch.select(list(scan.columns)) for batch in batches)
+    found = tuple(batch.select(names) for batch in batches)
+    return found if all(batch.schema.types == types for batch in found) else None
 
 
 def only_keys(batches: Sequence[pa.RecordBatch], scan: Scan) -> tuple[pa.RecordBatch, ...]:

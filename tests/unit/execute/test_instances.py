@@ -12,7 +12,13 @@ import pytest
 import pytest_asyncio
 
 from omnisql_server.execute import inline_values
-from omnisql_server.execute.instances import InstancePool, InstanceSettings
+from omnisql_server.execute.instances import (
+    ONE_BATCH_BYTES_MAX,
+    ONE_THREAD_ROWS_MAX,
+    InstancePool,
+    InstanceSettings,
+    in_one_batch,
+)
 
 ROWS = pa.table({"a": pa.array([1, 2, None], pa.int64())})
 
@@ -190,3 +196,22 @@ async def test_another_size_is_for_new_statements_and_the_former_instances_go(po
     pool.resize(128)
     await rows_of(pool, sql)
     assert [kind[2] for kind in pool._instances] == [128]
+
+
+def test_small_relations_are_scanned_as_one_batch() -> None:
+    many = pa.Table.from_batches(pa.table({"a": range(300)}).to_batches(max_chunksize=30))
+    assert in_one_batch(many).column("a").num_chunks == 1
+    assert in_one_batch(many).equals(many)
+    large = pa.concat_tables([pa.table({"a": ["x" * 1024] * 1024})] * (ONE_BATCH_BYTES_MAX // 1024**2 + 1))
+    assert in_one_batch(large) is large
+
+
+@pytest.mark.parametrize(("rows", "threads"), [(ONE_THREAD_ROWS_MAX, 1), (ONE_THREAD_ROWS_MAX + 1, 2)])
+async def test_few_rows_are_worked_on_by_one_thread(rows: int, threads: int) -> None:
+    pool = InstancePool(InstanceSettings(threads=2))
+    relation = pa.table({"a": range(rows)})
+    try:
+        batches = pool.query("SELECT count(*), current_setting('threads') FROM t", {"t": relation}, "UTC")
+        assert [list(batch.to_pylist()[0].values()) async for batch in batches] == [[rows, threads]]
+    finally:
+        await pool.close()
