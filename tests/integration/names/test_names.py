@@ -27,7 +27,6 @@ K = "SELECT k FROM"
 ALL = ["API", "DATA", "MOB", "WEB"]
 CASES: dict[str, tuple[tuple[str, ...], list[object]]] = {
     "without nulls in arrays": (("SET search_path = {s}", "SET array_nulls = off", f"{K} p"), [ALL]),
-    "system columns": (("SELECT ctid FROM {s}.p", "SELECT x.tableoid FROM {s}.p x"), ["0A000", "0A000"]),
     "search_path order": (
         (
             "CREATE SCHEMA nm_other",

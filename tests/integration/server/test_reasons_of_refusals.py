@@ -122,6 +122,14 @@ def test_rows_cannot_be_locked_beside_an_api_table(admin: psycopg.Connection, sq
     assert (error.sqlstate, error.diag.message_primary) == ("0A000", "rows of an API table cannot be locked")
 
 
+@pytest.mark.parametrize("column", ["ctid", "x.xmin", "x.tableoid"])
+def test_a_system_column_is_refused_by_name(admin: psycopg.Connection, column: str) -> None:
+    error = refused(admin, f"SELECT {column} FROM jira.projects x")
+    name = column.removeprefix("x.")
+    expected = ("0A000", f'system column "{name}" of an API table cannot be read', "8")
+    assert (error.sqlstate, error.diag.message_primary, error.diag.statement_position) == expected
+
+
 def test_a_view_that_locks_is_refused_too(admin: psycopg.Connection) -> None:
     assert refused(admin, "SELECT key FROM rf.locking").sqlstate == "0A000"
 
