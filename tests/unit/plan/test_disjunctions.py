@@ -278,12 +278,18 @@ def test_what_stands_below_not_in_a_policy_is_not_sent() -> None:
     assert scan.limit is None
 
 
-def test_a_masked_column_keeps_the_whole_or_here() -> None:
+def test_of_a_side_what_compares_a_masked_column_is_not_sent() -> None:
     hide = {"name": "hide", "tables": ["hub.t"], "column": "name", "mask": "null"}
-    scan = only("id = 5 OR name = 'x'", policy=parse_rules({"version": 1, "masks": [hide]}, "test"))
+    masked = parse_rules({"version": 1, "masks": [hide]}, "test")
+    scan = only("id = 5 OR name = 'x'", policy=masked)
     assert scan.pushed == ()
     (kept,) = scan.not_pushed
     assert kept.reason == 'its part "t"."name" = \'x\' is on a column masked by policy'
+    scan = only("id = 5 OR (done AND name = 'x')", policy=masked, tail="LIMIT 3")
+    assert pushed(scan) == [("id = 5 OR done = true", "exact")]
+    (kept,) = scan.not_pushed
+    assert kept.reason == 'its part "t"."name" = \'x\' is on a column masked by policy; what is sent is wider'
+    assert scan.limit is None
 
 
 def test_a_path_takes_below_or_what_it_takes_at_all() -> None:
