@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from demo_server import DATABASE, DemoServer
+from external_postgres import ExternalPostgres, external_postgres
 from source_world import GOOD_TOKEN, CountingServer, Said, collect_notices, superuser
 
 Connect = Callable[..., psycopg.Connection]
@@ -18,6 +19,14 @@ def _clean_sources(demo: DemoServer) -> Iterator[None]:
     demo.reset()
     yield
     demo.reset()
+
+
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[ExternalPostgres]:
+    """Run an external database with the SCHEMA of the test's module."""
+    with external_postgres() as running:
+        running.execute(request.module.SCHEMA)
+        yield running
 
 
 @pytest.fixture
