@@ -146,8 +146,8 @@ async def test_pages_are_made_to_fit_what_one_query_may_take(connection: Declara
     few, all_of_them = Heard(), Heard()
     assert await rows_of(connection, Scan(table="issues", access_path="all", columns=("title",)), few) == 200
     assert await rows_of(connection, Scan(table="issues", access_path="all", columns=names), all_of_them) == 200
-    assert len(few.records) == 2
-    assert (len(all_of_them.records), set(all_of_them.told)) == (4, {7930})
+    assert len(few.requests) == 2
+    assert (len(all_of_them.requests), set(all_of_them.told)) == (4, {7930})
 
 
 async def test_what_is_too_complex_is_refused() -> None:
