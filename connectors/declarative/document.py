@@ -41,7 +41,8 @@ class _Loader(yaml.SafeLoader):
         """
         self._depth += 1
         if self._depth > _DEPTH_MAX + 2:
-            raise yaml.MarkedYAMLError(problem=_DEEP, problem_mark=self.peek_event().start_mark)
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=_DEEP, problem_mark=mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node

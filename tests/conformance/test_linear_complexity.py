@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -12,12 +12,13 @@ import pytest
 from aiohttp import web
 from graphql import build_schema, parse
 from local_network import LOCAL_SETTINGS
+from recorder import Recorder
 
 from connectors.declarative.connector import DeclarativeConnection, DeclarativeConnector
 from connectors.declarative.load import Loaded, load_text
 from connectors.declarative.requests import first_request
 from connectors.registry import manifest_named, shipped_file
-from connectors.sdk.connector import FetchContext, QuotaObserved, RequestRecord, Source
+from connectors.sdk.connector import FetchContext, Source
 from connectors.sdk.errors import Fatal, RateLimited
 from connectors.sdk.scan import Scan, Value
 from connectors.sdk.settings import Surroundings
@@ -42,32 +43,8 @@ type Issue { id: ID, title: String, createdAt: String, creator: User }
 )
 
 
-@dataclass
-class Heard:
-    """Remembers what requests took, what was waited for, and what sources told of limits."""
-
-    records: list[RequestRecord] = field(default_factory=list)
-    charged: list[tuple[str, float]] = field(default_factory=list)
-    observed: list[QuotaObserved] = field(default_factory=list)
-    blocked: list[tuple[str, float]] = field(default_factory=list)
-
-    def request(self, record: RequestRecord) -> None:
-        self.records.append(record)
-
-    def page(self, row_count: int) -> None:
-        pass
-
-    async def acquire(self, bucket: str, cost: float = 1.0) -> None:
-        self.charged.append((bucket, cost))
-
-    async def charge(self, bucket: str, cost: float) -> None:
-        self.charged.append((bucket, cost))
-
-    async def observe(self, quota: QuotaObserved) -> None:
-        self.observed.append(quota)
-
-    async def block(self, bucket: str, retry_after_s: float) -> None:
-        self.blocked.append((bucket, retry_after_s))
+class Heard(Recorder):
+    """What requests took, what was waited for, and what sources told of limits."""
 
     @property
     def context(self) -> FetchContext:
@@ -76,7 +53,7 @@ class Heard:
     @property
     def told(self) -> list[int]:
         """Return the points that answers told."""
-        return [each.points for record in self.records for each in record.charges if each.told]
+        return [each.points for record in self.requests for each in record.charges if each.told]
 
 
 async def no_wait(_delay_s: float) -> None:
@@ -159,7 +136,8 @@ async def test_what_is_declared_of_a_query_is_what_is_counted(connection: Declar
         assert heard.told
         assert set(heard.told) == {declared.points}, scan
         # Each request waits for its points and for itself.
-        assert heard.charged == [("complexity", declared.points), ("requests", 1)] * len(heard.records)
+        assert heard.charged == [("complexity", declared.points)] * len(heard.requests)
+        assert heard.acquired == [("requests", 1)] * len(heard.requests)
         assert {each.bucket for each in heard.observed} == {"requests", "complexity"}
 
 
@@ -168,8 +146,8 @@ async def test_pages_are_made_to_fit_what_one_query_may_take(connection: Declara
     few, all_of_them = Heard(), Heard()
     assert await rows_of(connection, Scan(table="issues", access_path="all", columns=("title",)), few) == 200
     assert await rows_of(connection, Scan(table="issues", access_path="all", columns=names), all_of_them) == 200
-    assert len(few.records) == 2
-    assert (len(all_of_them.records), set(all_of_them.told)) == (4, {7930})
+    assert len(few.requests) == 2
+    assert (len(all_of_them.requests), set(all_of_them.told)) == (4, {7930})
 
 
 async def test_what_is_too_complex_is_refused() -> None:
@@ -192,7 +170,7 @@ async def test_what_is_too_complex_is_refused() -> None:
     finally:
         await connection.disconnect()
         await simulator.stop()
-    assert [record.status for record in heard.records] == [400]
+    assert [record.status for record in heard.requests] == [400]
     assert (answer.status, error["message"], error["extensions"]["code"]) == (400, "Query too complex", "INPUT_ERROR")
     assert "Complexity: 11100. Maximum allowed complexity: 10000." in error["extensions"]["userPresentableMessage"]
 

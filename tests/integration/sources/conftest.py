@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from demo_server import DemoServer
 from demo_sessions import Connect, demo_sessions
+from external_postgres import ExternalPostgres, external_postgres
 from source_world import GOOD_TOKEN, CountingServer, Said, collect_notices, superuser
 
 
@@ -16,6 +17,14 @@ def _clean_sources(demo: DemoServer) -> Iterator[None]:
     demo.reset()
     yield
     demo.reset()
+
+
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[ExternalPostgres]:
+    """Run an external database with the SCHEMA of the test's module."""
+    with external_postgres() as running:
+        running.execute(request.module.SCHEMA)
+        yield running
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
 import psycopg
 import pytest
-from external_postgres import PASSWORD, ExternalPostgres, external_postgres
+from external_postgres import PASSWORD, ExternalPostgres
 from source_world import Said, refusal
 
 SCHEMA = """
@@ -26,14 +25,6 @@ GRANT USAGE ON SCHEMA sales TO reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA sales, public TO reader;
 ANALYZE;
 """
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ExternalPostgres]:
-    """Run the external database."""
-    with external_postgres() as running:
-        running.execute(SCHEMA)
-        yield running
 
 
 @pytest.fixture

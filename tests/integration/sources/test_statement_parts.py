@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from external_postgres import PASSWORD, ExternalPostgres, external_postgres
+from external_postgres import PASSWORD, ExternalPostgres
 from source_world import refusal
 
 SCHEMA = """
@@ -27,14 +26,6 @@ GRANT USAGE ON SCHEMA sales, stock TO reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA sales, stock TO reader;
 ANALYZE;
 """
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ExternalPostgres]:
-    """Run the external database."""
-    with external_postgres() as running:
-        running.execute(SCHEMA)
-        yield running
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 from aiohttp import web
-from conftest import Api, PassingTime, Recorder
+from conftest import Api, PassingTime
 from local_network import LOCAL_SETTINGS
+from recorder import Recorder
 
 from connectors.sdk.connector import FetchContext
 from connectors.sdk.errors import Retryable
