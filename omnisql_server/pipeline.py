@@ -89,7 +89,7 @@ class Pipeline:
         owners: OwnerBackends,
     ) -> None:
         self._tenant = tenant
-        self._plain_under, self._plain = tenant.snapshot, PlainTexts(tenant.snapshot.digits_matter)
+        self._plain_under, self._plain = tenant.snapshot, PlainTexts.under(tenant.snapshot)
         self.sharing = sharing
         self._policy = policy
         self._pool = pool
@@ -122,7 +122,7 @@ class Pipeline:
         if tenant.outdated:
             return None
         if self._plain_under is not tenant.snapshot:
-            self._plain_under, self._plain = tenant.snapshot, PlainTexts(tenant.snapshot.digits_matter)
+            self._plain_under, self._plain = tenant.snapshot, PlainTexts.under(tenant.snapshot)
         return self._plain
 
     async def refresh_snapshot(self) -> None:

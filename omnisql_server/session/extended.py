@@ -117,7 +117,7 @@ class ExtendedProtocol:
         elif frame.kind == b"H":
             self._link.send_raw(FLUSH)
             self._link.flush()
-        elif frame.kind == b"P" or self.statements or self.portals or self.watched or self._running.overlay:
+        elif frame.kind in (b"P", b"B") or self.has_ours or self._running.overlay:
             await self._handle_named(frame)
         else:
             self._relay(frame)
@@ -127,7 +127,7 @@ class ExtendedProtocol:
         reply = self.replies.get(frame.kind)
         if reply is None or self.has_ours:
             return False
-        if frame.kind == b"B" and self._running.overlay:
+        if frame.kind == b"B" and (self._running.overlay or self.watched.may_concern(frame.data)):
             return False
         if frame.kind == b"P":
             found = named_text(frame.data)
@@ -269,7 +269,7 @@ class ExtendedProtocol:
                 return
             statement = lent[0] if lent else None
         if statement is None:
-            if message.statement in self.watched:
+            if self.watched.concerns(message.statement):
                 self.journal.spoil()
                 if not (await self._ready(frame) and await self._succeeds(self.watched.note(message.statement))):
                     return

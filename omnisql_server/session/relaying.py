@@ -91,6 +91,8 @@ class Relaying:
             start, known = 1 + _LENGTH.unpack_from(data, 1)[0], self._parsed
             if not HEADER_BYTES <= start < len(data) - HEADER_BYTES or data[start] != _BIND:
                 return False
+        elif self._extended.watched.may_concern(data):
+            return False
         bind_bytes = _LENGTH.unpack_from(data, start + 1)[0]
         end, replies = known.get(len(data) - start - 1 - bind_bytes, _NO_UNIT)
         if bind_bytes < 4 or not end or not data.endswith(end) or self._link.status == "E":
