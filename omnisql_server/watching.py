@@ -141,7 +141,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
         executes = statement.executes is not None
         if executes:
             statement = (await look_up(statement, view.backend, relayable=True)).statement
-        found = self._called(statement, view)
+        found = self._called(statement)
         called, names = found - {COMMITS}, self._named(statement)
         if not called and all(name in snapshot.api_names - snapshot.derived_names for _, name in names):
             return _Reads()
@@ -171,12 +171,10 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             purpose=rows_of(said)[0][0],
         )
 
-    def _called(self, statement: Statement, view: SessionView) -> frozenset[int]:
+    def _called(self, statement: Statement) -> frozenset[int]:
         """Return what a statement may read by functions, by OID, `ANYTHING` among them where that cannot be told."""
         text = statement.text
-        block = statement.kind is StatementKind.BLOCK
-        # A block may read temporary tables, of which the snapshot has no names.
-        unseen = statement.reads_unseen or (block and (DERIVES in view.state or makes_sql(text)))
+        unseen = statement.reads_unseen or (statement.kind is StatementKind.BLOCK and makes_sql(text))
         return self.tenant.snapshot.carriers.roots(text.encode()) | (frozenset({ANYTHING}) if unseen else frozenset())
 
     def _named(self, statement: Statement) -> set[tuple[str | None, str]]:

@@ -190,9 +190,12 @@ def _unseen(statement: Statement, derivation: Derivation, overlay: frozenset[str
 
     They may read by a function, a parent or an operator that the catalog as last read does not know yet.
     """
-    if UNSEEN in overlay and statement.kind in DERIVED_KINDS:
+    block, lowered = statement.kind is StatementKind.BLOCK, statement.text.lower()
+    # Of temporary tables, which a block may read, the catalog has no names.
+    own = overlay - derivation.derived_names if block else overlay & {UNSEEN}
+    if statement.kind in DERIVED_KINDS and any(name == UNSEEN or name.lower() in lowered for name in own):
         statement = replace(statement, reads_unseen=True)
-    if not (derivation.derived_names or overlay) or statement.kind in READING_KINDS - {StatementKind.BLOCK}:
+    if not (derivation.derived_names or overlay) or (statement.kind in READING_KINDS and not block):
         return statement
     text = statement.text.encode()
     words = set(_words(text))
@@ -200,7 +203,6 @@ def _unseen(statement: Statement, derivation: Derivation, overlay: frozenset[str
         return statement
     carries = bool(derivation.carriers.roots(text)) or makes_sql(statement.text)
     if statement.kind is not StatementKind.DEFINITION and not words.isdisjoint(_GIVING_WORDS):
-        lowered = statement.text.lower()
         carries = carries or any(name.lower() in lowered for name in derivation.derived_names | overlay)
     return replace(statement, creates=statement.creates | {UNSEEN}) if carries else statement
 

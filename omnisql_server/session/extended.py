@@ -134,6 +134,7 @@ class ExtendedProtocol:
             if found is None or not self._running.is_relayed(found[1]):
                 return False
             self._running.footprint.parse(frame.data, *found)
+            self.watched.parsed(found[0])
         self.journal.note(frame)
         self._link.send(frame.data, reply)
         self._running.relayed = frame.kind != b"S"
@@ -203,7 +204,7 @@ class ExtendedProtocol:
             if not message.statement:
                 await self.drop_unnamed()
             self._relay(frame)
-            self.watched.forget(message.statement)
+            self.watched.parsed(message.statement)
             moved = moved_portal(parts[0], self.portals) if parts is not None and len(parts) == 1 else None
             if (moved is not None or message.statement in self.statements) and await self._settled():
                 self.statements.forget(message.statement)
@@ -231,7 +232,7 @@ class ExtendedProtocol:
             except RelayInstead as relayed:
                 self._running.backend.close_statement(twin)
                 self.statements.forget(name)
-                self.watched.forget(name)
+                self.watched.parsed(name)
                 if relayed.watched:
                     self.watched.put(name, statement)
                 if secret:

@@ -26,7 +26,7 @@ class WatchedStatements:
     def __init__(self, running: Running) -> None:
         self._running = running
         self.by_name: dict[bytes, Statement] = {}
-        self._under: PlainTexts | None = None
+        self._seen: dict[bytes, PlainTexts | None] = {}
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -40,11 +40,14 @@ class WatchedStatements:
         """Say whether a Bind of a statement is to be noted, or the statement to be looked at before that is known."""
         if name in self.by_name:
             return True
-        plain = self._running.runner.plain
+        plain, link = self._running.runner.plain, self._running.link
+        if link.status == "E" and not link.pending:
+            # All that a failed transaction carries out is to end it.
+            return False
         if plain is None or not plain.derives:
             return plain is None
         if name:
-            return plain is not self._under
+            return self._seen.get(name) is not plain
         text = self._running.footprint.unnamed_text
         return text is not None and not self._running.is_relayed(text)
 
@@ -52,6 +55,13 @@ class WatchedStatements:
         """Say the same of the statement that a Bind message names."""
         start = bind.find(b"\0", HEADER_BYTES) + 1
         return self.concerns(bind[start : bind.find(b"\0", start)])
+
+    def parsed(self, name: bytes) -> None:
+        """Learn that a statement was parsed which reads nothing derived, as the catalog is now."""
+        self.forget(name)
+        if len(self._seen) >= WATCHED_MAX:
+            self._seen.clear()
+        self._seen[name] = self._running.runner.plain
 
     def put(self, name: bytes, statement: Statement) -> None:
         """Watch a statement.
@@ -73,6 +83,7 @@ class WatchedStatements:
     def clear(self) -> None:
         """Forget all, because the backend has."""
         self.by_name.clear()
+        self._seen.clear()
 
     async def note(self, name: bytes) -> None:
         """Put the Bind of a statement on record.
@@ -97,11 +108,11 @@ class WatchedStatements:
             self._watch(name, running.footprint.unnamed_text or b"")
             return
         await running.route(b"")
-        under = running.runner.plain
+        plain = running.runner.plain
         rows = rows_of((await running.backend.ask(Ask(sql=PREPARED)))[0])
         for known, text in rows:
             self._watch((known or "").encode(), (text or "").encode())
-        self._under = under
+        self._seen = {(known or "").encode(): plain for known, _ in rows}
 
     def _watch(self, name: bytes, text: bytes) -> None:
         parts = self._running.runner.route(text, self._running.overlay) or ()
