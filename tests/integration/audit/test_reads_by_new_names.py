@@ -106,6 +106,8 @@ def test_what_was_prepared_before_is_on_record(fresh: psycopg.Connection, record
         fresh.execute("PREPARE reading (text) AS SELECT count(*) FROM later WHERE a <> $1")
         fresh.execute(read, ("",), prepare=True)
         fresh.execute("INSERT INTO later SELECT key FROM jira.projects")
+        # The catalog is read again.
+        fresh.execute("TABLE later")
         known = len(reads(recorded))
         cursor = fresh.execute(read, ("",), prepare=True) if by_name else fresh.execute("EXECUTE reading ('')")
         assert cursor.fetchone() == (4,)
