@@ -97,20 +97,22 @@ def test_after_the_transaction_only_what_reads_is_on_record(fresh: psycopg.Conne
     assert not reads(recorded)
 
 
-@pytest.mark.parametrize("by_name", [True, False])
-def test_what_was_prepared_before_is_on_record(fresh: psycopg.Connection, recorded: Recorded, by_name: bool) -> None:
+@pytest.mark.parametrize(("name", "by_parse"), [("parsed", True), ("prepared", False)])
+def test_what_was_prepared_before_is_on_record(
+    fresh: psycopg.Connection, recorded: Recorded, name: str, by_parse: bool
+) -> None:
     """By Parse, or by PREPARE: PostgreSQL looks at the names anew when it is executed."""
-    fresh.execute("CREATE TABLE later (a text)")
-    read = "SELECT count(*) FROM later WHERE a <> %s"
+    fresh.execute(f"CREATE TABLE {name} (a text)".encode())
+    read = f"SELECT count(*) FROM {name} WHERE a <> ".encode()
     try:
-        fresh.execute("PREPARE reading (text) AS SELECT count(*) FROM later WHERE a <> $1")
-        fresh.execute(read, ("",), prepare=True)
-        fresh.execute("INSERT INTO later SELECT key FROM jira.projects")
+        fresh.execute(b"PREPARE reading (text) AS " + read + b"$1")
+        fresh.execute(read + b"%s", ("",), prepare=True)
+        fresh.execute(f"INSERT INTO {name} SELECT key FROM jira.projects".encode())
         # The catalog is read again.
-        fresh.execute("TABLE later")
+        fresh.execute(f"TABLE {name}".encode())
         known = len(reads(recorded))
-        cursor = fresh.execute(read, ("",), prepare=True) if by_name else fresh.execute("EXECUTE reading ('')")
+        cursor = fresh.execute(read + b"%s", ("",), prepare=True) if by_parse else fresh.execute("EXECUTE reading ('')")
         assert cursor.fetchone() == (4,)
-        assert reads(recorded)[known:] == ["fresh.later"]
+        assert reads(recorded)[known:] == [f"fresh.{name}"]
     finally:
-        fresh.execute("DEALLOCATE reading; DROP TABLE later")
+        fresh.execute(f"DEALLOCATE reading; DROP TABLE {name}".encode())
