@@ -1,9 +1,10 @@
 """What reads relations derived from API tables without being one: functions, and what calls functions by itself.
 
-A *carrier* is the name of a function whose body names such a relation or another carrier, or of a table, view or domain
-whose triggers, defaults, constraints, rules or policies call one. Names are compared, and not what a body means: more
-may carry than does. A body that makes SQL at run time may read anything (`ANYTHING`), and so may PostgreSQL's own
-functions that run a text. `SQL` needs a control connection (pinned search_path).
+A *carrier* is the name of a function whose body names such a relation or another carrier, of an operator or a cast's
+type that calls one, or of a table, view or domain whose triggers, defaults, constraints, indexes, rules or policies do.
+Names are compared, and not what a body means: more may carry than does. A body that makes SQL at run time may read
+anything (`ANYTHING`), and so may PostgreSQL's own functions that run a text. `SQL` needs a control
+connection (pinned search_path).
 """
 
 from __future__ import annotations
@@ -24,16 +25,19 @@ ANYTHING = 0
 COMMITS = 1
 """The same: nothing, but it may end transactions."""
 
-# PostgreSQL 18, chapters 9.15.3, 9.13 and 53: functions that run a text or read a relation by its name, and views that
-# show values out of tables.
+# PostgreSQL 18, chapters 9.15.3, 9.13, 53, F.43 and F.11: functions that run a text or read a relation by its name, and
+# views that show values out of tables.
 RUNNERS = (
     *(f"{what}_to_xml{how}" for what in ("query", "table", "cursor") for how in ("", "schema")),
     *(f"{what}_to_xml_and_xmlschema" for what in ("query", "table", "schema", "database")),
     *(f"{what}_to_xml{how}" for what in ("schema", "database") for how in ("", "schema")),
     *("ts_stat", "ts_rewrite", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"),
+    *(f"crosstab{columns}" for columns in ("", "2", "3", "4")),
+    *("connectby", "dblink", "dblink_open", "dblink_send_query"),
 )
 _MAKES_SQL = r"\mexecute\M|u&[\"'']|\m(" + "|".join(RUNNERS) + r")\M"
 _COMMITS = r"\m(commit|rollback)\M"
+_INDEXES = "(SELECT i.indexrelid AS oid, i.indrelid FROM pg_catalog.pg_index i)"
 _CALLED_BY = " UNION ALL ".join(
     f"SELECT {name} FROM {source} WHERE d.classid = 'pg_catalog.{catalog}'::pg_catalog.regclass AND o.oid = d.objid"
     for catalog, name, source in (
@@ -43,6 +47,9 @@ _CALLED_BY = " UNION ALL ".join(
         ("pg_constraint", "c.typname", "pg_catalog.pg_constraint o JOIN pg_catalog.pg_type c ON c.oid = o.contypid"),
         ("pg_policy", "c.relname", "pg_catalog.pg_policy o JOIN pg_catalog.pg_class c ON c.oid = o.polrelid"),
         ("pg_proc", "o.proname", "pg_catalog.pg_proc o"),
+        ("pg_operator", "o.oprname", "pg_catalog.pg_operator o"),
+        ("pg_cast", "t.typname", "pg_catalog.pg_cast o JOIN pg_catalog.pg_type t ON t.oid = o.casttarget"),
+        ("pg_class", "c.relname", f"{_INDEXES} o JOIN pg_catalog.pg_class c ON c.oid = o.indrelid"),
     )
 )
 SQL = f"""
@@ -62,8 +69,10 @@ WITH {ABOVE_WITH}, functions AS MATERIALIZED (
         FROM pg_catalog.unnest(ARRAY[{", ".join(map(literal, RUNNERS))}]::pg_catalog.name[]) r(name)
     UNION
     SELECT n.name, k.root, true FROM carrier k CROSS JOIN LATERAL (
-        SELECT f.name FROM functions f WHERE pg_catalog.strpos(f.body, pg_catalog.lower(k.name::pg_catalog.text)) > 0
-            AND (k.name ~* '[^a-z0-9_]' OR f.body ~ pg_catalog.concat('\\m', pg_catalog.lower(k.name::text), '\\M'))
+        SELECT f.name FROM functions f
+        WHERE pg_catalog.strpos(f.body, pg_catalog.lower(pg_catalog.replace(k.name::pg_catalog.text, '"', '""'))) > 0
+            AND (k.name ~* '[^a-z0-9_]' OR pg_catalog.octet_length(k.name::pg_catalog.text) >= {CUT_BYTES_MIN}
+                OR f.body ~ pg_catalog.concat('\\m', pg_catalog.lower(k.name::text), '\\M'))
         UNION ALL
         SELECT c.relname FROM functions f JOIN pg_catalog.pg_trigger t ON t.tgfoid = f.oid
             JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid WHERE f.name = k.name
@@ -71,6 +80,10 @@ WITH {ABOVE_WITH}, functions AS MATERIALIZED (
         SELECT x.name FROM functions f JOIN pg_catalog.pg_depend d
             ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid = f.oid
             CROSS JOIN LATERAL ({_CALLED_BY}) x(name) WHERE f.name = k.name
+        UNION ALL
+        SELECT x.name FROM pg_catalog.pg_operator p JOIN pg_catalog.pg_depend d
+            ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND d.refobjid = p.oid
+            CROSS JOIN LATERAL ({_CALLED_BY}) x(name) WHERE p.oprname = k.name AND p.oid >= 16384
         UNION ALL
         SELECT x.name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_depend d
             ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid

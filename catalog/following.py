@@ -4,6 +4,9 @@
 deferred trigger fires at the commit: each table that got rows since then inherits from the derived relations that the
 transaction has read. PostgreSQL's locks name both, its counters (pg_stat_xact_all_tables) tell what was only locked,
 and reads whose locks a rolled back subtransaction has let go. A commit inside a procedure ends what is looked at.
+
+SET CONSTRAINTS ALL IMMEDIATE has the look taken at once: then one more is taken at the commit. That it was not the
+commit is told by a row put in again: its own trigger has taken it out by the next command.
 """
 
 from __future__ import annotations
@@ -50,6 +53,7 @@ BEGIN
     THEN
         RETURN;
     END IF;
+    SET CONSTRAINTS {CATALOG_SCHEMA}.{TRIGGER} DEFERRED;
     INSERT INTO {CATALOG_SCHEMA}.following (transaction, read, written) VALUES (
         pg_catalog.pg_current_xact_id(),
         (SELECT COALESCE(pg_catalog.jsonb_object_agg(d.relation::pg_catalog.oid, {_ROWS_READ.format("d.relation")}),
@@ -70,6 +74,9 @@ DECLARE
     origins pg_catalog.oid[];
 BEGIN
     DELETE FROM {CATALOG_SCHEMA}.following f WHERE f.transaction OPERATOR(pg_catalog.=) NEW.transaction;
+    IF NEW.read OPERATOR(pg_catalog.=) 'null'::pg_catalog.jsonb THEN
+        RETURN NULL;
+    END IF;
     SELECT pg_catalog.array_agg(DISTINCT o.root) INTO origins FROM (
         SELECT u.root FROM pg_catalog.pg_locks l CROSS JOIN LATERAL {CATALOG_SCHEMA}.derived_under(l.relation) u
         WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
@@ -80,16 +87,19 @@ BEGIN
             COALESCE((NEW.read OPERATOR(pg_catalog.->>) d.relation::pg_catalog.oid::pg_catalog.text)::pg_catalog.int8,
                      0::pg_catalog.int8)
     ) o JOIN {CATALOG_SCHEMA}.derived d ON d.relation::pg_catalog.oid OPERATOR(pg_catalog.=) o.root;
-    IF origins IS NULL THEN
-        RETURN NULL;
-    END IF;
     FOR target IN SELECT c.oid {_TARGETS}
+        AND origins IS NOT NULL
         AND {_ROWS_WRITTEN.format("c.oid")} OPERATOR(pg_catalog.>)
             COALESCE((NEW.written OPERATOR(pg_catalog.->>) c.oid::pg_catalog.text)::pg_catalog.int8,
                      0::pg_catalog.int8)
     LOOP
         PERFORM {CATALOG_SCHEMA}.derive(target::pg_catalog.regclass, '[]'::pg_catalog.jsonb, origins);
     END LOOP;
+    INSERT INTO {CATALOG_SCHEMA}.following (transaction, read, written) VALUES (NEW.transaction, 'null', 'null');
+    DELETE FROM {CATALOG_SCHEMA}.following f WHERE f.transaction OPERATOR(pg_catalog.=) NEW.transaction;
+    IF NOT FOUND THEN
+        PERFORM {CATALOG_SCHEMA}.follow();
+    END IF;
     RETURN NULL;
 END
 """

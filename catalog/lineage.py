@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS {CATALOG_SCHEMA}.share_permit (
     relation pg_catalog.regclass, role pg_catalog.regrole, until pg_catalog.timestamptz NOT NULL,
     PRIMARY KEY (relation, role)
 );
+ALTER TABLE {CATALOG_SCHEMA}.share_permit ADD COLUMN IF NOT EXISTS covers pg_catalog.jsonb NOT NULL DEFAULT '[]';
 """
 TABLE_NAMES = ("derived", "derivation", "shared", "share_permit", TABLE_NAME)
 
@@ -88,16 +89,27 @@ BEGIN
                    AND NOT t.tgisinternal)
         OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w
                    WHERE w.ev_class OPERATOR(pg_catalog.=) target::pg_catalog.oid)
+        OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent OPERATOR(pg_catalog.=) target::pg_catalog.oid)
+        OR EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                   WHERE k.confrelid OPERATOR(pg_catalog.=) target::pg_catalog.oid
+                       AND k.confupdtype OPERATOR(pg_catalog.=) 'c'::pg_catalog."char")
     THEN
-        -- Triggers and rules may carry the rows on.
+        -- Triggers, rules and ON UPDATE CASCADE may carry the rows on; partitions and children hold them.
         PERFORM {CATALOG_SCHEMA}.follow();
     END IF;
     RETURN true;
 END
 """
 
+COLUMNS_NOTED = f"""
+(SELECT pg_catalog.count(DISTINCT pg_catalog.jsonb_build_array(v.connector, v.server, v.api_table, v.api_column))
+ FROM {CATALOG_SCHEMA}.derivation v WHERE v.relation::pg_catalog.oid OPERATOR(pg_catalog.=) target::pg_catalog.oid)
+"""
+
 # Called by ours alone: whoever wrote there was let by PostgreSQL.
 DERIVE_BODY = f"""
+DECLARE
+    known pg_catalog.int8 := {COLUMNS_NOTED};
 BEGIN
     INSERT INTO {CATALOG_SCHEMA}.derived (relation, owner)
     SELECT target, {CATALOG_SCHEMA}.keeper_of(c.relowner) FROM pg_catalog.pg_class c
@@ -126,7 +138,7 @@ BEGIN
     ) a ON true
     ON CONFLICT DO NOTHING;
     {INHERIT}
-    PERFORM {CATALOG_SCHEMA}.keep_with_owner(target, '{{}}');
+    PERFORM {CATALOG_SCHEMA}.keep_with_owner(target, CASE {COLUMNS_NOTED} WHEN known THEN '{{}}'::pg_catalog.oid[] END);
 END
 """
 

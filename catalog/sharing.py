@@ -8,10 +8,15 @@ was let pass stands in `shared` for as long as the exposure does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from catalog.connection import Connection
 from catalog.validators import CATALOG_SCHEMA
+
+Columns: TypeAlias = Iterable[tuple[str, str, str, str]]
+"""Of each column: connector, server, API table, API column."""
 
 CALLER = """
     CASE pg_catalog.current_setting('role') WHEN 'none' THEN session_user
@@ -115,7 +120,9 @@ WHERE r.relation OPERATOR(pg_catalog.=) target::pg_catalog.oid
 the relations that a command is about.
 """
 
-# Who is the first to write by a role that others have, too, goes on to read what was written.
+# Who is the first to write by a role that others have, too, goes on to read what was written. What `target` is shared
+# with is asked for again where `touched` is null: then it holds columns that it did not hold before. A permit is good
+# for the columns that policy was asked about.
 KEEP_BODY = f"""
 DECLARE
     one record;
@@ -127,13 +134,21 @@ BEGIN
             AND s.role::pg_catalog.oid OPERATOR(pg_catalog.=) e.role
     LOOP
         present := pg_catalog.array_append(present, pg_catalog.concat_ws(' ', one.root, one.role));
-        CONTINUE WHEN one.known OR NOT (
+        CONTINUE WHEN one.known AND NOT (
+            touched IS NULL AND COALESCE(one.root OPERATOR(pg_catalog.=) target::pg_catalog.oid, false)
+            AND NOT (one.hidden AND one.role OPERATOR(pg_catalog.=) {SESSION_ROLE}));
+        CONTINUE WHEN NOT (
             NOT one.hidden OR COALESCE(one.relation OPERATOR(pg_catalog.=) ANY (touched), false)
             OR COALESCE(one.root OPERATOR(pg_catalog.=) target::pg_catalog.oid, false));
         SELECT EXISTS (SELECT FROM {_SCHEMA}.share_permit p
                        WHERE p.relation::pg_catalog.oid OPERATOR(pg_catalog.=) one.root
                            AND p.role::pg_catalog.oid OPERATOR(pg_catalog.=) {SESSION_ROLE}
-                           AND p.until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())
+                           AND p.until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+                           AND NOT EXISTS (SELECT FROM {_SCHEMA}.derivation v
+                               WHERE v.relation::pg_catalog.oid OPERATOR(pg_catalog.=) one.root AND NOT EXISTS (
+                                   SELECT FROM pg_catalog.jsonb_array_elements(p.covers) e
+                                   WHERE e.value OPERATOR(pg_catalog.=) pg_catalog.jsonb_build_array(
+                                       v.connector, v.server, v.api_table, v.api_column))))
             OR (one.hidden AND one.role OPERATOR(pg_catalog.=) {SESSION_ROLE}
                 AND EXISTS (SELECT FROM {_SCHEMA}.derived d
                             WHERE d.relation::pg_catalog.oid OPERATOR(pg_catalog.=) one.root
@@ -186,15 +201,21 @@ SHARING_TAGS = (
 
 PERMIT_S = 60
 PERMIT_SQL = f"""
-INSERT INTO {_SCHEMA}.share_permit (relation, role, until)
-SELECT u.oid::pg_catalog.regclass, r.oid, pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => {PERMIT_S})
-FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS u(oid) JOIN pg_catalog.pg_roles r ON r.rolname = $1
-ON CONFLICT (relation, role) DO UPDATE SET until = excluded.until
+INSERT INTO {_SCHEMA}.share_permit (relation, role, until, covers)
+SELECT u.oid::pg_catalog.regclass, r.oid, pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => {PERMIT_S}),
+    u.covers::pg_catalog.jsonb
+FROM ROWS FROM (pg_catalog.unnest($2::pg_catalog.oid[]), pg_catalog.unnest($3::pg_catalog.text[])) AS u(oid, covers)
+JOIN pg_catalog.pg_roles r ON r.rolname = $1
+ON CONFLICT (relation, role) DO UPDATE SET until = excluded.until, covers = excluded.covers
 """
 FORGET_SQL = f"DELETE FROM {_SCHEMA}.share_permit WHERE until < pg_catalog.clock_timestamp()"
 
 
-async def permit_sharing(connection: Connection, role: str, relations: Sequence[int]) -> None:
-    """Let a role share relations, by OID, for a minute; over the superuser's connection to the tenant's database."""
+async def permit_sharing(connection: Connection, role: str, relations: Mapping[int, Columns]) -> None:
+    """Let a role share relations, by OID, for a minute, as long as their rows are of those columns alone.
+
+    Over the superuser's connection to the tenant's database.
+    """
     await connection.execute(FORGET_SQL)
-    await connection.execute(PERMIT_SQL, role, list(relations))
+    covers = [json.dumps([list(column) for column in columns]) for columns in relations.values()]
+    await connection.execute(PERMIT_SQL, role, list(relations), covers)

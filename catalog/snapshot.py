@@ -69,6 +69,8 @@ SELECT DISTINCT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::pg_cat
 FROM above u JOIN pg_catalog.pg_class c ON c.oid = u.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relpersistence <> 't' ORDER BY c.oid
 """
+# Of temporary ones no other session may know the names, but functions may read them, too.
+IS_DERIVED_SQL = f"SELECT EXISTS (SELECT FROM {CATALOG_SCHEMA}.derived)"
 HAS_LINEAGE_SQL = f"SELECT pg_catalog.to_regclass('{CATALOG_SCHEMA}.derived') IS NOT NULL"
 
 SERVERS_SQL = f"""
@@ -209,7 +211,8 @@ async def load_snapshot(connection: Connection) -> Snapshot:
         columns = await connection.fetch(COLUMNS_SQL, [row["oid"] for row in tables])
         lineage = await connection.fetchval(HAS_LINEAGE_SQL)
         derived = await connection.fetch(DERIVED_SQL) if lineage else []
-        carriers = await connection.fetch(CARRIERS_SQL) if derived else []
+        carries = lineage and await connection.fetchval(IS_DERIVED_SQL)
+        carriers = await connection.fetch(CARRIERS_SQL) if carries else []
     # Compiling the pattern of thousands of names takes longer than the event loop may stand still.
     return await asyncio.to_thread(
         Snapshot,

@@ -274,7 +274,8 @@ def warn(report: SourceReport, view: SessionView) -> None:
     messages = []
     if not report.complete:
         message = f"the answer is incomplete: source {report.source} gave only a part of {report.table}"
-        came = f"{report.pages} pages with {report.rows_fetched} rows had come"
+        rows = "" if report.hides_rows else f" with {report.rows_fetched} rows"
+        came = f"{report.pages} pages{rows} had come"
         at = report.resets_at
         again = "" if at is None else f"; it may be asked again at {at:%Y-%m-%d %H:%M:%S} UTC"
         messages.append((message, f"{report.incomplete_reason or 'unknown'} ({came}{again})"))

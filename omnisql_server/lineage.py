@@ -17,6 +17,7 @@ from omnisql_server.model.query import AuthorizedQuery, Occurrence
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.run import SessionView
 from omnisql_server.model.statement import Statement, Written
+from omnisql_server.model.trail import DerivedRead
 from omnisql_server.origins import output_origins
 from omnisql_server.parse.written import written_by
 from omnisql_server.sharing import Sharing
@@ -41,11 +42,12 @@ SELECT omnisql_catalog.note_derivation(c.oid::pg_catalog.regclass, $5::pg_catalo
   FROM {NAMED} AS c(oid)
 """
 EXPOSED = f"""
-SELECT c.oid FROM {NAMED} AS c(oid)
+SELECT c.oid, (SELECT l.facts FROM omnisql_catalog.lineage_read(c.oid) AS l WHERE l.root OPERATOR(pg_catalog.=) c.oid)
+  FROM {NAMED} AS c(oid)
  WHERE EXISTS (SELECT FROM omnisql_catalog.exposures(c.oid::pg_catalog.regclass) AS e
                 WHERE e.root OPERATOR(pg_catalog.=) c.oid)
 """
-"""The relation if others can read it: then policy is asked."""
+"""The relation if others can read it, and where its rows come from so far: then policy is asked about all of it."""
 
 
 FOLLOW = "SELECT omnisql_catalog.follow()"
@@ -88,7 +90,9 @@ async def follow(view: SessionView) -> None:
     await view.backend.ask(Ask(sql=FOLLOW))
 
 
-async def note_relayed(statement: Statement, origins: Sequence[int], view: SessionView) -> None:
+async def note_relayed(
+    statement: Statement, origins: Sequence[DerivedRead], view: SessionView, sharing: Sharing
+) -> None:
     """Note what a statement that is about to be relayed writes from derived relations; what it makes notes itself."""
     if not statement.writes:
         return
@@ -97,7 +101,9 @@ async def note_relayed(statement: Statement, origins: Sequence[int], view: Sessi
         return
     view.state[DERIVES] = True
     view.remember(frozenset(each.name for each in written))
-    array = text_array(str(oid) for oid in origins)
+    facts = {fact for each in origins for fact in each.facts}
+    await _let({(each.connector, each.server, each.table, each.column) for each in facts}, written, view, sharing)
+    array = text_array(str(each.oid) for each in origins)
     await _noted([_ask(each, [], array) for each in written], view)
 
 
@@ -125,11 +131,21 @@ async def _note(written: Sequence[Written], query: AuthorizedQuery, view: Sessio
         for fact in _of_columns(each, each.columns, query)
     }
     if api:
-        found = await view.backend.ask(*(Ask(sql=EXPOSED, parameters=_named(each)) for each in written))
-        exposed = [int(row[0] or 0) for answer in found for row in rows_of(answer)]
-        await sharing.let(dict.fromkeys(exposed, sorted(api)), query.principal)
+        await _let(api, written, view, sharing)
     origins = text_array(str(oid) for oid in _local_oids(query))
     await _noted([_ask(each, _facts(each, query), origins) for each in written], view)
+
+
+async def _let(
+    columns: set[tuple[str, str, str, str]], written: Iterable[Written], view: SessionView, sharing: Sharing
+) -> None:
+    """Ask policy whether relations that others read may get rows of some API columns, beside those that they have."""
+    found = await view.backend.ask(*(Ask(sql=EXPOSED, parameters=_named(each)) for each in written))
+    rows = [row for answer in found for row in rows_of(answer)]
+    exposed = {
+        int(oid or 0): sorted(columns | {tuple(fact[:4]) for fact in json.loads(facts or "[]")}) for oid, facts in rows
+    }
+    await sharing.let(exposed, view.principal)
 
 
 async def _noted(asked: list[Ask], view: SessionView) -> None:

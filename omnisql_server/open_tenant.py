@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +10,7 @@ from functools import partial
 from catalog import control
 from catalog.clusters import Cluster, EmbeddedCluster
 from catalog.connection import Connection
-from catalog.sharing import permit_sharing
+from catalog.sharing import Columns, permit_sharing
 from catalog.snapshot import Snapshot, load_snapshot
 from omnisql_server.bounds import pipeline_bounds
 from omnisql_server.disk_quota import DiskQuota
@@ -63,7 +63,9 @@ async def load_through(tenant_connection: Callable[[], AbstractAsyncContextManag
 
 
 async def permit_through(
-    tenant_connection: Callable[[], AbstractAsyncContextManager[Connection]], role: str, relations: Sequence[int]
+    tenant_connection: Callable[[], AbstractAsyncContextManager[Connection]],
+    role: str,
+    relations: Mapping[int, Columns],
 ) -> None:
     async with tenant_connection() as connection:
         await permit_sharing(connection, role, relations)

@@ -5,15 +5,14 @@ The permit (`catalog.sharing`) is written by the server's own role: no statement
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from catalog.sharing import Columns
 from omnisql_server.model.principal import Principal
 
-Columns = Iterable[tuple[str, str, str, str]]
-"""Of each column: connector, server, API table, API column."""
-Permit = Callable[[str, Sequence[int]], Awaitable[None]]
-"""Lets a role share relations, by OID, for a short while."""
+Permit = Callable[[str, Mapping[int, Columns]], Awaitable[None]]
+"""Lets a role share relations, by OID, for a short while, while their rows are of these columns."""
 
 
 class SharePolicy(Protocol):
@@ -36,6 +35,8 @@ class Sharing:
         Raises:
             PolicyUndecided: 42501, there is no decision.
         """
-        allowed = [oid for oid, columns in relations.items() if await self._policy.may_share(columns, principal)]
+        allowed = {
+            oid: columns for oid, columns in relations.items() if await self._policy.may_share(columns, principal)
+        }
         if allowed:
             await self._permit(principal.role, allowed)

@@ -298,6 +298,7 @@ class Tenancy:
                 misses=misses,
                 data_key=data_key,
                 records=partial(self._services.recent_records, record),
+                seen_whole=self.policy.seen_whole,
             )
             connect = partial(cluster.connect, cluster.superuser, record.database)
             quiet = self._services.audit.journal.quiet

@@ -21,7 +21,7 @@ from omnisql_server.fetch.scheduler import OpenSource
 from omnisql_server.fetch.sources import Sources
 from omnisql_server.introspection.connection import IntrospectionConnection, IntrospectionState
 from omnisql_server.introspection.connector import INTROSPECTION
-from omnisql_server.introspection.tables import AUDIT, CACHE, PUSHDOWN_MISSES
+from omnisql_server.introspection.tables import AUDIT, CACHE, PUSHDOWN_MISSES, STATISTICS
 from omnisql_server.kept_rows import TenantKept
 from omnisql_server.misses import PushdownMisses
 from omnisql_server.model.backend import Ask, Rows
@@ -48,6 +48,10 @@ HASHED_COLUMNS = b"omnisql: codes of hashed columns"
 """What the data key is used for here, so that the salt tells nothing of it."""
 
 UNSETTLED_RELOAD_INTERVAL_S = 1.0
+COUNTING = frozenset({CACHE.name, PUSHDOWN_MISSES.name, STATISTICS.name})
+"""Tables of the server's own that count rows of API tables, other users' among them."""
+SeenWhole = Callable[[Iterable[tuple[str, str, str]], Principal, str], Awaitable[frozenset[tuple[str, str, str]]]]
+"""Tells of which API tables policy lets a principal see all rows, for a purpose."""
 
 
 class Tenant:
@@ -70,6 +74,7 @@ class Tenant:
         misses: PushdownMisses,
         data_key: Callable[[], Awaitable[bytes]],
         records: Callable[[Principal], Awaitable[Sequence[StoredRecord]]],
+        seen_whole: SeenWhole,
     ) -> None:
         self.name = name
         self.database = database
@@ -78,6 +83,7 @@ class Tenant:
         self.kept = kept
         self.statistics = statistics
         self._records = records
+        self._seen_whole = seen_whole
         self.misses = misses
         self._load = load
         self._data_key = data_key
@@ -85,7 +91,7 @@ class Tenant:
         self.roles_touched_s = -math.inf
         self.definitions = 0
         self._definitions_seen = 0
-        self._plain = PlainTexts(snapshot.digits_matter)
+        self._plain = PlainTexts.under(snapshot)
         self._loaded_s = time.monotonic()
 
     @property
@@ -133,7 +139,7 @@ class Tenant:
     def forget_plain(self) -> None:
         """Have every message looked at again."""
         self._plain.holds = False
-        self._plain = PlainTexts(self.snapshot.digits_matter)
+        self._plain = PlainTexts.under(self.snapshot)
 
     def defined(self) -> None:
         """Learn that a transaction has ended in which something was defined."""
@@ -211,6 +217,8 @@ class Tenant:
             staleness = replace(staleness, kept=staleness.kept or settings.keeps)
             return replace(await self.sources.open(relation.server, view), staleness=staleness)
         state = await self._introspection(view)
+        if relation.api_table in COUNTING:
+            state = await self._counted(state, view.principal, settings.purpose)
         if relation.api_table == CACHE.name:
             state = replace(state, kept=await self.kept.list(state.relations, view))
         if relation.api_table == PUSHDOWN_MISSES.name:
@@ -255,6 +263,12 @@ class Tenant:
             reports=last_reports(view),
             statistics=self.statistics.rows(),
         )
+
+    async def _counted(self, state: IntrospectionState, principal: Principal, purpose: str) -> IntrospectionState:
+        """Leave out the tables of which policy hides rows: how many there are would tell of those."""
+        keys = {table.oid: (table.wrapper, table.server, declared.name) for table, declared in state.relations}
+        whole = await self._seen_whole(keys.values(), principal, purpose)
+        return replace(state, relations=[each for each in state.relations if keys[each[0].oid] in whole])
 
     def _declared(self, table: ApiTable) -> Table | None:
         name = table.options.get("table", table.name)

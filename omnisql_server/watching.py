@@ -8,7 +8,6 @@ everybody only for a purpose that policy lets its API tables be read for.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -47,13 +46,6 @@ PURPOSE = "SELECT pg_catalog.current_setting('omnisql.purpose', true)"
 OWNED = "SELECT o.root, o.facts FROM omnisql_catalog.lineage_owned() AS o"
 """What the session's principal has written from API tables, and from which columns."""
 
-FUNCTIONS = "lineage.functions"
-"""In a session's state: functions it has made that may read what was derived, each as `name(`, and tables with such
-triggers."""
-_NAME = r"(?:[^\s(]*\.)?\"?([^\s(\"]+)"
-_MAKES = re.compile(r"\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\s+" + _NAME)
-_TRIGGERS = re.compile(r"(?s)\s*create\s+(?:or\s+replace\s+)?(?:constraint\s+)?trigger\b.*?\son\s+" + _NAME)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reads:
@@ -87,7 +79,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             RelayInstead: it reaches no API table. Else as the pipeline does.
         """
         if statement.kind is StatementKind.RIGHTS:
-            await self._let(statement, view)
+            await self._let(view)
             raise RelayInstead
         reads = await self._reads(statement, view)
         if reads.derived and not reads.api:
@@ -112,7 +104,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             RelayInstead: it reaches no API table. Else as `watch` and the pipeline do.
         """
         if statement.kind is StatementKind.RIGHTS:
-            await self._let(statement, view)
+            await self._let(view)
             raise RelayInstead
         reads = await self._reads(statement, view)
         await self._note(statement, reads, view)
@@ -120,30 +112,13 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
             raise RelayInstead(watched=True)
         return await self.runner.run(statement, parameters, view, twin=twin)
 
-    async def _let(self, statement: Statement, view: SessionView) -> None:
+    async def _let(self, view: SessionView) -> None:
         """Let rights to what the session's principal wrote from API tables be given away, as far as policy does."""
         if not (self.tenant.snapshot.derived or DERIVES in view.state):
             return
-        self._learn(statement, view)
         rows = rows_of((await view.backend.ask(Ask(sql=OWNED)))[0])
         owned = {int(oid or 0): [tuple(fact) for fact in json.loads(facts or "[]")] for oid, facts in rows}
         await self.runner.sharing.let(owned, view.principal)
-
-    def _learn(self, statement: Statement, view: SessionView) -> None:
-        """Learn of functions and triggers that the session makes now: others know of them when its transaction ends."""
-        text = statement.text.lower()
-        own = _own_functions(view)
-        carries = bool(self._called(statement, view)) or any(
-            each.name.lower() in text for each in self.tenant.snapshot.derived.values()
-        )
-        made, triggered = _MAKES.match(text), _TRIGGERS.match(text)
-        if made is not None and (carries or DERIVES in view.state or makes_sql(text)):
-            own |= {f"{made.group(1)}("}
-        elif triggered is not None and carries:
-            own |= {triggered.group(1)}
-        if own != _own_functions(view):
-            view.state[FUNCTIONS] = own
-            view.remember(own)
 
     async def _note(self, statement: Statement, reads: _Reads, view: SessionView) -> None:
         purpose = checked("omnisql.purpose", reads.purpose) if reads.derived else ""
@@ -151,7 +126,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
         if reads.derived:
             await self.policy.let_read(reads.derived, purpose, view.principal)
         if reads.derived and not reads.api:
-            await note_relayed(statement, [each.oid for each in reads.derived], view)
+            await note_relayed(statement, reads.derived, view, self.runner.sharing)
         if reads.commits:
             await view.backend.leave()
         elif reads.derived and (reads.called or (statement.within is not None and statement.creates)):
@@ -163,9 +138,10 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
         if statement.kind not in READING_KINDS or not (snapshot.derived or DERIVES in view.state):
             return _Reads()
         await note_late(view)
-        if statement.executes is not None:
+        executes = statement.executes is not None
+        if executes:
             statement = (await look_up(statement, view.backend, relayable=True)).statement
-        found = self._called(statement, view)
+        found = self._called(statement)
         called, names = found - {COMMITS}, self._named(statement)
         if not called and all(name in snapshot.api_names - snapshot.derived_names for _, name in names):
             return _Reads()
@@ -189,31 +165,24 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
         return _Reads(
             derived=tuple(derived.values()),
             api=any(row[3] == "t" for row in rows),
-            called=block or bool(called),
+            # What an EXECUTE writes is in no text of its own.
+            called=block or bool(called) or (executes and statement.writes),
             commits=COMMITS in found or (block and commits(statement.text)),
             purpose=rows_of(said)[0][0],
         )
 
-    def _called(self, statement: Statement, view: SessionView) -> frozenset[int]:
+    def _called(self, statement: Statement) -> frozenset[int]:
         """Return what a statement may read by functions, by OID, `ANYTHING` among them where that cannot be told."""
         text = statement.text
-        if statement.kind is StatementKind.BLOCK and makes_sql(text):
-            return frozenset({ANYTHING})
-        carriers = self.tenant.snapshot.carriers
-        own = (name for name in _own_functions(view) if name in text.lower())
-        unknown = any(not carriers.roots(name.encode()) for name in own)
-        return carriers.roots(text.encode()) | (frozenset({ANYTHING}) if unknown else frozenset())
+        unseen = statement.reads_unseen or (statement.kind is StatementKind.BLOCK and makes_sql(text))
+        return self.tenant.snapshot.carriers.roots(text.encode()) | (frozenset({ANYTHING}) if unseen else frozenset())
 
     def _named(self, statement: Statement) -> set[tuple[str | None, str]]:
         if statement.kind is StatementKind.BLOCK:
-            found = [each for each in self.tenant.snapshot.derived.values() if each.name in statement.text]
+            text = statement.text.lower().replace('""', '"')
+            found = [each for each in self.tenant.snapshot.derived.values() if each.name.lower() in text]
             return {(each.schema, each.name) for each in found}
         return {(each.schema, each.name) for each in statement.references if not each.target or _looks(statement)}
-
-
-def _own_functions(view: SessionView) -> frozenset[str]:
-    known = view.state.get(FUNCTIONS)
-    return known if isinstance(known, frozenset) else frozenset()
 
 
 def _looks(statement: Statement) -> bool:

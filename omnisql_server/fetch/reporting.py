@@ -42,6 +42,7 @@ def report_of(plan: ScanPlan, tally: Tally) -> SourceReport:
         stale=tally.stale,
         cache_note="; ".join(tally.told()) or None,
         refreshing=tally.refreshing,
+        hides_rows=bool(plan.filters),
         resets_at=None if tally.resets_after_s is None else datetime.now(UTC) + timedelta(seconds=tally.resets_after_s),
     )
 

@@ -6,7 +6,8 @@ They come in millions and differ in numbers alone, so that one is found by its s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from catalog.name_pattern import DIGITS, shape
 from omnisql_server.model.remembered import TEXT_BYTES_MAX, TEXTS_MAX
@@ -16,22 +17,40 @@ _NUMBERED_CALL = re.compile(rb"[0-9][A-Za-z0-9_$\x80-\xff]*[ \t\n\r\f\v]*\(")
 """A digit in what may be the name of a function: with another digit it may be another function."""
 
 
+class Named(Protocol):
+    """What a tenant's catalog names."""
+
+    @property
+    def derived(self) -> Mapping[int, object]:
+        """Return what was derived from API tables, by OID."""
+
+    def digits_matter(self, text: bytes) -> bool:
+        """Say whether texts that differ from this one in digits alone could name others."""
+
+
 class PlainTexts:
     """Messages, each with whether it may leave state on its backend; they begin anew when they are too many.
 
-    `digits_matter` says that other digits in a text may make it name another relation that reaches an API table. Once
-    they do not hold any more, others are to be asked for.
+    `digits_matter` says that other digits in a text may make it name another relation that reaches an API table,
+    `derives` that there may be something that was derived from one. Once they do not hold any more, others are to be
+    asked for.
     """
 
-    __slots__ = ("_digits_matter", "_messages", "_shapes", "holds")
+    __slots__ = ("_digits_matter", "_messages", "_shapes", "derives", "holds")
 
-    def __init__(self, digits_matter: Callable[[bytes], bool]) -> None:
+    def __init__(self, digits_matter: Callable[[bytes], bool], *, derives: bool = False) -> None:
         self._digits_matter = digits_matter
+        self.derives = derives
         # With the header: the bytes of a length may be digits.
         self._shapes: dict[bytes, tuple[bytes, bool]] = {}
         # Apart, because a message may be the shape of another one.
         self._messages: dict[bytes, bool] = {}
         self.holds = True
+
+    @classmethod
+    def under(cls, snapshot: Named) -> PlainTexts:
+        """Begin anew under what a tenant's catalog is now."""
+        return cls(snapshot.digits_matter, derives=bool(snapshot.derived))
 
     def leaves_state(self, message: bytes) -> bool | None:
         """Say whether a message may leave state; None where it is not known to be plain, or not one whole message."""
@@ -57,6 +76,6 @@ def _make_room(known: dict[bytes, tuple[bytes, bool]] | dict[bytes, bool]) -> No
         known.clear()
 
 
-NOTHING = PlainTexts(lambda _text: True)
+NOTHING = PlainTexts(lambda _text: True, derives=True)
 """No message is known; asked for before each."""
 NOTHING.holds = False

@@ -21,6 +21,7 @@ class SourceReport:
     source may be asked again that has used up its rate limit. `rows_hydrated` is for how many rows columns were fetched
     that had waited for the others to be read, None where none had. `spent` is what the requests took, by kind.
     `misfits` are values that are null because they did not fit; of rows that had been kept, at most so many.
+    `hides_rows` says that policy may have left rows out: how many came is nobody's to know then.
     """
 
     scan_name: str
@@ -50,3 +51,4 @@ class SourceReport:
     rows_hydrated: int | None = None
     misfits: Misfits = ()
     spent: tuple[Spent, ...] = ()
+    hides_rows: bool = False

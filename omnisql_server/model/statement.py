@@ -218,7 +218,8 @@ class Statement:
     `needs_block` says that PostgreSQL refuses it outside a transaction block, `with_data` that REFRESH is to fill.
     `hints` are the custom settings that its comments `/*+ .. */` set for it alone, `movement` what FETCH or MOVE does.
     `within` is the kind of the statement that EXPLAIN or COPY is of.
-    `renews` says that its rows are asked of their sources, whatever is kept, and kept from then on.
+    `renews` says that its rows are asked of their sources, whatever is kept, and kept from then on, `reads_unseen` that
+    it may read what was derived from API tables by what its transaction has made, which no name tells.
     """
 
     text: str
@@ -244,6 +245,7 @@ class Statement:
     with_data: bool = True
     within: StatementKind | None = None
     renews: bool = False
+    reads_unseen: bool = False
 
     @property
     def act(self) -> StatementKind:

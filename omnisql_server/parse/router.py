@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
-from catalog.carriers import Carriers
+from catalog.carriers import Carriers, makes_sql
 from catalog.name_pattern import shape
 from omnisql_server.model.custom_settings import PREFIX, refusal
 from omnisql_server.model.definition import NotGrammatical
 from omnisql_server.model.remembered import Remembered
-from omnisql_server.model.statement import DERIVED_KINDS, MANAGED_KINDS, NAMING_KINDS, Part, Statement, StatementKind
+from omnisql_server.model.statement import (
+    DERIVED_KINDS,
+    MANAGED_KINDS,
+    NAMING_KINDS,
+    READING_KINDS,
+    Part,
+    Statement,
+    StatementKind,
+)
 from omnisql_server.parse.grammar import NotParsed, parse_statements
 from omnisql_server.parse.shaped import statements_of
 
@@ -35,6 +43,12 @@ _MAPPING, _SERVER, _OPTIONS = (
 )
 _CANDIDATES = MANAGED_KINDS - NAMING_KINDS | {StatementKind.REFRESH, StatementKind.RIGHTS}
 """Kinds that are run whatever they name: the pipeline decides."""
+
+_GIVING_WORDS = _RIGHTS_WORDS | {b"inherit", b"attach", b"trigger", b"aggregate", b"operator", b"cast", b"domain"}
+_GIVING_WORDS |= {b"default", b"check", b"generated"}
+"""Key words without which no statement gives what it names to something else to read, but for views and rules."""
+UNSEEN = "("
+"""In a session's overlay, no name: what it reads cannot be told from a text until its transaction ends."""
 
 _ROLE_WORDS = frozenset({b"role", b"user", b"group", b"password", b"owned", b"grant", b"revoke"})
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_"
@@ -83,11 +97,11 @@ def route(
     if not overlay and (key, under) in _plain:
         return None
     lowered = text.lower()
-    named = _OURS in lowered or any(name.encode().lower() in lowered for name in overlay)
+    named = _OURS in lowered or UNSEEN in overlay or any(name.encode().lower() in lowered for name in overlay)
     words = _words(text)
     rights = not (_RIGHTS_WORDS.isdisjoint(words) or _RIGHTS_VERBS.isdisjoint(words))
-    block = bool(derived) and b"do" in words
-    watched = named or rights or block or may_reach(text)
+    by_name = bool(derived or overlay) and (b"do" in words or b"execute" in words)
+    watched = named or rights or by_name or may_reach(text)
     if not watched and _MANAGED_WORDS.isdisjoint(words):
         # A text with a password is not kept.
         if not overlay and _ROLE_WORDS.isdisjoint(words):
@@ -101,7 +115,8 @@ def route(
         return (_not_grammatical(text, error),) if secret else None
     names = reaching | overlay
     parts: list[Part] = []
-    for statement in statements:
+    for each in statements:
+        statement = _unseen(each, derivation, overlay)
         reaches = _reaches(statement, names) or _reads(statement, derivation, overlay)
         parts.append(
             Part(
@@ -113,6 +128,7 @@ def route(
         )
         if reaches:
             names |= statement.creates
+            overlay |= statement.creates & {UNSEEN}
     return tuple(parts) if any(part.statement for part in parts) else None
 
 
@@ -154,16 +170,41 @@ def _reaches(statement: Statement, names: frozenset[str]) -> bool:
 def _reads(statement: Statement, derivation: Derivation, overlay: frozenset[str]) -> bool:
     """Say whether a statement may read what was derived from API tables; a DO block may do anything.
 
-    In the overlay, `name(` is a function of the session's own that may read it.
+    What was prepared under a name may have come to read it since.
     """
+    if UNSEEN in statement.creates:
+        return True
     if not (derivation.derived_names or overlay) or statement.kind not in DERIVED_KINDS:
         return False
     return (
-        statement.kind is StatementKind.BLOCK
+        statement.reads_unseen
+        or statement.kind is StatementKind.BLOCK
+        or statement.executes is not None
         or any(reference.name in derivation.derived_names for reference in statement.references)
         or bool(derivation.carriers.roots(statement.text.encode()))
-        or any(name.endswith("(") and name in statement.text.lower() for name in overlay)
     )
+
+
+def _unseen(statement: Statement, derivation: Derivation, overlay: frozenset[str]) -> Statement:
+    """Mark a statement of which a text does not tell what it reads, or what later ones of its transaction read.
+
+    They may read by a function, a parent or an operator that the catalog as last read does not know yet.
+    """
+    block, lowered = statement.kind is StatementKind.BLOCK, statement.text.lower()
+    # Of temporary tables, which a block may read, the catalog has no names.
+    own = overlay - derivation.derived_names if block else overlay & {UNSEEN}
+    if statement.kind in DERIVED_KINDS and any(name == UNSEEN or name.lower() in lowered for name in own):
+        statement = replace(statement, reads_unseen=True)
+    if not (derivation.derived_names or overlay) or (statement.kind in READING_KINDS and not block):
+        return statement
+    text = statement.text.encode()
+    words = set(_words(text))
+    if words.isdisjoint({b"create", b"alter"}):
+        return statement
+    carries = bool(derivation.carriers.roots(text)) or makes_sql(statement.text)
+    if statement.kind is not StatementKind.DEFINITION and not words.isdisjoint(_GIVING_WORDS):
+        carries = carries or any(name.lower() in lowered for name in derivation.derived_names | overlay)
+    return replace(statement, creates=statement.creates | {UNSEEN}) if carries else statement
 
 
 def _sets_wrongly(statement: Statement) -> bool:

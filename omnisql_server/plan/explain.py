@@ -235,6 +235,8 @@ def _total_calls(plan: QueryPlan) -> tuple[int, int, int | None]:
 
 
 def _rows_text(scan: ScanPlan) -> str:
+    if scan.filters:
+        return "not told, for policy may hide some"
     keyed = " for each combination of keys" if scan.path.keys else ""
     expected = f"expected {_rounded(scan.rows_expected)}{keyed}"
     known = scan.statistic
@@ -259,6 +261,8 @@ def _calls_facts(calls_min: int, calls_expected: int, calls_max: int | None) -> 
 
 def _rows_facts(scan: ScanPlan) -> _Facts:
     known = scan.statistic
+    if scan.filters:
+        return {"Expected Rows": None, "Statistic": None}
     return {
         "Expected Rows": round(scan.rows_expected, 1),
         "Statistic": None

@@ -25,9 +25,10 @@ def report_lines(report: SourceReport, scan: ScanPlan) -> Iterator[str]:
     yield f"Requests: {report.requests} made, {report.revalidated} of them answered by 304"
     for each in report.spent:
         yield f"Spent: {_calls(each.calls)} of {each.request}{_takings(each.limits)}"
-    yield f"Pages: {report.pages}, {report.bytes_received} bytes"
+    yield f"Pages: {report.pages}" + ("" if report.hides_rows else f", {report.bytes_received} bytes")
     hydrated = "" if report.rows_hydrated is None else f", {report.rows_hydrated} hydrated"
-    yield f"Rows: {report.rows_fetched} fetched, {report.rows_returned} returned{hydrated}"
+    fetched = "" if report.hides_rows else f"{report.rows_fetched} fetched, "
+    yield f"Rows: {fetched}{report.rows_returned} returned{hydrated}"
     if report.cache_hits or report.cache_note is not None:
         used = f"{report.cache_hits} earlier answers used, {report.calls_saved} requests saved"
         yield f"Cache: {used}, age {report.age_ms / 1000:.1f} s{_aside(report.cache_note)}"
@@ -59,8 +60,8 @@ def report_facts(report: SourceReport) -> _Facts:
             for each in report.spent
         ],
         "Actual Pages": report.pages,
-        "Actual Bytes": report.bytes_received,
-        "Actual Rows Fetched": report.rows_fetched,
+        "Actual Bytes": None if report.hides_rows else report.bytes_received,
+        "Actual Rows Fetched": None if report.hides_rows else report.rows_fetched,
         "Actual Rows Returned": report.rows_returned,
         "Actual Rows Hydrated": report.rows_hydrated,
         "Actual Time (ms)": round(report.duration_ms, 3),

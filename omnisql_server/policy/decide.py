@@ -13,7 +13,13 @@ from omnisql_server.model.query import AuthorizedQuery, BoundQuery
 from omnisql_server.model.trail import DerivedRead
 from omnisql_server.policy.authorize import authorize, check_derived, check_sources
 from omnisql_server.policy.decision import Decision, read_decision
-from omnisql_server.policy.question import Question, derived_question, question_of, share_question
+from omnisql_server.policy.question import (
+    Question,
+    derived_question,
+    question_of,
+    share_question,
+    tables_question,
+)
 
 DECISIONS_MAX = 4096
 KEPT_MAX_S = 60.0
@@ -98,6 +104,26 @@ class Policy:
         """
         question = share_question(columns, principal)
         return bool(question.resources) and not (await self.decide(question)).denials
+
+    async def seen_whole(
+        self, tables: Iterable[tuple[str, str, str]], principal: Principal, purpose: str
+    ) -> frozenset[tuple[str, str, str]]:
+        """Return of which API tables, by connector, server and API table, a principal may see all rows.
+
+        Raises:
+            PolicyUndecided: there is no decision (42501).
+        """
+        question = tables_question(tables, principal, purpose)
+        if not question.resources:
+            return frozenset()
+        decision = await self.decide(question)
+        denied = {denial.index for denial in decision.denials}
+        found = enumerate(zip(question.resources, decision.filters, strict=True))
+        whole = [each for index, (each, filters) in found if not (filters or denied & {index, None})]
+        read = principal.sources
+        return frozenset(
+            (each.connector, each.server, each.table) for each in whole if read is None or each.server in read
+        )
 
     async def let_read(self, derived: Sequence[DerivedRead], purpose: str, principal: Principal) -> None:
         """Let a principal read for a purpose what was written from API tables, as far as policy does.

@@ -103,6 +103,11 @@ def derived_question(derived: Iterable[DerivedRead], principal: Principal, purpo
     return _question(used, principal, purpose, READ_DERIVED)
 
 
+def tables_question(tables: Iterable[tuple[str, str, str]], principal: Principal, purpose: str) -> Question:
+    """Ask what a principal may see of API tables whatever columns are used, each by connector, server and API table."""
+    return _question({table: set() for table in tables}, principal, purpose, OPERATION)
+
+
 def _question(
     used: Mapping[tuple[str, str, str], set[str]], principal: Principal, purpose: str, operation: str
 ) -> Question:

@@ -117,7 +117,7 @@ class ExtendedProtocol:
         elif frame.kind == b"H":
             self._link.send_raw(FLUSH)
             self._link.flush()
-        elif frame.kind == b"P" or self.statements or self.portals or self.watched or self._running.overlay:
+        elif frame.kind in (b"P", b"B") or self.has_ours or self._running.overlay:
             await self._handle_named(frame)
         else:
             self._relay(frame)
@@ -127,13 +127,14 @@ class ExtendedProtocol:
         reply = self.replies.get(frame.kind)
         if reply is None or self.has_ours:
             return False
-        if frame.kind == b"B" and self._running.overlay:
+        if frame.kind == b"B" and (self._running.overlay or self.watched.may_concern(frame.data)):
             return False
         if frame.kind == b"P":
             found = named_text(frame.data)
             if found is None or not self._running.is_relayed(found[1]) or (found[0] and may_move(found[1])):
                 return False
             self._running.footprint.parse(frame.data, *found)
+            self.watched.parsed(found[0])
         self.journal.note(frame)
         self._link.send(frame.data, reply)
         self._running.relayed = frame.kind != b"S"
@@ -203,7 +204,7 @@ class ExtendedProtocol:
             if not message.statement:
                 await self.drop_unnamed()
             self._relay(frame)
-            self.watched.forget(message.statement)
+            self.watched.parsed(message.statement)
             moving = self._movements.read(message, parts)
             if (moving is not None or message.statement in self.statements) and await self._settled():
                 self.statements.forget(message.statement)
@@ -231,7 +232,7 @@ class ExtendedProtocol:
             except RelayInstead as relayed:
                 self._running.backend.close_statement(twin)
                 self.statements.forget(name)
-                self.watched.forget(name)
+                self.watched.parsed(name)
                 if relayed.watched:
                     self.watched.put(name, statement)
                 if secret:
@@ -269,7 +270,7 @@ class ExtendedProtocol:
                 return
             statement = lent[0] if lent else None
         if statement is None:
-            if message.statement in self.watched:
+            if self.watched.concerns(message.statement):
                 self.journal.spoil()
                 if not (await self._ready(frame) and await self._succeeds(self.watched.note(message.statement))):
                     return

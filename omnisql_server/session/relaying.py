@@ -109,6 +109,8 @@ class Relaying:
             leaves_state = plain.leaves_state(parse)
             if leaves_state is None or len(data) - start < HEADER_BYTES or data[start] != _BIND:
                 return False
+        elif plain.derives and self._extended.watched.may_concern(data):
+            return False
         bind_bytes = _LENGTH.unpack_from(data, start + 1)[0]
         end, replies = known.get(len(data) - start - 1 - bind_bytes, _NO_UNIT)
         if bind_bytes < 4 or not end or not data.endswith(end) or self._link.status == "E":

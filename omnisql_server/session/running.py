@@ -20,6 +20,7 @@ from omnisql_server.model.backend import Ask, Rows
 from omnisql_server.model.run import Repeatable, RunResult, SessionView, StatementRunner, command_result
 from omnisql_server.model.statement import CHANGING_KINDS, Movement, Part
 from omnisql_server.observability.metrics import INSTRUMENTS
+from omnisql_server.parse.router import UNSEEN
 from omnisql_server.session.backend import SessionBackend
 from omnisql_server.session.client import ClientConnection
 from omnisql_server.session.ending import SessionEnd, lost_session
@@ -136,6 +137,7 @@ class Running:
 
     def on_transaction_ended(self) -> None:
         """Tell other routers what this transaction may have defined, before its end is known to anyone."""
+        self.overlay -= {UNSEEN}
         if self._defines:
             self._defines = False
             self.runner.defined()

@@ -109,7 +109,7 @@ def engine(bao: KeyServer, erp: ExternalPostgres) -> KeyServer:
             "password": PASSWORD,
         },
     )
-    for role, lasts_s, most_s in (("reader", LASTS_S, 3600), ("short", 2, 2), ("passing", 3, 3600)):
+    for role, lasts_s, most_s in (("reader", LASTS_S, 3600), ("short", 2, 2), ("passing", 3, 3600), ("ending", 6, 6)):
         data = {"db_name": "erp", "creation_statements": MADE, "default_ttl": lasts_s, "max_ttl": most_s}
         bao.admin.write_data(f"database/roles/{role}", data=data)
     lead(bao, "erp", "database/creds/reader")
@@ -162,6 +162,17 @@ async def test_a_lease_in_use_is_renewed_though_nobody_asks_and_a_forgotten_one_
     await world.leases.keep_once()
     other, _ = await world.pair()
     assert other.value != user.value
+
+
+async def test_a_lease_that_is_near_the_most_it_may_last_is_read_anew(world: World) -> None:
+    """OpenBao renews it for what is left of the role's max_ttl: too little for a session that begins now."""
+    lead(world.bao, "ending", "database/creds/ending")
+    user, _ = await world.pair("ending")
+    until(lambda: leases_of(world.bao, "ending")[0]["ttl"] <= 1)
+    world.clock.passed_s += 2
+    other = await world.pair("ending")
+    assert other[0].value != user.value
+    assert world.logs_in(*other)
 
 
 async def test_a_lease_that_was_revoked_is_read_anew(world: World) -> None:
