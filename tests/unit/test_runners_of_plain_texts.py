@@ -99,6 +99,7 @@ def tenant() -> Tenant:
         misses=nothing,
         data_key=nothing,
         records=nothing,
+        seen_whole=nothing,
     )
 
 
