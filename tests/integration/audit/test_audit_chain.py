@@ -313,26 +313,6 @@ async def test_a_journal_that_ends_waits_for_no_more(cluster: EmbeddedCluster, o
     assert await counts(owner, chain) == [50, 1]
 
 
-async def test_a_journal_is_quiet_while_it_writes_nothing(cluster: EmbeddedCluster) -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async def connect() -> OwnConnection:
-        begun.set()
-        await go_on.wait()
-        return await cluster.connect(WRITER_ROLE, CONTROL_DATABASE)
-
-    async with asyncio.timeout(30), Journal(connect, timeout_s=10).running() as journal:
-        await journal.quiet()
-        written = journal.note(uuid4(), record())
-        await begun.wait()
-        quiet = asyncio.ensure_future(journal.quiet())
-        await turns()
-        assert not quiet.done()
-        go_on.set()
-        await quiet
-        assert written.done()
-
-
 async def test_answers_given_again_are_written_once_and_every_change_of_one_is_found(
     cluster: EmbeddedCluster, owner: OwnConnection
 ) -> None:
