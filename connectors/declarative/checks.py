@@ -138,9 +138,14 @@ def check_filter(found: Filter | None, *, posted: bool, is_graphql: bool) -> Non
 
 
 def check_members(
-    inputs: Mapping[str, object], pages: Pagination, path: PathDeclared, order: Mapping[str, Direction], sents: Sents
+    method: str,
+    inputs: Mapping[str, object],
+    pages: Pagination,
+    path: PathDeclared,
+    order: Mapping[str, Direction],
+    sents: Sents,
 ) -> None:
-    """Refuse inputs of a path one of which is to be a value and, by the dots of another's name, an object as well.
+    """Refuse inputs of a POST one of which is to be a value and, by the dots of another's name, an object as well.
 
     Raises:
         ManifestInvalid: there are such.
@@ -155,7 +160,7 @@ def check_members(
         *(sent.push.send for operators in sents.values() for each in operators.values() for sent in each),
     }
     values = {name for name in used if not isinstance(inputs.get(name), dict)}
-    for name in sorted(used):
+    for name in sorted(used) if method == "POST" else ():
         steps = name.split(".")
         for whole in {".".join(steps[:count]) for count in range(1, len(steps))} & values:
             raise ManifestInvalid(message=f"{whole} is sent as a value, and by {name} as an object")

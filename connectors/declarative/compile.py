@@ -147,8 +147,7 @@ class _Compiler:
 
     def _path(self, name: str, declared: PathDeclared) -> ReadablePath:
         at = ("access_paths", name)
-        declarations = (self._manifest.graphql, self._declared.graphql, declared.graphql)
-        graphql = None if declared.request else self._told(at, query_of, declarations)
+        graphql = None if declared.request else self._query(at, declared)
         if graphql is None and declared.request is None:
             raise self._at(at, "an access path needs a request, or the table a graphql field")
         if graphql is not None and self._manifest.graphql_path is None:
@@ -169,8 +168,6 @@ class _Compiler:
         if graphql is not None:
             self._told(at, check_arguments, graphql.arguments, graphql.filter, inputs, order, pagination)
         self._check_bounds(at, declared, order, sents)
-        apart = sent_apart(sents, declared.filter) if as_json and not is_graphql else {}
-        self._told(at, check_members, inputs, pagination, declared, order, apart)
         found = ReadablePath(
             name=name,
             method=method,
@@ -211,6 +208,8 @@ class _Compiler:
 
     def _with_hooks(self, at: Path, found: ReadablePath, declared: PathDeclared) -> ReadablePath:
         counts = declared.counts
+        sents = sent_apart(found.sents, declared.filter) if found.graphql is None else {}
+        self._told(at, check_members, found.method, found.inputs, found.pagination, declared, found.order, sents)
         return replace(
             found,
             accept=declared.accept,
@@ -297,6 +296,9 @@ class _Compiler:
         kinds = {key: self._columns[key].column.type_name for key in declared.keys if key not in declared.echo}
         self._told((*at, "count"), check_count, declared, sents, kinds)
         return declared.count
+
+    def _query(self, at: Path, declared: PathDeclared) -> Query | None:
+        return self._told(at, query_of, (self._manifest.graphql, self._declared.graphql, declared.graphql))
 
     def _sents(self, at: Path, declared: PathDeclared, graphql: Query | None, every: Sents) -> Sents:
         names = declared.pushdown if isinstance(declared.pushdown, tuple) else None

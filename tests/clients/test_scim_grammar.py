@@ -45,9 +45,10 @@ def condition(operator: Operator, comparator: str, value: object) -> Condition:
 
 
 def test_every_condition_is_read_as_the_one_that_was_meant() -> None:
-    is_there, present = condition(Operator.IS_NOT_NULL, "pr", True), {"op": "pr", "attrPath": "name.of"}
-    meant: list[tuple[Condition | Either, object]] = [
-        (is_there, present),
+    present: dict[str, object] = {"op": "pr", "attrPath": "name.of"}
+    is_present = condition(Operator.IS_NOT_NULL, "pr", True)
+    meant: list[tuple[Condition | Either, dict[str, object]]] = [
+        (is_present, present),
         (condition(Operator.IS_NULL, "pr", True), {"op": "not", "filter": present}),
     ]
     for comparator in ("eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"):
@@ -57,7 +58,7 @@ def test_every_condition_is_read_as_the_one_that_was_meant() -> None:
         (condition(Operator.IN, "eq", listed), {"op": "or", "filters": [compared("eq", each) for each in listed]}),
         (condition(Operator.NOT_IN, "ne", listed), {"op": "and", "filters": [compared("ne", each) for each in listed]}),
         (
-            Either(branches=((condition(Operator.EQ, "eq", 1), condition(Operator.EQ, "eq", 2)), (is_there,))),
+            Either(branches=((condition(Operator.EQ, "eq", 1), condition(Operator.EQ, "eq", 2)), (is_present,))),
             {"op": "or", "filters": [{"op": "and", "filters": [compared("eq", 1), compared("eq", 2)]}, present]},
         ),
     ]

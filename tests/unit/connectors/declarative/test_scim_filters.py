@@ -154,6 +154,11 @@ def test_inputs_with_dots_are_members_of_members_of_a_posted_body() -> None:
     assert posted(following) == {"filter": filtered, "page": {"limit": 50, "cursor": "c2"}}
 
 
+def test_parameters_may_have_dots_as_they_please() -> None:
+    dotted = LOGGED.replace("{send: since}", "{send: since.at}").replace("{since: ", "{since: x, since.at: ")
+    assert dict(asked(dotted).parameters)["since.at"] == "1970-01-01T00:00:00Z"
+
+
 def posted(request: Request) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(request.body or b"")
     return found
