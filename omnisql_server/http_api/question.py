@@ -61,13 +61,13 @@ def read_question(content: bytes) -> Question:
         raise RequestInvalid(message=f"the request is not JSON in UTF-8: {error}") from error
     settings = dict(body.settings)
     for name in settings:
-        if name.lower() in _FIXED:
+        if _folded(name) in _FIXED:
             raise RequestInvalid(message=f'parameter "{name}" cannot be set by HTTP')
     bounds = {"omnisql.max_staleness": body.max_staleness_ms, "omnisql.stale_if_error": body.stale_if_error_ms}
     for name, given_ms in bounds.items():
         if given_ms is None:
             continue
-        if name in map(str.lower, settings):
+        if name in map(_folded, settings):
             raise RequestInvalid(message=f'"{name}" is given twice', hint="Leave it out of settings.")
         settings[name] = f"{given_ms}ms"
     options = " ".join(f"-c {_escaped(f'{name}={value}')}" for name, value in settings.items())
@@ -82,6 +82,11 @@ def read_question(content: bytes) -> Question:
         **({"options": options} if options else {}),
     }
     return Question(sql=body.sql.encode(), parameters=tuple(map(_text, body.parameters)), startup=startup)
+
+
+def _folded(name: str) -> str:
+    """Return a setting's name as PostgreSQL reads it in `options`."""
+    return name.lower().replace("-", "_")
 
 
 def _text(value: object) -> bytes | None:

@@ -51,8 +51,10 @@ def test_bounds_and_settings_go_into_the_options() -> None:
         ({"parameters": {}}, "Expected `array`, got `object` - at `$.parameters`"),
         ({"settings": {"a": 1}}, "Expected `str`, got `int`"),
         ({"settings": {"Client_Encoding": "LATIN1"}}, 'parameter "Client_Encoding" cannot be set by HTTP'),
+        ({"settings": {"client-encoding": "LATIN1"}}, 'parameter "client-encoding" cannot be set by HTTP'),
         ({"settings": {"omnisql.log_in": "password"}}, 'parameter "omnisql.log_in" cannot be set by HTTP'),
         ({"settings": {"omnisql.Max_Staleness": "1s"}, "max_staleness_ms": 1}, "is given twice"),
+        ({"settings": {"omnisql.max-staleness": "1s"}, "max_staleness_ms": 1}, "is given twice"),
     ],
 )
 def test_what_is_wrong_is_said(given: dict[str, Any], message: str) -> None:
