@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from catalog.carriers import ANYTHING, COMMITS, commits, makes_sql
-from omnisql_server.bind.questions import RESOLVE, rows_of, text_array
+from omnisql_server.bind.questions import RESOLVE, resolvable, rows_of, text_array
 from omnisql_server.errors import InsufficientPrivilege, RelayInstead
 from omnisql_server.lineage import DERIVES, follow, note_late, note_relayed
 from omnisql_server.model.backend import Ask
@@ -146,8 +146,7 @@ class WatchedRunner(ForwardingRunner[Pipeline]):
         if not called and all(name in snapshot.api_names - snapshot.derived_names for _, name in names):
             return _Reads()
         asked = sorted(names, key=repr)
-        arrays = (text_array(schema for schema, _ in asked), text_array(name for _, name in asked))
-        questions = [Ask(sql=PURPOSE), Ask(sql=READS, parameters=arrays)]
+        questions = [Ask(sql=PURPOSE), Ask(sql=READS, parameters=resolvable(asked))]
         if called:
             questions.append(Ask(sql=CALLED, parameters=(text_array(map(str, called)),)))
         said, *answers = await view.backend.ask(*questions)

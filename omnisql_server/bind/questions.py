@@ -120,8 +120,13 @@ CONSTANTS = {
 
 def ask_resolve(names: Iterable[tuple[str | None, str]]) -> Ask:
     """Ask what names mean; the answer's rows are in the same order."""
+    return Ask(sql=RESOLVE, parameters=resolvable(names))
+
+
+def resolvable(names: Iterable[tuple[str | None, str]]) -> tuple[str, str]:
+    """Write the parameters of RESOLVE: schemas and names."""
     pairs = tuple(names)
-    return Ask(sql=RESOLVE, parameters=(text_array(s or "" for s, _ in pairs), text_array(name for _, name in pairs)))
+    return text_array(schema or "" for schema, _ in pairs), text_array(name for _, name in pairs)
 
 
 def ask_exists(schema: str | None, name: str, *, temporary: bool) -> Ask:
@@ -264,10 +269,10 @@ def _options(text: str | None) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs or ())
 
 
-def text_array(items: Iterable[str | None]) -> str:
-    """Write a one-dimensional array literal of text."""
+def text_array(items: Iterable[str]) -> str:
+    """Write a one-dimensional array literal of text, which means the same whatever array_nulls is."""
     return "{" + ",".join(_element(item) for item in items) + "}"
 
 
-def _element(item: str | None) -> str:
-    return "NULL" if item is None else '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _element(item: str) -> str:
+    return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'

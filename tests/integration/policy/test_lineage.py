@@ -297,8 +297,10 @@ def test_what_was_written_is_read_for_the_purposes_of_its_tables(guarded: DemoSe
             eve.execute("PREPARE counted AS SELECT count(*) FROM seen")
             assert eve.execute("EXECUTE counted").fetchone() == (37,)
             eve.execute("SET omnisql.purpose = 'curiosity'")
-            for sql in READS:
-                assert denied(sql) == "own.people", sql
+            for array_nulls in ("off", "on"):
+                eve.execute(f"SET array_nulls = {array_nulls}".encode())
+                for sql in READS:
+                    assert denied(sql) == "own.people", sql
             eve.execute("RESET omnisql.purpose")
             assert denied("TABLE seen") == "own.people"
             with pytest.raises(psycopg.errors.InsufficientPrivilege), eve.cursor(binary=True) as cursor:
