@@ -26,6 +26,7 @@ from omnisql_server.bind.fold import (
 from omnisql_server.bind.owners import owner_reads, reads_api_as_owner
 from omnisql_server.bind.privileges import Reading, privilege_checks, readings_of
 from omnisql_server.bind.resolve import Closure, close_over, names_of, verify
+from omnisql_server.bind.system_columns import refuse_system_columns
 from omnisql_server.bind.tree import NotQualified, coarse_occurrences, placed, placed_readings, qualify_query
 from omnisql_server.errors import InsufficientPrivilege
 from omnisql_server.model.backend import Answer, Ask, Backend, DescribePrepared, Prepare, Prepared, Question, Rows
@@ -219,6 +220,7 @@ class Binder:
         """Work out what texts of a query's shape mean; None where the shape hides what matters."""
         parsed = query.shape or query
         closure = await close_over(names_of(parsed), moment.oids, backend, self._parse_query, self._api_wrappers())
+        refuse_system_columns(parsed, closure)
         readings = readings_of(parsed, closure, moment.settings.current_user)
         checks = privilege_checks(readings)
         try:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omnisql_server.bind.privileges import Reading
+from omnisql_server.bind.system_columns import SYSTEM_COLUMNS
 from omnisql_server.errors import NotSupported
 from omnisql_server.model.query import NO_OWNER_READS, BoundQuery, Check, OwnerRead, OwnerReads, ParsedQuery
 from omnisql_server.model.relation import RelationKind
-
-SYSTEM_COLUMNS = frozenset({"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"})
 
 
 def owner_reads(readings: Sequence[Reading], denied: frozenset[Check], query: BoundQuery) -> OwnerReads:

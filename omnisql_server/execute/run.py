@@ -6,7 +6,6 @@ says in its own words what is wrong, or answers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -35,14 +34,11 @@ from wire.copy import CopyFormat
 from wire.copy_columns import encode_copy_columns
 from wire.errors import ValueUnsupported
 from wire.rows import SMALL_ROWS_END, EncodedRows, RowFormat, encode_rows
-from wire.sqlstate import UNDEFINED_COLUMN
 
 _log = structlog.get_logger(__name__)
 
 FIRST_ROWS = 1_024
 """What is encoded at once, so that the first rows wait for no more."""
-
-_SYSTEM_COLUMN = re.compile(r"\b(tableoid|ctid|xmin|xmax|cmin|cmax)\b")
 
 DUCKDB = "duckdb"
 POSTGRES = "postgres"
@@ -303,9 +299,4 @@ def _positioned(error: BackendError, spliced: SplicedQuery) -> BackendError:
         position = spliced.original_position(int(fields.pop("P")))
         if position is not None:
             fields["P"] = str(position)
-    system = _SYSTEM_COLUMN.search(fields.get("M", "")) if fields.get("C") == UNDEFINED_COLUMN else None
-    if system is not None:
-        # PostgreSQL has found every column before: of what was spliced in only these are missing.
-        fields["C"], fields["M"] = "0A000", f'system column "{system[1]}" of an API table cannot be read'
-        fields["H"] = "leave it out; for tableoid, write the name of the table as a regclass"
     return BackendError(fields)
