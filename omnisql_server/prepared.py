@@ -58,7 +58,8 @@ async def look_up(statement: Statement, backend: Backend, *, relayable: bool) ->
     name = statement.executes or ""
     rows = rows_of((await backend.ask(Ask(sql=PREPARED, parameters=(name,))))[0])
     if not rows:
-        if relayable:
+        # The parts of a message are relayed by their descriptions, and EXPLAIN has one whatever it explains.
+        if relayable and statement.within is None:
             raise RelayInstead
         raise InvalidStatementName(message=f'prepared statement "{name}" does not exist')
     source, from_sql, types = rows[0]

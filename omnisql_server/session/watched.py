@@ -92,6 +92,9 @@ class WatchedStatements:
             OmniSQLError: it may not go on.
         """
         running = self._running
+        if running.link.status == "E":
+            # PostgreSQL says what is wrong, and carries out nothing.
+            return
         running.backend.alone = not (running.link.in_block or running.relayed or running.executed)
         try:
             if name not in self.by_name:
