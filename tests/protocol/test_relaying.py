@@ -225,10 +225,12 @@ async def test_a_look_that_one_session_has_prepared_is_a_look_of_others(
 ) -> None:
     client, other, third = await world.raw(), await world.raw(), await world.raw()
     look = b"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '/* SELECT number FROM api%slow%'"
-    await said(third, Parse(statement=b"", text=look), Sync())
+    prepare = Parse(statement=b"", text=look)
+    await said(third, prepare, Sync())
     client.send(Query(text=b"SELECT number FROM api_slow"))
     await runner.started.wait()
-    assert rows_of(await said(other, Query(text=look))) == [(b"t",)]
+    unit = (prepare, Bind(portal=b"", statement=b""), Execute(portal=b""), Sync())
+    assert rows_of(await said(other, *unit)) == [(b"t",)]
     assert error_of(await client.ready())["C"] == "57014"
     for each in (client, other, third):
         await each.close()

@@ -121,13 +121,24 @@ async def test_an_encoding_that_changes_makes_bytes_mean_something_else(served: 
     assert served.runner.routed == [b"SELECT 1"] * 2
 
 
+ACCENT = b"SELECT '\xc3\xa9'"
+WAYS = {
+    "query": (Query(text=ACCENT).encode(), ROWS + SELECTED),
+    "unit": (
+        Parse(statement=b"", text=ACCENT).encode() + UNIT[len(Parse(statement=b"", text=b"SELECT 1").encode()) :],
+        b"1\0\0\0\x04" + b"2\0\0\0\x04" + data_row([b"1"]) + SELECTED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "answer"), WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("first", ["UTF8", "LATIN1"])
-async def test_what_is_known_in_one_encoding_is_not_in_another(first: str) -> None:
-    runner, query = Runner(), Query(text=b"SELECT '\xc3\xa9'").encode()
+async def test_what_is_known_in_one_encoding_is_not_in_another(first: str, asked: bytes, answer: bytes) -> None:
+    runner = Runner()
     for encoding in (first, "UTF8" if first == "LATIN1" else "LATIN1"):
         served = Served(runner, encoding)
         await turns()
-        await say(served, query, ROWS + SELECTED)
+        await say(served, asked, answer)
         served.task.cancel()
         with suppress(asyncio.CancelledError):
             await served.task
