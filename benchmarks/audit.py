@@ -241,9 +241,7 @@ async def _ask_again(repeated: Repeated, journal: Journal, times: int) -> None:
     """Put a statement on record that is answered again from bytes, one after the other."""
     session = _session(journal)
     for _ in range(times):
-        given: asyncio.Future[Repeated | None] = asyncio.get_running_loop().create_future()
-        note_repeated(session, "", repeated, given)
-        await given
+        await note_repeated(session, repeated, "")
 
 
 async def _repeated() -> Repeated:

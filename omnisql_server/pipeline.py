@@ -47,16 +47,7 @@ from omnisql_server.model.plain_texts import PlainTexts
 from omnisql_server.model.plan import QueryPlan
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
 from omnisql_server.model.relation import Relation
-from omnisql_server.model.run import (
-    BoundParameters,
-    Description,
-    Give,
-    Repeatable,
-    Repeated,
-    RunResult,
-    SessionView,
-    give_at_once,
-)
+from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import (
     CHANGING_KINDS,
     FILLING_KINDS,
@@ -266,9 +257,9 @@ class Pipeline:
 
         return plan(asked, table_of, most, tenant.statistics_of, may_evaluate, may_execute)
 
-    async def repeat(self, repeatable: Repeatable, view: SessionView, give: Give = give_at_once) -> Repeated | None:
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Answer a statement again as it was answered before; None where it must be run."""
-        return await self._repeats.repeat(repeatable, view, give)
+        return await self._repeats.repeat(repeatable, view)
 
     async def _matview(self, statement: Statement, view: SessionView) -> Staging | None:
         """Find the staging table of a REFRESH; a view that reads no API table is PostgreSQL's alone."""

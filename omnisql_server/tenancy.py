@@ -301,8 +301,7 @@ class Tenancy:
                 seen_whole=self.policy.seen_whole,
             )
             connect = partial(cluster.connect, cluster.superuser, record.database)
-            quiet = self._services.audit.journal.quiet
-            repeats = stack.enter_context(closing(Repeats(self._answers, connect, self.policy, cache, quiet)))
+            repeats = stack.enter_context(closing(Repeats(self._answers, connect, self.policy, cache)))
             pipeline = Pipeline(
                 tenant=tenant,
                 policy=self.policy,

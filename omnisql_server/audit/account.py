@@ -49,8 +49,8 @@ class Session:
     client: str
 
 
-def note_repeated(session: Session, trace_id: str, repeated: Repeated, given: asyncio.Future[Repeated | None]) -> None:
-    """Give a statement's answer from bytes again once that is on record; such an answer is the same person's.
+def note_repeated(session: Session, repeated: Repeated, trace_id: str) -> asyncio.Future[None]:
+    """Have it put on record that a statement is answered again from bytes; such an answer is the same person's.
 
     Raises:
         AuditUnavailable: 58030, it cannot be.
@@ -63,8 +63,7 @@ def note_repeated(session: Session, trace_id: str, repeated: Repeated, given: as
         trail.authorized.append(repeated.query)
         trail.reports.extend(repeated.reports)
         common = repeated.facts[_COMMON] = account.common_part()
-    again = Again(common, session.client, trace_id, now_us())
-    session.journal.note_again(session.tenant_id, again, given, repeated)
+    return session.journal.note_again(session.tenant_id, Again(common, session.client, trace_id, now_us()))
 
 
 _COMMON = "audit"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 import structlog
 
@@ -22,13 +21,11 @@ from omnisql_server.model.run import (
     BoundParameters,
     Description,
     ForwardingRunner,
-    Give,
     Repeatable,
     Repeated,
     RunResult,
     SessionView,
     StatementRunner,
-    give_at_once,
 )
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.model.trail import TRAIL
@@ -125,19 +122,19 @@ class AuditedRunner(ForwardingRunner[StatementRunner]):
 
         return replace(result, rows=rows, close=close)
 
-    async def repeat(
-        self,
-        repeatable: Repeatable,
-        view: SessionView,
-        give: Give = give_at_once,  # noqa: ARG002  the journal gives it
-    ) -> Repeated | None:
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Answer a statement again as it was answered before, once that is on record; None where it must be run.
 
         Raises:
             AuditUnavailable: 58030, the record cannot be written.
         """
         with statement_span() as trace_id:
-            return await self.runner.repeat(repeatable, view, partial(note_repeated, self.session, trace_id))
+            repeated = await self.runner.repeat(repeatable, view)
+        if repeated is None:
+            return None
+        # Whoever stops waiting does not stop the record: it is written all the same.
+        await note_repeated(self.session, repeated, trace_id)
+        return repeated
 
 
 async def _recorded(account: Account, result: RunResult) -> AsyncGenerator[EncodedRows, None]:

@@ -13,7 +13,6 @@ import secrets
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -35,8 +34,7 @@ ATTEMPTS = 2
 """A connection that was lost is opened again once. What PostgreSQL had written by then may be written twice."""
 
 _log = structlog.get_logger(__name__)
-_Waiting = tuple[UUID, str | Again, "asyncio.Future[Any]", object]
-_Answer = TypeVar("_Answer")
+_Waiting = tuple[UUID, str | Again, "asyncio.Future[None]"]
 
 
 class Journal:
@@ -58,8 +56,6 @@ class Journal:
         self._last_count, self._last_s = 0, 0.0
         self._connection: OwnConnection | None = None
         self._closing = False
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Journal]:
@@ -88,41 +84,32 @@ class Journal:
         Raises:
             AuditUnavailable: 58030, too many wait already, or the server ends.
         """
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(tenant, encoded(record), future, None)
-        return future
+        return self._put(tenant, encoded(record))
 
-    def note_again(self, tenant: UUID, again: Again, given: asyncio.Future[_Answer], answer: _Answer) -> None:
-        """Have a record of what happens again and again written, as `note` does, under an id that it gets then.
+    def note_again(self, tenant: UUID, again: Again) -> asyncio.Future[None]:
+        """Have a record of what happens again and again written, as `note` does, under an id that it gets then."""
+        return self._put(tenant, again)
 
-        `given` ends with the answer when it is.
-        """
-        self._put(tenant, again, given, answer)
-
-    async def quiet(self) -> None:
-        """Return when the group that is being written now, if one is, has been."""
-        await self._idle.wait()
-
-    def _put(self, tenant: UUID, what: str | Again, future: asyncio.Future[Any], answer: object) -> None:
+    def _put(self, tenant: UUID, what: str | Again) -> asyncio.Future[None]:
         waiting = self._waiting
         if self._closing or len(waiting) >= WAITING_MAX:
             raise _unavailable("too many records wait to be written" if not self._closing else "the server ends")
-        waiting.append((tenant, what, future, answer))
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append((tenant, what, future))
         if len(waiting) == self._enough:
             self._woken.set()
+        return future
 
     async def _serve(self) -> None:
         while await self._gathered():
             group = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
-            self._idle.clear()
             failure = await self._written(group)
-            self._idle.set()
             self._last_count, self._last_s = len(group), asyncio.get_running_loop().time()
-            for _, _, future, answer in group:
+            for *_, future in group:
                 if future.done():
                     continue
                 if failure is None:
-                    future.set_result(answer)
+                    future.set_result(None)
                 else:
                     future.set_exception(_unavailable(failure))
                     # A caller may not have waited for it; the log was told.
@@ -151,7 +138,7 @@ class Journal:
         """Write a group; return what is wrong if it cannot be done."""
         texts: defaultdict[UUID, GroupText] = defaultdict(lambda: GroupText(new_salt()))
         identities = secrets.token_hex(ID_BYTES * len(records))
-        for start, (tenant, what, _, _) in zip(range(0, len(identities), 2 * ID_BYTES), records, strict=True):
+        for start, (tenant, what, _) in zip(range(0, len(identities), 2 * ID_BYTES), records, strict=True):
             if isinstance(what, str):
                 texts[tenant].add(what)
             else:

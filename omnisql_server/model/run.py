@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -76,15 +75,6 @@ class Repeated:
     query: AuthorizedQuery
     reports: tuple[SourceReport, ...]
     facts: dict[str, object]
-
-
-Give = Callable[[Repeated, "asyncio.Future[Repeated | None]"], None]
-"""Ends what a session waits for with an answer that stands, at once or later, or with an error."""
-
-
-def give_at_once(repeated: Repeated, given: asyncio.Future[Repeated | None]) -> None:
-    """Give an answer that nothing else has to be waited for."""
-    given.set_result(repeated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +151,10 @@ class TenantRunner(Protocol):
         `twin` names the private statement that `describe` left, so that PostgreSQL itself revalidates it.
         """
 
-    async def repeat(self, repeatable: Repeatable, view: SessionView, give: Give = give_at_once) -> Repeated | None:
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Answer a statement again as it was answered before; None where it must be run.
 
-        An answer that stands goes through `give`. The session has sent its backend nothing since the settings were
-        read under which the statement was run.
+        The session has sent its backend nothing since the settings were read under which the statement was run.
         """
 
 
@@ -211,6 +200,6 @@ class ForwardingRunner(Generic[Behind_co]):
         """Read the snapshot again if it is outdated."""
         await self.runner.catch_up()
 
-    async def repeat(self, repeatable: Repeatable, view: SessionView, give: Give = give_at_once) -> Repeated | None:
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Answer a statement again as it was answered before; None where it must be run."""
-        return await self.runner.repeat(repeatable, view, give)
+        return await self.runner.repeat(repeatable, view)

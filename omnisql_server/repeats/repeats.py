@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -24,7 +24,7 @@ from omnisql_server.limits.valkey import VALKEY_ERRORS
 from omnisql_server.model.query import AuthorizedQuery, BoundQuery
 from omnisql_server.model.relation import RelationKind
 from omnisql_server.model.report import SourceReport
-from omnisql_server.model.run import BoundParameters, Give, Repeatable, Repeated, RunResult, SessionView
+from omnisql_server.model.run import BoundParameters, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import Statement, StatementKind
 from omnisql_server.model.trail import note_reports
 from omnisql_server.observability.metrics import INSTRUMENTS
@@ -38,19 +38,10 @@ from omnisql_server.session_reports import remember_reports
 from wire.rows import EncodedRows
 
 KEPT = "the answer is kept as it was sent"
+LOOKS_MAX = 1024
+"""Shelves of one tenant of which this process remembers how they are looked at together."""
 _MOVING_WORDS = re.compile(rb"now|today|tomorrow|yesterday", re.IGNORECASE)
 """What PostgreSQL reads as a time of the moment inside a parameter."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A tenant's catalog and, by its identity, Valkey's time when each shelf was looked at.
-
-    None is what cannot be read now.
-    """
-
-    version: Version | None
-    now_us: Mapping[int, int | None]
 
 
 class Repeats:
@@ -62,13 +53,12 @@ class Repeats:
         connect: Callable[[], Awaitable[OwnConnection]],
         policy: Policy,
         cache: TenantCache,
-        quiet: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self.watch = CatalogWatch(connect)
         self._policy = policy
         self._cache = cache
-        self._crowd = Grouped(self._see, quiet)
+        self._looks: dict[str, tuple[Shelf, Grouped[int | None]]] = {}
 
     @property
     def version(self) -> Version | None:
@@ -104,10 +94,7 @@ class Repeats:
             return engine
         key = self._key(statement, query, parameters, question_of(query.query, query.principal))
         slot = self._store.find(key)
-        if slot is None or slot.kept is None:
-            return engine
-        kept = slot.kept
-        if self._ages_us(kept, await self._crowd.ask(kept.places)) is None:
+        if slot is None or slot.kept is None or await self._ages_us(slot.kept) is None:
             return engine
         return replace(engine, reason=f"{engine.reason}; not asked: {KEPT}")
 
@@ -115,9 +102,7 @@ class Repeats:
         """Answer a statement that has just been bound and authorized, if its answer is kept and stands."""
         slot = self._store.find(keeping.key)
         kept = slot.kept if slot is not None else None
-        if slot is None or kept is None:
-            return None
-        if not self._checked(slot, kept, view, await self._crowd.ask(kept.places)):
+        if slot is None or kept is None or await self._checked(slot, kept, view) is None:
             return None
         note_reports(kept.reports)
         rows = _chunk(kept.rows)
@@ -125,19 +110,12 @@ class Repeats:
             fields=kept.query.query.fields, rows=rows, command="SELECT", close=rows.aclose, repeatable=lambda: slot
         )
 
-    async def repeat(self, repeatable: Repeatable, view: SessionView, give: Give) -> Repeated | None:
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Answer a statement whose session has proved that nothing of its own has changed."""
         if not isinstance(repeatable, Slot) or repeatable.kept is None:
             return None
-        slot, kept = repeatable, repeatable.kept
-
-        def then(seen: Seen, given: asyncio.Future[Repeated | None]) -> None:
-            if self._checked(slot, kept, view, seen):
-                give(repeated(kept), given)
-            else:
-                given.set_result(None)
-
-        return await self._crowd.ask_then(kept.places, then)
+        kept = await self._checked(repeatable, repeatable.kept, view)
+        return None if kept is None else repeated(kept)
 
     def kept(
         self, keeping: Keeping, reports: tuple[SourceReport, ...], result: RunResult, tags: Sequence[str]
@@ -200,42 +178,44 @@ class Repeats:
         """Forget all answers, and stop looking."""
         self.clear()
         self.watch.close()
-        self._crowd.close()
+        for _, look in self._looks.values():
+            look.close()
+        self._looks.clear()
 
-    def _checked(self, slot: Slot, kept: Kept, view: SessionView, seen: Seen) -> bool:
-        """Say whether an answer stands, and remember what it got from its sources; another is forgotten."""
-        ages_us = self._ages_us(kept, seen)
+    async def _checked(self, slot: Slot, kept: Kept, view: SessionView) -> Kept | None:
+        """Return an answer that stands, and remember what it got from its sources; another is forgotten."""
+        ages_us = await self._ages_us(kept)
         if ages_us is None:
             if slot.kept is kept:
                 self._store.drop(slot)
-            return False
+            return None
         self._store.touch(slot)
         self._count(kept)
         remember_reports(view, partial(_aged, kept.reports, ages_us, datetime.now(UTC)))
-        return True
+        return kept
 
-    def _ages_us(self, kept: Kept, seen: Seen) -> Mapping[str, int] | None:
+    async def _ages_us(self, kept: Kept) -> Mapping[str, int] | None:
         """Return the age of each scan's oldest row; None where the answer does not stand any more."""
+        read = self.watch.read()
+        looks = [self._look(place.shelf) for place in kept.places]
         ages_us: dict[str, int] = {}
-        stands = seen.version is kept.version or seen.version == kept.version
-        for place in kept.places:
-            now_us = seen.now_us[id(place.shelf)]
+        stands = await read == kept.version
+        for place, look in zip(kept.places, looks, strict=True):
+            now_us = await look
             age_us = 0 if now_us is None else max(0, now_us - place.fetched_us)
-            stands = stands and now_us is not None and age_us <= place.max_us and place.stands
+            stands = stands and now_us is not None and age_us <= place.max_us
             place.note_asked(now_us or 0)
             ages_us[place.scan_name] = age_us
+        stands = stands and await self._may_read(kept.places)
+        # What may have changed while the last of them was waited for.
+        stands = stands and all(place.stands for place in kept.places)
         return ages_us if stands and self._policy.stands(kept.standing) else None
 
-    async def _see(self, asked: Sequence[Sequence[Place]]) -> Seen:
-        """See what everything is at that some answers depend on."""
-        shelves = {id(place.shelf): place.shelf for places in asked for place in places}
-        read = self.watch.read()
-        now_us = dict(zip(shelves, await asyncio.gather(*map(self._look, shelves.values())), strict=True))
-        version = await read
-        for each, shelf in shelves.items():
-            if not await self._cache.may_read(shelf):
-                now_us[each] = None
-        return Seen(version=version, now_us=now_us)
+    async def _may_read(self, places: Sequence[Place]) -> bool:
+        for place in places:
+            if not await self._cache.may_read(place.shelf):
+                return False
+        return True
 
     def _count(self, kept: Kept) -> None:
         """Count as the long way does: rows, scans, and uses of what is kept."""
@@ -248,12 +228,21 @@ class Repeats:
                 hits[entry] = hits.get(entry, 0) + 1
         INSTRUMENTS.answer_repeated()
 
-    async def _look(self, shelf: Shelf) -> int | None:
-        try:
-            return await shelf.look()
-        except VALKEY_ERRORS:
-            # The long way tells what is wrong.
-            return None
+    def _look(self, shelf: Shelf) -> asyncio.Future[int | None]:
+        known = self._looks.get(shelf.name)
+        if known is None or known[0] is not shelf:
+            if len(self._looks) >= LOOKS_MAX:
+                self._looks.pop(next(iter(self._looks)))
+
+            async def look() -> int | None:
+                try:
+                    return await shelf.look()
+                except VALKEY_ERRORS:
+                    # The long way tells what is wrong.
+                    return None
+
+            known = self._looks[shelf.name] = (shelf, Grouped(look))
+        return known[1].ask()
 
 
 def _repeats(bound: BoundQuery, parameters: BoundParameters) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
@@ -24,19 +24,19 @@ class CatalogWatch:
     def __init__(self, connect: Callable[[], Awaitable[OwnConnection]]) -> None:
         self._connect = connect
         self._connection: OwnConnection | None = None
-        self._grouped: Grouped[None, Version | None] = Grouped(self._read)
+        self._grouped = Grouped(self._read)
         self.last: Version | None = None
 
     def read(self) -> asyncio.Future[Version | None]:
         """Return what ends with the version as of a moment after this call, None where it cannot be told."""
-        return self._grouped.ask(None)
+        return self._grouped.ask()
 
     def close(self) -> None:
         """Give the connection up."""
         self._grouped.close()
         self._forget()
 
-    async def _read(self, _asked: Sequence[None]) -> Version | None:
+    async def _read(self) -> Version | None:
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 if self._connection is None or self._connection.is_closed():

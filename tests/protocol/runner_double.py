@@ -11,16 +11,7 @@ import pyarrow as pa
 from omnisql_server.errors import OmniSQLError
 from omnisql_server.model.backend import Ask, DescribePrepared, Prepare, Prepared, Rows
 from omnisql_server.model.plain_texts import PlainTexts
-from omnisql_server.model.run import (
-    BoundParameters,
-    Description,
-    Give,
-    Repeatable,
-    Repeated,
-    RunResult,
-    SessionView,
-    give_at_once,
-)
+from omnisql_server.model.run import BoundParameters, Description, Repeatable, Repeated, RunResult, SessionView
 from omnisql_server.model.statement import Part, Statement, StatementKind
 from wire.columns import RowFormat
 from wire.copy import CopyFormat
@@ -131,9 +122,9 @@ class RunnerDouble:
             view.notice({"S": "WARNING", "V": "WARNING", "C": "01000", "M": "partial"})
         return await self._result(statement, parameters, view, prepared)
 
-    async def repeat(self, repeatable: Repeatable, view: SessionView, give: Give = give_at_once) -> Repeated | None:
+    async def repeat(self, repeatable: Repeatable, view: SessionView) -> Repeated | None:
         """Keep no answer."""
-        raise AssertionError(repeatable, view, give)
+        raise AssertionError(repeatable, view)
 
     async def _wait(self) -> None:
         self.started.set()

@@ -319,10 +319,7 @@ async def test_answers_given_again_are_written_once_and_every_change_of_one_is_f
     chain, common = uuid4(), common_part(record())
     async with gathering(cluster, 0) as journal:
         again = [Again(common, "::1", "", 1_000_000 * at) for at in range(4)]
-        given: list[asyncio.Future[int]] = [asyncio.get_running_loop().create_future() for _ in again]
-        for at, each in enumerate(again):
-            journal.note_again(chain, each, given[at], at)
-        assert await asyncio.gather(*given) == [0, 1, 2, 3]
+        await asyncio.gather(*(journal.note_again(chain, each) for each in again))
     stored = [each async for each in records_of(owner, chain)]
     read = [decoded(each.record) for each in stored]
     assert [each.at[17:26] for each in read] == ["00.000000", "01.000000", "02.000000", "03.000000"]

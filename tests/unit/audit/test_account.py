@@ -53,14 +53,14 @@ class Kept(Journal):
         """Return what was given, and let those go on who wait for it."""
         group = GroupText(new_salt())
         while self._waiting:
-            chain, what, future, answer = self._waiting.popleft()
+            chain, what, future = self._waiting.popleft()
             assert chain == CHAIN
             if isinstance(what, str):
                 group.add(what)
             else:
                 group.add_again(what, new_id())
             if not future.done():
-                future.set_result(answer)
+                future.set_result(None)
         return [decoded(each) for each in in_full(group.lines)]
 
 
@@ -164,16 +164,13 @@ async def test_what_is_answered_again_is_on_record_as_if_it_were_the_first_time(
     query = authorize(bound(), PRINCIPAL, RULES)
     statement = Statement(text="SELECT 'hunter2'", kind=StatementKind.SELECT, references=())
     repeated = Repeated(messages=b"", rows=3, statement=statement, query=query, reports=(), facts={})
-    given = [asyncio.get_running_loop().create_future() for _ in range(2)]
-    note_repeated(session, "", repeated, given[0])
-    note_repeated(replace(session, client="192.0.2.9"), "0af7651916cd43dd8448eb211c80319c", repeated, given[1])
+    note_repeated(session, repeated, "")
+    note_repeated(replace(session, client="192.0.2.9"), repeated, "0af7651916cd43dd8448eb211c80319c")
     once = Account(session, statement)
     once.trail.bound, once.trail.rows = query.query, 3
     once.trail.authorized.append(query)
     once.end_soon(SUCCEEDED)
-    assert not any(each.done() for each in given)
     first, second, alone = journal.taken()
-    assert all(each.result() is repeated for each in given)
     assert (first.id, second.id) == (first.query_id, second.query_id)
     assert len({each.id for each in (first, second, alone)}) == 3
     # What is alike and written together has one digest, and one salt.

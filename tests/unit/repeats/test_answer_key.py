@@ -22,7 +22,7 @@ OTHERS: dict[type, Any] = {str: "other", int: 4711, bool: False, type(None): 471
 def tenant() -> Repeats:
     """Make a tenant's answers; nothing is asked of anybody for a key."""
     nobody: Any = None
-    return Repeats(STORE, nobody, nobody, nobody, nobody)
+    return Repeats(STORE, nobody, nobody, nobody)
 
 
 TENANT, BOUND = tenant(), object()
